@@ -1,0 +1,54 @@
+import eslint from "@eslint/js";
+import { defineConfig, globalIgnores } from "eslint/config";
+import tseslint from "typescript-eslint";
+
+/** Rooms may import `domain` and themselves; only `oracle.ts` and `main.ts` join them. */
+const rooms = ["domain", "fetch", "media", "cache", "http"];
+const walls = rooms.map((room) => ({
+  files: [`src/${room}/**/*.ts`],
+  rules: {
+    "no-restricted-imports": [
+      "error",
+      {
+        patterns: rooms
+          .filter((other) => other !== room && (room === "domain" || other !== "domain"))
+          .map((other) => ({ group: [`**/${other}/*`], message: `${room}/ does not know ${other}/` })),
+      },
+    ],
+  },
+}));
+
+export default defineConfig(
+  globalIgnores(["dist/", "coverage/", "node_modules/", ".build-*/"]),
+  eslint.configs.recommended,
+  tseslint.configs.strictTypeChecked,
+  tseslint.configs.stylisticTypeChecked,
+  { languageOptions: { parserOptions: { projectService: true } } },
+  {
+    rules: {
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      "@typescript-eslint/no-confusing-void-expression": "off",
+      "@typescript-eslint/no-meaningless-void-operator": "off",
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
+      "no-restricted-properties": [
+        "error",
+        { object: "process", property: "env", message: "settings are read in main.ts only" },
+      ],
+    },
+  },
+  ...walls,
+  {
+    files: ["src/main.ts", "test/**", "bench/**", "scripts/**", "*.config.ts"],
+    rules: { "no-restricted-properties": "off" },
+  },
+  {
+    files: ["test/**", "bench/**", "scripts/**"],
+    rules: {
+      "@typescript-eslint/no-non-null-assertion": "off",
+      "@typescript-eslint/no-unsafe-assignment": "off",
+      "@typescript-eslint/no-unsafe-member-access": "off",
+      "@typescript-eslint/no-unsafe-argument": "off",
+      "@typescript-eslint/no-unsafe-call": "off",
+    },
+  },
+);

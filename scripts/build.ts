@@ -1,0 +1,70 @@
+/**
+ * Builds `src` into `dist`. With `--if-stale` only where `dist` was not built from these sources.
+ *
+ * May run twice at once: each run compiles into a folder of its own, then moves file by file (a rename is atomic, and
+ * both move the same content), the stamp last.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const dist = join(root, "dist");
+const stampFile = join(dist, ".sources");
+
+/** Paths relative to the folder, sorted; none where it does not exist. */
+function filesBelow(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+function sources(): string {
+  const files = filesBelow(join(root, "src")).map((file) => join("src", file));
+  const hash = createHash("sha256");
+  for (const file of ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", ...files]) {
+    hash.update(file).update("\0").update(readFileSync(join(root, file))).update("\0");
+  }
+  return hash.digest("hex");
+}
+
+function builtFrom(): string | null {
+  try {
+    return readFileSync(stampFile, "utf8");
+  } catch {
+    return null;
+  }
+}
+
+export function build({ ifStale }: { ifStale: boolean }): void {
+  const stamp = sources();
+  if (ifStale && builtFrom() === stamp) return;
+  const fresh = join(root, `.build-${String(process.pid)}`);
+  try {
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const compiled = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", fresh], {
+      cwd: root,
+      stdio: "inherit",
+    });
+    if (compiled.status !== 0) throw new Error("the build failed");
+    const files = filesBelow(fresh);
+    for (const file of files) {
+      mkdirSync(dirname(join(dist, file)), { recursive: true });
+      renameSync(join(fresh, file), join(dist, file));
+    }
+    chmodSync(join(dist, "main.js"), 0o755);
+    for (const stale of filesBelow(dist).filter((file) => !files.includes(file) && !file.startsWith(".sources"))) {
+      rmSync(join(dist, stale), { force: true });
+    }
+    writeFileSync(`${stampFile}.${String(process.pid)}`, stamp);
+    renameSync(`${stampFile}.${String(process.pid)}`, stampFile);
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) build({ ifStale: process.argv.includes("--if-stale") });

@@ -1,0 +1,96 @@
+import { OracleError, toOracleError } from "./errors.ts";
+import { type Metadata, unknownMetadata } from "./metadata.ts";
+import type { Target } from "./target.ts";
+
+/** Answers at once with a lookup under way: whoever asks waits for it as long as they like. Never throws. */
+export type Oracle = (target: Target) => Description;
+
+/** How a caller came by a description (RFC 9211 says it on the wire). */
+export type Cached = "hit" | "miss" | "collapsed" | "stale";
+
+/** The stages that are timed. */
+export type Stage = "queue" | "fetch" | "decode" | "hash";
+
+/** Milliseconds a stage took; a stage that was not come to is absent. */
+export type Timings = Readonly<Partial<Record<Stage, number>>>;
+
+/** A lookup under way, or one that ended. It has its own clock: a caller who leaves never cancels it. */
+export interface Description {
+  /** The metadata so far: null until the origin answered with success, then replaced by fuller values as stages end. */
+  readonly known: Metadata | null;
+  /** The whole metadata; rejects with an {@link OracleError} where nothing can be said. A rejection may be left unhandled. */
+  readonly done: Promise<Metadata>;
+  readonly cached: Cached;
+  readonly timings: Timings;
+  /** When the outcome was learnt and until when it is remembered, epoch milliseconds; null while it is under way. */
+  readonly kept: { readonly since: number; readonly until: number } | null;
+}
+
+/** What a lookup reports while it runs. */
+export interface Progress {
+  /** Adds what a stage learnt to what is known; warnings are appended. */
+  learn(part: Partial<Metadata>): Metadata;
+  /** Adds to the time that the stage took. */
+  took(stage: Stage, milliseconds: number): void;
+}
+
+/**
+ * Starts a lookup and gives its description.
+ *
+ * @param lookup what is thrown becomes an {@link OracleError}, `internal` where it was not one
+ */
+export function startDescription(lookup: (progress: Progress) => Promise<Metadata>): Description {
+  const timings: Partial<Record<Stage, number>> = {};
+  let known: Metadata | null = null;
+  const progress: Progress = {
+    learn(part) {
+      const before = known ?? unknownMetadata;
+      const warnings = part.warnings ? [...before.warnings, ...part.warnings] : before.warnings;
+      known = Object.freeze({ ...before, ...part, warnings: Object.freeze(warnings) });
+      return known;
+    },
+    took: (stage, milliseconds) => void (timings[stage] = (timings[stage] ?? 0) + milliseconds),
+  };
+  const done = lookup(progress).catch((error: unknown) => {
+    throw toOracleError(error);
+  });
+  done.catch(() => {}); // whoever waits gets the rejection; nobody waiting is no fault
+  return {
+    get known() {
+      return known;
+    },
+    done,
+    cached: "miss",
+    timings,
+    kept: null,
+  };
+}
+
+/** What is known when the first of the outcome and the deadline comes. */
+export interface Answer {
+  readonly metadata: Metadata;
+  /** Whether more will be known later. */
+  readonly partial: boolean;
+}
+
+/**
+ * Waits for a description, but only so long; the lookup itself goes on.
+ *
+ * @param deadlineMs from now; null waits for the end
+ * @throws OracleError the lookup's own failure, or `deadline_exceeded` where nothing is known by then
+ */
+export async function answerBy(description: Description, deadlineMs: number | null): Promise<Answer> {
+  if (deadlineMs === null) return { metadata: await description.done, partial: false };
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs, null);
+  });
+  try {
+    const metadata = await Promise.race([description.done, deadline]);
+    if (metadata) return { metadata, partial: false };
+  } finally {
+    clearTimeout(timer);
+  }
+  if (!description.known) throw new OracleError("deadline_exceeded", `nothing known after ${String(deadlineMs)} ms`);
+  return { metadata: description.known, partial: true };
+}

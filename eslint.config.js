@@ -23,7 +23,7 @@ export default defineConfig(
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
-  { languageOptions: { parserOptions: { projectService: true } } },
+  { languageOptions: { parserOptions: { projectService: { allowDefaultProject: ["eslint.config.js"] } } } },
   {
     rules: {
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
@@ -38,7 +38,7 @@ export default defineConfig(
   },
   ...walls,
   {
-    files: ["src/main.ts", "test/**", "bench/**", "scripts/**", "*.config.ts"],
+    files: ["src/main.ts", "test/**", "bench/**", "scripts/**", "*.config.*"],
     rules: { "no-restricted-properties": "off" },
   },
   {

@@ -54,7 +54,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   const done = lookup(progress).catch((error: unknown) => {
     throw toOracleError(error);
   });
-  done.catch(() => {}); // whoever waits gets the rejection; nobody waiting is no fault
+  done.catch(() => undefined); // whoever waits gets the rejection; nobody waiting is no fault
   return {
     get known() {
       return known;
@@ -63,6 +63,26 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
     cached: "miss",
     timings,
     kept: null,
+  };
+}
+
+/** The same lookup as another caller sees it: who came by it otherwise, or after it was kept. */
+export function seenAs(
+  description: Description,
+  cached: Cached,
+  done: Promise<Metadata> = description.done,
+  kept: () => Description["kept"] = () => description.kept,
+): Description {
+  return {
+    get known() {
+      return description.known;
+    },
+    done,
+    cached,
+    timings: description.timings,
+    get kept() {
+      return kept();
+    },
   };
 }
 

@@ -14,7 +14,12 @@ const minuteMs = 60_000;
 export const failures = {
   url_invalid: { status: 400, title: "The text is not an absolute http(s) URL", retryable: false, rememberMs: 0 },
   url_unsupported: { status: 400, title: "URLs of this kind are not looked up", retryable: false, rememberMs: 0 },
-  request_invalid: { status: 400, title: "The request does not have the documented form", retryable: false, rememberMs: 0 },
+  request_invalid: {
+    status: 400,
+    title: "The request does not have the documented form",
+    retryable: false,
+    rememberMs: 0,
+  },
   unauthorized: { status: 401, title: "A valid bearer token is needed", retryable: false, rememberMs: 0 },
   route_unknown: { status: 404, title: "No such route", retryable: false, rememberMs: 0 },
   request_too_large: { status: 413, title: "The request is too large", retryable: false, rememberMs: 0 },
@@ -46,8 +51,7 @@ export const failures = {
 export type FailureCode = keyof typeof failures;
 
 /** Why a source could not be reached, for the operator's metrics and logs only: a caller must not learn it. */
-export type UnreachableReason =
-  "address" | "name" | "refused" | "reset" | "tls" | "timeout" | "redirect" | "network";
+export type UnreachableReason = "address" | "name" | "refused" | "reset" | "tls" | "timeout" | "redirect" | "network";
 
 interface FailureDetails extends ErrorOptions {
   /** The origin's status, where it answered. */

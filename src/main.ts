@@ -1,2 +1,160 @@
 #!/usr/bin/env node
-export {};
+import { readFileSync } from "node:fs";
+import { availableParallelism, totalmem } from "node:os";
+import closeWithGrace from "close-with-grace";
+import { Command } from "commander";
+import { pino } from "pino";
+import { cached } from "./cache/cached.ts";
+import { type Config, ConfigError, type Machine, parseConfig, settingsHelp } from "./config.ts";
+import { createAddressPolicy } from "./fetch/address.ts";
+import { createByteBudget } from "./fetch/budget.ts";
+import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
+import { createSlots } from "./fetch/slots.ts";
+import { createSource } from "./fetch/source.ts";
+import { createTargetParser } from "./fetch/target.ts";
+import { createApp } from "./http/app.ts";
+import { createMetrics, observed } from "./http/metrics.ts";
+import { createDecoder } from "./media/decoder.ts";
+import { createOracle } from "./oracle.ts";
+
+// sysexits.h: EX_CONFIG
+const configurationExitCode = 78;
+
+// What the decoder is given of a body that was announced too large: the dimensions of nearly all pictures lie in it.
+const headBytes = 64 * 1024;
+
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+const machine: Machine = {
+  version,
+  processors: availableParallelism(),
+  // Without a limit the kernel reports one beyond any memory.
+  memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),
+  readFile: (path) => readFileSync(path, "utf8"),
+};
+
+/** Puts the service together, listens, and ends on SIGTERM or SIGINT. */
+async function serve(config: Config): Promise<void> {
+  const logger = pino({
+    level: config.LOG_LEVEL,
+    ...(process.stdout.isTTY && { transport: { target: "pino-pretty" } }),
+  });
+
+  const parseTarget = createTargetParser({
+    allowPorts: config.ALLOW_PORTS,
+    extraPorts: config.ALLOW_ADDRESSES.flatMap(({ port }) => port ?? []),
+    allowHosts: config.ALLOW_HOSTS,
+    denyHosts: config.DENY_HOSTS,
+    rewrites: config.REWRITES,
+  });
+  const slots = createSlots({
+    maxActive: config.FETCH_CONCURRENCY,
+    maxActivePerHost: config.PER_HOST,
+    maxWaiting: config.QUEUE,
+  });
+  const openSource = createSource({
+    parseTarget,
+    resolve: createResolver({ timeoutMs: config.CONNECT_TIMEOUT_MS }),
+    resolveTrusted,
+    addressPolicy: createAddressPolicy({
+      allow: config.ALLOW_ADDRESSES,
+      deny: config.DENY_ADDRESSES,
+      ports: config.ALLOW_PORTS,
+    }),
+    budget: createByteBudget(config.FETCH_BYTES),
+    maxBytes: config.MAX_BYTES,
+    headBytes,
+    connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
+    maxRedirects: config.MAX_REDIRECTS,
+    userAgent: config.USER_AGENT,
+  });
+  const decoder = createDecoder({
+    entry: new URL("./media/child.js", import.meta.url),
+    processes: config.DECODERS,
+    decodeTimeoutMs: config.DECODE_TIMEOUT_MS,
+    decodeBytes: config.DECODE_BYTES,
+    maxWaiting: config.QUEUE,
+    formats: config.FORMATS,
+  });
+  const pipeline = createOracle({
+    slots,
+    openSource,
+    decoder,
+    formats: config.FORMATS,
+    fetchTimeoutMs: config.FETCH_TIMEOUT_MS,
+  });
+  const metrics = createMetrics({
+    inflight: () => slots.active + decoder.busy,
+    queueDepth: () => slots.waiting + decoder.waiting,
+    decoderRestarts: () => decoder.restarts,
+  });
+  const oracle = observed(cached(pipeline, { maxBytes: config.CACHE_BYTES, now: Date.now }), metrics);
+
+  let closing = false;
+  const app = await createApp({
+    oracle,
+    parseTarget,
+    tokens: config.TOKENS,
+    isReady: () => !closing && decoder.isReady,
+    metrics,
+    logger,
+    version,
+  });
+  closeWithGrace({ delay: Math.max(1, config.SHUTDOWN_MS), logger: false }, async ({ err, signal }) => {
+    closing = true;
+    if (err) logger.fatal({ err }, "ends because of an error nobody expected");
+    else logger.info({ signal }, "shutting down");
+    await app.close(); // waits for the requests in flight
+    await decoder.close();
+  });
+
+  await decoder.start();
+  await app.listen({ host: config.HOST, port: config.PORT });
+}
+
+/** Whether the service on this machine would answer, for container health checks. */
+async function isHealthy({ HOST, PORT }: Config): Promise<boolean> {
+  const host = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[HOST] ?? (HOST.includes(":") ? `[${HOST}]` : HOST);
+  try {
+    const reply = await fetch(`http://${host}:${PORT}/readyz`, { signal: AbortSignal.timeout(2000) });
+    return reply.ok;
+  } catch {
+    return false;
+  }
+}
+
+/** A command whose flags are the settings. */
+function settingsCommand(name: string, about: string, action: (config: Config) => Promise<void>): Command {
+  const command = new Command(name).description(about);
+  for (const { flag, variable, fallback, about } of settingsHelp(machine)) {
+    if (flag) command.option(`--${flag} <value>`, `${about} [${variable}${fallback && `, ${fallback}`}]`);
+  }
+  return command.action(async (options: Record<string, string>) => {
+    const flags = Object.fromEntries(
+      Object.entries(options).map(([key, value]) => [
+        key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+        value,
+      ]),
+    );
+    await action(parseConfig(process.env, flags, machine));
+  });
+}
+
+const program = new Command("media-oracle")
+  .description("Tells what a media URL is: bytes, type, dimensions and a blurhash.")
+  .version(version)
+  .addCommand(settingsCommand("serve", "answer over HTTP (the default)", serve), { isDefault: true })
+  .addCommand(
+    settingsCommand("health", "exit 0 where the service on this machine would answer, else 1", async (config) => {
+      process.exitCode = (await isHealthy(config)) ? 0 : 1;
+    }),
+  );
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`media-oracle: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(error instanceof ConfigError ? configurationExitCode : 1);
+}

@@ -1,0 +1,258 @@
+import { isIP } from "node:net";
+import { z } from "zod";
+import { type AddressRule, parseAddressRule, parseCidr } from "./fetch/address.ts";
+import { parseHostPattern, parsePortRange, parseRewrite } from "./fetch/target.ts";
+import { type FormatName, decodableFormats } from "./media/formats.ts";
+
+const prefix = "MEDIA_ORACLE_";
+
+/** What the machine gives, for the defaults that depend on it. */
+export interface Machine {
+  readonly version: string;
+  readonly processors: number;
+  /** Memory that this process and its children may use, in bytes. */
+  readonly memoryBytes: number;
+  readonly readFile: (path: string) => string;
+}
+
+/** One row a setting. `parse` gets the text of the variable or flag, or of the default. */
+interface Setting<T> {
+  readonly about: string;
+  /** Shown in the help; the text that is parsed where nothing is set. Undefined: not set. */
+  readonly fallback: string | ((machine: Machine) => string) | undefined;
+  readonly parse: z.ZodType<T, string>;
+  /** Has a `_FILE` twin and no flag, and is never printed. */
+  readonly secret?: true;
+}
+
+function setting<T>(parse: z.ZodType<T, string>, fallback: Setting<T>["fallback"], about: string): Setting<T> {
+  return { parse, fallback, about };
+}
+
+const integer = (least: number, most: number): z.ZodType<number, string> =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, "must be a whole number")
+    .transform(Number)
+    .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
+
+/** A comma list, each part through `parsePart`, whose error's message is for the reader of the fault. */
+const list = <T>(parsePart: (part: string) => T): z.ZodType<T[], string> =>
+  z.string().transform((text, context) => {
+    const parts = text
+      .split(",")
+      .map((part) => part.trim())
+      .filter((part) => part !== "");
+    return parts.flatMap((part) => {
+      try {
+        return [parsePart(part)];
+      } catch (error) {
+        context.addIssue({ code: "custom", message: error instanceof Error ? error.message : "cannot be read" });
+        return [];
+      }
+    });
+  });
+
+const listenHost = z
+  .string()
+  .refine((text) => text === "localhost" || isIP(text) !== 0, "must be an IP address or localhost");
+
+const listenPort = z
+  .string()
+  .refine(
+    (text) => !text.startsWith("tcp://"),
+    "is the service link that Kubernetes sets for a Service named media-oracle: set enableServiceLinks: false, or the port itself",
+  )
+  .pipe(integer(0, 65_535));
+
+const format = list((name): FormatName => {
+  const known = decodableFormats.find((candidate) => candidate === name);
+  if (!known) throw new Error(`"${name}" is not one of ${decodableFormats.join(", ")}`);
+  return known;
+});
+
+// RFC 6750 2.1, b64token. The text is not repeated in the fault: it is a secret.
+const token = list((text) => {
+  if (!/^[\w.~+/-]{1,512}=*$/.test(text)) {
+    throw new Error("a token is at most 512 of the characters A-Z a-z 0-9 - . _ ~ + / with = at the end");
+  }
+  return text;
+});
+
+const mebibyte = 1024 ** 2;
+const dayMs = 86_400_000;
+
+const settings = {
+  HOST: setting(listenHost, "127.0.0.1", "address to listen on"),
+  PORT: setting(listenPort, "8080", "port to listen on"),
+  TOKENS: { ...setting(token, "", "bearer tokens; any of them opens the API"), secret: true },
+  AUTH: setting(z.enum(["none"]), undefined, '"none": answer everybody, also on an address that is not loopback'),
+  ALLOW_ADDRESSES: setting(list(parseAddressRule), "", "CIDR or CIDR:port that may be fetched though not public"),
+  DENY_ADDRESSES: setting(list(parseCidr), "", "further CIDRs that may not be fetched"),
+  ALLOW_HOSTS: setting(list(parseHostPattern), "", "host patterns (*.example.org) that alone may be fetched"),
+  DENY_HOSTS: setting(list(parseHostPattern), "", "host patterns that may not be fetched"),
+  ALLOW_PORTS: setting(list(parsePortRange), "80,443", "ports and ranges (8000-8999) that may be fetched"),
+  REWRITES: setting(
+    list(parseRewrite),
+    "",
+    "https://left/=>http://right/: URLs under the left are fetched from the right",
+  ),
+  MAX_BYTES: setting(integer(1, 2 ** 31), String(64 * mebibyte), "read of one body at most"),
+  DECODE_BYTES: setting(
+    integer(1, 2 ** 40),
+    // Half of what there is: the other half is for bodies, the cache and the program.
+    ({ memoryBytes }) => String(Math.max(64 * mebibyte, Math.min(512 * mebibyte, Math.floor(memoryBytes / 2)))),
+    "memory that all decodes together may be expected to take",
+  ),
+  FORMATS: setting(
+    format,
+    "jpeg,png,webp,gif,avif",
+    `image formats that are decoded, of ${decodableFormats.join(", ")}`,
+  ),
+  FETCH_TIMEOUT_MS: setting(integer(1, 600_000), "15000", "end of a fetch, waiting included"),
+  CONNECT_TIMEOUT_MS: setting(integer(1, 60_000), "3000", "end of name resolution, connecting and TLS"),
+  DECODE_TIMEOUT_MS: setting(integer(1, 600_000), "10000", "end of a decode: its process is killed"),
+  MAX_REDIRECTS: setting(integer(0, 20), "5", "redirects that are followed"),
+  FETCH_CONCURRENCY: setting(integer(1, 10_000), "64", "fetches at once"),
+  PER_HOST: setting(integer(1, 10_000), "16", "fetches at once from one host and port"),
+  DECODERS: setting(integer(1, 64), ({ processors }) => String(Math.min(4, processors)), "decoder processes"),
+  QUEUE: setting(integer(0, 100_000), "256", "lookups that wait; past it 503"),
+  USER_AGENT: setting(
+    z.string().regex(/^[\x21-\x7e][\x20-\x7e]{0,199}$/, "must be at most 200 visible ASCII characters"),
+    ({ version }) => `media-oracle/${version}`,
+    "sent to origins",
+  ),
+  FETCH_BYTES: setting(integer(1, 2 ** 40), String(256 * mebibyte), "memory that all bodies being read may take"),
+  CACHE_BYTES: setting(integer(1, 2 ** 40), String(64 * mebibyte), "memory of the cache"),
+  LOG_LEVEL: setting(
+    z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]),
+    "info",
+    "least level that is logged; hits are at debug",
+  ),
+  SHUTDOWN_MS: setting(integer(0, dayMs), "10000", "requests in flight may take so long at a shutdown"),
+} satisfies Record<string, Setting<unknown>>;
+
+type SettingName = keyof typeof settings;
+type Value<S> = S extends { fallback: undefined; parse: z.ZodType<infer T> }
+  ? T | undefined
+  : S extends { parse: z.ZodType<infer T> }
+    ? T
+    : never;
+
+/** All settings, parsed; keys as in the variables without the prefix. */
+export type Config = { readonly [Name in SettingName]: Value<(typeof settings)[Name]> };
+
+export interface SettingHelp {
+  readonly variable: string;
+  /** Null where it is a secret: a command line can be read by every user of the machine. */
+  readonly flag: string | null;
+  readonly fallback: string;
+  readonly about: string;
+}
+
+/** The settings in the table's order, for the command line's help. */
+export function settingsHelp(machine: Machine): SettingHelp[] {
+  return names.map((name) => ({
+    variable: prefix + name,
+    flag: isSecret(name) ? null : flagOf(name),
+    fallback: fallbackOf(name, machine) ?? "",
+    about: settings[name].about,
+  }));
+}
+
+/** What is wrong with the settings: every fault, a line each. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+
+  constructor(faults: readonly string[]) {
+    super(["The settings cannot be used:", ...faults.map((fault) => `  ${fault}`)].join("\n"));
+  }
+}
+
+type Texts = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads all settings; a flag wins over its variable, and an empty text is as good as none.
+ *
+ * @param environment with every variable of the process: unknown ones with our prefix are faults, since a typo must not be silent
+ * @param flags by the flag's name without dashes at the front (`fetch-timeout-ms`)
+ * @throws ConfigError with all faults at once
+ */
+export function parseConfig(environment: Texts, flags: Texts, machine: Machine): Config {
+  const faults = unknownVariables(environment).map((variable) => `${variable} is not a setting`);
+  const values: Partial<Record<SettingName, unknown>> = {};
+  for (const name of names) {
+    const { label, text, fault } = textOf(name, environment, flags, machine);
+    if (fault) faults.push(fault);
+    if (text === undefined) continue;
+    const parsed = settings[name].parse.safeParse(text);
+    if (parsed.success) values[name] = parsed.data;
+    else faults.push(...parsed.error.issues.map((issue) => `${label} ${issue.message}`));
+  }
+  const config = values as Config; // every name without a fault has its value, and any fault throws below
+  if (faults.length === 0) faults.push(...faultsTogether(config));
+  if (faults.length > 0) throw new ConfigError(faults);
+  return config;
+}
+
+const names = Object.keys(settings) as SettingName[];
+
+function isSecret(name: SettingName): boolean {
+  return "secret" in settings[name];
+}
+
+function flagOf(name: SettingName): string {
+  return name.toLowerCase().replaceAll("_", "-");
+}
+
+function fallbackOf(name: SettingName, machine: Machine): string | undefined {
+  const fallback: Setting<unknown>["fallback"] = settings[name].fallback;
+  return typeof fallback === "function" ? fallback(machine) : fallback;
+}
+
+/** Where a setting's text comes from, and how a fault in it is to be called. */
+function textOf(name: SettingName, environment: Texts, flags: Texts, machine: Machine) {
+  const variable = prefix + name;
+  const flag = flags[flagOf(name)];
+  if (flag) return { label: `--${flagOf(name)}`, text: flag };
+  const file = isSecret(name) ? environment[`${variable}_FILE`] : undefined;
+  if (file && environment[variable]) {
+    return { label: variable, text: undefined, fault: `${variable} and ${variable}_FILE are both set` };
+  }
+  if (file) {
+    try {
+      return { label: `${variable}_FILE`, text: machine.readFile(file).trim().replaceAll(/\s+/g, ",") };
+    } catch {
+      return { label: variable, text: undefined, fault: `${variable}_FILE names a file that cannot be read` };
+    }
+  }
+  return { label: variable, text: environment[variable] || fallbackOf(name, machine) };
+}
+
+// Kubernetes sets these for a Service named media-oracle; they are not meant for us.
+const serviceLink = /^MEDIA_ORACLE_(SERVICE|PORT)_/;
+
+function unknownVariables(environment: Texts): string[] {
+  const known = new Set(names.flatMap((name) => [prefix + name, ...(isSecret(name) ? [`${prefix}${name}_FILE`] : [])]));
+  return Object.keys(environment).filter(
+    (variable) => variable.startsWith(prefix) && !known.has(variable) && !serviceLink.test(variable),
+  );
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
+}
+
+/** Faults that no setting has alone. */
+function faultsTogether({ HOST, TOKENS, AUTH }: Config): string[] {
+  if (isLoopback(HOST) || TOKENS.length > 0 || AUTH === "none") return [];
+  return [
+    `${prefix}HOST is ${HOST}, which others can reach, but ${prefix}TOKENS is empty: ` +
+      `set tokens, or ${prefix}AUTH=none to answer everybody`,
+  ];
+}
+
+/** The ports that only an allowed address names: acceptable in a URL's text, and checked again with the address. */
+export function extraPorts(rules: readonly AddressRule[]): number[] {
+  return rules.flatMap((rule) => rule.port ?? []);
+}

@@ -1,12 +1,20 @@
 import { defineConfig } from "vitest/config";
 
+const project = (name: string, options = {}) => ({
+  extends: true as const,
+  test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
+});
+
 export default defineConfig({
   test: {
-    include: ["test/{unit,integration,e2e}/**/*.test.ts"],
-    globalSetup: ["test/support/build.ts"],
     testTimeout: 20_000,
     hookTimeout: 60_000,
-    // Two shared cores: more workers would only make the timing of the real servers in the tests worse.
+    // Two shared cores: more workers would only spoil the timing of the real servers in the tests.
     maxWorkers: 2,
+    projects: [
+      project("unit"),
+      project("integration", { globalSetup: ["test/support/build.ts"] }),
+      project("e2e", { globalSetup: ["test/support/build.ts"] }),
+    ],
   },
 });

@@ -1,0 +1,30 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+/** Another process of the bench, which does what a message asks for and answers with one. */
+export interface Helper<Question, Reply> {
+  ask(question: Question): Promise<Reply>;
+  stop(): void;
+}
+
+/** Starts `bench/support/NAME.ts` in a process of its own, so that what is compared does not share an event loop. */
+export function startHelper<Question extends object, Reply>(name: string): Helper<Question, Reply> {
+  const child = fork(fileURLToPath(new URL(`./${name}.ts`, import.meta.url)), {
+    execArgv: ["--import", "tsx"],
+    stdio: "inherit",
+  });
+  return {
+    async ask(question) {
+      child.send(question);
+      const [reply] = await Promise.race([
+        once(child, "message"),
+        once(child, "exit").then(([code]) => {
+          throw new Error(`${name} ended with ${String(code)}`);
+        }),
+      ]);
+      return reply as Reply;
+    },
+    stop: () => child.disconnect(),
+  };
+}

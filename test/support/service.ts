@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+
+/** The built program, running. */
+export interface Service {
+  readonly url: string;
+  readonly process: ChildProcess;
+  /** All that it printed so far. */
+  output(): string;
+  /** Ends it with SIGTERM, and gives its exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Only what the settings say: nothing of the tests' own environment reaches the program. */
+function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
+  const named = Object.entries(settings).map(([name, value]) => [`MEDIA_ORACLE_${name}`, value]);
+  return { PATH: process.env.PATH, HOME: process.env.HOME, ...Object.fromEntries(named) };
+}
+
+/**
+ * Starts the built program on a free port and waits until it listens.
+ *
+ * @param settings without the prefix: `{ ALLOW_PORTS: "80" }`
+ * @throws Error with what it printed, where it ends instead
+ */
+export async function startService(settings: Record<string, string> = {}): Promise<Service> {
+  const child = spawn(process.execPath, [program], {
+    env: environmentOf({ PORT: "0", ...settings }),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const printed: string[] = [];
+  child.stderr.setEncoding("utf8").on("data", (text: string) => printed.push(text));
+  const ended = once(child, "exit").then(([code]) => code as number | null);
+  const url = await new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      printed.push(`${line}\n`);
+      const [, address] = /listening at (http:\/\/[^"\s]+)/.exec(line) ?? [];
+      if (address) resolve(address);
+    });
+    void ended.then((code) => reject(new Error(`ended with ${code} before it listened:\n${printed.join("")}`)));
+  });
+  return {
+    url,
+    process: child,
+    output: () => printed.join(""),
+    stop: () => {
+      child.kill("SIGTERM");
+      return ended;
+    },
+  };
+}
+
+/** Runs the built program to its end. */
+export async function runProgram(
+  args: readonly string[],
+  settings: Record<string, string> = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [program, ...args], {
+    env: environmentOf(settings),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, stdout, stderr };
+}

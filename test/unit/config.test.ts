@@ -1,0 +1,137 @@
+import { expect, test } from "vitest";
+import { ConfigError, type Machine, parseConfig, settingsHelp } from "../../src/config.ts";
+
+const mebibyte = 1024 ** 2;
+
+const machine: Machine = {
+  version: "1.2.3",
+  processors: 2,
+  memoryBytes: 8 * 1024 * mebibyte,
+  readFile: (path) => {
+    if (path !== "/run/secrets/tokens") throw new Error("no such file");
+    return "first-token\nsecond-token\n";
+  },
+};
+
+const parse = (environment: Record<string, string> = {}, flags: Record<string, string> = {}) =>
+  parseConfig(environment, flags, machine);
+
+function faultsOf(environment: Record<string, string>, flags: Record<string, string> = {}): string {
+  try {
+    parse(environment, flags);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).message;
+  }
+  throw new Error("the settings were accepted");
+}
+
+test("without settings the documented defaults hold", () => {
+  expect(parse()).toMatchObject({
+    HOST: "127.0.0.1",
+    PORT: 8080,
+    TOKENS: [],
+    ALLOW_ADDRESSES: [],
+    DENY_ADDRESSES: [],
+    ALLOW_HOSTS: [],
+    DENY_HOSTS: [],
+    REWRITES: [],
+    MAX_BYTES: 67_108_864,
+    DECODE_BYTES: 536_870_912,
+    FORMATS: ["jpeg", "png", "webp", "gif", "avif"],
+    FETCH_TIMEOUT_MS: 15_000,
+    CONNECT_TIMEOUT_MS: 3000,
+    DECODE_TIMEOUT_MS: 10_000,
+    MAX_REDIRECTS: 5,
+    FETCH_CONCURRENCY: 64,
+    PER_HOST: 16,
+    DECODERS: 2,
+    QUEUE: 256,
+    USER_AGENT: "media-oracle/1.2.3",
+    FETCH_BYTES: 268_435_456,
+    CACHE_BYTES: 67_108_864,
+    LOG_LEVEL: "info",
+    SHUTDOWN_MS: 10_000,
+  });
+});
+
+test("decodes are given less memory where the container has less", () => {
+  const config = parseConfig({}, {}, { ...machine, memoryBytes: 512 * mebibyte });
+  expect(config.DECODE_BYTES).toBe(256 * mebibyte);
+});
+
+test("at most four decoders are started by default", () => {
+  expect(parseConfig({}, {}, { ...machine, processors: 32 }).DECODERS).toBe(4);
+});
+
+test("a flag wins over its variable", () => {
+  expect(parse({ MEDIA_ORACLE_PORT: "1000" }, { port: "2000" }).PORT).toBe(2000);
+});
+
+test("an empty variable is as good as none", () => {
+  expect(parse({ MEDIA_ORACLE_PORT: "", MEDIA_ORACLE_TOKENS: "" })).toMatchObject({ PORT: 8080, TOKENS: [] });
+});
+
+test("tokens come from a comma list or from a file, a line each", () => {
+  expect(parse({ MEDIA_ORACLE_TOKENS: "one,two" }).TOKENS).toEqual(["one", "two"]);
+  expect(parse({ MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens" }).TOKENS).toEqual(["first-token", "second-token"]);
+});
+
+test("a token both ways, or from a file that is not there, is a fault", () => {
+  expect(faultsOf({ MEDIA_ORACLE_TOKENS: "one", MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens" })).toContain(
+    "both set",
+  );
+  expect(faultsOf({ MEDIA_ORACLE_TOKENS_FILE: "/nowhere" })).toContain("cannot be read");
+});
+
+test("a fault in a token does not print the token", () => {
+  expect(faultsOf({ MEDIA_ORACLE_TOKENS: "good,bad secret" })).not.toContain("secret");
+});
+
+test("a secret has no flag: every user of the machine could read it", () => {
+  expect(settingsHelp(machine).find(({ variable }) => variable === "MEDIA_ORACLE_TOKENS")?.flag).toBeNull();
+});
+
+test("all faults are told at once", () => {
+  const message = faultsOf({
+    MEDIA_ORACLE_PORT: "eighty",
+    MEDIA_ORACLE_MAX_BYTES: "-1",
+    MEDIA_ORACLE_FORMATS: "jpeg,exe",
+    MEDIA_ORACLE_ALLOW_ADDRESSES: "10.0.0.0/33",
+    MEDIA_ORACLE_REWRITES: "nonsense",
+  });
+  for (const name of ["PORT", "MAX_BYTES", "FORMATS", "ALLOW_ADDRESSES", "REWRITES"]) {
+    expect(message).toContain(`MEDIA_ORACLE_${name} `);
+  }
+});
+
+test("a variable with our prefix that is not known is a fault: a typo must not be silent", () => {
+  expect(faultsOf({ MEDIA_ORACLE_ALOW_PORTS: "80" })).toContain("MEDIA_ORACLE_ALOW_PORTS is not a setting");
+});
+
+test("Kubernetes' service links are passed over, but the one in place of the port is explained", () => {
+  expect(parse({ MEDIA_ORACLE_SERVICE_HOST: "10.0.0.1", MEDIA_ORACLE_PORT_8080_TCP: "tcp://10.0.0.1:8080" }).PORT).toBe(
+    8080,
+  );
+  expect(faultsOf({ MEDIA_ORACLE_PORT: "tcp://10.0.0.1:8080" })).toContain("enableServiceLinks");
+});
+
+test("an address that is not loopback is refused without tokens, unless AUTH=none says so out loud", () => {
+  expect(faultsOf({ MEDIA_ORACLE_HOST: "0.0.0.0" })).toContain("MEDIA_ORACLE_TOKENS");
+  expect(faultsOf({ MEDIA_ORACLE_HOST: "::" })).toContain("MEDIA_ORACLE_TOKENS");
+  expect(parse({ MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_AUTH: "none" }).HOST).toBe("0.0.0.0");
+  expect(parse({ MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_TOKENS: "one" }).HOST).toBe("0.0.0.0");
+  expect(parse({ MEDIA_ORACLE_HOST: "127.0.0.2" }).HOST).toBe("127.0.0.2");
+  expect(parse({ MEDIA_ORACLE_HOST: "::1" }).HOST).toBe("::1");
+});
+
+test("addresses, ports and rewrites are read into what the guard takes", () => {
+  const config = parse({
+    MEDIA_ORACLE_ALLOW_ADDRESSES: "10.0.0.0/8, 127.0.0.1/32:5280",
+    MEDIA_ORACLE_ALLOW_PORTS: "443,8000-8999",
+    MEDIA_ORACLE_REWRITES: "https://upload.example.org/=>http://10.0.0.5:5280/",
+  });
+  expect(config.ALLOW_ADDRESSES.map(({ port }) => port ?? null)).toEqual([null, 5280]);
+  expect(config.ALLOW_PORTS).toHaveLength(2);
+  expect(config.REWRITES).toHaveLength(1);
+});

@@ -1,0 +1,13 @@
+/** Pixels of one colour, row by row, four bytes a pixel. */
+export function plain(width: number, height: number, colour: readonly [number, number, number, number]): Uint8Array {
+  return Uint8Array.from({ length: width * height * 4 }, (_, at) => colour[at % 4]!);
+}
+
+/** Pixels that look random and are the same for the same seed; opaque unless told. */
+export function noise(width: number, height: number, seed: number, { alpha = false } = {}): Uint8Array {
+  let state = seed;
+  return Uint8Array.from({ length: width * height * 4 }, (_, at) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0; // Numerical Recipes' generator
+    return at % 4 === 3 && !alpha ? 255 : state >>> 24;
+  });
+}

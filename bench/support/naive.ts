@@ -17,7 +17,7 @@ async function describe(url: string) {
   return { bytes: body.byteLength, type: response.headers.get("content-type"), width, height, blurhash };
 }
 
-process.on("message", async ({ urls, concurrency }: LookupsQuestion) => {
-  process.send!(await timeLookups(urls, concurrency, describe));
+process.on("message", ({ urls, concurrency }: LookupsQuestion) => {
+  void timeLookups(urls, concurrency, describe).then((reply) => process.send!(reply));
 });
 process.on("disconnect", () => process.exit());

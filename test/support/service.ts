@@ -17,8 +17,9 @@ export interface Service {
 
 /** Only what the settings say: nothing of the tests' own environment reaches the program. */
 function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
-  const named = Object.entries(settings).map(([name, value]) => [`MEDIA_ORACLE_${name}`, value]);
-  return { PATH: process.env.PATH, HOME: process.env.HOME, ...Object.fromEntries(named) };
+  const environment: NodeJS.ProcessEnv = { PATH: process.env.PATH };
+  for (const [name, value] of Object.entries(settings)) environment[`MEDIA_ORACLE_${name}`] = value;
+  return environment;
 }
 
 /**

@@ -1,16 +1,18 @@
 /** What could not be done although the URL answered with success. Stable: callers may switch on them. */
-export const warningCodes = [
-  "type_mismatch", // the header names another type than the bytes
-  "decode_failed", // a format that is on, but the bytes cannot be decoded
-  "decode_timeout", // the decoder was killed at its time limit
-  "too_many_pixels", // more memory than one decode may take
-  "body_too_large", // only the head was read
-  "body_truncated", // the body ended before its announced end, or by a reset
-  "body_timeout", // the fetch limit came before the end of the body
-  "body_encoded", // a content coding that was not asked for: the bytes are not the representation's
-] as const;
+export const warnings = {
+  type_mismatch: "the header names another type than the bytes",
+  decode_failed: "the format is known, but the bytes cannot be decoded",
+  decode_timeout: "decoding took too long and was ended",
+  too_many_pixels: "decoding would take more memory than it may",
+  body_too_large: "the body is too large; only its head was read",
+  body_truncated: "the body ended before its announced end",
+  body_timeout: "the body did not come to its end in time",
+  body_encoded: "the origin sent a content coding that was not asked for",
+} as const;
 
-export type WarningCode = (typeof warningCodes)[number];
+export type WarningCode = keyof typeof warnings;
+
+export const warningCodes = Object.keys(warnings) as [WarningCode, ...WarningCode[]];
 
 /** What is known of a target. Immutable: a later stage makes a new value. Null means that it could not be learnt. */
 export interface Metadata {

@@ -1,0 +1,123 @@
+import { isUtf8 } from "node:buffer";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { Logger } from "pino";
+import type { z } from "zod";
+import type { Oracle } from "../domain/description.ts";
+import { OracleError, toOracleError } from "../domain/errors.ts";
+import type { Target } from "../domain/target.ts";
+import { createTokenCheck } from "./auth.ts";
+import { connectionOptions, refuseConnection } from "./connection.ts";
+import { createLookupLog } from "./log.ts";
+import { addMetadataRoutes } from "./metadata-routes.ts";
+import type { Metrics } from "./metrics.ts";
+import { registerOpenapi } from "./openapi.ts";
+import { addOperationRoutes } from "./operation-routes.ts";
+import { sendProblem } from "./problem.ts";
+import { createRequestIds } from "./request-id.ts";
+
+export interface AppOptions {
+  readonly oracle: Oracle;
+  /** @throws OracleError `url_invalid` or `url_unsupported` */
+  readonly parseTarget: (text: string) => Target;
+  /** Any of them opens the API; with none it is open. */
+  readonly tokens: readonly string[];
+  /** Whether a lookup would be answered now. */
+  readonly isReady: () => boolean;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** Of the program, for the document. */
+  readonly version: string;
+}
+
+/** An `onRequest` hook: it runs before the body is read. */
+export type Guard = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
+
+function createGuard(tokens: readonly string[]): Guard {
+  if (tokens.length === 0) return (_request, _reply, done) => done();
+  const isTokenValid = createTokenCheck(tokens);
+  return (request, _reply, done) => {
+    if (isTokenValid(request.headers.authorization)) return done();
+    done(new OracleError("unauthorized", "no token, or none of ours"));
+  };
+}
+
+function setCommonHeaders(request: FastifyRequest, reply: FastifyReply): void {
+  reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
+}
+
+function parseJson(
+  _request: FastifyRequest,
+  body: Buffer,
+  done: (error: Error | null, parsed?: unknown) => void,
+): void {
+  // Decoding would turn broken UTF-8 into replacement characters, and the URL into another one.
+  if (!isUtf8(body)) return done(new OracleError("request_invalid", "the body is not UTF-8"));
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString());
+  } catch (error) {
+    return done(new OracleError("request_invalid", "the body is not JSON", { cause: error }));
+  }
+  done(null, parsed);
+}
+
+/** What went wrong on the way to a handler, or in it, in our words. */
+function requestError(thrown: unknown): OracleError {
+  if (thrown instanceof OracleError) return thrown;
+  const { code = "", statusCode = 500 } = thrown as { code?: string; statusCode?: number };
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new OracleError("request_too_large", code, { cause: thrown });
+  if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE") return new OracleError("request_unsupported", code, { cause: thrown });
+  if (statusCode < 500) return new OracleError("request_invalid", code, { cause: thrown });
+  return toOracleError(thrown);
+}
+
+/** Builds the HTTP side around an oracle. It does not listen yet. */
+export async function createApp(options: AppOptions): Promise<FastifyInstance> {
+  const { oracle, parseTarget, tokens, isReady, metrics, version } = options;
+  const log = createLookupLog(options.logger);
+  const requestIdOf = createRequestIds();
+
+  const app = fastify({
+    ...connectionOptions,
+    // Ours is one line a lookup, with nothing of the request in it (log.ts).
+    logger: false,
+    genReqId: requestIdOf,
+    // While shutting down readiness tells it, and what still comes on open connections is answered, then they are closed.
+    return503OnClosing: false,
+    clientErrorHandler: (error, socket) => refuseConnection(error, socket, requestIdOf({ headers: {} })),
+    frameworkErrors: (error, request, reply) => {
+      setCommonHeaders(request, reply);
+      void sendProblem(reply, requestError(error));
+    },
+  });
+  // An expectation that is not understood may be ignored (RFC 9110 10.1.1); Node's own 417 would have no body.
+  app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
+
+  app.setValidatorCompiler<z.ZodType>(({ schema }) => (input: unknown) => {
+    const { success, data } = schema.safeParse(input);
+    return success ? { value: data } : { error: new OracleError("request_invalid", "not the documented form") };
+  });
+  // Replies are text that was made once: their schemas are for the document, and for the tests that hold replies against it.
+  app.setSerializerCompiler(() => JSON.stringify);
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, parseJson);
+
+  app.addHook("onRequest", (request, reply, done) => {
+    setCommonHeaders(request, reply);
+    done();
+  });
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = requestError(thrown);
+    if (error.code === "internal") log.broken(request.id, thrown);
+    return sendProblem(reply, error);
+  });
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new OracleError("route_unknown", "no such route")));
+
+  await registerOpenapi(app, version);
+  const guard = createGuard(tokens);
+  const scope = tokens.length > 0 ? "private" : "public";
+  addMetadataRoutes(app, { oracle, parseTarget, guard, scope, metrics, log });
+  addOperationRoutes(app, { guard, isReady, metrics });
+  await app.ready();
+  return app;
+}

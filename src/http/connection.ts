@@ -1,0 +1,78 @@
+import type { ServerOptions } from "node:http";
+import type { Socket } from "node:net";
+import { OracleError } from "../domain/errors.ts";
+import { problemOf } from "./problem.ts";
+
+// Whoever connects may hold a descriptor only so long: 5 s for the whole request, looked after every half second, so that a
+// connection that says nothing, or a byte now and then, is closed within 6 s.
+const requestTimeoutMs = 5_000;
+const checkEveryMs = 500;
+
+// Between two requests. Below 5 s, since Node 24 waits a second longer than it tells the client.
+const keepAliveTimeoutMs = 4_000;
+
+// Nothing sent and nothing taken for a minute, twice the longest deadline: a client that does not read its answers.
+const silentTimeoutMs = 60_000;
+
+// Ten times what a question with the longest URL needs, and what Node allows all headers together.
+export const maxRequestBytes = 16 * 1024;
+
+/** Fastify's and Node's options for what a client may cost before it has asked anything. */
+export const connectionOptions = {
+  bodyLimit: maxRequestBytes,
+  connectionTimeout: silentTimeoutMs,
+  requestTimeout: requestTimeoutMs,
+  keepAliveTimeout: keepAliveTimeoutMs,
+  http: {
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: checkEveryMs,
+    maxHeaderSize: maxRequestBytes,
+    // Node's own answer to a missing Host has no body; nothing here depends on that header.
+    requireHostHeader: false,
+  } satisfies ServerOptions,
+};
+
+const refusals = {
+  400: { phrase: "Bad Request", code: "request_invalid" },
+  408: { phrase: "Request Timeout", code: "request_invalid" },
+  431: { phrase: "Request Header Fields Too Large", code: "request_too_large" },
+} as const;
+
+function refusalOf(error: NodeJS.ErrnoException): keyof typeof refusals {
+  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return 408;
+  if (error.code === "HPE_HEADER_OVERFLOW") return 431;
+  return 400;
+}
+
+/**
+ * Answers what cannot be read as a request, and closes: there is no telling where the next one would begin.
+ *
+ * @param requestId given to the answer; a header that could not be read may not name it
+ */
+export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
+  // Once the head of an answer is out, anything more would be read as its body.
+  const { _httpMessage: answering } = socket as { _httpMessage?: { headersSent: boolean } | null };
+  if (error.code === "ECONNRESET" || !socket.writable || answering?.headersSent) {
+    socket.destroy();
+    return;
+  }
+  const status = refusalOf(error);
+  const { phrase, code } = refusals[status];
+  const body = JSON.stringify(problemOf(new OracleError(code, "the connection did not bring a request"), status));
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${phrase}`,
+      "Content-Type: application/problem+json",
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      "Cache-Control: no-store",
+      "X-Content-Type-Options: nosniff",
+      `X-Request-Id: ${requestId}`,
+      "Connection: close",
+      "",
+      body,
+    ].join("\r\n"),
+  );
+  // A peer that never closes its side would keep the descriptor.
+  socket.destroySoon();
+}

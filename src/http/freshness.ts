@@ -1,0 +1,46 @@
+import type { Cached, Description, Stage } from "../domain/description.ts";
+
+type Kept = NonNullable<Description["kept"]>;
+
+/**
+ * How long others may keep the answer: the whole time that we keep it ourselves. What has passed of it is said by `Age`, which
+ * caches subtract (RFC 9111 4.2); counting it here too would count it twice.
+ *
+ * @param scope `private` where a token was needed to read it
+ */
+export function cacheControl(scope: "public" | "private", kept: Kept): string {
+  return `${scope}, max-age=${Math.max(0, Math.floor((kept.until - kept.since) / 1000))}`;
+}
+
+/** Seconds since the answer was learnt (RFC 9111 5.1). */
+export function age(kept: Kept, now: number): string {
+  return String(Math.max(0, Math.floor((now - kept.since) / 1000)));
+}
+
+const cacheStatuses = {
+  hit: "media-oracle; hit",
+  miss: "media-oracle; fwd=miss",
+  collapsed: "media-oracle; fwd=miss; collapsed",
+} as const satisfies Partial<Record<Cached, string>>;
+
+/** RFC 9211: a stale answer is a hit whose time is over, by so many seconds. */
+export function cacheStatus(cached: Cached, kept: Kept | null, now: number): string {
+  if (cached !== "stale") return cacheStatuses[cached];
+  const ttl = kept ? Math.min(0, Math.floor((kept.until - now) / 1000)) : 0;
+  return `media-oracle; hit; ttl=${ttl}; detail=stale`;
+}
+
+const stages: readonly Stage[] = ["queue", "fetch", "decode", "hash"];
+
+/**
+ * What the answer had to wait for (W3C Server Timing): stages that were come to, in order, in milliseconds. An answer from
+ * memory waited for nothing.
+ */
+export function serverTiming({ cached, timings }: Description): string {
+  if (cached === "hit" || cached === "stale") return "queue;dur=0";
+  const spans = stages.flatMap((stage) => {
+    const took = stage === "queue" ? (timings.queue ?? 0) : timings[stage];
+    return took === undefined ? [] : [`${stage};dur=${took.toFixed(1)}`];
+  });
+  return spans.join(", ");
+}

@@ -1,0 +1,145 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Cached, Description, Oracle } from "../domain/description.ts";
+import { type OracleError, toOracleError } from "../domain/errors.ts";
+
+/** What is counted for the operator. No label ever holds a host, or a word from a caller or an origin. */
+export interface Metrics {
+  /** Counts a request by how its description was come by. Free: the hot path of a hit. */
+  asked(cached: Cached): void;
+  /** Counts a text that the target parser refused. */
+  refused(code: "url_invalid" | "url_unsupported"): void;
+  /** Counts how a lookup ended, once for each that went to the origin. */
+  described(type: string, decodeMs: number | undefined): void;
+  failed(error: OracleError): void;
+  /** Prometheus text exposition format 0.0.4. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** Numbers that others keep, read when the metrics are. */
+export interface Gauges {
+  /** Lookups under way. */
+  inflight(): number;
+  /** Lookups that wait for a slot. */
+  queueDepth(): number;
+  /** Decoder processes that had to be replaced since the start. */
+  decoderRestarts(): number;
+}
+
+// The media types that may be decoded; any other (an origin chooses it) shares one label, or each would be a series of its own.
+const decodedTypes = new Set([
+  "image/jpeg",
+  "image/png",
+  "image/apng",
+  "image/gif",
+  "image/webp",
+  "image/avif",
+  "image/heic",
+  "image/jxl",
+  "image/tiff",
+  "image/bmp",
+  "image/svg+xml",
+]);
+
+function formatOf(type: string): string {
+  if (!decodedTypes.has(type)) return "other";
+  return type.slice("image/".length).replace("+xml", "");
+}
+
+// From a thumbnail (a few ms) to the decode time limit's default (10 s).
+const decodeBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export function createMetrics(gauges: Gauges): Metrics {
+  const register = new Registry();
+  const registers = [register];
+  collectDefaultMetrics({ register });
+
+  // Plain numbers, handed over when somebody reads: an increment of prom-client's costs more than all else a hit does.
+  const asked: Record<Cached, number> = { hit: 0, miss: 0, collapsed: 0, stale: 0 };
+  new Counter({
+    name: "media_oracle_cache_total",
+    help: "Requests by how the description was come by",
+    labelNames: ["result"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [result, count] of Object.entries(asked)) this.inc({ result }, count);
+    },
+  });
+  const sources = new Counter({
+    name: "media_oracle_source_total",
+    help: "Lookups that went to an origin, by outcome: success or a failure code",
+    labelNames: ["outcome"],
+    registers,
+  });
+  const refusals = new Counter({
+    name: "media_oracle_refused_total",
+    help: "Texts that were refused, by code, and sources that were not reached, by the reason that callers are not told",
+    labelNames: ["reason"],
+    registers,
+  });
+  const decodes = new Histogram({
+    name: "media_oracle_decode_seconds",
+    help: "Time that decoding took, by format",
+    labelNames: ["format"],
+    buckets: decodeBuckets,
+    registers,
+  });
+  new Gauge({
+    name: "media_oracle_inflight",
+    help: "Lookups under way",
+    registers,
+    collect() {
+      this.set(gauges.inflight());
+    },
+  });
+  new Gauge({
+    name: "media_oracle_queue_depth",
+    help: "Lookups that wait for a slot",
+    registers,
+    collect() {
+      this.set(gauges.queueDepth());
+    },
+  });
+  new Counter({
+    name: "media_oracle_decoder_restarts_total",
+    help: "Decoder processes that had to be replaced",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(gauges.decoderRestarts());
+    },
+  });
+
+  return {
+    asked: (cached) => void (asked[cached] += 1),
+    refused: (reason) => refusals.inc({ reason }),
+    described(type, decodeMs) {
+      sources.inc({ outcome: "success" });
+      if (decodeMs !== undefined) decodes.observe({ format: formatOf(type) }, decodeMs / 1000);
+    },
+    failed({ code, reason }) {
+      sources.inc({ outcome: code });
+      if (reason !== undefined) refusals.inc({ reason });
+    },
+    text: () => register.metrics(),
+    contentType: register.contentType,
+  };
+}
+
+function count(description: Description, metrics: Metrics): void {
+  description.done.then(
+    ({ type }) => metrics.described(type, description.timings.decode),
+    (error: unknown) => metrics.failed(toOracleError(error)),
+  );
+}
+
+/** Counts what the oracle is asked and, of what goes to an origin, how it ends. Nothing that a caller notices. */
+export function observed(oracle: Oracle, metrics: Metrics): Oracle {
+  return (target) => {
+    const description = oracle(target);
+    metrics.asked(description.cached);
+    if (description.cached === "miss") count(description, metrics);
+    return description;
+  };
+}

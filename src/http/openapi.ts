@@ -1,0 +1,72 @@
+import swagger from "@fastify/swagger";
+import type { FastifyInstance } from "fastify";
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fastify-type-provider-zod";
+import type { OpenAPIV3_1 } from "openapi-types";
+import type { z } from "zod";
+import { type FailureCode, failures } from "../domain/errors.ts";
+import { problemSchema } from "./schema.ts";
+
+const description = [
+  "Tells what a media URL is: bytes, type, dimensions and a blurhash, once, safely.",
+  "A failure, where nothing can be said, is a problem document (RFC 9457) with a stable `code`; what could be learnt in " +
+    "part is a success with `partial` or `warnings`. Every answer carries `X-Request-Id`. A 404 always means that there is " +
+    "no such route, never that an origin said so.",
+].join("\n\n");
+
+interface Documented {
+  readonly description: string;
+  readonly content: Record<string, { readonly schema: z.ZodType }>;
+}
+
+// Any request may meet these, whatever its route; 408 and 431 are said before there is one.
+const unreadable: readonly (readonly [status: number, title: string])[] = [
+  [408, "The request did not arrive whole in time"],
+  [431, "The headers are too large"],
+];
+const always: readonly FailureCode[] = ["request_invalid", "internal"];
+
+/** A route's `response` for these failures, and for those that any request may meet. */
+export function problemResponses(...codes: readonly FailureCode[]): Record<number, Documented> {
+  const titles = new Map(unreadable);
+  for (const code of [...always, ...codes]) {
+    const { status, title } = failures[code];
+    const said = titles.get(status);
+    titles.set(status, `${said === undefined ? "" : `${said}. `}\`${code}\`: ${title}`);
+  }
+  const content = { "application/problem+json": { schema: problemSchema } };
+  return Object.fromEntries([...titles].map(([status, description]) => [status, { description, content }]));
+}
+
+export function jsonResponse(words: string, schema: z.ZodType): Documented {
+  return { description: words, content: { "application/json": { schema } } };
+}
+
+const withSchemas = createJsonSchemaTransformObject({});
+
+/** Makes `app.swagger()` give the OpenAPI 3.1 document of the routes that are added from now on. */
+export async function registerOpenapi(app: FastifyInstance, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "media-oracle", version, description, license: { name: "MIT", identifier: "MIT" } },
+      servers: [{ url: "/", description: "Where this document was read" }],
+      tags: [
+        { name: "metadata", description: "Describing URLs" },
+        { name: "operation", description: "For operators and their machines" },
+      ],
+      components: {
+        securitySchemes: {
+          token: { type: "http", scheme: "bearer", description: "One of the operator's tokens, where any are set" },
+        },
+      },
+    },
+    transform: createJsonSchemaTransform({}),
+    transformObject(document) {
+      const whole = withSchemas(document) as Partial<OpenAPIV3_1.Document>;
+      const schemas = Object.entries(whole.components?.schemas ?? {});
+      // The generator gives every schema a twin for requests, which nothing here refers to.
+      const used = schemas.filter(([name]) => !name.endsWith("Input"));
+      return { ...whole, components: { ...whole.components, schemas: Object.fromEntries(used) } };
+    },
+  });
+}

@@ -1,0 +1,92 @@
+import type { FastifyInstance, FastifyReply } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import type { Guard } from "./app.ts";
+import type { Metrics } from "./metrics.ts";
+import { jsonResponse, problemResponses } from "./openapi.ts";
+import { healthSchema } from "./schema.ts";
+
+export interface OperationRoutesOptions {
+  readonly guard: Guard;
+  readonly isReady: () => boolean;
+  readonly metrics: Metrics;
+}
+
+function sendHealth(reply: FastifyReply, isWell: boolean): FastifyReply {
+  return reply
+    .code(isWell ? 200 : 503)
+    .header("cache-control", "no-store")
+    .header("content-type", "application/json; charset=utf-8")
+    .send(JSON.stringify({ status: isWell ? "ok" : "unready" } satisfies z.infer<typeof healthSchema>));
+}
+
+/** Adds what an operator and their machines ask: health, readiness, metrics and the document of the API. */
+export function addOperationRoutes(
+  instance: FastifyInstance,
+  { guard, isReady, metrics }: OperationRoutesOptions,
+): void {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+  const open = { tags: ["operation"], security: [] };
+  app.route({
+    method: "GET",
+    url: "/healthz",
+    schema: {
+      ...open,
+      operationId: "readHealth",
+      summary: "Whether the service is alive",
+      response: { 200: jsonResponse("It is", healthSchema), ...problemResponses() },
+    },
+    handler: (_request, reply) => sendHealth(reply, true),
+  });
+  app.route({
+    method: "GET",
+    url: "/readyz",
+    schema: {
+      ...open,
+      operationId: "readReadiness",
+      summary: "Whether the service would answer a lookup",
+      response: {
+        200: jsonResponse("It would", healthSchema),
+        ...problemResponses(),
+        503: jsonResponse("It is starting or stopping", healthSchema),
+      },
+    },
+    handler: (_request, reply) => sendHealth(reply, isReady()),
+  });
+  app.route({
+    method: "GET",
+    url: "/metrics",
+    onRequest: guard,
+    schema: {
+      ...open,
+      security: [{}, { token: [] }],
+      operationId: "readMetrics",
+      summary: "Counters and gauges for Prometheus",
+      response: {
+        200: { description: "Text exposition format 0.0.4", content: { "text/plain": { schema: z.string() } } },
+        ...problemResponses("unauthorized"),
+      },
+    },
+    handler: async (_request, reply) =>
+      reply
+        .header("cache-control", "no-store")
+        .type(metrics.contentType)
+        .send(await metrics.text()),
+  });
+  let document = "";
+  app.addHook("onReady", (done) => {
+    document = JSON.stringify(app.swagger());
+    done();
+  });
+  app.route({
+    method: "GET",
+    url: "/openapi.json",
+    schema: {
+      ...open,
+      operationId: "readOpenapi",
+      summary: "This document",
+      response: { 200: jsonResponse("OpenAPI 3.1", z.looseObject({})), ...problemResponses() },
+    },
+    handler: (_request, reply) => reply.header("content-type", "application/json; charset=utf-8").send(document),
+  });
+}

@@ -1,0 +1,151 @@
+import { z } from "zod";
+import { type FailureCode, failures } from "../domain/errors.ts";
+import { warningCodes } from "../domain/metadata.ts";
+
+// The wire, in zod: requests are parsed with these, replies are documented by them. A reply is built by hand (reply.ts),
+// so nothing is parsed on the way out; the tests hold every reply against the document made from these.
+
+const exampleReply = {
+  url: "https://upload.example.org/a/summit.jpg",
+  bytes: 3032449,
+  bytesSource: "counted",
+  type: "image/jpeg",
+  blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
+  width: 4096,
+  height: 2160,
+  thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
+  animated: false,
+  durationMs: null,
+  sha256: "35da6a0d13984a4e7e0edce830a005d227b04ad31cd1056020fd0a7b97603641",
+  filename: "summit.jpg",
+  partial: false,
+  warnings: [],
+} as const;
+
+/** What is answered for a URL that could be described. Key order is the order on the wire. */
+export const replySchema = z
+  .strictObject({
+    url: z.string().describe("What was looked up: normalised, without the fragment"),
+    bytes: z.int().min(0).nullable().describe("Size of the representation as stored, in bytes"),
+    bytesSource: z
+      .enum(["counted", "declared"])
+      .nullable()
+      .describe("Whether `bytes` was counted by reading to the end, or is the origin's word"),
+    type: z
+      .string()
+      .describe(
+        "Media type, told from the bytes; lower case, no parameters; `application/octet-stream` where unknown (RFC 9110 8.3.1)",
+      ),
+    blurhash: z
+      .string()
+      .length(28)
+      .nullable()
+      .describe("BlurHash of 4 x 3 components, of the upright first frame on white"),
+    width: z.int().min(1).nullable().describe("Pixels, as displayed: after EXIF or container orientation"),
+    height: z.int().min(1).nullable().describe("Pixels, as displayed"),
+    thumbhash: z.string().nullable().describe("ThumbHash, base64, transparency kept"),
+    animated: z.boolean().nullable(),
+    durationMs: z.int().min(0).nullable(),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .nullable()
+      .describe("Hex; only where the whole body was read"),
+    filename: z
+      .string()
+      .max(255)
+      .nullable()
+      .describe(
+        "From Content-Disposition, else the URL's last path segment; without control characters and separators",
+      ),
+    partial: z.boolean().describe("Whether the deadline came first: asking again later tells more"),
+    warnings: z.array(z.enum(warningCodes)).describe("What could not be done although the URL answered with success"),
+  })
+  .meta({
+    id: "Metadata",
+    description: "What is known of the URL. Every key is always there; null means that it could not be learnt.",
+    examples: [exampleReply],
+  });
+
+export type ReplyBody = z.infer<typeof replySchema>;
+
+const deadlineBounds = { least: 50, most: 30_000 };
+const fieldNames = replySchema.keyof().options;
+
+const urlDescription = "The absolute http(s) URL to describe, at most 2048 characters";
+const deadlineDescription =
+  "Milliseconds after which what is known is answered, as `partial`; without it the answer waits for the end";
+const fieldsDescription =
+  "What the caller needs; where the head of the file suffices, no more is read. The answer has every key all the same";
+
+// No length limit on `url` here: a text that is too long is `url_invalid`, which the target parser says, and the body is bounded.
+export const questionBodySchema = z
+  .strictObject({
+    url: z.string().describe(urlDescription),
+    deadlineMs: z.int().min(deadlineBounds.least).max(deadlineBounds.most).optional().describe(deadlineDescription),
+    fields: z.array(z.enum(fieldNames)).min(1).max(fieldNames.length).optional().describe(fieldsDescription),
+  })
+  .meta({ examples: [{ url: exampleReply.url, deadlineMs: 1500 }] });
+
+const fieldList = new RegExp(`^(${fieldNames.join("|")})(,(${fieldNames.join("|")}))*$`);
+
+/** The same question as text: a list is separated by commas. */
+export const questionQuerySchema = z.strictObject({
+  url: z.string().meta({ description: urlDescription, examples: [exampleReply.url] }),
+  deadlineMs: z.coerce
+    .number()
+    .int()
+    .min(deadlineBounds.least)
+    .max(deadlineBounds.most)
+    .optional()
+    .meta({ description: deadlineDescription, examples: [1500] }),
+  fields: z
+    .string()
+    .regex(fieldList)
+    .optional()
+    .meta({ description: `${fieldsDescription}. Separated by commas`, examples: ["type,bytes"] }),
+});
+
+export type Question = Pick<z.infer<typeof questionBodySchema>, "url" | "deadlineMs">;
+
+const problemTypePrefix = "urn:media-oracle:problem:";
+
+/**
+ * The `type` of a problem document (RFC 9457 3.1.1): a name to compare, not an address to open, and the same wherever the
+ * service runs.
+ */
+export function problemType(code: FailureCode): string {
+  return problemTypePrefix + code;
+}
+
+const failureCodes = Object.keys(failures) as [FailureCode, ...FailureCode[]];
+
+export const problemSchema = z
+  .strictObject({
+    type: z.enum(failureCodes.map(problemType)).describe("Names the code; not an address to open"),
+    title: z.enum(failureCodes.map((code) => failures[code].title)),
+    status: z.int().min(400).max(599),
+    code: z.enum(failureCodes).describe("Stable: callers may switch on it"),
+    retryable: z.boolean().describe("Whether asking the same again later may help"),
+    upstreamStatus: z.int().min(100).max(999).optional().describe("With `source_status`: the origin's"),
+  })
+  .meta({
+    id: "Problem",
+    description: "Why nothing can be said (RFC 9457)",
+    examples: [
+      {
+        type: problemType("source_status"),
+        title: failures.source_status.title,
+        status: failures.source_status.status,
+        code: "source_status",
+        retryable: false,
+        upstreamStatus: 404,
+      },
+    ],
+  });
+
+export type Problem = z.infer<typeof problemSchema>;
+
+export const healthSchema = z
+  .strictObject({ status: z.enum(["ok", "unready"]) })
+  .meta({ id: "Health", description: "Whether the service is alive, or would answer a lookup" });

@@ -1,0 +1,158 @@
+import { isIPv4, isIPv6 } from "node:net";
+import ipaddr from "ipaddr.js";
+import { isPortIn, parsePort, type PortRange } from "./ports.ts";
+
+/** Whether this address may be connected to on this port. The address is text, as the resolver or the socket gives it. */
+export type AddressPolicy = (address: string, port: number) => boolean;
+
+/** A block of addresses: 4 or 16 bytes, of which the first `bits` count. */
+export interface Cidr {
+  readonly bytes: Uint8Array;
+  readonly bits: number;
+}
+
+/** Addresses that may be fetched although they are not public; on that port only, where one is named. */
+export interface AddressRule extends Cidr {
+  readonly port: number | null;
+}
+
+export interface AddressPolicyOptions {
+  readonly allow: readonly AddressRule[];
+  /** Wins over everything. */
+  readonly deny: readonly Cidr[];
+  /** The ports of public addresses, and of allowed ones whose rule names no port. */
+  readonly ports: readonly PortRange[];
+}
+
+// `::ffff:a.b.c.d`, RFC 4291 2.5.5.2.
+const mappedV6: Cidr = { bytes: Uint8Array.from(ipaddr.parse("::ffff:0:0").toByteArray()), bits: 96 };
+
+// IANA IPv4 Special-Purpose Address Registry: all of it, and what only looks public.
+const notPublicV4 = [
+  "0.0.0.0/8", // this network; Linux connects 0.0.0.0 to itself
+  "10.0.0.0/8", // RFC 1918
+  "100.64.0.0/10", // carrier-grade NAT, RFC 6598; some clouds' metadata too
+  "127.0.0.0/8", // loopback
+  "168.63.129.16/32", // Azure's WireServer: public by number, the host's by routing
+  "169.254.0.0/16", // link-local: the clouds' metadata services
+  "172.16.0.0/12", // RFC 1918
+  "192.0.0.0/24", // IETF protocol assignments
+  "192.0.2.0/24", // documentation
+  "192.31.196.0/24", // AS112, RFC 7535
+  "192.52.193.0/24", // AMT, RFC 7450
+  "192.88.99.0/24", // 6to4 relays, RFC 7526
+  "192.168.0.0/16", // RFC 1918
+  "192.175.48.0/24", // AS112, RFC 7534
+  "198.18.0.0/15", // benchmarking, RFC 2544
+  "198.51.100.0/24", // documentation
+  "203.0.113.0/24", // documentation
+  "224.0.0.0/4", // multicast
+  "240.0.0.0/4", // reserved, broadcast
+].map(parseCidr);
+
+// Of IPv6 only what IANA gives out is public: all the embeddings of IPv4 but these lie outside it.
+const globalUnicastV6 = parseCidr("2000::/3");
+const notPublicV6 = [
+  "2001::/23", // IETF protocol assignments: Teredo, benchmarking, ORCHID
+  "2001:db8::/32", // documentation
+  "2002::/16", // 6to4: an IPv4 address inside
+  "3ffe::/16", // 6bone, given back
+  "3fff::/20", // documentation, RFC 9637
+  "2620:4f:8000::/48", // AS112
+].map(parseCidr);
+
+/**
+ * Whether the text is the address of somebody on the internet: globally reachable unicast.
+ *
+ * Anything but plain text of an address is not: other radices, zone ids, brackets. Nor are addresses that carry an IPv4
+ * address inside, whatever that one is: nobody publishes media there, and a gateway would take the packets anywhere.
+ */
+export function isPublicAddress(address: string): boolean {
+  const bytes = parseAddress(address);
+  if (!bytes) return false;
+  if (bytes.length === 4) return !notPublicV4.some((block) => contains(block, bytes));
+  return contains(globalUnicastV6, bytes) && !notPublicV6.some((block) => contains(block, bytes)) && !isIsatap(bytes);
+}
+
+/** Binds the operator's rules. Denied wins; then public addresses on the usual ports; then what a rule allows. */
+export function createAddressPolicy({ allow, deny, ports }: AddressPolicyOptions): AddressPolicy {
+  return (address, port) => {
+    const bytes = parseAddress(address);
+    // Never unwrapped and never allowed, or a rule for an IPv4 block would have a second spelling to get round.
+    if (!bytes || contains(mappedV6, bytes)) return false;
+    if (deny.some((block) => contains(block, bytes))) return false;
+    if (isPublicAddress(address) && isPortIn(ports, port)) return true;
+    return allow.some(
+      (rule) => contains(rule, bytes) && (rule.port === null ? isPortIn(ports, port) : rule.port === port),
+    );
+  };
+}
+
+/** `10.0.0.0/8`, `fd00::/8`, or one address alone. @throws Error a sentence for the operator */
+export function parseCidr(text: string): Cidr {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const bytes = parseAddress(address);
+  if (!bytes || rest.length > 0) throw new Error("a block of addresses is written 10.0.0.0/8 or fd00::/8");
+  const all = bytes.length * 8;
+  if (prefix !== undefined && !/^(0|[1-9]\d{0,2})$/.test(prefix))
+    throw new Error("the number after / is a count of bits");
+  const bits = prefix === undefined ? all : Number(prefix);
+  if (bits > all) throw new Error(`an address of this kind has ${all} bits`);
+  // 10.1.2.3/8 may mean one address or sixteen million: the operator has to say which.
+  if (bytes.some((byte, index) => byte & ~mask(bits, index))) throw new Error(`bits after the first ${bits} are set`);
+  if (bits >= mappedV6.bits && contains(mappedV6, bytes)) {
+    throw new Error("an IPv4 address is written as such, not inside an IPv6 one");
+  }
+  return { bytes, bits };
+}
+
+/**
+ * A block, with or without a port: `10.0.0.0/8`, `10.0.0.0/8:5280`, `10.0.0.5:5280`, `fd00::/8`, `[fd00::]/8:80`.
+ *
+ * @throws Error a sentence for the operator
+ */
+export function parseAddressRule(text: string): AddressRule {
+  const bracketed = /^\[([^\]]*)\](\/\d+)?(?::(.*))?$/.exec(text);
+  if (bracketed) {
+    const [, address = "", prefix = "", port] = bracketed;
+    if (!isIPv6(address)) throw new Error("only an IPv6 address stands in brackets");
+    return { ...parseCidr(address + prefix), port: port === undefined ? null : parsePort(port) };
+  }
+  if (!text.includes(".") && text.includes("/") && text.lastIndexOf(":") > text.lastIndexOf("/")) {
+    throw new Error("an IPv6 block with a port is written [fd00::]/8:80");
+  }
+  const withPort = /^([\d.]+(?:\/\d+)?):(.*)$/.exec(text);
+  if (!withPort) return { ...parseCidr(text), port: null };
+  const [, block = "", port = ""] = withPort;
+  return { ...parseCidr(block), port: parsePort(port) };
+}
+
+/** Whether two texts name the same address; false where either is not one. */
+export function isSameAddress(one: string, other: string): boolean {
+  const bytes = parseAddress(other);
+  const wanted = parseAddress(one);
+  return !!bytes && !!wanted && contains({ bytes: wanted, bits: wanted.length * 8 }, bytes);
+}
+
+/** 4 or 16 bytes, or null. `ipaddr.js` alone would also read `0x7f.1` and zone ids, hence the stricter check before it. */
+function parseAddress(text: string): Uint8Array | null {
+  if (text.includes("%") || (!isIPv4(text) && !isIPv6(text))) return null;
+  return Uint8Array.from(ipaddr.parse(text).toByteArray());
+}
+
+function contains({ bytes, bits }: Cidr, address: Uint8Array): boolean {
+  return (
+    bytes.length === address.length &&
+    bytes.every((byte, index) => ((byte ^ (address[index] ?? 0)) & mask(bits, index)) === 0)
+  );
+}
+
+/** The bits of byte number `index` that are among the first `bits` of the address. */
+function mask(bits: number, index: number): number {
+  return (0xff00 >> Math.min(8, Math.max(0, bits - index * 8))) & 0xff;
+}
+
+/** RFC 5214 6.1: the interface id is `0:5efe:` or `200:5efe:` and an IPv4 address, which the packets would go to. */
+function isIsatap(bytes: Uint8Array): boolean {
+  return (bytes[8] === 0 || bytes[8] === 2) && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe;
+}

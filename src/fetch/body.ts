@@ -1,0 +1,140 @@
+import { createHash } from "node:crypto";
+import { OracleError } from "../domain/errors.ts";
+import type { WarningCode } from "../domain/metadata.ts";
+import type { ByteBudget } from "./budget.ts";
+import type { BodySink } from "./exchange.ts";
+
+/** What was read of a body. */
+export interface Body {
+  /** All of it where there is no warning, else what came; the head alone where it was too large; nothing where it is coded. */
+  readonly bytes: Uint8Array;
+  /** Hex; only where the body was read to its end. */
+  readonly sha256: string | null;
+  readonly warning: WarningCode | null;
+}
+
+/** A body on its way into one buffer. */
+export interface IncomingBody extends BodySink {
+  /**
+   * A copy of the first bytes, as soon as that many came; fewer where the body ended before that.
+   *
+   * @throws OracleError `overloaded`, nothing else
+   */
+  head(bytes: number): Promise<Uint8Array>;
+  /** When no more will come, for whatever reason. @throws OracleError `overloaded`, nothing else */
+  body(): Promise<Body>;
+  /** Lets go of the buffer. What is still waited for comes out empty. */
+  release(): void;
+}
+
+export interface IncomingBodyOptions {
+  readonly budget: ByteBudget;
+  readonly maxBytes: number;
+  /** What is read of a body that is announced as larger than `maxBytes`, and what is kept of one that turns out to be. */
+  readonly headBytes: number;
+  readonly declaredBytes: number | null;
+}
+
+const firstCapacity = 4 * 1024; // a thousand silent bodies: 4 MB
+const hashedAtOnce = 64 * 1024; // 0.1 ms; byte by byte it would be the slowest part of a dripping body
+
+/** The memory grows with what came, never with what was announced, and counts against the budget as it grows. */
+export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes }: IncomingBodyOptions): IncomingBody {
+  const announcedTooLarge = declaredBytes !== null && declaredBytes > maxBytes;
+  const wantedBytes = announcedTooLarge ? Math.min(headBytes, maxBytes) : maxBytes;
+  const hash = createHash("sha256");
+  let buffer = new Uint8Array(0);
+  let length = 0;
+  let hashed = 0;
+  let ended = false;
+  let failure: OracleError | null = null;
+  let waiters: { readonly bytes: number; readonly proceed: () => void }[] = [];
+  let resolveDone!: (body: Body) => void; // set by the next line
+  const done = new Promise<Body>((resolve) => (resolveDone = resolve));
+
+  /** Moves to a buffer of another size, the budget first. */
+  function resize(capacity: number): boolean {
+    if (capacity > buffer.length && !budget.take(capacity - buffer.length)) return false;
+    if (capacity < buffer.length) budget.give(buffer.length - capacity);
+    const next = new Uint8Array(capacity);
+    next.set(buffer.subarray(0, Math.min(length, capacity)));
+    buffer = next;
+    return true;
+  }
+
+  function makeRoom(needed: number): boolean {
+    if (needed <= buffer.length) return true;
+    // Twice what there is, but not past the last byte that can come.
+    const last = Math.min(wantedBytes, declaredBytes ?? wantedBytes);
+    return resize(Math.max(needed, Math.min(last, Math.max(firstCapacity, 2 * buffer.length))));
+  }
+
+  function wake() {
+    const isReady = ({ bytes }: { bytes: number }) => ended || bytes <= length;
+    const ready = waiters.filter(isReady);
+    waiters = waiters.filter((waiter) => !isReady(waiter));
+    for (const { proceed } of ready) proceed();
+  }
+
+  function settle(warning: WarningCode | null, sha256: string | null = null) {
+    ended = true;
+    resolveDone({ bytes: buffer.subarray(0, length), sha256, warning });
+    wake();
+  }
+
+  function drop() {
+    length = 0;
+    hashed = 0;
+    resize(0);
+  }
+
+  return {
+    write(chunk) {
+      if (ended) return false;
+      const fitting = chunk.subarray(0, wantedBytes - length);
+      if (!makeRoom(length + fitting.length)) {
+        drop();
+        failure = new OracleError("overloaded", "the bodies being read take all the memory there is for them");
+        settle(null);
+        return false;
+      }
+      buffer.set(fitting, length);
+      length += fitting.length;
+      if (announcedTooLarge ? length === wantedBytes : fitting.length < chunk.length) {
+        length = Math.min(length, headBytes);
+        resize(length);
+        settle("body_too_large");
+        return false;
+      }
+      if (length - hashed >= hashedAtOnce) {
+        hash.update(buffer.subarray(hashed, length));
+        hashed = length;
+      }
+      wake();
+      return true;
+    },
+
+    end(how) {
+      if (ended) return;
+      if (how !== "complete") settle(`body_${how}`);
+      else settle(null, hash.update(buffer.subarray(hashed, length)).digest("hex"));
+    },
+
+    async head(bytes) {
+      if (!ended && bytes > length) await new Promise<void>((proceed) => waiters.push({ bytes, proceed }));
+      if (failure) throw failure;
+      return buffer.slice(0, Math.min(bytes, length));
+    },
+
+    async body() {
+      const body = await done;
+      if (failure) throw failure;
+      return body;
+    },
+
+    release() {
+      drop();
+      if (!ended) settle("body_timeout");
+    },
+  };
+}

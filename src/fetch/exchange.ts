@@ -1,0 +1,163 @@
+import type { Socket } from "node:net";
+import { Client, type Dispatcher } from "undici";
+import { OracleError } from "../domain/errors.ts";
+import { toSourceError } from "./source-error.ts";
+
+/** One GET on a connection of its own. */
+export interface ExchangeRequest {
+  /** As in the URL, for the `Host` header. */
+  readonly host: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface ResponseHead {
+  /** 200 to 599. */
+  readonly status: number;
+  /** Names in lower case; an array where a header came more than once; Latin-1, whatever it was. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+export interface Response extends ResponseHead {
+  /** Ends the connection, without a word to the sink. */
+  readonly close: () => void;
+}
+
+/** How a body ended: as announced, before that, or because the signal came. */
+export type BodyEnd = "complete" | "truncated" | "timeout";
+
+/** Takes a body as it comes. Neither may throw. */
+export interface BodySink {
+  /** Must be done with the chunk when it returns. False: wants no more, and nothing more comes, not even an end. */
+  write(chunk: Uint8Array): boolean;
+  end(how: BodyEnd): void;
+}
+
+// What Node's own client takes of a head; interim ones count anew.
+const maxHeadBytes = 16 * 1024;
+const maxInterimHeads = 5;
+
+// What may come without becoming body: heads, trailers, chunk sizes and their extensions, which the parser passes over
+// without a word. Beyond it, eight bytes for each of body: one-byte chunks are six.
+const maxIdleWireBytes = 256 * 1024;
+const maxWireBytesPerBodyByte = 8;
+
+const exchangeOver = new Error("the exchange is over");
+
+/**
+ * Sends a GET over a connected socket and reads the one response, then destroys the socket, always.
+ *
+ * undici 7 ends the process when a peer closes while a body is held back (nodejs/undici#5360), so nothing here ever
+ * pauses: every chunk is taken at once. None of its timers is used (late, and re-armed by every interim head): the
+ * signal is the only clock, and it destroys the socket.
+ *
+ * @param accept called with the head before any of the body is read; gives the sink, or null for a body not wanted
+ * @returns when the head is there; the sink then goes on
+ * @throws OracleError `source_unreachable` or `source_protocol`, where no head came
+ */
+export function exchange(
+  socket: Socket,
+  request: ExchangeRequest,
+  signal: AbortSignal,
+  accept: (head: ResponseHead) => BodySink | null,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    let sink: BodySink | null = null;
+    let over = false;
+    let wireFailed = false;
+    let interimHeads = 0;
+    let bodyBytes = 0;
+    const wireBytesBefore = socket.bytesRead;
+
+    function stop() {
+      over = true;
+      sink = null;
+      signal.removeEventListener("abort", onAbort);
+      // With an error: without one undici would take the end of the socket for the end of a body of unknown length.
+      socket.destroy(exchangeOver);
+    }
+
+    /** The end that was not asked for: of the body where there is one, else of the whole attempt. */
+    function cut(how: "truncated" | "timeout", failure: () => OracleError) {
+      if (over) return;
+      const unfinished = sink;
+      stop();
+      if (unfinished) unfinished.end(how);
+      else reject(failure());
+    }
+
+    const onAbort = () =>
+      cut("timeout", () => new OracleError("source_unreachable", "no head in time", { reason: "timeout" }));
+
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart() {
+        // Nothing to do, but by this method undici tells its new interface from the old one.
+      },
+      onResponseStart(_controller, status, headers) {
+        if (over) return;
+        // The parser lets 000 through, and 999.
+        if (status < 100 || status > 599) return cut("truncated", () => protocol("the status is none"));
+        if (status < 200) {
+          interimHeads += 1;
+          if (interimHeads > maxInterimHeads) cut("truncated", () => protocol("interim heads without end"));
+          return;
+        }
+        sink = accept({ status, headers });
+        if (!sink) stop();
+        resolve({ status, headers, close: stop });
+      },
+      onResponseData(_controller, chunk) {
+        if (over) return;
+        bodyBytes += chunk.length;
+        if (!sink?.write(chunk)) stop();
+      },
+      onResponseEnd() {
+        if (over) return;
+        const finished = sink;
+        stop();
+        finished?.end(wireFailed ? "truncated" : "complete");
+      },
+      onResponseError(_controller, error) {
+        cut("truncated", () => toSourceError(error));
+      },
+    };
+
+    // Before undici's own listeners, which take a reset for the end of a body that has no length.
+    socket.on("error", (error) => (wireFailed ||= "syscall" in error));
+    socket.on("readable", () => {
+      const overhead = socket.bytesRead - wireBytesBefore - bodyBytes;
+      if (overhead > maxIdleWireBytes + maxWireBytesPerBodyByte * bodyBytes) {
+        cut("truncated", () => protocol("a head without end"));
+      }
+    });
+    // After undici's: whatever way out of it does not call the handler, none keeps the caller waiting.
+    socket.on("close", () => setImmediate(cut, "truncated", closed));
+
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+
+    let handedOver = false;
+    // Not a host that is looked at anywhere: the connection is made, and the Host header is given.
+    const client = new Client("http://origin.invalid", {
+      connect(_options, callback) {
+        // undici connects anew when a peer answers before it is asked, or hangs up: as often as the peer likes.
+        if (handedOver) return callback(closed(), null);
+        handedOver = true;
+        callback(null, socket);
+      },
+      maxHeaderSize: maxHeadBytes,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+    const headers = { host: request.host, ...request.headers };
+    client.dispatch({ method: "GET", path: request.path, headers, reset: true }, handler);
+  });
+}
+
+function protocol(what: string): OracleError {
+  return new OracleError("source_protocol", `not HTTP: ${what}`);
+}
+
+function closed(): OracleError {
+  return new OracleError("source_unreachable", "closed before there was a head", { reason: "reset" });
+}

@@ -1,0 +1,57 @@
+import { Resolver, lookup } from "node:dns/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { OracleError } from "../domain/errors.ts";
+import { within } from "./deadline.ts";
+
+/**
+ * The addresses of a name, at least one, as text; in no order that means anything.
+ *
+ * @throws OracleError `source_unreachable`
+ */
+export type Resolve = (hostname: string, signal: AbortSignal) => Promise<string[]>;
+
+export interface ResolverOptions {
+  readonly timeoutMs: number;
+  /** Who is asked, `address` or `address:port`; the system's own where absent. */
+  readonly servers?: readonly string[];
+}
+
+// How long the slower of the two families is waited for (RFC 8305 section 3 says 50 ms, for people who watch).
+const secondFamilyMs = 250;
+
+/**
+ * Asks the name servers for A and AAAA at once, without the hosts file and search domains.
+ *
+ * By c-ares, not `dns.lookup`: that one sits in libuv's pool, where eight silent names would hold up every other one.
+ */
+export function createResolver({ timeoutMs, servers }: ResolverOptions): Resolve {
+  return (hostname, outer) =>
+    within({ timeoutMs, reason: "name" }, outer, async (signal) => {
+      // One for each lookup, since cancel() ends all that a resolver has under way. Its own timeout may fire twice as
+      // late as it is told to, so it only says when the next server is tried.
+      const resolver = new Resolver({ timeout: Math.max(1, Math.floor(timeoutMs / 3)), tries: 3 });
+      if (servers) resolver.setServers(servers);
+      signal.addEventListener("abort", () => resolver.cancel());
+      const families = [resolver.resolve4(hostname), resolver.resolve6(hostname)];
+      const addresses: string[] = [];
+      // A family that fails is no failure while the other answers: half the name servers out there get AAAA wrong.
+      const all = Promise.all(
+        families.map((family) => family.then((answers) => void addresses.push(...answers)).catch(() => undefined)),
+      );
+      const one = Promise.any(families).then(() => sleep(secondFamilyMs, undefined, { ref: false }));
+      await Promise.race([all, one.catch(() => all)]);
+      resolver.cancel();
+      if (addresses.length === 0)
+        throw new OracleError("source_unreachable", "the name has no address", { reason: "name" });
+      return addresses;
+    });
+}
+
+/** For the names in the operator's own rewrites, which may stand in the hosts file or a container's: as the system does it. */
+export const resolveTrusted: Resolve = async (hostname) => {
+  try {
+    return (await lookup(hostname, { all: true })).map(({ address }) => address);
+  } catch {
+    throw new OracleError("source_unreachable", "a rewrite's own name has no address", { reason: "name" });
+  }
+};

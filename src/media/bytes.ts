@@ -1,0 +1,49 @@
+/** Tells something from the first bytes of a body, however short or hostile. */
+export type Test = (head: Uint8Array) => boolean;
+
+/** Whether these bytes (or the characters of a text, one byte each) stand at the offset. */
+export function hasAt(head: Uint8Array, offset: number, expected: string | readonly number[]): boolean {
+  if (offset + expected.length > head.length) return false;
+  for (let index = 0; index < expected.length; index += 1) {
+    const byte = typeof expected === "string" ? expected.charCodeAt(index) : expected[index];
+    if (head[offset + index] !== byte) return false;
+  }
+  return true;
+}
+
+export function at(offset: number, expected: string | readonly number[]): Test {
+  return (head) => hasAt(head, offset, expected);
+}
+
+export function all(...tests: readonly Test[]): Test {
+  return (head) => tests.every((test) => test(head));
+}
+
+export function any(...tests: readonly Test[]): Test {
+  return (head) => tests.some((test) => test(head));
+}
+
+/** Big-endian; 0 for each byte past the end, so that a caller who checks ranges needs no second check. */
+export function readUint32(head: Uint8Array, offset: number): number {
+  return readUint16(head, offset) * 65536 + readUint16(head, offset + 2);
+}
+
+/** Big-endian; 0 for each byte past the end. */
+export function readUint16(head: Uint8Array, offset: number): number {
+  return (head[offset] ?? 0) * 256 + (head[offset + 1] ?? 0);
+}
+
+/** Little-endian; 0 for each byte past the end. */
+export function readUint16LE(head: Uint8Array, offset: number): number {
+  return (head[offset] ?? 0) + (head[offset + 1] ?? 0) * 256;
+}
+
+/** Little-endian; 0 for each byte past the end. */
+export function readUint32LE(head: Uint8Array, offset: number): number {
+  return readUint16LE(head, offset) + readUint16LE(head, offset + 2) * 65536;
+}
+
+/** One character a byte, as four-character codes and signatures are written. */
+export function readText(head: Uint8Array, offset: number, length: number): string {
+  return String.fromCharCode(...head.subarray(offset, Math.min(offset + length, offset + 64)));
+}

@@ -1,0 +1,507 @@
+import { type Test, all, any, at, hasAt, readText, readUint16LE, readUint32, readUint32LE } from "./bytes.ts";
+import { readMatroska } from "./ebml.ts";
+import { firstBox, readBrands, readTracks } from "./isobmff.ts";
+import { isAdts, isFlac, isMpegAudio } from "./mpeg-audio.ts";
+import { readOgg } from "./ogg.ts";
+import type { Size } from "./pixels.ts";
+import { samples } from "./samples.ts";
+import { readGifSize, readJpegSize, readPngSize, readWebpSize } from "./size.ts";
+import { readHeadText, readMarkup } from "./text.ts";
+
+export type Kind = "image" | "video" | "audio" | "document" | "text" | "archive";
+
+/** What libvips and the first bytes tell of a file before a pixel is decoded. */
+export interface Opened {
+  readonly head: Uint8Array;
+  /** Progressive or interlaced. */
+  readonly isProgressive: boolean;
+  readonly pages: number;
+}
+
+/** How the pixels of a format are had. */
+export interface Decoding {
+  /** The name in `MEDIA_ORACLE_FORMATS` that switches it on. */
+  readonly setting: string;
+  /** libvips' class, as `vips -l` lists it; a misspelt one is found by the self-test of the decoder's processes. */
+  readonly loader: string;
+  /** A picture of one pixel, base64. */
+  readonly sample: string;
+  /** Memory that a decode takes, in bytes a pixel of the file: the worst measured at 25 megapixels, shrunk while read. */
+  readonly bytesPerPixel: (file: Opened) => number;
+  readonly isAnimated: (file: Opened) => boolean;
+  /** The size as displayed, where the head alone tells it and libvips does not. */
+  readonly readSize?: (head: Uint8Array) => Size | null;
+}
+
+/** A row of {@link table}. */
+interface Row {
+  /** Media type, as registered with IANA where it is. */
+  readonly type: string;
+  readonly kind: Kind;
+  /** Whether the first bytes are this format's; the rows above have said no. Bounded, and never throws. */
+  readonly matches: Test;
+  /** Other names that are right, and those that servers give when they know no better. */
+  readonly aliases?: readonly string[];
+  /** What a header may add to what the bytes tell: `text/csv` is plain text too. */
+  readonly refinedBy?: RegExp;
+  /** Not each and every file of this type is recognised, so a header that names it over unknown bytes may be right. */
+  readonly isSometimesUnmarked?: true;
+  /** Absent where the pixels cannot be had. */
+  readonly decoding?: Decoding;
+}
+
+/** The name of a format is its key in the table: unique, and what metrics call it. */
+export interface Format extends Required<Omit<Row, "refinedBy" | "decoding" | "isSometimesUnmarked">> {
+  readonly name: FormatName;
+  readonly refinedBy: RegExp | null;
+  readonly isSometimesUnmarked: boolean;
+  readonly decoding: Decoding | null;
+}
+
+/**
+ * All formats, the first match wins. A later one is a row here and, where its bytes or pixels need more than a
+ * signature, a file beside this one.
+ */
+const table = {
+  jpeg: {
+    type: "image/jpeg",
+    kind: "image",
+    matches: at(0, [0xff, 0xd8, 0xff]), // ITU-T T.81, B.1.1.3: start of image, then a marker
+    aliases: ["image/jpg", "image/pjpeg"],
+    decoding: {
+      setting: "jpeg",
+      loader: "VipsForeignLoadJpeg",
+      sample: samples.jpeg,
+      bytesPerPixel: ({ isProgressive }) => (isProgressive ? 6.1 : 0.12),
+      isAnimated: () => false,
+      readSize: readJpegSize,
+    },
+  },
+  apng: {
+    type: "image/apng",
+    kind: "image",
+    matches: isAnimatedPng,
+    aliases: ["image/png", "image/vnd.mozilla.apng"],
+    decoding: {
+      setting: "png",
+      loader: "VipsForeignLoadPng",
+      sample: samples.png,
+      bytesPerPixel: ({ isProgressive }) => (isProgressive ? 8.6 : 0.64),
+      isAnimated: () => true,
+      readSize: readPngSize,
+    },
+  },
+  png: {
+    type: "image/png",
+    kind: "image",
+    matches: isPng,
+    aliases: ["image/x-png"],
+    decoding: {
+      setting: "png",
+      loader: "VipsForeignLoadPng",
+      sample: samples.png,
+      bytesPerPixel: ({ isProgressive }) => (isProgressive ? 8.6 : 0.64),
+      isAnimated: () => false,
+      readSize: readPngSize,
+    },
+  },
+  gif: {
+    type: "image/gif",
+    kind: "image",
+    matches: any(at(0, "GIF87a"), at(0, "GIF89a")), // GIF89a specification, 17
+    decoding: {
+      setting: "gif",
+      loader: "VipsForeignLoadNsgif",
+      sample: samples.gif,
+      bytesPerPixel: () => 4.6,
+      isAnimated: ({ pages }) => pages > 1,
+      readSize: readGifSize,
+    },
+  },
+  webp: {
+    type: "image/webp",
+    kind: "image",
+    matches: riff("WEBP"), // RFC 9649 2.4
+    decoding: {
+      setting: "webp",
+      loader: "VipsForeignLoadWebp",
+      sample: samples.webp,
+      // 4 where it is lossless, 1.2 with alpha; both begin otherwise than a plain lossy one.
+      bytesPerPixel: ({ head }) => (hasAt(head, 12, "VP8 ") ? 0.05 : 4),
+      isAnimated: ({ pages }) => pages > 1,
+      readSize: readWebpSize,
+    },
+  },
+  avif: {
+    type: "image/avif",
+    kind: "image",
+    matches: stillBrand("avif", "avis"), // AV1 Image File Format 6
+    aliases: ["image/avif-sequence"],
+    decoding: {
+      setting: "avif",
+      loader: "VipsForeignLoadHeif",
+      sample: samples.avif,
+      bytesPerPixel: () => 26,
+      isAnimated: ({ head }) => readBrands(head).includes("avis"),
+    },
+  },
+  heic: {
+    type: "image/heic",
+    kind: "image",
+    matches: stillBrand("heic", "heix", "hevc", "hevx", "heim", "heis", "hevm", "hevs"), // ISO/IEC 23008-12, B.4
+    aliases: ["image/heif", "image/heic-sequence", "image/heif-sequence"],
+  },
+  heif: {
+    type: "image/heif",
+    kind: "image",
+    matches: stillBrand("mif1", "mif2", "msf1", "miaf"), // ISO/IEC 23008-12, 10.2: whatever the codec
+    aliases: ["image/heic", "image/heif-sequence"],
+  },
+  jxl: {
+    type: "image/jxl",
+    kind: "image",
+    // ISO/IEC 18181-1, codestream; 18181-2, container
+    matches: any(at(0, [0xff, 0x0a]), at(0, [0, 0, 0, 12, 0x4a, 0x58, 0x4c, 0x20, 13, 10, 0x87, 10])),
+  },
+  jp2: {
+    type: "image/jp2",
+    kind: "image",
+    matches: at(0, [0, 0, 0, 12, 0x6a, 0x50, 0x20, 0x20, 13, 10, 0x87, 10]), // ITU-T T.800, I.5.1
+    aliases: ["image/jpx", "image/jpm", "image/jpeg2000", "image/jpeg2000-image"],
+  },
+  j2c: {
+    type: "image/j2c",
+    kind: "image",
+    matches: at(0, [0xff, 0x4f, 0xff, 0x51]), // ITU-T T.800, A.4: start of codestream, then the size
+    aliases: ["image/j2k", "image/x-j2c", "image/x-jp2-codestream", "image/jp2"],
+  },
+  tiff: {
+    type: "image/tiff",
+    kind: "image",
+    matches: any(
+      at(0, "II*\0"), // TIFF 6.0, section 2
+      at(0, "MM\0*"),
+      at(0, "II+\0\x08\0\0\0"), // BigTIFF: eight bytes an offset, then zero
+      at(0, "MM\0+\0\x08\0\0"),
+    ),
+    // Camera raw files are TIFF with more in it.
+    refinedBy: /^image\/(?:x-(?:adobe-dng|canon-cr2|nikon-nef|sony-arw|pentax-pef)|tiff-fx)$/,
+    decoding: {
+      setting: "tiff",
+      loader: "VipsForeignLoadTiff",
+      sample: samples.tiff,
+      bytesPerPixel: () => 0.75,
+      isAnimated: () => false,
+    },
+  },
+  bmp: {
+    type: "image/bmp",
+    kind: "image",
+    matches: isBmp,
+    aliases: ["image/x-ms-bmp", "image/x-bmp"],
+  },
+  ico: {
+    type: "image/vnd.microsoft.icon",
+    kind: "image",
+    matches: isIcon,
+    aliases: ["image/x-icon", "image/ico", "image/x-win-bitmap"],
+  },
+  psd: {
+    type: "image/vnd.adobe.photoshop",
+    kind: "image",
+    matches: any(at(0, "8BPS\0\x01"), at(0, "8BPS\0\x02")), // Adobe Photoshop File Formats: version 1, or 2 (PSB)
+    aliases: ["image/x-psd", "image/psd", "application/x-photoshop", "application/photoshop"],
+  },
+  qoi: {
+    type: "image/qoi",
+    kind: "image",
+    matches: at(0, "qoif"), // qoiformat.org
+    aliases: ["image/x-qoi"],
+  },
+  pdf: {
+    type: "application/pdf",
+    kind: "document",
+    matches: at(0, "%PDF-"), // ISO 32000-1, 7.5.2
+    aliases: ["application/x-pdf"],
+  },
+  m4a: {
+    type: "audio/mp4",
+    kind: "audio",
+    matches: isMp4Audio,
+    aliases: ["audio/x-m4a", "audio/m4a", "audio/x-m4b", "audio/aac", "audio/x-hx-aac-adts", "video/mp4"],
+  },
+  mov: {
+    type: "video/quicktime",
+    kind: "video",
+    // QuickTime File Format; the oldest files have no brand and begin with any of its atoms.
+    matches: (head) =>
+      readBrands(head)[0] === "qt  " || ["moov", "mdat", "wide", "free", "skip", "pnot"].includes(firstBox(head)),
+  },
+  "3gp": {
+    type: "video/3gpp",
+    kind: "video",
+    matches: (head) => /^3g[2egprst]/.test(readBrands(head)[0] ?? ""), // 3GPP TS 26.244, 5.4
+    aliases: ["video/3gpp2", "video/3gp", "video/mp4"],
+    refinedBy: /^audio\/(?:3gpp2?|mp4)$/,
+  },
+  mp4: {
+    type: "video/mp4",
+    kind: "video",
+    matches: (head) => readBrands(head).length > 0 && readTracks(head).hasVideo === true, // ISO/IEC 14496-14
+    aliases: ["application/mp4", "video/x-m4v", "video/m4v"],
+  },
+  // The tracks are beyond the head: most such files are videos.
+  isobmff: {
+    type: "video/mp4",
+    kind: "video",
+    matches: (head) => readBrands(head).length > 0 || firstBox(head) === "styp", // ISO/IEC 14496-12, 4.3 and 8.16.2
+    aliases: ["application/mp4", "video/x-m4v", "video/m4v"],
+    refinedBy: /^(?:audio\/(?:mp4|x-m4a|m4a|aac)|video\/iso\.segment|image\/x-canon-cr3|application\/.*)$/,
+  },
+  avi: {
+    type: "video/x-msvideo",
+    kind: "video",
+    matches: riff("AVI "), // Microsoft, AVI RIFF File Reference
+    aliases: ["video/avi", "video/msvideo", "video/vnd.avi"],
+  },
+  "webm-audio": {
+    type: "audio/webm",
+    kind: "audio",
+    matches: (head) => isMatroska(head, "webm", "audio"), // RFC 9559; webmproject.org, container guidelines
+    aliases: ["video/webm"],
+  },
+  webm: {
+    type: "video/webm",
+    kind: "video",
+    matches: (head) => isMatroska(head, "webm", "any"),
+  },
+  "matroska-audio": {
+    type: "audio/x-matroska",
+    kind: "audio",
+    matches: (head) => isMatroska(head, "matroska", "audio"), // RFC 9559
+    aliases: ["audio/matroska", "video/x-matroska", "video/matroska"],
+  },
+  matroska: {
+    type: "video/x-matroska",
+    kind: "video",
+    matches: (head) => isMatroska(head, "matroska", "any"),
+    aliases: ["video/matroska", "video/matroska-3d", "application/x-matroska"],
+  },
+  "ogg-video": {
+    type: "video/ogg",
+    kind: "video",
+    matches: (head) => readOgg(head) === "video", // RFC 5334
+    aliases: ["application/ogg"],
+  },
+  "ogg-audio": {
+    type: "audio/ogg",
+    kind: "audio",
+    matches: (head) => readOgg(head) === "audio",
+    aliases: ["application/ogg", "audio/opus", "audio/x-opus+ogg", "audio/vorbis", "audio/x-vorbis+ogg"],
+  },
+  ogg: {
+    type: "application/ogg",
+    kind: "audio",
+    matches: (head) => readOgg(head) === "unknown",
+    refinedBy: /^(?:audio|video)\/(?:x-)?(?:ogg|opus|vorbis|speex|theora|flac)/,
+  },
+  flac: {
+    type: "audio/flac",
+    kind: "audio",
+    matches: isFlac,
+    aliases: ["audio/x-flac"],
+  },
+  wav: {
+    type: "audio/wav",
+    kind: "audio",
+    matches: any(riff("WAVE"), all(at(0, "RF64"), at(8, "WAVE"))), // RFC 2361; EBU Tech 3306 for RF64
+    aliases: ["audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/x-pn-wav"],
+  },
+  aiff: {
+    type: "audio/aiff",
+    kind: "audio",
+    matches: all(at(0, "FORM"), any(at(8, "AIFF"), at(8, "AIFC"))), // Apple, Audio Interchange File Format
+    aliases: ["audio/x-aiff"],
+  },
+  amr: {
+    type: "audio/amr",
+    kind: "audio",
+    matches: any(at(0, "#!AMR\n"), at(0, "#!AMR-WB\n")), // RFC 4867 5
+    aliases: ["audio/amr-wb", "audio/3gpp"],
+  },
+  aac: {
+    type: "audio/aac",
+    kind: "audio",
+    matches: isAdts,
+    aliases: ["audio/aacp", "audio/x-aac", "audio/x-hx-aac-adts"],
+    isSometimesUnmarked: true, // streams cut out of the middle; LOAS
+  },
+  mp3: {
+    type: "audio/mpeg",
+    kind: "audio",
+    matches: isMpegAudio,
+    aliases: ["audio/mp3", "audio/x-mp3", "audio/mpeg3", "audio/x-mpeg"],
+    isSometimesUnmarked: true, // players skip whatever stands before the first frame
+  },
+  zip: {
+    type: "application/zip",
+    kind: "archive",
+    matches: any(at(0, "PK\x03\x04"), at(0, "PK\x05\x06"), at(0, "PK\x07\x08")), // PKWARE APPNOTE 4.3.6, 4.3.16, 8.5.4
+    aliases: ["application/x-zip-compressed", "application/x-zip", "multipart/x-zip"],
+    refinedBy: /^application\/(?:vnd\.|x-|epub\+zip$|java-archive$|msword$)|\+zip$|^model\/3mf$/, // most office files
+  },
+  gzip: {
+    type: "application/gzip",
+    kind: "archive",
+    matches: at(0, [0x1f, 0x8b, 8]), // RFC 1952 2.3.1
+    aliases: ["application/x-gzip"],
+    refinedBy: /^application\/(?:vnd\.|x-)|\+gzip$|^image\/svg\+xml$/,
+  },
+  "7z": {
+    type: "application/x-7z-compressed",
+    kind: "archive",
+    matches: at(0, [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c]), // 7-Zip, 7zFormat.txt
+  },
+  rar: {
+    type: "application/vnd.rar",
+    kind: "archive",
+    matches: at(0, "Rar!\x1a\x07"), // RARLAB, RAR 5.0 archive format
+    aliases: ["application/x-rar-compressed", "application/x-rar"],
+  },
+  svg: {
+    type: "image/svg+xml",
+    kind: "image",
+    matches: (head) => readMarkup(head)?.root === "svg", // SVG 1.1, 5.1
+    aliases: ["image/svg", "application/xml", "text/xml", "text/plain"],
+    isSometimesUnmarked: true, // a prolog may be longer than the head
+    decoding: {
+      setting: "svg",
+      loader: "VipsForeignLoadSvg",
+      sample: samples.svg,
+      bytesPerPixel: () => 8, // four bytes of its canvas, twice
+      isAnimated: () => false,
+    },
+  },
+  html: {
+    type: "text/html",
+    kind: "text",
+    matches: isHtml,
+    aliases: ["application/xhtml+xml", "application/xml", "text/xml", "text/plain"],
+    isSometimesUnmarked: true,
+  },
+  xml: {
+    type: "application/xml",
+    kind: "text",
+    matches: (head) => readMarkup(head)?.hasDeclaration === true, // XML 1.0, 2.8
+    aliases: ["text/plain"],
+    refinedBy: /^(?:text|application)\/xml|\+xml$/,
+    isSometimesUnmarked: true,
+  },
+  json: {
+    type: "application/json",
+    kind: "text",
+    matches: isJson,
+    aliases: ["text/plain"],
+    refinedBy: /\bjson$|^application\/(?:manifest|schema)/,
+    isSometimesUnmarked: true,
+  },
+  text: {
+    type: "text/plain",
+    kind: "text",
+    matches: (head) => readHeadText(head) !== null, // https://mimesniff.spec.whatwg.org/#rules-for-text-or-binary
+    refinedBy: /^(?:text|application|message|model)\//,
+    isSometimesUnmarked: true, // other encodings than UTF-8
+  },
+} as const satisfies Record<string, Row>;
+
+export type FormatName = keyof typeof table;
+
+/** In the order in which they are tried. */
+export const formats: readonly Format[] = Object.entries(table).map(([name, row]: [string, Row]) => ({
+  aliases: [],
+  isSometimesUnmarked: false,
+  ...row,
+  name: name as FormatName,
+  refinedBy: row.refinedBy ?? null,
+  decoding: row.decoding ?? null,
+}));
+
+type Decodable = { [Name in FormatName]: (typeof table)[Name] extends { decoding: { setting: Name } } ? Name : never };
+
+/** The names that `MEDIA_ORACLE_FORMATS` may have. */
+export type DecodableName = Decodable[FormatName];
+
+export const decodableFormats: readonly DecodableName[] = formats
+  .filter(({ name, decoding }) => decoding?.setting === name)
+  .map(({ name }) => name as DecodableName);
+
+/** A RIFF file of this form: four letters after the length (Microsoft, Multimedia Programming Interface 1.0). */
+function riff(form: string): Test {
+  return all(at(0, "RIFF"), at(8, form));
+}
+
+function isPng(head: Uint8Array): boolean {
+  return hasAt(head, 0, [0x89, 0x50, 0x4e, 0x47, 13, 10, 0x1a, 10]); // W3C PNG 3, 5.2
+}
+
+/** W3C PNG 3, 11.3.6.1: the animation control stands before the first image data. */
+function isAnimatedPng(head: Uint8Array): boolean {
+  if (!isPng(head)) return false;
+  for (let chunk = 8; chunk + 8 <= head.length; chunk += 12 + readUint32(head, chunk)) {
+    const type = readText(head, chunk + 4, 4);
+    if (type === "acTL") return true;
+    if (type === "IDAT" || type === "IEND") return false;
+  }
+  return false;
+}
+
+/** One of the brands is the major one, or among the compatible ones of a file whose major brand names no codec. */
+function stillBrand(...wanted: readonly string[]): Test {
+  return (head) => {
+    const [major = "", ...compatible] = readBrands(head);
+    if (wanted.includes(major)) return true;
+    return ["mif1", "mif2", "msf1", "miaf"].includes(major) && compatible.some((brand) => wanted.includes(brand));
+  };
+}
+
+function isMp4Audio(head: Uint8Array): boolean {
+  const [major] = readBrands(head);
+  if (major === undefined || major === "qt  ") return false;
+  if (["M4A ", "M4B ", "M4P "].includes(major)) return true;
+  const { hasVideo, hasAudio } = readTracks(head);
+  return hasAudio === true && hasVideo === false;
+}
+
+function isMatroska(head: Uint8Array, docType: string, tracks: "audio" | "any"): boolean {
+  const file = readMatroska(head);
+  if (file?.docType !== docType) return false;
+  return tracks === "any" || (file.hasAudio && !file.hasVideo);
+}
+
+/** Two letters may begin any text, so the header behind them must be one too (Microsoft, BITMAPFILEHEADER). */
+function isBmp(head: Uint8Array): boolean {
+  const headerBytes = readUint32LE(head, 14);
+  return hasAt(head, 0, "BM") && [12, 16, 40, 52, 56, 64, 108, 124].includes(headerBytes);
+}
+
+/** An icon or a cursor: a count, then entries of 16 bytes with a reserved zero, whose pictures lie behind the list. */
+function isIcon(head: Uint8Array): boolean {
+  if (!hasAt(head, 0, [0, 0, 1, 0]) && !hasAt(head, 0, [0, 0, 2, 0])) return false; // Microsoft, ICONDIR
+  const count = readUint16LE(head, 4);
+  return count > 0 && head[9] === 0 && readUint32LE(head, 18) >= 6 + 16 * count && readUint32LE(head, 14) > 0;
+}
+
+// https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type
+const htmlElements = "html head script iframe h1 div font table a style title b body br p".split(" ");
+
+function isHtml(head: Uint8Array): boolean {
+  const markup = readMarkup(head);
+  if (!markup) return false;
+  return markup.doctype === "html" || (markup.root !== null && htmlElements.includes(markup.root));
+}
+
+/** An object with a first key, or a list of objects: RFC 8259, but what a log line in brackets is not. */
+function isJson(head: Uint8Array): boolean {
+  const text = readHeadText(head)?.trimStart();
+  return text !== undefined && /^(?:\{\s*\}\s*$|\[\s*\]\s*$|(?:\[\s*)?\{\s*"(?:[^"\\]|\\.){0,200}"\s*:)/.test(text);
+}

@@ -1,0 +1,69 @@
+import { readText, readUint32 } from "./bytes.ts";
+
+/** A box of an ISO base media file: its type and where its content lies, cut where the head ends. */
+interface Box {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  /** Whether all of the content is in the head. */
+  readonly isWhole: boolean;
+}
+
+/** The boxes one after the other; ends at the first that cannot be one (ISO/IEC 14496-12, 4.2). */
+function* boxes(head: Uint8Array, from: number, to: number): Generator<Box> {
+  let at = from;
+  while (at + 8 <= to) {
+    const declared = readUint32(head, at);
+    const isLarge = declared === 1; // the size follows in 64 bits
+    const header = isLarge ? 16 : 8;
+    const size = isLarge ? readUint32(head, at + 8) * 2 ** 32 + readUint32(head, at + 12) : declared || Infinity;
+    if (size < header) return; // would not move on
+    yield {
+      type: readText(head, at + 4, 4),
+      start: at + header,
+      end: Math.min(at + size, to),
+      isWhole: at + size <= to,
+    };
+    at += size;
+  }
+}
+
+function* contents(head: Uint8Array, outer: Iterable<Box>, type: string): Generator<Box> {
+  for (const box of outer) if (box.type === type) yield* boxes(head, box.start, box.end);
+}
+
+/** The major brand, then the compatible ones; none where the file does not begin with a file type box. */
+export function readBrands(head: Uint8Array): string[] {
+  const [first] = boxes(head, 0, head.length);
+  if (first?.type !== "ftyp" || first.start + 4 > head.length) return [];
+  const brands = [readText(head, first.start, 4)];
+  for (let at = first.start + 8; at + 4 <= first.end; at += 4) brands.push(readText(head, at, 4)); // a version between
+  return brands;
+}
+
+/** The type of the first box, or an empty text. */
+export function firstBox(head: Uint8Array): string {
+  const [first] = boxes(head, 0, head.length);
+  return first?.type ?? "";
+}
+
+/** What tracks a movie has, as far as the head shows: null where it does not show all of them. */
+export interface Tracks {
+  readonly hasVideo: boolean | null;
+  readonly hasAudio: boolean | null;
+}
+
+/** Reads the handler of each track (ISO/IEC 14496-12, 8.4.3): `vide` or `soun` among others. */
+export function readTracks(head: Uint8Array): Tracks {
+  const movie = [...boxes(head, 0, head.length)].find(({ type }) => type === "moov");
+  if (!movie) return { hasVideo: null, hasAudio: null };
+  const media = contents(head, boxes(head, movie.start, movie.end), "trak");
+  const handlers = [...contents(head, media, "mdia")]
+    .filter(({ type }) => type === "hdlr")
+    .map(({ start }) => readText(head, start + 8, 4));
+  const unseen = movie.isWhole ? false : null;
+  return {
+    hasVideo: handlers.includes("vide") || unseen,
+    hasAudio: handlers.includes("soun") || unseen,
+  };
+}

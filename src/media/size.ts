@@ -1,0 +1,58 @@
+import { hasAt, readUint16, readUint16LE, readUint32 } from "./bytes.ts";
+import type { Size } from "./pixels.ts";
+
+// The size as displayed, told from the first bytes, for files that libvips opens only whole (or not at all).
+// Null where it is not there, or where a mark further on may turn the picture.
+
+function size(width: number, height: number): Size | null {
+  return width > 0 && height > 0 ? { width, height } : null;
+}
+
+/** GIF89a specification, 18: the logical screen. */
+export function readGifSize(head: Uint8Array): Size | null {
+  return size(readUint16LE(head, 6), readUint16LE(head, 8));
+}
+
+/** W3C PNG 3, 11.2.1. Apple's own variant has a chunk before the header. */
+export function readPngSize(head: Uint8Array): Size | null {
+  const header = hasAt(head, 12, "CgBI") ? 8 + 12 + 4 : 8;
+  if (!hasAt(head, header + 4, "IHDR") || head.length < header + 16) return null;
+  const [width, height] = [readUint32(head, header + 8), readUint32(head, header + 12)];
+  return width < 2 ** 31 && height < 2 ** 31 ? size(width, height) : null;
+}
+
+/** RFC 9649: 2.7 the extended header, 3.4 lossless, and RFC 6386 9.1 for lossy. */
+export function readWebpSize(head: Uint8Array): Size | null {
+  const [a = 0, b = 0, c = 0, d = 0] = head.subarray(21, 25);
+  if (hasAt(head, 12, "VP8L") && head[20] === 0x2f && head.length >= 25) {
+    return size(1 + a + ((b & 0x3f) << 8), 1 + (b >> 6) + (c << 2) + ((d & 15) << 10));
+  }
+  if (hasAt(head, 12, "VP8 ") && hasAt(head, 23, [0x9d, 1, 0x2a])) {
+    return size(readUint16LE(head, 26) & 0x3fff, readUint16LE(head, 28) & 0x3fff);
+  }
+  const hasExif = ((head[20] ?? 0) & 8) !== 0;
+  if (!hasAt(head, 12, "VP8X") || hasExif || head.length < 30) return null;
+  return size(
+    1 + readUint16LE(head, 24) + (head[26] ?? 0) * 65536,
+    1 + readUint16LE(head, 27) + (head[29] ?? 0) * 65536,
+  );
+}
+
+/** ITU-T T.81, B.2.2: the frame header, whatever the process; null behind EXIF data, which may turn the picture. */
+export function readJpegSize(head: Uint8Array): Size | null {
+  let at = 2;
+  while (at + 9 <= head.length && head[at] === 0xff) {
+    const marker = head[at + 1] ?? 0;
+    if (marker === 0xff) {
+      at += 1; // a fill byte
+      continue;
+    }
+    // SOF0 to SOF15, less the tables (DHT, JPG, DAC) that share the range
+    if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
+      return size(readUint16(head, at + 7), readUint16(head, at + 5));
+    }
+    if ((marker === 0xe1 && hasAt(head, at + 4, "Exif\0")) || marker === 0xda || marker === 0xd9) return null;
+    at += 2 + Math.max(2, readUint16(head, at + 2));
+  }
+  return null;
+}

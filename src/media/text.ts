@@ -1,0 +1,71 @@
+import { hasAt } from "./bytes.ts";
+
+/** The head as text, or null where it is none: WHATWG's binary bytes, or not UTF-8 (UTF-16 needs its mark). */
+export function readHeadText(head: Uint8Array): string | null {
+  if (head.length === 0) return null;
+  const encoding = hasAt(head, 0, [0xff, 0xfe]) ? "utf-16le" : hasAt(head, 0, [0xfe, 0xff]) ? "utf-16be" : "utf-8";
+  try {
+    // `stream`: a character that is cut where the head ends is no fault.
+    const text = new TextDecoder(encoding, { fatal: true }).decode(head, { stream: true });
+    // https://mimesniff.spec.whatwg.org/#binary-data-byte
+    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+    return /[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]/.test(text) ? null : text;
+  } catch {
+    return null;
+  }
+}
+
+/** How a text in angle brackets begins. */
+export interface Markup {
+  readonly hasDeclaration: boolean;
+  /** Lower case; null without one. */
+  readonly doctype: string | null;
+  /** The local name of the first element, lower case; null where the head ends before it. */
+  readonly root: string | null;
+}
+
+/** Skips what may stand before the root of a document (XML 1.0, 2.8); null where it is no markup. */
+export function readMarkup(head: Uint8Array): Markup | null {
+  // Bytes that are not UTF-8 do not matter before the root: old documents are in any encoding.
+  const text = (readHeadText(head) ?? Buffer.from(head).toString("latin1")).replace(/^(?:\ufeff|ï»¿)/, "");
+  if (!/^\s*</.test(text)) return null;
+  const hasDeclaration = /^\s*<\?xml\s/.test(text);
+  let doctype: string | null = null;
+  let at = 0;
+  while (at >= 0) {
+    at += text.slice(at).search(/\S|$/);
+    if (text.startsWith("<?", at)) at = after(text, "?>", at);
+    else if (text.startsWith("<!--", at)) at = after(text, "-->", at);
+    else if (/^<!doctype/i.test(text.slice(at, at + 9))) {
+      doctype = /^[\w:.-]*/.exec(text.slice(at + 9, at + 90).trimStart())?.[0].toLowerCase() ?? "";
+      at = afterDoctype(text, at + 9);
+    } else {
+      const root = /^<(?:[\w.-]+:)?([a-z_][\w.-]*)/i.exec(text.slice(at, at + 256))?.[1]?.toLowerCase() ?? null;
+      return { hasDeclaration, doctype, root };
+    }
+  }
+  return { hasDeclaration, doctype, root: null };
+}
+
+/** -1 where the end is not in the text. */
+function after(text: string, end: string, from: number): number {
+  const found = text.indexOf(end, from);
+  return found < 0 ? -1 : found + end.length;
+}
+
+/** Past the `>` that ends it: not one in quotes, in a comment or in the internal subset. */
+function afterDoctype(text: string, from: number): number {
+  let depth = 0;
+  for (let at = from; at >= 0 && at < text.length;) {
+    const character = text.charAt(at);
+    if (text.startsWith("<!--", at)) at = after(text, "-->", at);
+    else if (character === '"' || character === "'") at = after(text, character, at + 1);
+    else if (character === ">" && depth === 0) return at + 1;
+    else {
+      if (character === "[") depth += 1;
+      if (character === "]") depth -= 1;
+      at += 1;
+    }
+  }
+  return -1;
+}

@@ -80,8 +80,8 @@ function is_blurhash(value) -- > boolean; the first character tells the number o
 end
 
 function is_valid_metadata(reply) -- > boolean; nothing of a reply that is wrong anywhere may enter a stanza
-	if type(reply) ~= "table" then
-		return false;
+	if type(reply) ~= "table" or reply.type == nil and reply.bytes == nil then
+		return false; -- some other JSON: the oracle's has every key, if only with null
 	end
 	local bytes, width, height = known(reply.bytes), known(reply.width), known(reply.height);
 	local media_type, blurhash = known(reply.type), known(reply.blurhash);

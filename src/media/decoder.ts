@@ -1,0 +1,265 @@
+import type { WarningCode } from "../domain/metadata.ts";
+import { type Format, type FormatName, decodableFormats } from "./formats.ts";
+import { type DecoderProcess, startProcess } from "./process.ts";
+import { type Answer, type Operation, parseAnswer } from "./protocol.ts";
+
+/** What the pixels of a body tell; null where they do not. */
+export interface Picture {
+  /** In pixels, as displayed. */
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly animated: boolean | null;
+  /** 28 characters: 4 x 3 components. */
+  readonly blurhash: string | null;
+  /** Base64. */
+  readonly thumbhash: string | null;
+  readonly warning: WarningCode | null;
+  readonly queueMs: number;
+  readonly decodeMs: number;
+  readonly hashMs: number;
+}
+
+export interface DecoderOptions {
+  /** The program of the processes, built: `dist/media/child.js`. */
+  readonly entry: URL;
+  /** Pictures decoded at once, each in a process of its own. */
+  readonly processes: number;
+  /** How long a picture may wait for a process, and how long it may then keep it. */
+  readonly decodeTimeoutMs: number;
+  /** Memory that all decodes together may be expected to take. */
+  readonly decodeBytes: number;
+  /** Pictures that wait; past it the answer is `decode_timeout` at once. */
+  readonly maxWaiting: number;
+  /** The formats that are on; those without pixels do not matter. */
+  readonly formats: readonly FormatName[];
+  /** Variables for the processes, such as a preloaded allocator; they see nothing else of ours. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Decodes pictures in processes that may die: a crash, a hang or a blow-up costs one picture, never the service. */
+export interface Decoder {
+  /** Dimensions and hashes. Never rejects: a bad file is nulls and a warning; a format that is off is nulls alone. */
+  describe(body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture>;
+  /** Dimensions alone, from a body or its first bytes. Never rejects. */
+  measure(head: Uint8Array, format: Format): Promise<Picture>;
+  /** Whether a picture that came now would find a process. */
+  readonly isReady: boolean;
+  /** Processes that were replaced: killed at the time limit, crashed or worn out. */
+  readonly restarts: number;
+  readonly busy: number;
+  readonly waiting: number;
+  /** The processes that live, for the operator and for tests. */
+  readonly children: readonly { readonly pid: number; readonly isBusy: boolean }[];
+  /** @throws Error where a process cannot start: sharp is missing, or a loader that should be blocked is not */
+  start(): Promise<void>;
+  /** Ends the processes; pictures under way are `decode_failed`. */
+  close(): Promise<void>;
+}
+
+interface Job {
+  readonly operation: Operation;
+  readonly body: Uint8Array;
+  readonly format: Format;
+  readonly askedAt: number;
+  /** Gives the outcome, once; later calls do nothing. */
+  readonly settle: (learnt: Partial<Picture>) => void;
+}
+
+/** A process and what the pool keeps about it. */
+interface Member {
+  readonly process: DecoderProcess;
+  state: "starting" | "idle" | "busy" | "leaving";
+  decodes: number;
+}
+
+// Three quarters of what all may take: one alone must not lock out all others.
+const shareOfOne = 0.75;
+// What a decode leaves behind (fragments, libraries' tables) is given back by starting anew: 0.2 s of a process that
+// nobody waits for, after thousands of decodes, or where more stays than the 300 MB that a good load left.
+const maxDecodes = 5_000;
+const maxRestingBytes = 512 * 1024 ** 2;
+// Processes that die without having answered: 0.2 s, 0.4 s, … so that a broken installation does not burn a core.
+const firstPauseMs = 200;
+const longestPauseMs = 30_000;
+
+const nothing: Picture = Object.freeze({
+  width: null,
+  height: null,
+  animated: null,
+  blurhash: null,
+  thumbhash: null,
+  warning: null,
+  queueMs: 0,
+  decodeMs: 0,
+  hashMs: 0,
+});
+
+export function createDecoder(options: DecoderOptions): Decoder {
+  const { processes, decodeTimeoutMs, maxWaiting } = options;
+  const on = decodableFormats.filter((name) => options.formats.includes(name));
+  const settings = { formats: on, maxDecodeBytes: options.decodeBytes * shareOfOne };
+  const members = new Set<Member>();
+  const waiting = new Set<Job>(); // in the order they came
+  let isClosed = false;
+  let restarts = 0;
+  let barren = 0; // processes in a row that ended without an answer
+  let pause: NodeJS.Timeout | undefined;
+  let jobs = 0;
+
+  const inState = (state: Member["state"]) => [...members].filter((member) => member.state === state);
+  const busy = () => inState("busy").length;
+  const free = () => (busy() < processes ? inState("idle").at(0) : undefined);
+
+  function addMember(): Member {
+    const { entry, environment = {} } = options;
+    const member: Member = { process: startProcess({ entry, settings, environment }), state: "starting", decodes: 0 };
+    members.add(member);
+    const toIdle = () => {
+      if (member.state === "starting") member.state = "idle";
+      assign();
+    };
+    member.process.ready.then(toIdle).catch(() => null); // a failed start is told by `ended` too
+    void member.process.ended.then(() => {
+      members.delete(member);
+      if (isClosed) return;
+      restarts += 1;
+      if (member.decodes === 0) barren += 1;
+      refill();
+    });
+    return member;
+  }
+
+  /** One more than may work: the spare that the next picture finds while a killed one is replaced. */
+  function refill(): void {
+    if (isClosed || pause) return;
+    if (barren > 1) {
+      pause = setTimeout(
+        () => {
+          pause = undefined;
+          while (!isClosed && members.size <= processes) addMember();
+        },
+        Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(barren - 2, 16)),
+      );
+      return;
+    }
+    while (members.size <= processes) addMember();
+  }
+
+  /** Gives waiting pictures to idle processes. The place to weigh what all decodes together will take. */
+  function assign(): void {
+    for (const job of waiting) {
+      const member = free();
+      if (!member) return;
+      waiting.delete(job);
+      void run(job, member);
+    }
+  }
+
+  async function run(job: Job, member: Member): Promise<void> {
+    const { operation, body, format, settle } = job;
+    const queueMs = performance.now() - job.askedAt;
+    const number = (jobs = (jobs + 1) % 2 ** 32);
+    member.state = "busy";
+    member.decodes += 1;
+    const timer = setTimeout(() => {
+      settle({ warning: "decode_timeout", queueMs, decodeMs: decodeTimeoutMs });
+      leave(member);
+    }, decodeTimeoutMs);
+    const line = await member.process
+      .ask({ number, operation, format, bytes: body.byteLength }, body)
+      .catch(() => null);
+    clearTimeout(timer);
+    const answer = line === null ? null : parseAnswer(line, number);
+    if (!answer) {
+      settle({ warning: "decode_failed", queueMs });
+      leave(member); // it died, or says what no healthy one would
+      return;
+    }
+    barren = 0;
+    settle({ ...learntFrom(answer), queueMs });
+    if (member.decodes >= maxDecodes || answer.rssBytes > maxRestingBytes) leave(member);
+    else rest(member);
+  }
+
+  function rest(member: Member): void {
+    if (member.state === "busy") member.state = "idle"; // and not killed at the last moment
+    assign();
+  }
+
+  function leave(member: Member): void {
+    member.state = "leaving";
+    member.process.kill();
+    assign(); // the spare takes over before it is gone
+  }
+
+  function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
+    return new Promise((resolve) => {
+      if (!on.some((name) => name === format.decoding?.setting)) return resolve(nothing);
+      if (isClosed || signal?.aborted) return resolve({ ...nothing, warning: "decode_failed" });
+      if (waiting.size >= maxWaiting && !inState("idle").length)
+        return resolve({ ...nothing, warning: "decode_timeout" });
+      const askedAt = performance.now();
+      const giveUp = () => settle({ warning: "decode_timeout", queueMs: performance.now() - askedAt });
+      const settle = (learnt: Partial<Picture>) => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", giveUp);
+        waiting.delete(job);
+        resolve({ ...nothing, ...learnt });
+      };
+      // Of the wait only: `run` has its own.
+      const timer = setTimeout(() => {
+        if (waiting.has(job)) giveUp();
+      }, decodeTimeoutMs);
+      const job: Job = { operation, body, format, askedAt, settle };
+      signal?.addEventListener("abort", giveUp, { once: true });
+      waiting.add(job);
+      assign();
+    });
+  }
+
+  async function close(): Promise<void> {
+    isClosed = true;
+    clearTimeout(pause);
+    for (const job of waiting) job.settle({ warning: "decode_failed" });
+    const ends = [...members].map((member) => {
+      member.process.kill();
+      return member.process.ended;
+    });
+    await Promise.all(ends);
+  }
+
+  return {
+    describe: (body, format, signal) => ask("describe", body, format, signal),
+    measure: (head, format) => ask("measure", head, format),
+    get isReady() {
+      return !isClosed && (inState("idle").length > 0 || busy() > 0);
+    },
+    get restarts() {
+      return restarts;
+    },
+    get busy() {
+      return busy();
+    },
+    get waiting() {
+      return waiting.size;
+    },
+    get children() {
+      return [...members].map(({ process, state }) => ({ pid: process.pid, isBusy: state === "busy" }));
+    },
+    async start() {
+      try {
+        await addMember().process.ready;
+      } catch (error) {
+        await close();
+        const reason = error instanceof Error ? error.message : "unknown";
+        throw new Error(`the processes that decode pictures cannot start: ${reason}`, { cause: error });
+      }
+      refill();
+    },
+    close,
+  };
+}
+
+function learntFrom({ width, height, animated, blurhash, thumbhash, warning, decodeMs, hashMs }: Answer) {
+  return { width, height, animated, blurhash, thumbhash, warning, decodeMs, hashMs };
+}

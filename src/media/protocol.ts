@@ -1,0 +1,91 @@
+import { type Format, formats } from "./formats.ts";
+
+// What goes between the decoder and its processes, over one socket: requests as a header of four numbers and the
+// body's bytes, answers as a line of JSON. Node's own channel is not used: its parent half throws where it cannot be
+// caught when a process that was taken over writes what is no JSON, and copies bodies.
+
+export const operations = ["measure", "describe"] as const;
+export type Operation = (typeof operations)[number];
+
+export interface Request {
+  readonly number: number;
+  readonly operation: Operation;
+  readonly format: Format;
+  /** Bytes of the body that follows. */
+  readonly bytes: number;
+}
+
+export const requestBytes = 16;
+
+export function encodeRequest({ number, operation, format, bytes }: Request): Uint8Array {
+  return new Uint8Array(Uint32Array.of(number, operations.indexOf(operation), formats.indexOf(format), bytes).buffer);
+}
+
+/** The counterpart in the process, which trusts its parent. */
+export function decodeRequest(header: Buffer): Request {
+  const [number = 0, operation = 0, format = 0, bytes = 0] = new Uint32Array(Uint8Array.from(header).buffer);
+  const found = { operation: operations[operation], format: formats[format] };
+  if (!found.operation || !found.format) throw new Error("not a request");
+  return { number, operation: found.operation, format: found.format, bytes };
+}
+
+/** What a process learnt of a body. */
+export interface Answer {
+  readonly number: number;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly animated: boolean | null;
+  readonly blurhash: string | null;
+  readonly thumbhash: string | null;
+  readonly warning: "decode_failed" | "too_many_pixels" | null;
+  readonly decodeMs: number;
+  readonly hashMs: number;
+  /** Memory of the process afterwards. */
+  readonly rssBytes: number;
+}
+
+/** Longest line: an answer is some 250 characters. */
+export const maxLineBytes = 1024;
+
+const isInteger = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;
+const isDuration = (value: unknown) => typeof value === "number" && value >= 0 && value < 1e9;
+
+/** Each rule of an answer; a process that was taken over by a picture may say anything. */
+const rules: { readonly [Key in keyof Answer]: (value: unknown) => boolean } = {
+  number: (value) => isInteger(value, 0),
+  width: (value) => value === null || isInteger(value, 1),
+  height: (value) => value === null || isInteger(value, 1),
+  animated: (value) => value === null || typeof value === "boolean",
+  // Base 83, and "L" says 4 x 3 components.
+  blurhash: (value) => value === null || (typeof value === "string" && /^L[\w#$%*+,.:;=?@[\]^{|}~-]{27}$/.test(value)),
+  thumbhash: (value) => value === null || (typeof value === "string" && /^[A-Za-z0-9+/]{7,34}={0,2}$/.test(value)),
+  warning: (value) => value === null || value === "decode_failed" || value === "too_many_pixels",
+  decodeMs: isDuration,
+  hashMs: isDuration,
+  rssBytes: (value) => isInteger(value, 0),
+};
+
+/** Null where the line is not an answer to this request. */
+export function parseAnswer(line: string, number: number): Answer | null {
+  const value = parseObject(line);
+  if (!value) return null;
+  for (const [key, rule] of Object.entries(rules)) if (!rule(value[key])) return null;
+  return value.number === number ? (value as unknown as Answer) : null;
+}
+
+/** The first line of a process: null where it is ready, else why it is not. */
+export function parseGreeting(line: string): string | null {
+  const value = parseObject(line);
+  if (value?.ready === true) return null;
+  const fault = value?.fault;
+  return typeof fault === "string" ? fault : "it said nothing that could be understood";
+}
+
+function parseObject(line: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}

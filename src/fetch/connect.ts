@@ -46,6 +46,7 @@ export function createConnect(options: ConnectOptions): Connect {
     const resolve = target.via ? options.resolveTrusted : options.resolve;
     // An address goes the same way as a name; the hooks of net and undici for lookups are not called for one.
     const addresses = isAddressHost(host) ? [host.replace(/^\[|\]$/g, "")] : await resolve(host, signal);
+    if (addresses.length === 0) throw new OracleError("source_unreachable", "no address", { reason: "name" });
     // One bad answer refuses the name: those who mix good and bad ones hope that we try them in turn.
     if (!target.via && !addresses.every((address) => options.addressPolicy(address, port))) {
       throw new OracleError("source_unreachable", "the address policy refuses an address", { reason: "address" });

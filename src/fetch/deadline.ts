@@ -18,6 +18,7 @@ export async function within<T>(
   outer: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  if (outer.aborted) throw new OracleError("source_unreachable", "too late to begin", { reason: "timeout" });
   const inner = new AbortController();
   let cut!: (why: UnreachableReason) => void; // set by the next statement
   const end = new Promise<never>((_, reject) => {
@@ -29,7 +30,6 @@ export async function within<T>(
   const onOuterAbort = () => cut("timeout");
   outer.addEventListener("abort", onOuterAbort, { once: true });
   const timer = setTimeout(cut, timeoutMs, reason);
-  if (outer.aborted) onOuterAbort();
   try {
     return await Promise.race([end, work(inner.signal)]);
   } finally {

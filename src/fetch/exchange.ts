@@ -97,6 +97,8 @@ export function exchange(
         if (over) return;
         // The parser lets 000 through, and 999.
         if (status < 100 || status > 599) return cut("truncated", () => protocol("the status is none"));
+        // undici asserts that it was asked for, and nothing was.
+        if (status === 101) return cut("truncated", () => protocol("another protocol"));
         if (status < 200) {
           interimHeads += 1;
           if (interimHeads > maxInterimHeads) cut("truncated", () => protocol("interim heads without end"));
@@ -141,9 +143,10 @@ export function exchange(
     const client = new Client("http://origin.invalid", {
       connect(_options, callback) {
         // undici connects anew when a peer answers before it is asked, or hangs up: as often as the peer likes.
-        if (handedOver) return callback(closed(), null);
+        const isFirst = !handedOver;
         handedOver = true;
-        callback(null, socket);
+        // Not at once: the client is not ready for a connection before this function has returned.
+        queueMicrotask(() => (isFirst ? callback(null, socket) : callback(closed(), null)));
       },
       maxHeaderSize: maxHeadBytes,
       headersTimeout: 0,

@@ -1,0 +1,239 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { existsSync, readFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { describe, expect, test } from "vitest";
+import { createFetcher, type FetcherOptions } from "../../support/fetch.ts";
+import { startOrigin } from "../../support/origin.ts";
+
+/** Counts the connections that this process begins, to wherever: what a listener on one address would not see. */
+async function countingSockets<T>(work: () => Promise<T>): Promise<{ result: T; sockets: number }> {
+  const sockets = new Set<Socket>();
+  const count = (message: unknown) => void sockets.add((message as { socket: Socket }).socket);
+  subscribe("net.client.socket", count);
+  try {
+    return { result: await work(), sockets: sockets.size };
+  } finally {
+    unsubscribe("net.client.socket", count);
+  }
+}
+
+interface Case {
+  readonly url: string;
+  readonly verdict: "block" | "allow-syntax";
+  readonly why: string;
+  readonly resolves?: string[];
+  readonly resolves_seq?: string[][];
+}
+
+const casesFile = new URL("../../../../shared/ssrf-cases.json", import.meta.url);
+const cases: Case[] = existsSync(casesFile) ? JSON.parse(readFileSync(casesFile, "utf8")) : [];
+
+/** As most operators run it: nothing allowed beyond the internet on 80 and 443. */
+const plain: FetcherOptions = { allowAddresses: [], allowPorts: ["80", "443"] };
+
+/** Answers the first question with the first list, and so on. */
+function answering(lists: readonly string[][]) {
+  let questions = 0;
+  return {
+    get questions() {
+      return questions;
+    },
+    resolve: () => Promise.resolve(lists[Math.min(questions++, lists.length - 1)] ?? []),
+  };
+}
+
+describe.skipIf(cases.length === 0)("collected attempts (skipped where ../shared/ssrf-cases.json is absent)", () => {
+  const isForbiddenFirst = ({ resolves_seq }: Case) => resolves_seq?.[0]?.[0] !== "1.2.3.4";
+  const blocked = cases.filter((each) => each.verdict === "block");
+
+  test.each(blocked.filter(isForbiddenFirst))(
+    "$url ($why) begins no connection",
+    async ({ url, resolves, resolves_seq }) => {
+      const { resolve } = answering(resolves_seq ?? [resolves ?? []]);
+      const { result, sockets } = await countingSockets(() => createFetcher({ ...plain, resolve }).outcome(url));
+      expect(result).toMatch(/^(url_invalid|url_unsupported|source_unreachable address)$/);
+      expect(sockets).toBe(0);
+    },
+  );
+
+  // A header cannot carry the others as they are written.
+  const carried = blocked.filter((each) => isForbiddenFirst(each) && /^[^\s\0][^\r\n\0]*$/.test(each.url));
+
+  test.each(carried)("$url ($why) begins none by redirect either", async ({ url, resolves, resolves_seq }) => {
+    const ends: (() => void | Promise<void>)[] = [];
+    const origin = await startOrigin(
+      (end) => ends.push(end),
+      (_request, response) => {
+        response.writeHead(302, { Location: Buffer.from(url).toString("latin1") }).end();
+      },
+    );
+    const { outcome } = createFetcher({
+      allowAddresses: [`127.0.0.1:${origin.port}`],
+      allowPorts: ["80", "443"],
+      resolve: answering(resolves_seq ?? [resolves ?? []]).resolve,
+    });
+    const { result, sockets } = await countingSockets(() => outcome(origin.url("/")));
+    // What is no absolute URL is a path on the origin itself, which says the same again.
+    const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(url);
+    expect(result).toMatch(isPath ? /^source_redirects$/ : /^source_unreachable (redirect|address)$/);
+    expect(sockets).toBe(origin.connections);
+    for (const end of ends) await end();
+  });
+
+  test.each(blocked.filter((each) => !isForbiddenFirst(each)))(
+    "$url is asked for once",
+    async ({ url, resolves_seq }) => {
+      const answers = answering(resolves_seq ?? []);
+      const { outcome } = createFetcher({ ...plain, resolve: answers.resolve, connectTimeoutMs: 300 });
+      const { sockets } = await countingSockets(() => outcome(url));
+      expect([answers.questions, sockets]).toEqual([1, 1]);
+    },
+  );
+
+  test.each(cases.filter(({ verdict }) => verdict === "allow-syntax"))(
+    "$url ($why) would be connected to",
+    async ({ url, resolves }) => {
+      const resolve = () => Promise.resolve(resolves ?? ["93.184.215.14"]);
+      const { outcome } = createFetcher({ ...plain, resolve, connectTimeoutMs: 30 });
+      const { result, sockets } = await countingSockets(() => outcome(url));
+      expect(result).not.toMatch(/^url_|address$/);
+      expect(sockets).toBeGreaterThan(0);
+    },
+  );
+});
+
+describe("the guard at the connection", () => {
+  test("one bad address among good ones refuses the name, in whatever place", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
+    for (const addresses of [
+      ["127.0.0.1", "10.0.0.1"],
+      ["10.0.0.1", "127.0.0.1"],
+      ["127.0.0.1", "::ffff:127.0.0.1"],
+      ["127.0.0.1", "fe80::1%eth0"],
+      ["127.0.0.1", "not an address"],
+      ["127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1", "10.0.0.1"],
+    ]) {
+      const { outcome } = createFetcher({ addresses });
+      expect(await outcome(`http://media.example.net:${origin.port}/`)).toBe("source_unreachable address");
+    }
+    expect(origin.connections).toBe(0);
+  });
+
+  test("a name that changes its answer between two questions is asked once", async ({ onTestFinished }) => {
+    const good = await startOrigin(onTestFinished, (_request, response) => response.end(), { host: "127.0.0.2" });
+    const answers = answering([["127.0.0.2"], ["127.0.0.1"]]);
+    const { outcome } = createFetcher({ allowAddresses: ["127.0.0.2"], resolve: answers.resolve });
+    expect(await outcome(`http://media.example.net:${good.port}/`)).toBe("ok");
+    expect([answers.questions, good.connections]).toEqual([1, 1]);
+    expect(await outcome(`http://media.example.net:${good.port}/`)).toBe("source_unreachable address");
+    expect(good.connections).toBe(1);
+  });
+
+  test("a redirect by a name that changes its answer is judged anew", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.writeHead(302, { Location: "/again" }).end();
+    });
+    const { resolve } = answering([["127.0.0.1"], ["127.0.0.3"]]);
+    const { outcome } = createFetcher({ allowAddresses: ["127.0.0.1"], resolve });
+    expect(await outcome(`http://media.example.net:${origin.port}/`)).toBe("source_unreachable address");
+    expect(origin.connections).toBe(1);
+  });
+
+  test("a rule with a port opens that port of that address, directly, by name and by redirect, and no other", async ({
+    onTestFinished,
+  }) => {
+    const secret = await startOrigin(onTestFinished, (_request, response) => response.end("secret"));
+    const allowed = await startOrigin(onTestFinished, (request, response) => {
+      if (request.url === "/") response.end("ok");
+      else response.writeHead(302, { Location: `http:/${request.url ?? ""}` }).end();
+    });
+    const { outcome } = createFetcher({ allowPorts: ["80"], allowAddresses: [`127.0.0.1:${allowed.port}`] });
+    expect(await outcome(allowed.url("/"))).toBe("ok");
+    expect(await outcome(secret.url("/"))).toBe("url_unsupported");
+    expect(await outcome("http://127.0.0.1/")).toBe("source_unreachable address");
+    expect(await outcome(`http://127.0.0.2:${allowed.port}/`)).toBe("source_unreachable address");
+    expect(await outcome(`http://8.8.8.8:${allowed.port}/`)).toBe("source_unreachable address");
+    expect(await outcome(allowed.url(`/127.0.0.1:${secret.port}`))).toBe("source_unreachable redirect");
+    expect(await outcome(allowed.url(`/127.0.0.2:${allowed.port}`))).toBe("source_unreachable address");
+    expect(await outcome(allowed.url("/127.0.0.1"))).toBe("source_unreachable address");
+    expect(await outcome(allowed.url(`/media.example.net:${allowed.port}/..`))).toBe("ok");
+    expect(secret.connections).toBe(0);
+  });
+
+  test("a denied address is not reached although a rule allows it", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
+    const { outcome } = createFetcher({ denyAddresses: ["127.0.0.1"] });
+    expect(await outcome(origin.url("/"))).toBe("source_unreachable address");
+    expect(origin.connections).toBe(0);
+  });
+
+  test("a name with no address, and one with a hundred, are not a way to keep us busy", async () => {
+    const none = createFetcher({ addresses: [] });
+    expect(await none.outcome("http://media.example.net/")).toBe("source_unreachable name");
+    const many = createFetcher({ addresses: Array.from({ length: 100 }, (_, index) => `127.0.1.${index}`) });
+    const { result, sockets } = await countingSockets(() => many.outcome("http://media.example.net:9/"));
+    expect(result).toMatch(/^source_unreachable/);
+    expect(sockets).toBeLessThanOrEqual(4);
+  });
+
+  test("an IPv6 literal goes the same way", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(), { host: "::1" });
+    expect(await createFetcher({ allowAddresses: [] }).outcome(origin.url("/"))).toBe("source_unreachable address");
+    expect(origin.connections).toBe(0);
+    expect(await createFetcher({ allowAddresses: [`[::1]:${origin.port}`] }).outcome(origin.url("/"))).toBe("ok");
+  });
+});
+
+describe("rewrites", () => {
+  test("fetch from the operator's own address, with the Host that stands in the URL", async ({ onTestFinished }) => {
+    let host = "";
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      host = request.headers.host ?? "";
+      response.end(request.url);
+    });
+    const { open } = createFetcher({
+      ...plain,
+      rewrites: [`https://upload.example.net/files/=>${origin.url("/upload/")}`],
+    });
+    const source = await open("https://upload.example.net/files/a.png?b#c");
+    expect(Buffer.from((await source.body()).bytes).toString()).toBe("/upload/a.png?b");
+    expect(host).toBe("upload.example.net");
+  });
+
+  test("know the names of the machine's own hosts file", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
+    const { outcome } = createFetcher({
+      ...plain,
+      resolveTrusted: (hostname) => Promise.resolve(hostname === "prosody" ? ["127.0.0.1"] : []),
+      rewrites: [`https://upload.example.net/=>http://prosody:${origin.port}/`],
+    });
+    expect(await outcome("https://upload.example.net/a.png")).toBe("ok");
+    expect(await outcome(`http://prosody:${origin.port}/a.png`)).toBe("url_unsupported");
+  });
+
+  test("open nothing else: not the rest of the right side, not its address, not by redirect", async ({
+    onTestFinished,
+  }) => {
+    const paths: string[] = [];
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      paths.push(request.url ?? "");
+      const location = new URL(request.url ?? "", "http://a").searchParams.get("to");
+      if (location === null) response.end();
+      else response.writeHead(302, { Location: location }).end();
+    });
+    const { outcome } = createFetcher({
+      ...plain,
+      addresses: ["127.0.0.1"],
+      rewrites: [`https://upload.example.net/files/=>${origin.url("/upload/")}`],
+    });
+    const start = "https://upload.example.net/files/a?to=";
+    expect(await outcome(`${start}${encodeURIComponent(origin.url("/admin"))}`)).toBe("source_unreachable redirect");
+    expect(await outcome(`${start}${encodeURIComponent("http://127.0.0.1/admin")}`)).toBe("source_unreachable address");
+    expect(await outcome(`${start}/admin`)).toBe("source_unreachable address");
+    expect(await outcome(`${start}..%252fadmin`)).toBe("source_unreachable redirect");
+    expect(await outcome(`${start}b.png`)).toBe("ok");
+    expect(await outcome("https://upload.example.net/admin")).toBe("source_unreachable address");
+    expect(await outcome("https://upload.example.net/files/..%2fadmin")).toBe("url_unsupported");
+    expect(paths.every((path) => path.startsWith("/upload/"))).toBe(true);
+  });
+});

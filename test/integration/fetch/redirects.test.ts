@@ -1,0 +1,153 @@
+import { describe, expect, test } from "vitest";
+import { createFetcher } from "../../support/fetch.ts";
+import { startOrigin, startSpeakingOrigin, type Origin } from "../../support/origin.ts";
+
+type OnTestFinished = Parameters<typeof startOrigin>[0];
+
+/** Redirects to what the query says, and answers everything else. */
+async function startRedirector(onTestFinished: OnTestFinished, status = 302): Promise<Origin> {
+  return startOrigin(onTestFinished, (request, response) => {
+    const location = new URL(request.url ?? "", "http://a").searchParams.get("to");
+    if (location === null) response.end("arrived");
+    else response.writeHead(status, { Location: Buffer.from(location).toString("latin1") }).end("never read");
+  });
+}
+
+const to = (location: string) => `/?to=${encodeURIComponent(location)}`;
+
+describe("redirects", () => {
+  test.each([301, 302, 303, 307, 308])("%i is followed", async (status) => {
+    const ends: (() => void | Promise<void>)[] = [];
+    const origin = await startRedirector((end) => ends.push(end), status);
+    expect(await createFetcher().outcome(origin.url(to("/there")))).toBe("ok");
+    expect(origin.connections).toBe(2);
+    await origin.idle();
+    for (const end of ends) await end();
+  });
+
+  test.each([
+    "/there",
+    "there?a=b",
+    "?a=b",
+    "//HOST/there",
+    "http://HOST/there",
+    "HTTP://HOST/there",
+    "./a/../b",
+    "/ü",
+  ])("to %s are resolved as in a browser", async (location) => {
+    const ends: (() => void | Promise<void>)[] = [];
+    const origin = await startRedirector((end) => ends.push(end));
+    const place = location.replace("HOST", `127.0.0.1:${origin.port}`);
+    expect(await createFetcher().outcome(origin.url(to(place)))).toBe("ok");
+    for (const end of ends) await end();
+  });
+
+  test("as many as are allowed are followed, one more is too many", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      const left = Number(request.url?.slice(1));
+      if (left === 0) response.end();
+      else response.writeHead(302, { Location: `/${left - 1}` }).end();
+    });
+    const { outcome } = createFetcher({ maxRedirects: 3 });
+    expect(await outcome(origin.url("/3"))).toBe("ok");
+    expect(await outcome(origin.url("/4"))).toBe("source_redirects");
+    expect(origin.requests).toBe(8);
+  });
+
+  test("in a circle end", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      response.writeHead(302, { Location: request.url === "/a" ? "/b" : "/a" }).end();
+    });
+    expect(await createFetcher().outcome(origin.url("/a"))).toBe("source_redirects");
+    expect(origin.requests).toBe(6);
+    await origin.idle();
+  });
+
+  test("with an endless body are followed without reading it", async ({ onTestFinished }) => {
+    let sent = 0;
+    const origin = await startSpeakingOrigin(onTestFinished, (socket) => {
+      if (sent > 0) return socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+      socket.write("HTTP/1.1 302 Found\r\nLocation: /there\r\n\r\n");
+      const pour = () => {
+        while (!socket.destroyed && socket.write(Buffer.alloc(65_536))) sent += 65_536;
+      };
+      socket.on("drain", pour);
+      pour();
+    });
+    expect(await createFetcher().outcome(origin.url("/"))).toBe("ok");
+    await origin.idle();
+    expect(sent).toBeLessThan(20_000_000); // what the kernel's buffers hold
+  });
+
+  test.each([
+    "ftp://a.example.org/",
+    "file:///etc/passwd",
+    "gopher://127.0.0.1/",
+    "data:image/png;base64,AAAA",
+    "javascript:alert(1)",
+    "http://user:secret@127.0.0.1/",
+    "http:there",
+    "http:/there",
+    "http:///there",
+    "http://",
+    "http://2130706433/",
+    "http://127.1/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://localhost/",
+    "http://metadata.google.internal/",
+    "//localhost/",
+    "//user@127.0.0.1/",
+    "/\\evil.example.org/",
+    "\\\\evil.example.org/",
+    "/a b",
+    "http://127.0.0.1:99999/",
+  ])("to %s are not followed, and do not tell why", async (location) => {
+    const ends: (() => void | Promise<void>)[] = [];
+    const origin = await startRedirector((end) => ends.push(end));
+    expect(await createFetcher().outcome(origin.url(to(location)))).toBe("source_unreachable redirect");
+    expect(origin.connections).toBe(1);
+    await origin.idle();
+    for (const end of ends) await end();
+  });
+
+  test("with control characters in the location are not HTTP or not followed", async ({ onTestFinished }) => {
+    for (const location of ["/a\tb", "/a\u0001b", "/a\u007fb", "/a\0b", "/a\rb", "\t//evil.example.org/a\tb"]) {
+      const head = `HTTP/1.1 302 Found\r\nLocation: ${location}\r\n\r\n`;
+      const origin = await startSpeakingOrigin(onTestFinished, head);
+      expect(await createFetcher().outcome(origin.url("/"))).toMatch(/^source_(unreachable redirect|protocol)$/);
+      expect(origin.connections).toBe(1);
+    }
+  });
+
+  test("to more than 2048 characters are not followed", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.writeHead(302, { Location: `/${"a".repeat(2048)}` }).end();
+    });
+    expect(await createFetcher().outcome(origin.url("/"))).toBe("source_unreachable redirect");
+    expect(origin.connections).toBe(1);
+  });
+
+  test("to two places are not HTTP", async ({ onTestFinished }) => {
+    const head = "HTTP/1.1 302 Found\r\nLocation: /a\r\nLocation: /b\r\n\r\n";
+    const origin = await startSpeakingOrigin(onTestFinished, head);
+    expect(await createFetcher().outcome(origin.url("/"))).toBe("source_protocol");
+  });
+
+  test("to a port that the settings exclude are not followed", async ({ onTestFinished }) => {
+    const other = await startOrigin(onTestFinished, (_request, response) => response.end());
+    const origin = await startRedirector(onTestFinished);
+    const { outcome } = createFetcher({ allowPorts: [String(origin.port)] });
+    expect(await outcome(origin.url(to(other.url("/"))))).toBe("source_unreachable redirect");
+    expect(other.connections).toBe(0);
+  });
+
+  test("to a host that the settings exclude are not followed", async ({ onTestFinished }) => {
+    const origin = await startRedirector(onTestFinished);
+    const { outcome } = createFetcher({ allowHosts: ["a.example.net"] });
+    const start = `http://a.example.net:${origin.port}`;
+    expect(await outcome(start + to(`http://a.example.net:${origin.port}/`))).toBe("ok");
+    expect(await outcome(start + to(`http://b.example.net:${origin.port}/`))).toBe("source_unreachable redirect");
+    expect(await outcome(start + to(origin.url("/")))).toBe("source_unreachable redirect");
+    expect(origin.connections).toBe(4);
+  });
+});

@@ -1,0 +1,248 @@
+import { createHash } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { createFetcher } from "../../support/fetch.ts";
+import { startOrigin, startSpeakingOrigin } from "../../support/origin.ts";
+
+const picture = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
+
+describe("a response with success", () => {
+  test("tells what its headers declare and gives all its bytes", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.setHeader("Content-Type", "Image/GIF; a=b");
+      response.setHeader("Content-Length", picture.length);
+      response.setHeader("Content-Disposition", "attachment; filename*=UTF-8''caf%C3%A9.gif");
+      response.end(picture);
+    });
+    const { open, budget } = createFetcher();
+    const source = await open(origin.url("/a"));
+    expect(source).toMatchObject({ declaredBytes: picture.length, declaredType: "image/gif", filename: "café.gif" });
+    expect(await source.head(6)).toEqual(new Uint8Array(Buffer.from("GIF89a")));
+    const { bytes, sha256, warning } = await source.body();
+    expect(Buffer.from(bytes)).toEqual(picture);
+    expect(sha256).toBe(createHash("sha256").update(picture).digest("hex"));
+    expect(warning).toBeNull();
+    source.close();
+    expect(budget.used).toBe(0);
+    await origin.idle();
+  });
+
+  test("without Content-Length is counted to its end", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.write(picture.subarray(0, 20)); // no length yet, so Node sends it chunked
+      response.end(picture.subarray(20));
+    });
+    const source = await createFetcher().open(origin.url("/"));
+    expect(source).toMatchObject({ declaredBytes: null, declaredType: null, filename: null });
+    expect((await source.body()).bytes).toHaveLength(picture.length);
+  });
+
+  test("without any framing is read until the connection ends", async ({ onTestFinished }) => {
+    const origin = await startSpeakingOrigin(onTestFinished, (socket) => socket.end("HTTP/1.0 200 OK\r\n\r\nabc"));
+    const body = await (await createFetcher().open(origin.url("/"))).body();
+    expect([Buffer.from(body.bytes).toString(), body.warning]).toEqual(["abc", null]);
+  });
+
+  test("may be empty", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
+    const body = await (await createFetcher().open(origin.url("/"))).body();
+    expect([body.bytes.length, body.warning]).toEqual([0, null]);
+    expect(body.sha256).toBe(createHash("sha256").digest("hex"));
+  });
+
+  test("may have been altered on its way (203)", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.writeHead(203).end("abc"));
+    expect(await createFetcher().outcome(origin.url("/"))).toBe("ok");
+  });
+
+  test("of sixteen megabytes arrives whole", async ({ onTestFinished }) => {
+    const large = Buffer.alloc(16_777_216, "media");
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large));
+    const source = await createFetcher({ maxBytes: large.length }).open(origin.url("/"));
+    const { bytes, sha256 } = await source.body();
+    expect(bytes.length).toBe(large.length);
+    expect(sha256).toBe(createHash("sha256").update(large).digest("hex"));
+  });
+});
+
+describe("the request", () => {
+  test("says who asks and what for, and nothing else", async ({ onTestFinished }) => {
+    let heard: string[] = [];
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      heard = [`${request.method ?? ""} ${request.url ?? ""}`, ...request.rawHeaders];
+      response.end();
+    });
+    await createFetcher().outcome(origin.url("/a%20b/ü?c=d&e#f"));
+    expect(heard).toEqual([
+      "GET /a%20b/%C3%BC?c=d&e",
+      "host",
+      `127.0.0.1:${origin.port}`,
+      "connection",
+      "close",
+      "user-agent",
+      "media-oracle/test",
+      "accept",
+      "image/*, video/*, audio/*, */*;q=0.5",
+      "accept-encoding",
+      "identity",
+    ]);
+  });
+
+  test("makes a connection of its own each time, although the origin would keep it", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end("abc"));
+    const { outcome } = createFetcher();
+    expect([await outcome(origin.url("/")), await outcome(origin.url("/"))]).toEqual(["ok", "ok"]);
+    expect(origin.connections).toBe(2);
+    await origin.idle();
+  });
+
+  test("goes to the name's own host where that has several addresses, one of them silent", async ({
+    onTestFinished,
+  }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end("abc"));
+    const { outcome } = createFetcher({ addresses: ["127.0.0.2", "127.0.0.1"] });
+    expect(await outcome(`http://media.example.net:${origin.port}/`)).toBe("ok");
+  });
+});
+
+describe("any other status", () => {
+  test.each([201, 202, 204, 205, 206, 300, 304, 400, 401, 403, 404, 410, 416, 429, 451, 500, 502, 503, 599])(
+    "%i is no success",
+    async (status) => {
+      const ends: (() => void | Promise<void>)[] = [];
+      const origin = await startOrigin(
+        (end) => ends.push(end),
+        (_request, response) => {
+          response.writeHead(status, { Location: "/elsewhere" }).end();
+        },
+      );
+      expect(await createFetcher().outcome(origin.url("/"))).toBe(`source_status ${status}`);
+      await origin.idle();
+      for (const end of ends) await end();
+    },
+  );
+
+  test("a redirect that leads nowhere is none", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.writeHead(302).end());
+    expect(await createFetcher().outcome(origin.url("/"))).toBe("source_status 302");
+  });
+});
+
+describe("bounds", () => {
+  test("of a body announced over the limit only the head is read", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.writeHead(200, { "Content-Length": 10_000_000_000 });
+      response.write(Buffer.alloc(100_000, "a"));
+    });
+    const { open, budget } = createFetcher();
+    const source = await open(origin.url("/"));
+    expect(source.declaredBytes).toBe(10_000_000_000);
+    const body = await source.body();
+    expect([body.bytes.length, body.sha256, body.warning]).toEqual([4096, null, "body_too_large"]);
+    await origin.idle();
+    source.close();
+    expect(budget.used).toBe(0);
+  });
+
+  test("an endless body is cut at the limit, and its head is kept", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      const pour = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+      };
+      response.on("drain", pour);
+      pour();
+    });
+    const { open, budget } = createFetcher();
+    const source = await open(origin.url("/"));
+    const body = await source.body();
+    expect([body.bytes.length, body.warning]).toEqual([4096, "body_too_large"]);
+    await origin.idle();
+    expect(budget.used).toBe(4096);
+  });
+
+  test("a body of exactly the limit is whole, one byte more is not", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      response.write("a".repeat(Number(request.url?.slice(1))));
+      response.end();
+    });
+    const { outcome } = createFetcher({ maxBytes: 1000, headBytes: 10 });
+    expect(await outcome(origin.url("/1000"))).toBe("ok");
+    expect(await outcome(origin.url("/1001"))).toBe("body_too_large");
+  });
+
+  test("the newcomer who would exceed the memory of all bodies is overloaded, the others go on", async ({
+    onTestFinished,
+  }) => {
+    let finish = () => undefined as unknown;
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      response.write(Buffer.alloc(60_000));
+      if (request.url === "/first") finish = () => response.end();
+      else response.end();
+    });
+    const { open, outcome, budget } = createFetcher({ budgetBytes: 100_000 });
+    const first = await open(origin.url("/first"));
+    await first.head(60_000);
+    expect(await outcome(origin.url("/second"))).toBe("overloaded");
+    finish();
+    expect((await first.body()).bytes).toHaveLength(60_000);
+    first.close();
+    expect(budget.used).toBe(0);
+    expect(await outcome(origin.url("/third"))).toBe("ok");
+    await origin.idle();
+  });
+
+  test("a source that is closed while its body comes ends the connection and gives everything back", async ({
+    onTestFinished,
+  }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.write(Buffer.alloc(50_000));
+    });
+    const { open, budget } = createFetcher();
+    const source = await open(origin.url("/"));
+    await source.head(50_000);
+    source.close();
+    source.close();
+    await origin.idle();
+    expect(budget.used).toBe(0);
+    expect((await source.body()).warning).toBe("body_timeout");
+  });
+
+  test("the signal ends a body at once, with what came", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.write("abc");
+    });
+    const source = await createFetcher().open(origin.url("/"), 300);
+    const body = await source.body();
+    expect([Buffer.from(body.bytes).toString(), body.warning]).toEqual(["abc", "body_timeout"]);
+    await origin.idle();
+  });
+
+  test("one whose time is over before it began asks nobody", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
+    expect(await createFetcher().outcome(origin.url("/"), 0)).toBe("source_unreachable timeout");
+    expect(origin.requests).toBe(0);
+  });
+});
+
+describe("a coded body", () => {
+  test.each(["gzip", "deflate", "br", "zstd", "gzip, gzip", "x-unknown"])(
+    "in %s is not read: the type that was declared is all that is known",
+    async (coding) => {
+      const ends: (() => void | Promise<void>)[] = [];
+      const origin = await startOrigin(
+        (end) => ends.push(end),
+        (_request, response) => {
+          response.writeHead(200, { "Content-Encoding": coding, "Content-Length": 1000, "Content-Type": "image/png" });
+          response.write(Buffer.alloc(500));
+        },
+      );
+      const { open, budget } = createFetcher();
+      const source = await open(origin.url("/"));
+      expect([source.declaredBytes, source.declaredType]).toEqual([null, "image/png"]);
+      expect(await source.head(10)).toHaveLength(0);
+      expect(await source.body()).toEqual({ bytes: new Uint8Array(0), sha256: null, warning: "body_encoded" });
+      await origin.idle();
+      expect(budget.used).toBe(0);
+      for (const end of ends) await end();
+    },
+  );
+});

@@ -1,0 +1,125 @@
+import { createServer, type AddressInfo } from "node:net";
+import { beforeAll, describe, expect, test } from "vitest";
+import { createFetcher } from "../../support/fetch.ts";
+import {
+  type Certificates,
+  makeCertificates,
+  startOrigin,
+  startRawOrigin,
+  startTlsOrigin,
+} from "../../support/origin.ts";
+
+let certificates: Certificates;
+beforeAll(() => {
+  certificates = makeCertificates();
+});
+
+const fetcherWith = (options = {}) => createFetcher({ ca: certificates.ca, ...options });
+
+describe("over TLS", () => {
+  test("a certificate for the name in the URL is good, and the name is what the origin is asked for", async ({
+    onTestFinished,
+  }) => {
+    let servername: unknown;
+    const origin = await startTlsOrigin(onTestFinished, certificates.good, (request, response) => {
+      servername = (request.socket as { servername?: unknown }).servername;
+      response.end("abc");
+    });
+    expect(await fetcherWith().outcome(`https://media.example.net:${origin.port}/`)).toBe("ok");
+    expect(servername).toBe("media.example.net");
+    await origin.idle();
+  });
+
+  test("an address is not sent as a name, and the certificate must be for it", async ({ onTestFinished }) => {
+    let servername: unknown;
+    const origin = await startTlsOrigin(onTestFinished, certificates.good, (request, response) => {
+      servername = (request.socket as { servername?: unknown }).servername;
+      response.end("abc");
+    });
+    expect(await fetcherWith().outcome(origin.url("/"))).toBe("ok");
+    expect(servername).toBe(false);
+    expect(await fetcherWith().outcome(`https://127.0.0.2:${origin.port}/`)).not.toBe("ok");
+  });
+
+  test.each(["wrongName", "expired", "selfSigned"] as const)("a certificate that is %s is refused", async (which) => {
+    const ends: (() => void | Promise<void>)[] = [];
+    const origin = await startTlsOrigin(
+      (end) => ends.push(end),
+      certificates[which],
+      (_request, response) => response.end(),
+    );
+    expect(await fetcherWith().outcome(`https://media.example.net:${origin.port}/`)).toBe("source_unreachable tls");
+    expect(origin.requests).toBe(0);
+    await origin.idle();
+    for (const end of ends) await end();
+  });
+
+  test("a certificate of an unknown authority is refused, whatever the environment says", async ({
+    onTestFinished,
+  }) => {
+    const origin = await startTlsOrigin(onTestFinished, certificates.good, (_request, response) => response.end());
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
+    onTestFinished(() => void delete process.env.NODE_TLS_REJECT_UNAUTHORIZED);
+    expect(await createFetcher().outcome(`https://media.example.net:${origin.port}/`)).toBe("source_unreachable tls");
+    expect(origin.requests).toBe(0);
+  });
+
+  test("a rewrite to https shows the name of the left", async ({ onTestFinished }) => {
+    const origin = await startTlsOrigin(onTestFinished, certificates.good, (_request, response) => response.end());
+    const rewrites = [
+      `https://media.example.net/=>https://127.0.0.1:${origin.port}/`,
+      `https://upload.example.net/=>https://127.0.0.1:${origin.port}/`,
+    ];
+    const { outcome } = fetcherWith({ allowAddresses: [], rewrites });
+    expect(await outcome("https://media.example.net/a")).toBe("ok");
+    expect(await outcome("https://upload.example.net/a")).toBe("source_unreachable tls");
+  });
+
+  test("a redirect from https to http and back is followed", async ({ onTestFinished }) => {
+    const secure = await startTlsOrigin(onTestFinished, certificates.good, (request, response) => {
+      if (request.url === "/there") response.end();
+      else response.writeHead(302, { Location: plain.url("/") }).end();
+    });
+    const plain = await startOrigin(onTestFinished, (_request, response) => {
+      response.writeHead(302, { Location: secure.url("/there") }).end();
+    });
+    expect(await fetcherWith().outcome(secure.url("/"))).toBe("ok");
+  });
+
+  test("a body that ends by a reset is truncated", async ({ onTestFinished }) => {
+    // A plain relay in between, since only it can reset what it does not understand.
+    const origin = await startTlsOrigin(onTestFinished, certificates.good, (request) => {
+      request.socket.write("HTTP/1.1 200 OK\r\n\r\nabc");
+      setTimeout(() => relay.emit("cut"), 100);
+    });
+    const relay = createServer({ pauseOnConnect: false }, async (socket) => {
+      const { connect } = await import("node:net");
+      const onward = connect(origin.port, "127.0.0.1");
+      socket.pipe(onward).pipe(socket);
+      for (const end of [socket, onward]) end.on("error", () => undefined);
+      relay.on("cut", () => socket.resetAndDestroy());
+    });
+    await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void relay.close());
+    const { port } = relay.address() as AddressInfo;
+    expect(await fetcherWith().outcome(`https://127.0.0.1:${port}/`)).toBe("body_truncated");
+  });
+
+  test("a handshake that does not end is given up at the connect timeout", async ({ onTestFinished }) => {
+    const origin = await startRawOrigin(onTestFinished, () => undefined);
+    const before = performance.now();
+    const { outcome } = fetcherWith({ connectTimeoutMs: 300 });
+    expect(await outcome(origin.url("/").replace("http", "https"))).toBe("source_unreachable timeout");
+    expect(performance.now() - before).toBeLessThan(2000);
+    await origin.idle();
+  });
+
+  test("who does not speak it is not reached", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
+    expect(await fetcherWith().outcome(origin.url("/").replace("http", "https"))).toMatch(
+      /^source_unreachable (tls|reset)$/,
+    );
+    const secure = await startTlsOrigin(onTestFinished, certificates.good, (_request, response) => response.end());
+    expect(await fetcherWith().outcome(secure.url("/").replace("https", "http"))).toMatch(/^source_/);
+  });
+});

@@ -1,0 +1,77 @@
+import { OracleError } from "../../src/domain/errors.ts";
+import { createAddressPolicy, parseAddressRule, parseCidr } from "../../src/fetch/address.ts";
+import { type ByteBudget, createByteBudget } from "../../src/fetch/budget.ts";
+import type { Resolve } from "../../src/fetch/resolver.ts";
+import { createSource, type Source, type SourceOptions } from "../../src/fetch/source.ts";
+import { createTargetParser, parsePortRange, parseRewrite } from "../../src/fetch/target.ts";
+
+/** Settings as an operator writes them, with what most tests want where one is absent. */
+export interface FetcherOptions extends Partial<
+  Omit<SourceOptions, "parseTarget" | "budget" | "addressPolicy" | "resolve">
+> {
+  /** The loopback network on every port, where absent. */
+  readonly allowAddresses?: readonly string[];
+  readonly denyAddresses?: readonly string[];
+  readonly allowHosts?: readonly string[];
+  readonly allowPorts?: readonly string[];
+  readonly rewrites?: readonly string[];
+  readonly budgetBytes?: number;
+  /** What names resolve to: each has these addresses. 127.0.0.1 where absent. */
+  readonly addresses?: readonly string[];
+  readonly resolve?: Resolve;
+}
+
+export interface Fetcher {
+  readonly budget: ByteBudget;
+  /** @throws OracleError */
+  readonly open: (url: string, timeoutMs?: number) => Promise<Source>;
+  /** How fetching the whole of it ends: `ok`, a warning, or a failure's code with reason or status. */
+  readonly outcome: (url: string, timeoutMs?: number) => Promise<string>;
+}
+
+/** The stage as the composition root makes it, on this machine's own network. */
+export function createFetcher(options: FetcherOptions = {}): Fetcher {
+  const ports = (options.allowPorts ?? ["1-65535"]).map(parsePortRange);
+  const allow = (options.allowAddresses ?? ["127.0.0.0/8"]).map(parseAddressRule);
+  const parseTarget = createTargetParser({
+    allowPorts: ports,
+    extraPorts: allow.flatMap(({ port }) => port ?? []),
+    allowHosts: options.allowHosts ?? [],
+    denyHosts: [],
+    rewrites: (options.rewrites ?? []).map(parseRewrite),
+  });
+  const budget = createByteBudget(options.budgetBytes ?? 1_000_000_000);
+  const openSource = createSource({
+    resolve: () => Promise.resolve([...(options.addresses ?? ["127.0.0.1"])]),
+    resolveTrusted: () => Promise.reject(new Error("no rewrite, no trusted name")),
+    maxBytes: 1_000_000,
+    headBytes: 4096,
+    connectTimeoutMs: 2000,
+    maxRedirects: 5,
+    userAgent: "media-oracle/test",
+    ...options,
+    parseTarget,
+    addressPolicy: createAddressPolicy({ allow, deny: (options.denyAddresses ?? []).map(parseCidr), ports }),
+    budget,
+  });
+
+  async function open(url: string, timeoutMs = 10_000): Promise<Source> {
+    return openSource(parseTarget(url), AbortSignal.timeout(timeoutMs));
+  }
+
+  return {
+    budget,
+    open,
+    async outcome(url, timeoutMs) {
+      try {
+        const source = await open(url, timeoutMs);
+        const { warning } = await source.body();
+        source.close();
+        return warning ?? "ok";
+      } catch (error) {
+        if (!(error instanceof OracleError)) throw error;
+        return [error.code, error.reason ?? error.upstreamStatus].filter((part) => part !== undefined).join(" ");
+      }
+    },
+  };
+}

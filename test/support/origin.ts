@@ -1,0 +1,170 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer as createHttpServer, type RequestListener } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Vitest's hook: what is given to it runs when the test is over, whatever its outcome. */
+type OnTestFinished = (cleanUp: () => void | Promise<void>) => void;
+
+export interface Origin {
+  readonly port: number;
+  /** @param path with its leading slash */
+  readonly url: (path: string) => string;
+  /** Connections accepted so far. */
+  readonly connections: number;
+  /** Requests that were read whole; of a raw origin, connections on which anything was read. */
+  readonly requests: number;
+  /** Connections that are open now. */
+  readonly open: number;
+  /** Resolves when no connection is open. */
+  readonly idle: () => Promise<void>;
+}
+
+interface ListenOptions {
+  /** `127.0.0.1` where absent. */
+  readonly host?: string;
+}
+
+/** An HTTP server on a free port, whose responder each test writes: also one that never ends, or lies. */
+export async function startOrigin(
+  onTestFinished: OnTestFinished,
+  responder: RequestListener,
+  options: ListenOptions = {},
+): Promise<Origin> {
+  const server = createHttpServer(responder);
+  return listen(onTestFinished, server, "http", "request", options);
+}
+
+/** A TCP server on a free port, for answers that no HTTP server would give. Errors on its sockets are nobody's. */
+export async function startRawOrigin(
+  onTestFinished: OnTestFinished,
+  onConnection: (socket: Socket) => void,
+  options: ListenOptions = {},
+): Promise<Origin> {
+  const server = createTcpServer((socket) => {
+    socket.once("data", () => server.emit("asked"));
+    onConnection(socket);
+  });
+  return listen(onTestFinished, server, "http", "asked", options);
+}
+
+/** A raw origin that says this on every connection once something was asked, and leaves the connection open. */
+export async function startSpeakingOrigin(
+  onTestFinished: OnTestFinished,
+  speak: string | Buffer | ((socket: Socket) => void),
+): Promise<Origin> {
+  return startRawOrigin(onTestFinished, (socket) => {
+    socket.once("data", () => (typeof speak === "function" ? speak(socket) : socket.write(speak)));
+  });
+}
+
+/** The same as {@link startOrigin} over TLS, with a certificate of {@link makeCertificates}. */
+export async function startTlsOrigin(
+  onTestFinished: OnTestFinished,
+  { key, cert }: Certificate,
+  responder: RequestListener,
+): Promise<Origin> {
+  const server = createHttpsServer({ key, cert }, responder);
+  return listen(onTestFinished, server, "https", "request", {});
+}
+
+async function listen(
+  onTestFinished: OnTestFinished,
+  server: Server,
+  scheme: string,
+  requestEvent: string,
+  { host = "127.0.0.1" }: ListenOptions,
+): Promise<Origin> {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  let requests = 0;
+  const idleListeners: (() => void)[] = [];
+  server.on("connection", (socket: Socket) => {
+    connections += 1;
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      sockets.delete(socket);
+      if (sockets.size === 0) for (const listener of idleListeners.splice(0)) listener();
+    });
+  });
+  server.on(requestEvent, () => (requests += 1));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  onTestFinished(async () => {
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  });
+  const { port } = server.address() as AddressInfo;
+  const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return {
+    port,
+    url: (path) => `${scheme}://${authority}${path}`,
+    get connections() {
+      return connections;
+    },
+    get requests() {
+      return requests;
+    },
+    get open() {
+      return sockets.size;
+    },
+    idle: () => (sockets.size === 0 ? Promise.resolve() : new Promise((resolve) => idleListeners.push(resolve))),
+  };
+}
+
+/** PEM both. */
+export interface Certificate {
+  readonly key: string;
+  readonly cert: string;
+}
+
+export interface Certificates {
+  /** PEM of the authority that signed the first three. */
+  readonly ca: string;
+  /** For media.example.net, 127.0.0.1 and ::1. */
+  readonly good: Certificate;
+  /** For another name. */
+  readonly wrongName: Certificate;
+  /** Of long ago. */
+  readonly expired: Certificate;
+  /** For the right names, but signed by itself. */
+  readonly selfSigned: Certificate;
+}
+
+/** Makes an authority and certificates with the system's openssl: half a second, so once for a file of tests. */
+export function makeCertificates(): Certificates {
+  const folder = mkdtempSync(join(tmpdir(), "media-oracle-certificates-"));
+  const openssl = (...parameters: string[]) => execFileSync("openssl", parameters, { cwd: folder, stdio: "pipe" });
+  const read = (file: string) => readFileSync(join(folder, file), "utf8");
+  const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  const goodNames = "subjectAltName=DNS:media.example.net,IP:127.0.0.1,IP:::1";
+  try {
+    const selfSigned = (name: string, extension: string): Certificate => {
+      const files = ["-keyout", `${name}.key`, "-out", `${name}.crt`];
+      openssl("req", "-x509", ...newKey, ...files, "-days", "30", "-subj", `/CN=${name}`, "-addext", extension);
+      return { key: read(`${name}.key`), cert: read(`${name}.crt`) };
+    };
+    const signed = (name: string, extension: string, days: string): Certificate => {
+      const files = ["-keyout", `${name}.key`, "-out", `${name}.csr`];
+      openssl("req", ...newKey, ...files, "-subj", `/CN=${name}`, "-addext", extension);
+      const authority = ["-CA", "authority.crt", "-CAkey", "authority.key", "-CAcreateserial"];
+      const signing = ["-in", `${name}.csr`, "-out", `${name}.crt`, "-copy_extensions", "copy", "-days", days];
+      openssl("x509", "-req", ...authority, ...signing);
+      return { key: read(`${name}.key`), cert: read(`${name}.crt`) };
+    };
+    const authority = selfSigned("authority", "keyUsage=keyCertSign");
+    return {
+      ca: authority.cert,
+      good: signed("good", goodNames, "30"),
+      wrongName: signed("wrong", "subjectAltName=DNS:other.example.net", "30"),
+      expired: signed("expired", goodNames, "-1"),
+      selfSigned: selfSigned("self", goodNames),
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,177 @@
+import { createHash } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { createIncomingBody, type IncomingBodyOptions } from "../../../src/fetch/body.ts";
+import { createByteBudget } from "../../../src/fetch/budget.ts";
+
+function bodyWith(options: Partial<IncomingBodyOptions> = {}) {
+  const budget = options.budget ?? createByteBudget(1_000_000);
+  return {
+    budget,
+    body: createIncomingBody({ budget, maxBytes: 100_000, headBytes: 10, declaredBytes: null, ...options }),
+  };
+}
+
+const bytesOf = (length: number) => Uint8Array.from({ length }, (_, index) => index % 251);
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+
+describe("a body that is read to its end", () => {
+  test.each([0, 1, 4096, 4097, 65_536, 99_999, 100_000])("has all its %i bytes and their hash", async (length) => {
+    const { body } = bodyWith();
+    const bytes = bytesOf(length);
+    for (let at = 0; at < length; at += 1000) expect(body.write(bytes.subarray(at, at + 1000))).toBe(true);
+    body.end("complete");
+    expect(await body.body()).toEqual({ bytes, sha256: sha256(bytes), warning: null });
+  });
+
+  test("is the same in chunks of one byte", async () => {
+    const { body } = bodyWith();
+    const bytes = bytesOf(70_000);
+    for (const byte of bytes) body.write(Uint8Array.of(byte));
+    body.end("complete");
+    expect(await body.body()).toEqual({ bytes, sha256: sha256(bytes), warning: null });
+  });
+
+  test("does not change with the chunk that it was given", async () => {
+    const { body } = bodyWith();
+    const chunk = Uint8Array.of(1, 2, 3);
+    body.write(chunk);
+    chunk.fill(9);
+    body.end("complete");
+    expect((await body.body()).bytes).toEqual(Uint8Array.of(1, 2, 3));
+  });
+});
+
+describe("the head", () => {
+  test("is there as soon as its bytes came", async () => {
+    const { body } = bodyWith();
+    const four = body.head(4);
+    const two = body.head(2);
+    body.write(Uint8Array.of(1, 2, 3));
+    expect(await two).toEqual(Uint8Array.of(1, 2));
+    body.write(Uint8Array.of(4, 5));
+    expect(await four).toEqual(Uint8Array.of(1, 2, 3, 4));
+  });
+
+  test.each(["complete", "truncated", "timeout"] as const)(
+    "is shorter where the body ended before: %s",
+    async (how) => {
+      const { body } = bodyWith();
+      const head = body.head(4);
+      body.write(Uint8Array.of(1));
+      body.end(how);
+      expect(await head).toEqual(Uint8Array.of(1));
+      expect(await body.head(4)).toEqual(Uint8Array.of(1));
+    },
+  );
+
+  test("stays what it was while the body grows and after it was let go", async () => {
+    const { body } = bodyWith();
+    body.write(bytesOf(10));
+    const head = await body.head(10);
+    body.write(bytesOf(50_000).fill(255));
+    body.release();
+    expect(head).toEqual(bytesOf(10));
+  });
+});
+
+describe("the limit", () => {
+  test("a body of exactly that size is whole", async () => {
+    const { body } = bodyWith({ maxBytes: 20 });
+    expect(body.write(bytesOf(20))).toBe(true);
+    body.end("complete");
+    expect((await body.body()).warning).toBeNull();
+  });
+
+  test("of one byte more, only the head is kept, and the budget has the rest back", async () => {
+    const { body, budget } = bodyWith({ maxBytes: 50_000 });
+    expect(body.write(bytesOf(50_000))).toBe(true);
+    expect(body.write(bytesOf(1))).toBe(false);
+    expect(await body.body()).toEqual({ bytes: bytesOf(10), sha256: null, warning: "body_too_large" });
+    expect(budget.used).toBe(10);
+  });
+
+  test("of a body that is announced as larger, only the head is read", async () => {
+    const { body, budget } = bodyWith({ declaredBytes: 100_001 });
+    expect(body.write(bytesOf(9))).toBe(true);
+    expect(body.write(bytesOf(1000))).toBe(false);
+    expect((await body.body()).warning).toBe("body_too_large");
+    expect((await body.body()).bytes).toHaveLength(10);
+    expect(budget.used).toBe(10);
+  });
+
+  test("an announced body whose head does not come whole says why", async () => {
+    const { body } = bodyWith({ declaredBytes: 100_001 });
+    body.write(bytesOf(9));
+    body.end("timeout");
+    expect(await body.body()).toEqual({ bytes: bytesOf(9), sha256: null, warning: "body_timeout" });
+  });
+
+  test("nothing more is taken after the end", async () => {
+    const { body } = bodyWith({ maxBytes: 20 });
+    body.write(bytesOf(21));
+    expect(body.write(bytesOf(1))).toBe(false);
+    body.end("complete");
+    expect((await body.body()).warning).toBe("body_too_large");
+  });
+});
+
+describe("the budget", () => {
+  test("counts what came, not what was announced", () => {
+    const { body, budget } = bodyWith({ declaredBytes: 90_000 });
+    expect(budget.used).toBe(0);
+    body.write(bytesOf(1));
+    expect(budget.used).toBe(4096);
+    body.write(bytesOf(4096));
+    expect(budget.used).toBe(8192);
+  });
+
+  test("is never asked for more than the body can take", () => {
+    const { body, budget } = bodyWith({ declaredBytes: 5000 });
+    body.write(bytesOf(1));
+    body.write(bytesOf(4096));
+    expect(budget.used).toBe(5000);
+  });
+
+  test("the body that would exceed it is overloaded, to whoever waits, and gives all back", async () => {
+    const { body, budget } = bodyWith({ budget: createByteBudget(10_000) });
+    const head = body.head(50_000);
+    const whole = body.body();
+    expect(body.write(bytesOf(8000))).toBe(true);
+    expect(body.write(bytesOf(8000))).toBe(false);
+    await expect(head).rejects.toMatchObject({ code: "overloaded" });
+    await expect(whole).rejects.toMatchObject({ code: "overloaded" });
+    await expect(body.head(1)).rejects.toMatchObject({ code: "overloaded" });
+    expect(budget.used).toBe(0);
+  });
+
+  test("the others go on", async () => {
+    const budget = createByteBudget(10_000);
+    const first = bodyWith({ budget }).body;
+    const second = bodyWith({ budget }).body;
+    first.write(bytesOf(8000));
+    expect(second.write(bytesOf(3000))).toBe(false);
+    first.end("complete");
+    expect((await first.body()).bytes).toHaveLength(8000);
+  });
+
+  test("has everything back when the body is let go, once, and what was handed out stays valid", async () => {
+    const { body, budget } = bodyWith();
+    body.write(bytesOf(50_000));
+    body.end("complete");
+    const { bytes } = await body.body();
+    body.release();
+    body.release();
+    expect(budget.used).toBe(0);
+    expect(bytes).toEqual(bytesOf(50_000));
+  });
+
+  test("whoever still waits when a body is let go gets nothing, but an answer", async () => {
+    const { body } = bodyWith();
+    const head = body.head(10);
+    const whole = body.body();
+    body.write(bytesOf(5));
+    body.release();
+    expect(await head).toHaveLength(0);
+    expect((await whole).warning).toBe("body_timeout");
+  });
+});

@@ -1,0 +1,428 @@
+import { existsSync, readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { OracleError } from "../../../src/domain/errors.ts";
+import {
+  createTargetParser,
+  parseHostPattern,
+  parsePortRange,
+  parseRewrite,
+  type TargetOptions,
+} from "../../../src/fetch/target.ts";
+
+const usual: TargetOptions = {
+  allowPorts: [parsePortRange("80"), parsePortRange("443")],
+  extraPorts: [],
+  allowHosts: [],
+  denyHosts: [],
+  rewrites: [],
+};
+
+const parserWith = (options: Partial<TargetOptions>) => createTargetParser({ ...usual, ...options });
+const parse = createTargetParser(usual);
+
+/** The failure code, or the normalised URL. */
+function outcomeOf(text: string, parseTarget = parse): string {
+  try {
+    return parseTarget(text).href;
+  } catch (error) {
+    if (error instanceof OracleError) return error.code;
+    throw error;
+  }
+}
+
+describe("the text of a URL", () => {
+  test.each([
+    ["https://example.org/a.png", "https://example.org/a.png"],
+    ["HTTPS://Example.ORG/A.png", "https://example.org/A.png"],
+    ["https://example.org", "https://example.org/"],
+    ["https://example.org:443/a", "https://example.org/a"],
+    ["http://example.org:80/a", "http://example.org/a"],
+    ["http://example.org:443/a", "http://example.org:443/a"],
+    ["https://example.org./a", "https://example.org/a"],
+    ["https://example.org/a?b=c#key", "https://example.org/a?b=c"],
+    ["https://example.org/a#b c\\d\u0000", "https://example.org/a"],
+    ["https://example.org#@127.0.0.1/", "https://example.org/"],
+    ["https://example.org/ü.png", "https://example.org/%C3%BC.png"],
+    ["https://example.org/a/../b", "https://example.org/b"],
+    ["https://example.org/@a/b@c", "https://example.org/@a/b@c"],
+    ["https://münchen.de/a", "https://xn--mnchen-3ya.de/a"],
+    ["https://MÜNCHEN.de/a", "https://xn--mnchen-3ya.de/a"],
+    ["https://XN--mnchen-3ya.de/a", "https://xn--mnchen-3ya.de/a"],
+    ["https://例え.jp/a", "https://xn--r8jz45g.jp/a"],
+    ["https://a_b.-c-.example.org/", "https://a_b.-c-.example.org/"],
+    ["http://8.8.8.8/", "http://8.8.8.8/"],
+    ["http://[2A00::1]/", "http://[2a00::1]/"],
+    ["http://127.0.0.1.example.org/", "http://127.0.0.1.example.org/"],
+  ])("%j is looked up as %s", (text, href) => {
+    expect(outcomeOf(text)).toBe(href);
+  });
+
+  test.each([
+    "",
+    "example.org/a.png",
+    "//example.org/a.png",
+    "/a.png",
+    "https:",
+    "https://",
+    "https:///example.org/",
+    "https:example.org/",
+    "https:/example.org/",
+    "https:////example.org/",
+    "https://?a",
+    "https://#a",
+    " https://example.org/",
+    "https://example.org/ ",
+    "https://example.org/a b",
+    "https://example.org/a\tb",
+    "https://example.org/a\nb",
+    "https://exam\tple.org/",
+    "ht\ntps://example.org/",
+    "https://example.org/\u0000",
+    "https://example.org/\u007f",
+    "https://example.org/\u0085",
+    "https://example.org/\u00a0",
+    "https://example.org/\u2028",
+    "https://example.org/\u3000",
+    "https://example.org/\ufeff",
+    "https://example.org/\ud800",
+    "https:\\\\example.org/",
+    "https://example.org\\a",
+    "https://example.org/a\\b",
+    "https://example.org/a?b\\c",
+    "https://%65xample.org/",
+    "https://example%2eorg/",
+    "https://ｅxample.org/",
+    "https://example．org/",
+    "https://example。org/",
+    "https://exam\u200bple.org/",
+    "https://exam\u00adple.org/",
+    "https://mün\u200bchen.de/",
+    "https://mün\u00adchen.de/",
+    "https://①.example.org/",
+    "https://example..org/",
+    "https://.example.org/",
+    "https://example.org../",
+    "https://./",
+    "https://exa*mple.org/",
+    "https://exa,mple.org/",
+    `https://${"a".repeat(64)}.org/`,
+    `https://${"a.".repeat(127)}org/`,
+    "http://127.0.0.1./",
+    "http://1.2.3.4../",
+    "http://127.1/",
+    "http://2130706433/",
+    "http://0x7f000001/",
+    "http://0177.0.0.1/",
+    "http://127.0.0.01/",
+    "http://１27.0.0.1/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://[0:0:0:0:0:0:0:1]/",
+    "http://[2a00:0::1]/",
+    "http://[fe80::1%25eth0]/",
+    "http://[v1.a]/",
+    "http://2a00::1/",
+    "https://example.org:/",
+    "https://example.org:0443/",
+    "https://example.org:+443/",
+    "https://example.org:443a/",
+    "https://example.org:65536/",
+    "https://example.org:-1/",
+    `https://example.org/${"a".repeat(2048)}`,
+  ])("%j is no URL", (text) => {
+    expect(outcomeOf(text)).toBe("url_invalid");
+  });
+
+  test.each([
+    "ftp://example.org/a.png",
+    "file:///etc/passwd",
+    "aesgcm://example.org/a.png#key",
+    "data:image/png;base64,AAAA",
+    "javascript:alert(1)",
+    "ws://example.org/",
+    "https://user@example.org/",
+    "https://user:secret@example.org/",
+    "https://@example.org/",
+    "https://:@example.org/",
+    "https://example.org%2f@127.0.0.1/",
+    "https://example.org:22/",
+    "https://example.org:8080/",
+    "http://example.org:0/",
+    "https://localhost/",
+    "https://redis/",
+    "https://redis./",
+    "https://a.localhost/",
+    "https://nas.local/",
+    "https://metadata.google.internal/",
+    "https://nas.lan/",
+    "https://nas.home/",
+    "https://intra.corp/",
+    "https://a.onion/",
+    "https://1.0.0.127.in-addr.arpa/",
+    "https://a.test/",
+    "https://a.invalid/",
+    "https://a.EXAMPLE/",
+    "https://a.local./",
+  ])("%j is not looked up", (text) => {
+    expect(outcomeOf(text)).toBe("url_unsupported");
+  });
+
+  test("2048 characters are allowed, the fragment not among them", () => {
+    const text = `https://example.org/${"a".repeat(2048 - 20)}`;
+    expect(outcomeOf(text)).toBe(text);
+    expect(outcomeOf(`${text}#${"k".repeat(5000)}`)).toBe(text);
+    expect(outcomeOf(`${text}b`)).toBe("url_invalid");
+  });
+
+  test("the ten thousandth URL is read like the first", () => {
+    const text = "https://münchen.de/ü.png";
+    const outcomes = new Set(Array.from({ length: 10_000 }, () => outcomeOf(text)));
+    expect([...outcomes]).toEqual(["https://xn--mnchen-3ya.de/%C3%BC.png"]);
+  });
+
+  test("no failure holds any of the text", () => {
+    const secret = "s3cr3t";
+    for (const text of [
+      `https://${secret}:${secret}@a.b/`,
+      `x${secret}`,
+      `${secret}://a`,
+      `https://${secret}/`,
+      `https://a b/${secret}`,
+    ]) {
+      try {
+        parse(text);
+        expect.unreachable();
+      } catch (error) {
+        expect(JSON.stringify(error, Object.getOwnPropertyNames(error)).replace(/"stack":"[^"]*"/, "")).not.toContain(
+          secret,
+        );
+      }
+    }
+  });
+});
+
+describe("whatever the text", () => {
+  const scraps = fc.constantFrom(
+    ..."http:// https:// HTTP: : / // \\ @ ? # . .. % %2e %2f %00 [ ] ::1 ::ffff: 127.0.0.1 127.1 0x7f 0177 2130706433".split(
+      " ",
+    ),
+    ..."１ 。 ． ⓛⓞⓒⓐⓛⓗⓞⓢⓣ localhost example.org xn-- ü \u00ad \u200b \t \n \u0000 \ud800 a 1 - _ :80 :443".split(" "),
+    " ",
+  );
+  const texts = fc.oneof(
+    fc.array(scraps, { maxLength: 12 }).map((parts) => parts.join("")),
+    fc.array(scraps, { maxLength: 10 }).map((parts) => `http://${parts.join("")}`),
+    fc.string({ unit: "binary" }),
+    fc.webUrl(),
+  );
+
+  test("what is accepted reads the same to every parser, and the second time", () => {
+    fc.assert(
+      fc.property(texts, (text) => {
+        const href = outcomeOf(text);
+        if (href.startsWith("url_")) return;
+        const url = new URL(href);
+        expect(url.href).toBe(href);
+        expect(outcomeOf(href)).toBe(href);
+        expect(url.username + url.password + url.hash).toBe("");
+        expect(href).toMatch(/^https?:\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?\/[\x21-\x7e]*$/);
+        // What RFC 3986's own expression takes for the host, once its letters are small, is what was parsed.
+        const [, host = ""] = /^[^:]+:\/\/(\[[^\]]*\]|[^:/?#]*)/.exec(text) ?? [];
+        expect(new URL(`http://${host.normalize("NFC")}/`).hostname.replace(/\.$/, "")).toBe(url.hostname);
+      }),
+      { numRuns: 50_000 },
+    );
+  });
+});
+
+describe("ports", () => {
+  test("a port that a rule for addresses names may stand in a URL", () => {
+    const parseTarget = parserWith({ extraPorts: [5280] });
+    expect(outcomeOf("http://example.org:5280/", parseTarget)).toBe("http://example.org:5280/");
+    expect(outcomeOf("http://example.org:5281/", parseTarget)).toBe("url_unsupported");
+  });
+
+  test("a range has both its ends", () => {
+    const parseTarget = parserWith({ allowPorts: [parsePortRange("8000-8999")] });
+    expect(outcomeOf("http://example.org:8000/", parseTarget)).toBe("http://example.org:8000/");
+    expect(outcomeOf("http://example.org:8999/", parseTarget)).toBe("http://example.org:8999/");
+    expect(outcomeOf("http://example.org:7999/", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("http://example.org:9000/", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("http://example.org/", parseTarget)).toBe("url_unsupported");
+  });
+
+  test.each(["", "a", "80,443", "0", "65536", "080", "90-80", "80-", "-80", "1-2-3", " 80"])(
+    "%j is no port",
+    (text) => {
+      expect(() => parsePortRange(text)).toThrow();
+    },
+  );
+});
+
+describe("hosts", () => {
+  test("a pattern with a star is for what lies below a name, not for the name and not for what ends alike", () => {
+    const parseTarget = parserWith({ allowHosts: ["*.example.org"] });
+    expect(outcomeOf("https://a.example.org/", parseTarget)).toBe("https://a.example.org/");
+    expect(outcomeOf("https://a.b.example.org/", parseTarget)).toBe("https://a.b.example.org/");
+    expect(outcomeOf("https://example.org/", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("https://badexample.org/", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("https://a.example.org.evil.net/", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("https://8.8.8.8/", parseTarget)).toBe("url_unsupported");
+  });
+
+  test("letters, punycode and the last dot make no difference", () => {
+    const parseTarget = parserWith({ denyHosts: [parseHostPattern("MÜNCHEN.de"), parseHostPattern("Example.org.")] });
+    expect(outcomeOf("https://xn--mnchen-3ya.de/", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("https://münchen.DE./", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("https://example.org/", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("https://a.example.org/", parseTarget)).toBe("https://a.example.org/");
+  });
+
+  test("denied wins over allowed", () => {
+    const parseTarget = parserWith({ allowHosts: ["*.example.org"], denyHosts: ["a.example.org"] });
+    expect(outcomeOf("https://a.example.org/", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("https://b.example.org/", parseTarget)).toBe("https://b.example.org/");
+  });
+
+  test("an allowed name must still be one that can be public", () => {
+    expect(outcomeOf("https://nas.local/", parserWith({ allowHosts: ["nas.local"] }))).toBe("url_unsupported");
+  });
+
+  test("an address is a host, too", () => {
+    const parseTarget = parserWith({ denyHosts: [parseHostPattern("8.8.8.8"), parseHostPattern("[2A00::1]")] });
+    expect(outcomeOf("http://8.8.8.8/", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("http://[2a00::1]/", parseTarget)).toBe("url_unsupported");
+  });
+
+  test.each([
+    "",
+    "*",
+    "*.",
+    "a.*.org",
+    "https://example.org",
+    "example.org/",
+    "example.org:80",
+    "a@b",
+    "a b",
+    "*.1.2.3.4",
+    "a?b",
+    "a#b",
+  ])("%j is no pattern", (text) => {
+    expect(() => parseHostPattern(text)).toThrow("a host is");
+  });
+});
+
+describe("rewrites", () => {
+  const parseTarget = parserWith({
+    rewrites: [
+      parseRewrite("https://upload.example.org/=>http://10.0.0.5:5280/"),
+      parseRewrite("https://upload.example.org/files/=>http://10.0.0.6/upload/"),
+      parseRewrite("http://files.local:5443/a/=>http://prosody:5280/b/"),
+    ],
+  });
+  const viaOf = (text: string) => parseTarget(text).via?.href ?? null;
+
+  test("what lies under the left is fetched from the right, and known under the left", () => {
+    const target = parseTarget("https://Upload.example.org./x/a.png?b=c#d");
+    expect(target.href).toBe("https://upload.example.org/x/a.png?b=c");
+    expect(target.via?.href).toBe("http://10.0.0.5:5280/x/a.png?b=c");
+  });
+
+  test("the longest left wins, whatever the order", () => {
+    expect(viaOf("https://upload.example.org/files/a.png")).toBe("http://10.0.0.6/upload/a.png");
+    expect(viaOf("https://upload.example.org/filesystem/a.png")).toBe("http://10.0.0.5:5280/filesystem/a.png");
+    expect(viaOf("https://upload.example.org/files")).toBe("http://10.0.0.5:5280/files");
+  });
+
+  test("names and ports that are otherwise refused may stand on the left", () => {
+    expect(viaOf("http://files.local:5443/a/x.png")).toBe("http://prosody:5280/b/x.png");
+    expect(outcomeOf("http://files.local:5443/b/x.png", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("http://files.local/a/x.png", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("https://files.local:5443/a/x.png", parseTarget)).toBe("url_unsupported");
+  });
+
+  test("other hosts, ports and schemes are not rewritten", () => {
+    expect(viaOf("http://upload.example.org/a.png")).toBeNull();
+    expect(viaOf("https://upload.example.org.evil.net/a.png")).toBeNull();
+    expect(viaOf("https://a.upload.example.org/a.png")).toBeNull();
+    expect(outcomeOf("https://upload.example.org:8443/a.png", parseTarget)).toBe("url_unsupported");
+  });
+
+  test("the rules for text hold for rewritten ones as well", () => {
+    expect(outcomeOf("https://user@upload.example.org/a.png", parseTarget)).toBe("url_unsupported");
+    expect(outcomeOf("https://upload.example.org/a\\b", parseTarget)).toBe("url_invalid");
+  });
+
+  test("plain dots are resolved before, so they leave the left, not the right", () => {
+    expect(viaOf("https://upload.example.org/files/../a.png")).toBe("http://10.0.0.5:5280/a.png");
+    expect(viaOf("https://upload.example.org/files/%2e%2E/a.png")).toBe("http://10.0.0.5:5280/a.png");
+    expect(outcomeOf("http://files.local:5443/a/../c/x.png", parseTarget)).toBe("url_unsupported");
+  });
+
+  test.each([
+    "..%2fadmin",
+    "..%2Fadmin",
+    "x%2f..%2f..%2fadmin",
+    "..%5cadmin",
+    "%2e%2e%2fadmin",
+    "%252e%252e/admin",
+    "%252e%252e%252fadmin",
+    "%25252e%25252e%25252fadmin",
+    "..;/admin",
+    "..;a=b/admin",
+    "..%3b/admin",
+    "x/%c0%ae%c0%ae/admin",
+    "%uff0e%uff0e/admin",
+    "..%00/admin",
+    "a%0d%0aX:b",
+    "..%20/admin",
+  ])("what a careless server would read as a way up is not looked up: %s", (remainder) => {
+    expect(outcomeOf(`https://upload.example.org/files/${remainder}`, parseTarget)).toBe("url_unsupported");
+  });
+
+  test.each(["a..b.png", "...", "..a", "a..", "100%25.png", "a%20b.png", "a%2Fb.png", "%C3%BC.png", "/a.png", "a;b"])(
+    "what only looks a little like it is: %s",
+    (remainder) => {
+      expect(viaOf(`https://upload.example.org/files/${remainder}`)).toBe(`http://10.0.0.6/upload/${remainder}`);
+    },
+  );
+
+  test.each([
+    "",
+    "=>",
+    "https://a/",
+    "https://a/=>",
+    "https://a/=>http://b",
+    "https://a=>http://b/",
+    "https://a/x=>http://b/",
+    "https://a/=>http://b/=>http://c/",
+    "ftp://a/=>http://b/",
+    "https://a/=>file:///b/",
+    "https://user@a/=>http://b/",
+    "https://a/=>http://user:secret@b/",
+    "https://a/?x/=>http://b/",
+    "https://a/#x/=>http://b/",
+    "https://a/ =>http://b/",
+    "https://127.1/=>http://b/",
+  ])("%j is no rewrite", (text) => {
+    expect(() => parseRewrite(text)).toThrow(/rewrite/);
+  });
+});
+
+const casesFile = new URL("../../../../shared/ssrf-cases.json", import.meta.url);
+
+describe.skipIf(!existsSync(casesFile))(
+  "the collected cases (skipped where ../shared/ssrf-cases.json is absent)",
+  () => {
+    interface Case {
+      readonly url: string;
+      readonly verdict: string;
+      readonly whatwg_host: string;
+    }
+    const cases: Case[] = existsSync(casesFile) ? JSON.parse(readFileSync(casesFile, "utf8")) : [];
+
+    test.each(cases.filter(({ verdict }) => verdict === "allow-syntax"))("$url is accepted", ({ url, whatwg_host }) => {
+      expect(parse(url).url.hostname).toBe(whatwg_host);
+    });
+  },
+);

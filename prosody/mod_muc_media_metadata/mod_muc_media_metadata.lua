@@ -278,7 +278,7 @@ local headers = {
 	["Authorization"] = token and "Bearer "..token or nil;
 	["Host"] = oracle_url:match("^%a+://[^/?#]*@?(%[[^%]]*%][:%d]*)"); -- net.http forgets the brackets of an IPv6 host
 };
-local oracle_deadline = math.max(50, math.floor((timeout - reserve) * 1000)); -- milliseconds; the oracle takes no less
+local oracle_deadline = math.max(50, math.floor((timeout - reserve) * 1000 + 0.5)); -- milliseconds; the oracle takes no less
 
 -- on_end(metadata or nil) is called once, maybe before this returns, and not at all once the lookup was closed.
 local function ask_oracle(url, on_end) -- > lookup

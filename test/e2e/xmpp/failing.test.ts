@@ -1,0 +1,206 @@
+import { createServer } from "node:net";
+import { describe, expect, test } from "vitest";
+import { startRawOrigin } from "../../support/origin.ts";
+import { hasProsody, startProsody } from "../../support/prosody.ts";
+import { requires } from "../../support/require.ts";
+import { openScene } from "../../support/room.ts";
+import {
+  answer,
+  byFile,
+  describeAll,
+  fail,
+  type Responder,
+  silence,
+  summit,
+  summitElement,
+} from "../../support/stand-in.ts";
+import { archiveOf, connect, heardIds, metadataOf } from "../../support/xmpp.ts";
+
+const picture = "https://upload.example.net/summit.png";
+
+function replying(body: unknown): Responder {
+  return (_question, response) => answer(response, 200, body);
+}
+
+describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () => {
+  test.for<[string, Responder]>([
+    ["status 500", fail(500, "internal")],
+    ["status 503", fail(503, "overloaded")],
+    ["status 504, nothing known in time", fail(504, "deadline_exceeded")],
+    ["status 401, another token", fail(401, "unauthorized")],
+    ["a redirect", (_question, response) => void response.writeHead(302, { location: "/" }).end()],
+    ["HTML", replying("<html>hello</html>")],
+    ["cut off JSON", replying('{"bytes": 15690, "type": "image/png"')],
+    ["JSON that is no object", replying("[1, 2, 3]")],
+    ["very deep JSON", replying("[".repeat(8000))],
+    ["a size that is no integer", replying({ ...summit, bytes: 1.5 })],
+    ["a type with markup", replying({ ...summit, type: "image/<x/>" })],
+    ["a blurhash of another length", replying({ ...summit, blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdn" })],
+    ["a width of nothing", replying({ ...summit, width: 0 })],
+    ["far too long a reply", replying({ ...summit, filename: "x".repeat(1_000_000) })],
+    ["a reset connection", (_question, response) => void response.socket?.resetAndDestroy()],
+    ["half a reply", (_question, response) => void response.writeHead(200).write('{"bytes"')],
+  ])("%s leaves the message as it is", async ([, responder], { onTestFinished }) => {
+    const { room, alice, bob } = await openScene(onTestFinished, byFile({ "summit.png": responder }), { timeout: 1 });
+    await alice.say(room, "m1", picture);
+    expect(metadataOf(await bob.hear("m1"))).toEqual([null]);
+    await alice.say(room, "m2", "https://upload.example.net/other.png");
+    expect(metadataOf(await bob.hear("m2"))).toEqual([summitElement]);
+  });
+
+  test("an oracle that is down leaves the messages as they are, at once", async ({ onTestFinished }) => {
+    const { port } = await closedPort();
+    const prosody = await startProsody(onTestFinished, { module: { url: `http://127.0.0.1:${port}/metadata` } });
+    const alice = await connect(onTestFinished, prosody);
+    const room = prosody.room("lounge");
+    await alice.enter(room, "alice");
+    const started = performance.now();
+    for (const id of ["m1", "m2", "m3", "m4", "m5", "m6", "m7"]) await alice.say(room, id, picture);
+    expect(metadataOf(await alice.hear("m7"))).toEqual([null]);
+    expect(performance.now() - started).toBeLessThan(1500);
+    expect(heardIds(alice)).toEqual(["m1", "m2", "m3", "m4", "m5", "m6", "m7"]);
+    expect(prosody.errors()).toEqual([]);
+  });
+
+  test("a peer that does not speak HTTP leaves the message as it is", async ({ onTestFinished }) => {
+    const peer = await startRawOrigin(onTestFinished, (socket) => void socket.end("SSH-2.0-OpenSSH_9.2\r\n\r\n"));
+    const prosody = await startProsody(onTestFinished, { module: { url: peer.url("/metadata") } });
+    const alice = await connect(onTestFinished, prosody);
+    const room = prosody.room("lounge");
+    await alice.enter(room, "alice");
+    await alice.say(room, "m1", picture);
+    expect(metadataOf(await alice.hear("m1"))).toEqual([null]);
+    expect(prosody.errors()).toEqual([]);
+  });
+
+  test("no connection is kept when the deadline is over", async ({ onTestFinished }) => {
+    const peer = await startRawOrigin(onTestFinished, (socket) => void socket.resume());
+    const prosody = await startProsody(onTestFinished, { module: { url: peer.url("/metadata"), timeout: 0.3 } });
+    const alice = await connect(onTestFinished, prosody);
+    const room = prosody.room("lounge");
+    await alice.enter(room, "alice");
+    await alice.say(room, "m1", picture);
+    await alice.hear("m1");
+    await peer.idle();
+    expect(peer.connections).toBe(1);
+  });
+});
+
+describe.skipIf(requires("Prosody", hasProsody()))("the breaker", () => {
+  test("five failures in a row open it: then nothing is asked, until the oracle is well again", async ({
+    onTestFinished,
+  }) => {
+    const { prosody, oracle, room, alice } = await openScene(onTestFinished, fail(500, "internal"), {
+      breaker_cooldown: 1,
+    });
+    for (const id of ["m1", "m2", "m3", "m4", "m5"]) {
+      await alice.say(room, id, picture);
+      await alice.hear(id);
+    }
+    oracle.responder = describeAll;
+    await alice.say(room, "m6", picture);
+    expect(metadataOf(await alice.hear("m6"))).toEqual([null]);
+    expect(oracle.questions).toHaveLength(5);
+    const messages = [];
+    for (let at = 0; messages.at(-1) === undefined || metadataOf(messages.at(-1)!)[0] === null; at += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await alice.say(room, `try${at}`, picture);
+      messages.push(await alice.hear(`try${at}`));
+    }
+    expect(oracle.questions).toHaveLength(6);
+    await alice.say(room, "m7", picture);
+    expect(metadataOf(await alice.hear("m7"))).toEqual([summitElement]);
+    expect(prosody.log()).toMatch(/warn\s+The oracle is not asked for 1 s/);
+  });
+
+  test("an oracle that is silent opens it too", async ({ onTestFinished }) => {
+    const { oracle, room, alice } = await openScene(onTestFinished, silence, { timeout: 0.3, breaker_failures: 2 });
+    for (const id of ["m1", "m2", "m3"]) {
+      await alice.say(room, id, picture);
+      await alice.hear(id);
+    }
+    expect(oracle.questions).toHaveLength(2);
+  });
+
+  test.for([502, 504, 400, 404])("five answers of status %i do not open it", async (status, { onTestFinished }) => {
+    const { oracle, room, alice } = await openScene(onTestFinished, fail(status));
+    for (const id of ["m1", "m2", "m3", "m4", "m5", "m6"]) {
+      await alice.say(room, id, picture);
+      expect(metadataOf(await alice.hear(id))).toEqual([null]);
+    }
+    oracle.responder = describeAll;
+    await alice.say(room, "m7", picture);
+    expect(metadataOf(await alice.hear("m7"))).toEqual([summitElement]);
+  });
+});
+
+describe.skipIf(requires("Prosody", hasProsody()))("the operator", () => {
+  test.for<[string, string, (typeof summitElement | null)[]]>([
+    ["reloads", "module:reload('muc_media_metadata', 'rooms.localhost')", [summitElement]],
+    ["unloads", "module:unload('muc_media_metadata', 'rooms.localhost')", [null]],
+  ])("who %s the module loses no message that waits", async ([, command, after], { onTestFinished }) => {
+    const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": silence }), {
+      timeout: 5,
+    });
+    const slow = "https://upload.example.net/slow.png";
+    await alice.say(room, "a1", slow);
+    await alice.say(room, "a2");
+    await bob.say(room, "b1", slow);
+    await oracle.asked(2);
+    expect(heardIds(alice)).toEqual([]);
+    await prosody.shell(command);
+    for (const id of ["a1", "a2", "b1"]) await bob.hear(id);
+    expect(heardIds(bob).filter((id) => id.startsWith("a"))).toEqual(["a1", "a2"]);
+    expect(heardIds(bob)).toHaveLength(3);
+    await alice.say(room, "later", picture);
+    expect(metadataOf(await bob.hear("later"))).toEqual(after);
+  });
+
+  test("who stops the server loses no message that waits", async ({ onTestFinished }) => {
+    const { prosody, oracle, room, alice } = await openScene(onTestFinished, silence, { timeout: 5 });
+    await alice.say(room, "m1", picture);
+    await oracle.asked(1);
+    await prosody.stop();
+    await alice.hear("m1");
+  });
+
+  test("sees in the metrics what was asked, what came of it and by how much messages were delayed", async ({
+    onTestFinished,
+  }) => {
+    const { prosody, room, alice } = await openScene(
+      onTestFinished,
+      byFile({ dead: fail(502), "slow.png": silence, ill: fail(500) }),
+      { timeout: 0.5 },
+    );
+    for (const name of ["summit.png", "dead", "slow.png", "ill"]) {
+      await alice.say(room, name, `https://a.example.net/${name}`);
+      await alice.hear(name);
+    }
+    const metrics = await (await fetch(prosody.metricsUrl)).text();
+    const value = (name: string, labels: string): number =>
+      Number(
+        metrics
+          .split("\n")
+          .find((line) => line.startsWith(`prosody_mod_muc_media_metadata__${name}{`) && line.includes(labels))
+          ?.split(" ")
+          .at(-1),
+      );
+    for (const outcome of ["described", "undescribed", "late", "ill"]) {
+      expect(value("lookups_total", `outcome="${outcome}"`)).toBe(1);
+    }
+    expect(value("messages_total", 'outcome="annotated"')).toBe(1);
+    expect(value("messages_total", 'outcome="unannotated"')).toBe(3);
+    expect(value("delay_seconds_count", "")).toBe(4);
+    expect(value("inflight", "")).toBe(0);
+    expect(value("breaker_open", "")).toBe(0);
+    expect((await archiveOf(alice, room)).length).toBe(4);
+  });
+});
+
+async function closedPort(): Promise<{ port: number }> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return { port };
+}

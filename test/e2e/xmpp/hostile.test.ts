@@ -1,0 +1,68 @@
+import { describe, expect, test } from "vitest";
+import { hasProsody } from "../../support/prosody.ts";
+import { requires } from "../../support/require.ts";
+import { openScene } from "../../support/room.ts";
+import { byFile, fail, summitElement } from "../../support/stand-in.ts";
+import { archiveOf, type Element, metadataNamespace, metadataOf, oob, roomMessage, xml } from "../../support/xmpp.ts";
+
+const picture = "https://upload.example.net/summit.png";
+const encryption = xml("encryption", { xmlns: "urn:xmpp:eme:0", namespace: "eu.siacs.conversations.axolotl" });
+const encrypted = xml("encrypted", { xmlns: "eu.siacs.conversations.axolotl" }, xml("payload", {}, "AAAA"));
+
+function forged(): Element {
+  return xml("metadata", { xmlns: metadataNamespace }, xml("bytes", {}, "1"), xml("type", {}, "text/forged"));
+}
+
+/** Without the order of attributes, which Prosody does not keep. */
+function shapeOf({ name, attrs, children }: Element): unknown {
+  return { name, attrs, children: children.map((child) => (typeof child === "string" ? child : shapeOf(child))) };
+}
+
+describe.skipIf(requires("Prosody", hasProsody()))("what a sender may try", () => {
+  test("fault 2: forged metadata is taken out wherever it stands, and does not reach the archive", async ({
+    onTestFinished,
+  }) => {
+    const { room, alice, bob } = await openScene(onTestFinished);
+    const deep = xml("a", { xmlns: "urn:example:a" }, xml("b", {}, forged()));
+    await alice.send(roomMessage(room, "m1", [forged(), oob(picture, forged(), forged()), deep, forged()]));
+    const message = await bob.hear("m1");
+    const [archived] = await archiveOf(bob, room);
+    for (const copy of [message, archived!]) {
+      expect(metadataOf(copy)).toEqual([summitElement]);
+      expect(String(copy)).not.toContain("text/forged");
+    }
+  });
+
+  test.for<[string, number, Element[]]>([
+    ["a message without a URL", 0, [forged()]],
+    ["one with a URL that is not looked up", 0, [oob("ftp://a.example.net/x", forged())]],
+    ["an encrypted one", 0, [oob(picture, forged()), forged(), encryption]],
+    ["one that the oracle cannot describe", 1, [oob("https://a.example.net/dead", forged())]],
+    ["a change of the subject", 1, [xml("subject", {}, "new"), oob(picture, forged())]],
+  ])("fault 2: forged metadata is taken out of %s", async ([, asked, children], { onTestFinished }) => {
+    const { oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ dead: fail(502) }));
+    await alice.send(roomMessage(room, "m1", children));
+    const message = await bob.find("m1", ({ attrs }) => attrs.id === "m1");
+    const [archived] = await archiveOf(bob, room);
+    expect(oracle.urls()).toHaveLength(asked);
+    expect(String(message)).not.toContain("text/forged");
+    expect(String(archived)).not.toContain("text/forged");
+  });
+
+  test.for<[string, Element[]]>([
+    ["fault 3: an aesgcm URL", [oob("aesgcm://upload.example.net/a.png#00112233")]],
+    ["an encrypted message", [oob(picture), encrypted]],
+    ["a message that says it is encrypted", [oob(picture), encryption]],
+    ["a URL of another scheme", [oob("ftp://a.example.net/x"), oob("javascript:alert(1)")]],
+    ["a URL over 2048 bytes", [oob(`https://a.example.net/${"x".repeat(2048)}`)]],
+    ["a text that is no URL", [oob("https://a.example.net/a b"), oob("")]],
+    ["a URL in another element", [xml("x", { xmlns: "urn:example:x" }, xml("url", {}, picture))]],
+  ])("nothing is asked for %s, and the message passes as it is", async ([, children], { onTestFinished }) => {
+    const { oracle, room, alice, bob } = await openScene(onTestFinished);
+    await alice.send(roomMessage(room, "m1", children));
+    const message = await bob.hear("m1");
+    expect(message.getChildElements().map(shapeOf)).toEqual(expect.arrayContaining(children.map(shapeOf)));
+    expect(String(message)).not.toContain(metadataNamespace);
+    expect(oracle.urls()).toEqual([]);
+  });
+});

@@ -1,0 +1,34 @@
+import { type OnFinished, type Prosody, type ProsodyOptions, startProsody } from "./prosody.ts";
+import { type Responder, type StandIn, startStandIn } from "./stand-in.ts";
+import { connect, type Person } from "./xmpp.ts";
+
+export interface Scene {
+  readonly prosody: Prosody;
+  readonly oracle: StandIn;
+  readonly room: string;
+  /** Entered first: the room's owner. */
+  readonly alice: Person;
+  readonly bob: Person;
+}
+
+/**
+ * A real Prosody with an oracle that says what the test wants, and two people in a room.
+ *
+ * Whatever they do, nothing may be logged at level error: when the test is over, that is looked at.
+ */
+export async function openScene(
+  onFinished: OnFinished,
+  responder?: Responder,
+  module: ProsodyOptions["module"] = {},
+): Promise<Scene> {
+  const oracle = await startStandIn(onFinished, responder);
+  const prosody = await startProsody(onFinished, { module: { url: oracle.endpoint, ...module } });
+  onFinished(() => {
+    if (prosody.errors().length > 0) throw new Error(`logged at level error:\n${prosody.errors().join("\n")}`);
+  });
+  const room = prosody.room("lounge");
+  const [alice, bob] = await Promise.all([connect(onFinished, prosody), connect(onFinished, prosody)]);
+  await alice.enter(room, "alice");
+  await bob.enter(room, "bob");
+  return { prosody, oracle, room, alice, bob };
+}

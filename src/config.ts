@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import { z } from "zod";
-import { type AddressRule, parseAddressRule, parseCidr } from "./fetch/address.ts";
+import { parseAddressRule, parseCidr } from "./fetch/address.ts";
 import { parseHostPattern, parsePortRange, parseRewrite } from "./fetch/target.ts";
-import { type FormatName, decodableFormats } from "./media/formats.ts";
+import { type DecodableName, decodableFormats } from "./media/formats.ts";
 
 const prefix = "MEDIA_ORACLE_";
 
@@ -18,8 +18,8 @@ export interface Machine {
 /** One row a setting. `parse` gets the text of the variable or flag, or of the default. */
 interface Setting<T> {
   readonly about: string;
-  /** Shown in the help; the text that is parsed where nothing is set. Undefined: not set. */
-  readonly fallback: string | ((machine: Machine) => string) | undefined;
+  /** Shown in the help, and parsed where nothing is set. */
+  readonly fallback: string | ((machine: Machine) => string);
   readonly parse: z.ZodType<T, string>;
   /** Has a `_FILE` twin and no flag, and is never printed. */
   readonly secret?: true;
@@ -65,7 +65,7 @@ const listenPort = z
   )
   .pipe(integer(0, 65_535));
 
-const format = list((name): FormatName => {
+const format = list((name): DecodableName => {
   const known = decodableFormats.find((candidate) => candidate === name);
   if (!known) throw new Error(`"${name}" is not one of ${decodableFormats.join(", ")}`);
   return known;
@@ -86,7 +86,11 @@ const settings = {
   HOST: setting(listenHost, "127.0.0.1", "address to listen on"),
   PORT: setting(listenPort, "8080", "port to listen on"),
   TOKENS: { ...setting(token, "", "bearer tokens; any of them opens the API"), secret: true },
-  AUTH: setting(z.enum(["none"]), undefined, '"none": answer everybody, also on an address that is not loopback'),
+  AUTH: setting(
+    z.enum(["tokens", "none"]),
+    "tokens",
+    '"none": answer everybody, also on an address that is not loopback',
+  ),
   ALLOW_ADDRESSES: setting(list(parseAddressRule), "", "CIDR or CIDR:port that may be fetched though not public"),
   DENY_ADDRESSES: setting(list(parseCidr), "", "further CIDRs that may not be fetched"),
   ALLOW_HOSTS: setting(list(parseHostPattern), "", "host patterns (*.example.org) that alone may be fetched"),
@@ -133,14 +137,8 @@ const settings = {
 } satisfies Record<string, Setting<unknown>>;
 
 type SettingName = keyof typeof settings;
-type Value<S> = S extends { fallback: undefined; parse: z.ZodType<infer T> }
-  ? T | undefined
-  : S extends { parse: z.ZodType<infer T> }
-    ? T
-    : never;
-
 /** All settings, parsed; keys as in the variables without the prefix. */
-export type Config = { readonly [Name in SettingName]: Value<(typeof settings)[Name]> };
+export type Config = { readonly [Name in SettingName]: z.infer<(typeof settings)[Name]["parse"]> };
 
 export interface SettingHelp {
   readonly variable: string;
@@ -155,7 +153,7 @@ export function settingsHelp(machine: Machine): SettingHelp[] {
   return names.map((name) => ({
     variable: prefix + name,
     flag: isSecret(name) ? null : flagOf(name),
-    fallback: fallbackOf(name, machine) ?? "",
+    fallback: fallbackOf(name, machine),
     about: settings[name].about,
   }));
 }
@@ -205,7 +203,7 @@ function flagOf(name: SettingName): string {
   return name.toLowerCase().replaceAll("_", "-");
 }
 
-function fallbackOf(name: SettingName, machine: Machine): string | undefined {
+function fallbackOf(name: SettingName, machine: Machine): string {
   const fallback: Setting<unknown>["fallback"] = settings[name].fallback;
   return typeof fallback === "function" ? fallback(machine) : fallback;
 }
@@ -226,7 +224,8 @@ function textOf(name: SettingName, environment: Texts, flags: Texts, machine: Ma
       return { label: variable, text: undefined, fault: `${variable}_FILE names a file that cannot be read` };
     }
   }
-  return { label: variable, text: environment[variable] || fallbackOf(name, machine) };
+  const text = environment[variable] ?? "";
+  return { label: variable, text: text === "" ? fallbackOf(name, machine) : text };
 }
 
 // Kubernetes sets these for a Service named media-oracle; they are not meant for us.
@@ -240,7 +239,7 @@ function unknownVariables(environment: Texts): string[] {
 }
 
 function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 /** Faults that no setting has alone. */
@@ -250,9 +249,4 @@ function faultsTogether({ HOST, TOKENS, AUTH }: Config): string[] {
     `${prefix}HOST is ${HOST}, which others can reach, but ${prefix}TOKENS is empty: ` +
       `set tokens, or ${prefix}AUTH=none to answer everybody`,
   ];
-}
-
-/** The ports that only an allowed address names: acceptable in a URL's text, and checked again with the address. */
-export function extraPorts(rules: readonly AddressRule[]): number[] {
-  return rules.flatMap((rule) => rule.port ?? []);
 }

@@ -77,12 +77,13 @@ async function serve(config: Config): Promise<void> {
     decodeBytes: config.DECODE_BYTES,
     maxWaiting: config.QUEUE,
     formats: config.FORMATS,
+    // The container preloads its allocator.
+    environment: process.env.LD_PRELOAD ? { LD_PRELOAD: process.env.LD_PRELOAD } : {},
   });
   const pipeline = createOracle({
     slots,
     openSource,
     decoder,
-    formats: config.FORMATS,
     fetchTimeoutMs: config.FETCH_TIMEOUT_MS,
   });
   const metrics = createMetrics({
@@ -111,7 +112,7 @@ async function serve(config: Config): Promise<void> {
   });
 
   await decoder.start();
-  await app.listen({ host: config.HOST, port: config.PORT });
+  logger.info(`listening at ${await app.listen({ host: config.HOST, port: config.PORT })}`);
 }
 
 /** Whether the service on this machine would answer, for container health checks. */

@@ -1,7 +1,7 @@
 /** What could not be done although the URL answered with success. Stable: callers may switch on them. */
 export const warnings = {
   type_mismatch: "the header names another type than the bytes",
-  decode_failed: "the format is known, but the bytes cannot be decoded",
+  decode_failed: "the bytes cannot be decoded: broken, encrypted or of no format that is known",
   decode_timeout: "decoding took too long and was ended",
   too_many_pixels: "decoding would take more memory than it may",
   body_too_large: "the body is too large; only its head was read",

@@ -1,7 +1,7 @@
 import { OracleError } from "../domain/errors.ts";
 
-/** The right to fetch one thing. */
-export interface Slot {
+/** The right to fetch one thing; disposed of, it is released. */
+export interface Slot extends Disposable {
   /** Lets the next one in; a second call does nothing. */
   release(): void;
 }
@@ -42,19 +42,18 @@ export function createSlots({ maxActive, maxActivePerHost, maxWaiting }: SlotsOp
     active += 1;
     activeOf.set(host, (activeOf.get(host) ?? 0) + 1);
     let held = true;
-    return {
-      release() {
-        if (!held) return;
-        held = false;
-        active -= 1;
-        const left = (activeOf.get(host) ?? 0) - 1;
-        if (left > 0) activeOf.set(host, left);
-        else activeOf.delete(host);
-        // One slot came free, so at most one can be let in: all others still wait for what they waited for.
-        const next = queue.findIndex((waiter) => hasRoom(waiter.host));
-        if (next >= 0) for (const waiter of queue.splice(next, 1)) waiter.admit(occupy(waiter.host));
-      },
-    };
+    function release() {
+      if (!held) return;
+      held = false;
+      active -= 1;
+      const left = (activeOf.get(host) ?? 0) - 1;
+      if (left > 0) activeOf.set(host, left);
+      else activeOf.delete(host);
+      // One slot came free, so at most one can be let in: all others still wait for what they waited for.
+      const next = queue.findIndex((waiter) => hasRoom(waiter.host));
+      if (next >= 0) for (const waiter of queue.splice(next, 1)) waiter.admit(occupy(waiter.host));
+    }
+    return { release, [Symbol.dispose]: release };
   }
 
   return {

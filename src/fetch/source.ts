@@ -16,8 +16,8 @@ export type { Body } from "./body.ts";
  */
 export type OpenSource = (target: Target, signal: AbortSignal) => Promise<Source>;
 
-/** A response with success, its body coming in by itself. */
-export interface Source {
+/** A response with success, its body coming in by itself; disposed of, it is closed. */
+export interface Source extends Disposable {
   /** `Content-Length`, where it is there and says what the size is. */
   readonly declaredBytes: number | null;
   /** `type/subtype` of `Content-Type`, lower case. */
@@ -107,17 +107,20 @@ function isSuccess({ status }: ResponseHead): boolean {
   return status === 200 || status === 203;
 }
 
-function sourceOf({ headers, close }: Response, body: IncomingBody): Source {
+function sourceOf(response: Response, body: IncomingBody): Source {
+  const { headers } = response;
+  function close() {
+    response.close();
+    body.release();
+  }
   return {
     declaredBytes: declaredBytesOf(headers),
     declaredType: declaredTypeOf(headers),
     filename: filenameOf(headers),
     head: (bytes) => body.head(bytes),
     body: () => body.body(),
-    close() {
-      close();
-      body.release();
-    },
+    close,
+    [Symbol.dispose]: close,
   };
 }
 
@@ -131,6 +134,7 @@ function codedSourceOf({ headers, close }: Response): Source {
     head: () => Promise.resolve(nothing),
     body: () => Promise.resolve({ bytes: nothing, sha256: null, warning: "body_encoded" }),
     close,
+    [Symbol.dispose]: close,
   };
 }
 

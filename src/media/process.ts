@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
-import type { Socket } from "node:net";
 import { dirname, join } from "node:path";
+import type { Duplex, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { ChildSettings } from "./child.ts";
 import { encodeRequest, maxLineBytes, parseGreeting, type Request } from "./protocol.ts";
@@ -45,7 +45,7 @@ export function startProcess({ entry, settings, environment }: ProcessOptions): 
       env: { MALLOC_ARENA_MAX: "2", ...environment },
     },
   );
-  const channel = child.stdio[3] as Socket;
+  const [, , stderr, channel] = child.stdio as [null, null, Readable, Duplex, undefined];
   let waiter: { resolve: (line: string) => void; reject: (error: Error) => void } | null = null;
   let isGone = false;
   let errors = "";
@@ -74,7 +74,6 @@ export function startProcess({ entry, settings, environment }: ProcessOptions): 
     waiter = null;
     return;
   });
-  const stderr = child.stdio[2] as Socket;
   stderr.setEncoding("utf8").on("data", (chunk: string) => void (errors = (errors + chunk).slice(0, 2000)));
   stderr.on("error", ignore);
 

@@ -10,7 +10,7 @@ function size(width: number, height: number): Size | null {
 
 /** GIF89a specification, 18: the logical screen. */
 export function readGifSize(head: Uint8Array): Size | null {
-  return size(readUint16LE(head, 6), readUint16LE(head, 8));
+  return head.length < 10 ? null : size(readUint16LE(head, 6), readUint16LE(head, 8));
 }
 
 /** W3C PNG 3, 11.2.1. Apple's own variant has a chunk before the header. */
@@ -30,6 +30,7 @@ export function readWebpSize(head: Uint8Array): Size | null {
   if (hasAt(head, 12, "VP8 ") && hasAt(head, 23, [0x9d, 1, 0x2a])) {
     return size(readUint16LE(head, 26) & 0x3fff, readUint16LE(head, 28) & 0x3fff);
   }
+  // Its orientation stands behind the picture.
   const hasExif = ((head[20] ?? 0) & 8) !== 0;
   if (!hasAt(head, 12, "VP8X") || hasExif || head.length < 30) return null;
   return size(

@@ -1,0 +1,51 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Answer, decodeRequest, encodeRequest, parseAnswer, parseGreeting } from "../../../src/media/protocol.ts";
+import { formats } from "../../../src/media/formats.ts";
+
+const answer: Answer = {
+  number: 7,
+  width: 4,
+  height: 3,
+  animated: false,
+  blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
+  thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
+  warning: null,
+  decodeMs: 1.5,
+  hashMs: 0,
+  rssBytes: 1,
+};
+
+test("a whole answer to the request is taken", () => {
+  expect(parseAnswer(JSON.stringify(answer), 7)).toEqual(answer);
+});
+
+test.each<[string, object]>([
+  ["an answer to another request", { number: 8 }],
+  ["a size of nothing", { width: 0 }],
+  ["a size that is no integer", { height: 1.5 }],
+  ["a text for a size", { width: "4" }],
+  ["a text for a flag", { animated: "yes" }],
+  ["a hash with markup", { blurhash: "<script>alert(1)</script>xxx" }],
+  ["a hash of another number of components", { blurhash: "00HV6n" }],
+  ["a thumbhash that is no base64", { thumbhash: "a b" }],
+  ["an endless thumbhash", { thumbhash: "A".repeat(300) }],
+  ["a warning that is not the process's to give", { warning: "type_mismatch" }],
+  ["a negative duration", { decodeMs: -1 }],
+  ["a missing key", { rssBytes: undefined }],
+])("%s is refused", (_, change) => expect(parseAnswer(JSON.stringify({ ...answer, ...change }), 7)).toBeNull());
+
+test("no line makes the parser throw", () => {
+  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (line) => void [parseAnswer(line, 0), parseGreeting(line)]));
+});
+
+test("a process that does not say that it is ready is not", () => {
+  expect(parseGreeting('{"ready":true}')).toBeNull();
+  expect(parseGreeting('{"fault":"no sharp"}')).toBe("no sharp");
+  expect(parseGreeting("[]")).toContain("understood");
+});
+
+test("a request arrives as it was sent", () => {
+  const request = { number: 2 ** 32 - 1, operation: "describe", format: formats[3]!, bytes: 2 ** 31 } as const;
+  expect(decodeRequest(Buffer.from(encodeRequest(request)))).toEqual(request);
+});

@@ -1,10 +1,9 @@
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { once } from "node:events";
 import { writeFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import sharp from "sharp";
 import { startOrigin } from "../../support/origin.ts";
 import { type Service, runProgram, startService } from "../../support/service.ts";
@@ -12,6 +11,16 @@ import { type Service, runProgram, startService } from "../../support/service.ts
 const photo = await sharp({ create: { width: 640, height: 480, channels: 3, background: "#4080c0" } })
   .jpeg()
   .toBuffer();
+
+let service: Service; // with nothing but the tests' origins allowed; its URLs are different in each test
+
+beforeAll(async () => {
+  service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" });
+});
+
+afterAll(async () => {
+  await service.stop();
+});
 
 async function start(settings: Record<string, string> = {}): Promise<Service> {
   const service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535", ...settings });
@@ -34,7 +43,6 @@ describe("a picture", () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(200, { "content-type": "image/jpeg", "content-length": photo.byteLength }).end(photo);
     });
-    const service = await start();
     const url = origin.url("/a/summit.jpg");
     const reply = await ask(service, { url: `${url}#fragment` });
     expect(reply.status).toBe(200);
@@ -61,7 +69,6 @@ describe("a picture", () => {
 
   test("is described by the GET twin in the same words", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(photo));
-    const service = await start();
     const url = origin.url("/a.jpg");
     const posted = await (await ask(service, { url })).json();
     const got = await fetch(`${service.url}/metadata?url=${encodeURIComponent(url)}&deadlineMs=5000&fields=bytes,type`);
@@ -72,7 +79,6 @@ describe("a picture", () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       setTimeout(() => response.end(photo), 300);
     });
-    const service = await start();
     const url = origin.url("/shared.jpg");
     const replies = await Promise.all(Array.from({ length: 100 }, () => ask(service, { url })));
     expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
@@ -80,13 +86,12 @@ describe("a picture", () => {
   });
 
   test("that is slow is described in part at the deadline, and wholly afterwards", async () => {
-    const gate = Promise.withResolvers?.<void>() ?? withResolvers();
+    const gate = withResolvers();
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(200, { "content-type": "image/jpeg", "content-length": photo.byteLength });
       response.write(photo.subarray(0, 200));
       void gate.promise.then(() => response.end(photo.subarray(200)));
     });
-    const service = await start();
     const url = origin.url("/slow.jpg");
     const patient = ask(service, { url });
     const hasty = await ask(service, { url, deadlineMs: 300 });
@@ -103,7 +108,6 @@ describe("a picture", () => {
 
   test("whose origin says nothing by the deadline is a retryable 504", async () => {
     const origin = await startOrigin(onTestFinished, () => undefined);
-    const service = await start();
     const reply = await ask(service, { url: origin.url("/silent.jpg"), deadlineMs: 100 });
     expect(reply.status).toBe(504);
     expect(await reply.json()).toMatchObject({ code: "deadline_exceeded", retryable: true, status: 504 });
@@ -120,7 +124,6 @@ describe("what is no picture", () => {
   test("is a quiet 200: bytes and type, no hash", async () => {
     const ciphertext = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7919 + 131) % 251));
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(ciphertext));
-    const service = await start();
     const reply = await ask(service, { url: origin.url("/secret") });
     expect(reply.status).toBe(200);
     expect(await reply.json()).toMatchObject({
@@ -133,7 +136,6 @@ describe("what is no picture", () => {
 
   test("and no success tells the origin's status in a 502, never as our own", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.writeHead(404).end("gone"));
-    const service = await start();
     const reply = await ask(service, { url: origin.url("/gone.jpg") });
     expect(reply.status).toBe(502);
     expect(reply.headers.get("content-type")).toMatch(/^application\/problem\+json/);
@@ -145,7 +147,6 @@ describe("what is no picture", () => {
       response.writeHead(404, { "content-length": 70_000, connection: "close" });
       response.end(Buffer.alloc(70_000), () => response.socket?.destroy());
     });
-    const service = await start();
     for (let time = 0; time < 10; time += 1) {
       expect((await ask(service, { url: origin.url(`/${time}`) })).status).toBe(502);
     }

@@ -1,5 +1,4 @@
-import { isUtf8 } from "node:buffer";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import fastify, { type FastifyInstance, type FastifyRequest, type onRequestHookHandler } from "fastify";
 import type { Logger } from "pino";
 import type { z } from "zod";
 import type { Oracle } from "../domain/description.ts";
@@ -13,6 +12,7 @@ import type { Metrics } from "./metrics.ts";
 import { registerOpenapi } from "./openapi.ts";
 import { addOperationRoutes } from "./operation-routes.ts";
 import { sendProblem } from "./problem.ts";
+import { rememberedTargets } from "./remembered-targets.ts";
 import { createRequestIds } from "./request-id.ts";
 
 export interface AppOptions {
@@ -29,32 +29,33 @@ export interface AppOptions {
   readonly version: string;
 }
 
-/** An `onRequest` hook: it runs before the body is read. */
-export type Guard = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
+// What a busy server is asked for within minutes; 2 × 512 × 10 kB = 10 MB where every text is as long as it may be.
+const rememberedTexts = 512;
 
-function createGuard(tokens: readonly string[]): Guard {
-  if (tokens.length === 0) return (_request, _reply, done) => done();
+/** `onRequest` hooks of a route: they run before the body is read. None where the API is open. */
+export type Guards = onRequestHookHandler[];
+
+function createGuards(tokens: readonly string[]): Guards {
+  if (tokens.length === 0) return [];
   const isTokenValid = createTokenCheck(tokens);
-  return (request, _reply, done) => {
-    if (isTokenValid(request.headers.authorization)) return done();
-    done(new OracleError("unauthorized", "no token, or none of ours"));
-  };
-}
-
-function setCommonHeaders(request: FastifyRequest, reply: FastifyReply): void {
-  reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
+  return [
+    (request, _reply, done) => {
+      if (isTokenValid(request.headers.authorization)) return done();
+      done(new OracleError("unauthorized", "no token, or none of ours"));
+    },
+  ];
 }
 
 function parseJson(
   _request: FastifyRequest,
-  body: Buffer,
+  body: string,
   done: (error: Error | null, parsed?: unknown) => void,
 ): void {
-  // Decoding would turn broken UTF-8 into replacement characters, and the URL into another one.
-  if (!isUtf8(body)) return done(new OracleError("request_invalid", "the body is not UTF-8"));
+  // What stands for broken UTF-8 once it is decoded: the URL would be another one. Nobody means this character itself.
+  if (body.includes("\ufffd")) return done(new OracleError("request_invalid", "the body is not UTF-8"));
   let parsed: unknown;
   try {
-    parsed = JSON.parse(body.toString());
+    parsed = JSON.parse(body);
   } catch (error) {
     return done(new OracleError("request_invalid", "the body is not JSON", { cause: error }));
   }
@@ -85,10 +86,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     // While shutting down readiness tells it, and what still comes on open connections is answered, then they are closed.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => refuseConnection(error, socket, requestIdOf({ headers: {} })),
-    frameworkErrors: (error, request, reply) => {
-      setCommonHeaders(request, reply);
-      void sendProblem(reply, requestError(error));
-    },
+    frameworkErrors: (error, _request, reply) => void sendProblem(reply, requestError(error)),
   });
   // An expectation that is not understood may be ignored (RFC 9110 10.1.1); Node's own 417 would have no body.
   app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
@@ -100,12 +98,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   // Replies are text that was made once: their schemas are for the document, and for the tests that hold replies against it.
   app.setSerializerCompiler(() => JSON.stringify);
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, parseJson);
+  app.addContentTypeParser("application/json", { parseAs: "string" }, parseJson);
 
-  app.addHook("onRequest", (request, reply, done) => {
-    setCommonHeaders(request, reply);
-    done();
-  });
   app.setErrorHandler((thrown, request, reply) => {
     const error = requestError(thrown);
     if (error.code === "internal") log.broken(request.id, thrown);
@@ -114,10 +108,17 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new OracleError("route_unknown", "no such route")));
 
   await registerOpenapi(app, version);
-  const guard = createGuard(tokens);
+  const guards = createGuards(tokens);
   const scope = tokens.length > 0 ? "private" : "public";
-  addMetadataRoutes(app, { oracle, parseTarget, guard, scope, metrics, log });
-  addOperationRoutes(app, { guard, isReady, metrics });
+  addMetadataRoutes(app, {
+    oracle,
+    parseTarget: rememberedTargets(parseTarget, rememberedTexts),
+    guards,
+    scope,
+    metrics,
+    log,
+  });
+  addOperationRoutes(app, { guards, isReady, metrics });
   await app.ready();
   return app;
 }

@@ -4,7 +4,8 @@ import { z } from "zod";
 import { answerBy, type Answer, type Description, type Oracle } from "../domain/description.ts";
 import { type FailureCode, toOracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
-import type { Guard } from "./app.ts";
+import { beginAnswer, jsonType } from "./answer.ts";
+import type { Guards } from "./app.ts";
 import { age, cacheControl, cacheStatus, serverTiming } from "./freshness.ts";
 import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -15,7 +16,7 @@ import { type Question, questionBodySchema, questionQuerySchema, replySchema } f
 export interface MetadataRoutesOptions {
   readonly oracle: Oracle;
   readonly parseTarget: (text: string) => Target;
-  readonly guard: Guard;
+  readonly guards: Guards;
   /** Who may keep the answers: `private` where a token is needed to read them. */
   readonly scope: "public" | "private";
   readonly metrics: Metrics;
@@ -34,15 +35,9 @@ const lookupFailures: readonly FailureCode[] = [
   "deadline_exceeded",
 ];
 
-/** Waits as long as the caller wants to. A description that ended needs no clock. */
-async function answerFor(description: Description, deadlineMs: number | undefined): Promise<Answer> {
-  if (description.kept === null) return await answerBy(description, deadlineMs ?? null);
-  return { metadata: await description.done, partial: false };
-}
-
 /** Adds `POST /metadata` and its twin for curl, browsers and HTTP caches. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
-  const { oracle, parseTarget, guard, scope, metrics, log } = options;
+  const { oracle, parseTarget, guards, scope, metrics, log } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   function targetOf(question: Question, requestId: string): Target {
@@ -64,36 +59,54 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     target: Target,
     description: Description,
     { metadata, partial }: Answer,
-  ): FastifyReply {
+  ): void {
     const { cached, kept } = description;
     const rendered = renderedReply(target, metadata, partial);
     const now = Date.now();
-    reply
-      .header("content-type", "application/json; charset=utf-8")
+    beginAnswer(reply, 200, jsonType)
       .header("cache-control", kept === null || partial ? "no-store" : cacheControl(scope, kept))
       .header("cache-status", cacheStatus(cached, kept, now))
       .header("server-timing", serverTiming(description));
     if (kept !== null && (cached === "hit" || cached === "stale")) reply.header("age", age(kept, now));
-    if (request.method === "POST" || partial) return reply.send(rendered.body);
+    if (request.method === "POST" || partial) return void reply.send(rendered.body);
     const etag = etagOf(rendered);
     reply.header("etag", etag);
-    if (!isUnmodified(request.headers["if-none-match"], etag)) return reply.send(rendered.body);
-    return reply.removeHeader("content-type").code(304).send();
+    if (!isUnmodified(request.headers["if-none-match"], etag)) return void reply.send(rendered.body);
+    reply.removeHeader("content-type").code(304).send();
   }
 
-  async function describe(question: Question, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const startedAt = performance.now();
-    const target = targetOf(question, request.id);
-    const description = oracle(target);
+  async function waitAndSend(
+    request: FastifyRequest<object>,
+    reply: FastifyReply,
+    target: Target,
+    description: Description,
+    deadlineMs: number | null,
+    startedAt: number,
+  ): Promise<void> {
+    let answer: Answer;
     try {
-      const answer = await answerFor(description, question.deadlineMs);
-      log.answered(request.id, target, description, answer, startedAt);
-      return await send(request, reply, target, description, answer);
+      answer = await answerBy(description, description.kept === null ? deadlineMs : null);
     } catch (thrown) {
       log.failed(request.id, target, description, toOracleError(thrown), startedAt);
       reply.header("cache-status", cacheStatus(description.cached, description.kept, Date.now()));
       throw thrown;
     }
+    log.answered(request.id, target, description, answer, startedAt);
+    send(request, reply, target, description, answer);
+  }
+
+  function describe(question: Question, request: FastifyRequest, reply: FastifyReply): Promise<void> | undefined {
+    const startedAt = performance.now();
+    const target = targetOf(question, request.id);
+    const description = oracle(target);
+    // A success that is remembered needs no waiting, not even for a promise that is settled.
+    if (description.kept !== null && description.known !== null) {
+      const answer = { metadata: description.known, partial: false };
+      log.answered(request.id, target, description, answer, startedAt);
+      send(request, reply, target, description, answer);
+      return undefined;
+    }
+    return waitAndSend(request, reply, target, description, question.deadlineMs ?? null, startedAt);
   }
 
   const shared = { tags: ["metadata"], security: [{}, { token: [] }] };
@@ -101,7 +114,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
   app.route({
     method: "POST",
     url: "/metadata",
-    onRequest: guard,
+    onRequest: guards,
     schema: {
       ...shared,
       operationId: "describe",
@@ -114,7 +127,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
   app.route({
     method: "GET",
     url: "/metadata",
-    onRequest: guard,
+    onRequest: guards,
     schema: {
       ...shared,
       operationId: "describeByQuery",

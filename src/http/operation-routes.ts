@@ -1,29 +1,28 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import type { Guard } from "./app.ts";
+import { beginAnswer, jsonType } from "./answer.ts";
+import type { Guards } from "./app.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
 import { healthSchema } from "./schema.ts";
 
 export interface OperationRoutesOptions {
-  readonly guard: Guard;
+  readonly guards: Guards;
   readonly isReady: () => boolean;
   readonly metrics: Metrics;
 }
 
 function sendHealth(reply: FastifyReply, isWell: boolean): FastifyReply {
-  return reply
-    .code(isWell ? 200 : 503)
+  return beginAnswer(reply, isWell ? 200 : 503, jsonType)
     .header("cache-control", "no-store")
-    .header("content-type", "application/json; charset=utf-8")
     .send(JSON.stringify({ status: isWell ? "ok" : "unready" } satisfies z.infer<typeof healthSchema>));
 }
 
 /** Adds what an operator and their machines ask: health, readiness, metrics and the document of the API. */
 export function addOperationRoutes(
   instance: FastifyInstance,
-  { guard, isReady, metrics }: OperationRoutesOptions,
+  { guards, isReady, metrics }: OperationRoutesOptions,
 ): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const open = { tags: ["operation"], security: [] };
@@ -56,7 +55,7 @@ export function addOperationRoutes(
   app.route({
     method: "GET",
     url: "/metrics",
-    onRequest: guard,
+    onRequest: guards,
     schema: {
       ...open,
       security: [{}, { token: [] }],
@@ -87,6 +86,6 @@ export function addOperationRoutes(
       summary: "This document",
       response: { 200: jsonResponse("OpenAPI 3.1", z.looseObject({})), ...problemResponses() },
     },
-    handler: (_request, reply) => reply.header("content-type", "application/json; charset=utf-8").send(document),
+    handler: (_request, reply) => beginAnswer(reply, 200, jsonType).send(document),
   });
 }

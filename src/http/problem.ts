@@ -1,5 +1,6 @@
 import type { FastifyReply } from "fastify";
 import { failures, type OracleError } from "../domain/errors.ts";
+import { beginAnswer } from "./answer.ts";
 import { type Problem, problemType } from "./schema.ts";
 
 // Long enough for a slot to come free (a median lookup takes well under a second), short enough for a person who waits.
@@ -29,12 +30,7 @@ export function sendProblem(reply: FastifyReply, error: OracleError): FastifyRep
   const problem = problemOf(error);
   if (problem.status === 503) reply.header("retry-after", retryAfterSeconds);
   if (problem.status === 401) reply.header("www-authenticate", "Bearer");
-  return (
-    reply
-      .code(problem.status)
-      .header("cache-control", "no-store")
-      .header("content-type", "application/problem+json")
-      // As bytes, since Fastify adds a charset parameter to text, which this media type does not have (RFC 9457 6.1).
-      .send(Buffer.from(JSON.stringify(problem)))
-  );
+  beginAnswer(reply, problem.status, "application/problem+json").header("cache-control", "no-store");
+  // As bytes, since Fastify adds a charset parameter to text, which this media type does not have (RFC 9457 6.1).
+  return reply.send(Buffer.from(JSON.stringify(problem)));
 }

@@ -1,0 +1,82 @@
+/** The HTTP side with a plain function for an oracle, listening on a free port. */
+import { pino } from "pino";
+import { type Description, type Oracle, startDescription } from "../../../src/domain/description.ts";
+import { OracleError } from "../../../src/domain/errors.ts";
+import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
+import type { Target } from "../../../src/domain/target.ts";
+import { createApp } from "../../../src/http/app.ts";
+import { createMetrics, observed } from "../../../src/http/metrics.ts";
+
+export const summit: Metadata = {
+  bytes: 3032449,
+  bytesSource: "counted",
+  type: "image/jpeg",
+  blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
+  width: 4096,
+  height: 2160,
+  thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
+  animated: false,
+  durationMs: null,
+  sha256: "35da6a0d".repeat(8),
+  filename: null,
+  warnings: [],
+};
+
+/** Any http(s) URL is a target; what is not is refused as the real parser would. */
+export function parseAnything(text: string): Target {
+  if (!URL.canParse(text)) throw new OracleError("url_invalid", "not a URL");
+  const url = new URL(text);
+  if (!url.protocol.startsWith("http")) throw new OracleError("url_unsupported", "the scheme");
+  url.hash = "";
+  return { href: url.href, url, via: null };
+}
+
+/** A lookup that ends at once. */
+export function described(part: Partial<Metadata> = summit): Description {
+  return startDescription((progress) => Promise.resolve(progress.learn(part)));
+}
+
+export function failed(error: OracleError): Description {
+  return startDescription(() => Promise.reject(error));
+}
+
+/** What the cache gives: an outcome that is remembered. */
+export function remembered(
+  metadata: Metadata,
+  kept: NonNullable<Description["kept"]>,
+  cached: Description["cached"] = "hit",
+): Description {
+  return { known: metadata, done: Promise.resolve(metadata), cached, timings: {}, kept };
+}
+
+export interface RunningApp {
+  readonly url: string;
+  readonly port: number;
+  /** Lines of the log so far, as text. */
+  log(): string;
+  close(): Promise<void>;
+}
+
+export interface AppSettings {
+  readonly tokens?: readonly string[];
+  readonly isReady?: () => boolean;
+  readonly level?: string;
+}
+
+export async function startApp(oracle: Oracle, settings: AppSettings = {}): Promise<RunningApp> {
+  const lines: string[] = [];
+  const metrics = createMetrics({ inflight: () => 1, queueDepth: () => 2, decoderRestarts: () => 3 });
+  const app = await createApp({
+    oracle: observed(oracle, metrics),
+    parseTarget: parseAnything,
+    tokens: settings.tokens ?? [],
+    isReady: settings.isReady ?? (() => true),
+    metrics,
+    logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),
+    version: "1.2.3",
+  });
+  const url = await app.listen({ host: "127.0.0.1", port: 0 });
+  return { url, port: Number(new URL(url).port), log: () => lines.join(""), close: () => app.close() };
+}
+
+export { unknownMetadata };

@@ -1,0 +1,299 @@
+import { expect, test, type TestContext } from "vitest";
+import { type Description, type Oracle, startDescription } from "../../../src/domain/description.ts";
+import { type FailureCode, failures, OracleError, type UnreachableReason } from "../../../src/domain/errors.ts";
+import { ask, type Answer, askMetadata } from "../../support/contract.ts";
+import {
+  type AppSettings,
+  described,
+  failed,
+  remembered,
+  type RunningApp,
+  startApp,
+  summit,
+  unknownMetadata,
+} from "./app.ts";
+
+const url = "https://upload.example.org/a/summit.jpg";
+const minuteMs = 60_000;
+
+async function appFor(
+  onTestFinished: TestContext["onTestFinished"],
+  oracle: Oracle,
+  settings?: AppSettings,
+): Promise<RunningApp> {
+  const app = await startApp(oracle, settings);
+  onTestFinished(() => app.close());
+  return app;
+}
+
+const twin = (app: RunningApp, query: Record<string, string>): string =>
+  `${app.url}/metadata?${new URLSearchParams(query).toString()}`;
+
+test("the reply has every documented key, in the documented order", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => described());
+  const { status, text } = await askMetadata(app.url, { url });
+  expect(status).toBe(200);
+  expect(text).toBe(
+    `{"url":"${url}","bytes":3032449,"bytesSource":"counted","type":"image/jpeg",` +
+      `"blurhash":"LEHV6nWB2yk8pyo0adR*.7kCMdnj","width":4096,"height":2160,` +
+      `"thumbhash":"1QcSHQRnh493V4dIh4eXh1h4kJUI","animated":false,"durationMs":null,` +
+      `"sha256":"${summit.sha256!}","filename":"summit.jpg","partial":false,"warnings":[]}`,
+  );
+});
+
+test("what could not be learnt is null, and every key is still there", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => described({}));
+  const { json } = await askMetadata(app.url, { url: "https://upload.example.org/" });
+  expect(json).toEqual({
+    url: "https://upload.example.org/",
+    ...unknownMetadata,
+    type: "application/octet-stream",
+    partial: false,
+  });
+});
+
+test("the GET twin answers the same bytes", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => described());
+  const posted = await askMetadata(app.url, { url });
+  const got = await ask(twin(app, { url, deadlineMs: "1500", fields: "type,bytes" }));
+  expect(got.text).toBe(posted.text);
+});
+
+test("two URLs with the very same metadata keep their own URLs and names", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () =>
+    remembered(summit, { since: Date.now(), until: Date.now() + minuteMs }),
+  );
+  const one = await askMetadata(app.url, { url: "https://a.example.org/one.jpg" });
+  const other = await askMetadata(app.url, { url: "https://a.example.org/other.jpg" });
+  const again = await askMetadata(app.url, { url: "https://a.example.org/one.jpg" });
+  expect([one, other, again].map(({ json }) => json.filename)).toEqual(["one.jpg", "other.jpg", "one.jpg"]);
+});
+
+test("at the deadline what is known is answered as partial, and the lookup goes on for others", async ({
+  onTestFinished,
+}) => {
+  let finish = (): void => undefined;
+  const description = startDescription(async (progress) => {
+    progress.learn({ type: "image/png", warnings: ["type_mismatch"] });
+    await new Promise<void>((resolve) => (finish = resolve));
+    return progress.learn({ bytes: 70, bytesSource: "counted" });
+  });
+  const app = await appFor(onTestFinished, () => description);
+  const patient = askMetadata(app.url, { url });
+  const hasty = await askMetadata(app.url, { url, deadlineMs: 50 });
+  finish();
+  expect(hasty.json).toMatchObject({ type: "image/png", bytes: null, partial: true, warnings: ["type_mismatch"] });
+  expect(hasty.headers.get("cache-control")).toBe("no-store");
+  expect((await patient).json).toMatchObject({ type: "image/png", bytes: 70, partial: false });
+});
+
+test("at the deadline with nothing known the answer is a 504 that may be retried", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => startDescription(() => new Promise(() => undefined)));
+  const { status, json } = await askMetadata(app.url, { url, deadlineMs: 50 });
+  expect(status).toBe(504);
+  expect(json).toEqual({
+    type: "urn:media-oracle:problem:deadline_exceeded",
+    title: "Nothing was known by the deadline",
+    status: 504,
+    code: "deadline_exceeded",
+    retryable: true,
+  });
+});
+
+test("an answer from memory says how old it is and how long it may be kept", async ({ onTestFinished }) => {
+  const since = Date.now() - 10_500;
+  const app = await appFor(onTestFinished, () => remembered(summit, { since, until: since + minuteMs }));
+  const { headers } = await askMetadata(app.url, { url });
+  expect(headers.get("cache-control")).toBe("public, max-age=60");
+  expect(["10", "11", "12"]).toContain(headers.get("age"));
+  expect(headers.get("cache-status")).toBe("media-oracle; hit");
+});
+
+test("a stale answer is a hit whose time is over", async ({ onTestFinished }) => {
+  const since = Date.now() - 2 * minuteMs;
+  const app = await appFor(onTestFinished, () => remembered(summit, { since, until: since + minuteMs }, "stale"));
+  const { headers } = await askMetadata(app.url, { url });
+  expect(headers.get("cache-status")).toMatch(/^media-oracle; hit; ttl=-6\d; detail=stale$/);
+  expect(Number(headers.get("age"))).toBeGreaterThan(60);
+});
+
+test("where tokens are set answers are private to those who asked", async ({ onTestFinished }) => {
+  const kept = { since: Date.now(), until: Date.now() + minuteMs };
+  const app = await appFor(onTestFinished, () => remembered(summit, kept), { tokens: ["s3cret"] });
+  const { headers } = await askMetadata(app.url, { url }, { authorization: "Bearer s3cret" });
+  expect(headers.get("cache-control")).toBe("private, max-age=60");
+});
+
+test("a first lookup says that it was a miss and where its time went", async ({ onTestFinished }) => {
+  const lookup = startDescription((progress) => {
+    progress.took("fetch", 12.34);
+    progress.took("decode", 5);
+    return Promise.resolve(progress.learn(summit));
+  });
+  const app = await appFor(onTestFinished, () => lookup);
+  const { headers } = await askMetadata(app.url, { url });
+  expect(headers.get("cache-status")).toBe("media-oracle; fwd=miss");
+  expect(headers.get("server-timing")).toBe("queue;dur=0.0, fetch;dur=12.3, decode;dur=5.0");
+});
+
+test("whoever shares a lookup is told so", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => ({ ...described(), cached: "collapsed" }));
+  const { headers } = await askMetadata(app.url, { url });
+  expect(headers.get("cache-status")).toBe("media-oracle; fwd=miss; collapsed");
+});
+
+test("the GET twin has a tag, and answers 304 to whoever has it already", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () =>
+    remembered(summit, { since: Date.now(), until: Date.now() + minuteMs }),
+  );
+  const first = await ask(twin(app, { url }));
+  const etag = first.headers.get("etag")!;
+  expect(etag).toMatch(/^"[\w-]{22}"$/);
+  for (const held of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+    const { status, text, headers } = await ask(twin(app, { url }), { headers: { "if-none-match": held } });
+    expect([held, status, text]).toEqual([held, 304, ""]);
+    expect(headers.get("etag")).toBe(etag);
+    expect(headers.get("cache-control")).toBe("public, max-age=60");
+  }
+  expect((await ask(twin(app, { url }), { headers: { "if-none-match": '"other"' } })).status).toBe(200);
+});
+
+test("HEAD answers as GET does, without the body", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => described());
+  const got = await ask(twin(app, { url }));
+  const { status, text, headers } = await ask(twin(app, { url }), { method: "HEAD" });
+  expect([status, text]).toEqual([200, ""]);
+  expect(headers.get("etag")).toBe(got.headers.get("etag"));
+  expect(headers.get("content-length")).toBe(String(got.text.length));
+});
+
+const lookupFailures = (
+  ["source_unreachable", "source_status", "source_redirects", "source_protocol", "overloaded", "internal"] as const
+).map((code): [FailureCode, number] => [code, failures[code].status]);
+
+test.for(lookupFailures)("%s is a problem document with status %i", async ([code, status], { onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => failed(new OracleError(code, "connect to 10.0.0.7:22 failed")));
+  const { headers, json, text, status: answered } = await askMetadata(app.url, { url });
+  expect(answered).toBe(status);
+  expect(json).toMatchObject({ type: `urn:media-oracle:problem:${code}`, code, status, title: failures[code].title });
+  expect(headers.get("content-type")).toBe("application/problem+json");
+  expect(headers.get("cache-control")).toBe("no-store");
+  expect(headers.get("retry-after") !== null).toBe(status === 503);
+  expect(text).not.toContain("10.0.0.7");
+});
+
+test.for([
+  [404, false],
+  [410, false],
+  [403, false],
+  [408, true],
+  [425, true],
+  [429, true],
+  [500, true],
+  [503, true],
+] as const)(
+  "an origin's %i is told, and whether asking again may help",
+  async ([upstreamStatus, retryable], context) => {
+    const app = await appFor(context.onTestFinished, () =>
+      failed(new OracleError("source_status", "no", { upstreamStatus })),
+    );
+    const { status, json } = await askMetadata(app.url, { url });
+    expect(status).toBe(502);
+    expect(json).toMatchObject({ code: "source_status", upstreamStatus, retryable });
+  },
+);
+
+test("refused, unknown, closed and silent targets give the same answer, header by header", async ({
+  onTestFinished,
+}) => {
+  const reasons: UnreachableReason[] = ["address", "name", "refused", "reset", "tls", "timeout", "redirect", "network"];
+  const app = await appFor(onTestFinished, (target) => {
+    const reason = target.url.searchParams.get("reason") as UnreachableReason;
+    return failed(new OracleError("source_unreachable", `because of ${reason}`, { reason }));
+  });
+  const told = async (reason: string): Promise<unknown> => {
+    const answer: Answer = await askMetadata(
+      app.url,
+      { url: `https://a.example.org/?reason=${reason}` },
+      { "x-request-id": "same" },
+    );
+    const headers = [...answer.headers].filter(([name]) => name !== "date");
+    return [answer.status, headers, answer.text];
+  };
+  const answers = await Promise.all(reasons.map(told));
+  for (const answer of answers) expect(answer).toEqual(answers[0]);
+  const metrics = await (await fetch(`${app.url}/metrics`)).text();
+  for (const reason of reasons) expect(metrics).toContain(`media_oracle_refused_total{reason="${reason}"} 1`);
+});
+
+test("a failure that is remembered is told as such, without waiting", async ({ onTestFinished }) => {
+  const error = new OracleError("source_status", "no", { upstreamStatus: 404 });
+  const kept = { since: Date.now(), until: Date.now() + minuteMs };
+  const app = await appFor(onTestFinished, (): Description => ({ ...failed(error), cached: "hit", kept }));
+  const { status, headers } = await askMetadata(app.url, { url, deadlineMs: 50 });
+  expect(status).toBe(502);
+  expect(headers.get("cache-status")).toBe("media-oracle; hit");
+});
+
+test.for([
+  ["not a URL", "url_invalid"],
+  ["", "url_invalid"],
+  ["aesgcm://upload.example.org/a#key", "url_unsupported"],
+])("the text %j is %s", async ([text, code], { onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => described());
+  const { status, json } = await askMetadata(app.url, { url: text });
+  expect(status).toBe(400);
+  expect(json).toMatchObject({ code, retryable: false });
+  expect(await (await fetch(`${app.url}/metrics`)).text()).toContain(`media_oracle_refused_total{reason="${code!}"} 1`);
+});
+
+test("one line a lookup tells host, keyed hash and outcome, and nothing more of the URL", async ({
+  onTestFinished,
+}) => {
+  const app = await appFor(onTestFinished, () => described(), { level: "info" });
+  const secret = "https://upload.example.org/Secret-Path/a.jpg?Secret-Query=1#Secret-Fragment";
+  await askMetadata(app.url, { url: secret }, { "x-request-id": "Hello.1" });
+  const [line, ...more] = app.log().trim().split("\n");
+  expect(more).toEqual([]);
+  expect(line).not.toMatch(/secret/i);
+  expect(JSON.parse(line!)).toMatchObject({
+    requestId: "Hello.1",
+    host: "upload.example.org",
+    urlHash: expect.stringMatching(/^[0-9a-f]{16}$/),
+    cached: "miss",
+    partial: false,
+  });
+});
+
+test("an answer from memory is logged at debug only", async ({ onTestFinished }) => {
+  const hit = (): Description => remembered(summit, { since: Date.now(), until: Date.now() + minuteMs });
+  const quiet = await appFor(onTestFinished, hit, { level: "info" });
+  await askMetadata(quiet.url, { url });
+  expect(quiet.log()).toBe("");
+  const talkative = await appFor(onTestFinished, hit, { level: "debug" });
+  await askMetadata(talkative.url, { url });
+  expect(talkative.log()).toContain('"cached":"hit"');
+});
+
+test("a bug is a 500 that says nothing, and one error line without the message", async ({ onTestFinished }) => {
+  const app = await appFor(
+    onTestFinished,
+    () => startDescription(() => Promise.reject(new TypeError("cannot read Secret-Body"))),
+    { level: "error" },
+  );
+  const { status, text } = await askMetadata(app.url, { url });
+  expect(status).toBe(500);
+  expect(text).not.toContain("Secret");
+  const lines = app.log().trim().split("\n");
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain("TypeError");
+  expect(lines[0]).toContain("metadata.test.ts");
+  expect(lines[0]).not.toContain("Secret");
+});
+
+test("an oracle that throws is a bug too", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => {
+    throw new Error("should never throw");
+  });
+  expect((await askMetadata(app.url, { url })).status).toBe(500);
+});

@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 
 const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 
+const startTimeoutMs = 30_000;
+
 /** The built program, running. */
 export interface Service {
   readonly url: string;
@@ -26,7 +28,9 @@ function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
  * Starts the built program on a free port and waits until it listens.
  *
  * @param settings without the prefix: `{ ALLOW_PORTS: "80" }`
- * @throws Error with what it printed, where it ends instead
+ * It says so at the level `info`, so a `LOG_LEVEL` above that is of no use here.
+ *
+ * @throws Error with what it printed, where it ends instead, or says nothing
  */
 export async function startService(settings: Record<string, string> = {}): Promise<Service> {
   const child = spawn(process.execPath, [program], {
@@ -42,7 +46,9 @@ export async function startService(settings: Record<string, string> = {}): Promi
       const [, address] = /listening at (http:\/\/[^"\s]+)/.exec(line) ?? [];
       if (address) resolve(address);
     });
-    void ended.then((code) => reject(new Error(`ended with ${code} before it listened:\n${printed.join("")}`)));
+    const fail = (what: string) => reject(new Error(`${what} before it listened:\n${printed.join("")}`));
+    void ended.then((code) => fail(`ended with ${code}`));
+    setTimeout(fail, startTimeoutMs, "nothing was heard").unref();
   });
   return {
     url,

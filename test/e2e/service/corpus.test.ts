@@ -45,7 +45,7 @@ describe.skipIf(requires("the corpus of real media", hasCorpus))("over real medi
         response.end(corpusBytes(row)); // no Content-Type: the bytes alone must tell
       },
     );
-    service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535", LOG_LEVEL: "warn" });
+    service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" });
     for (const [index, row] of rows.entries()) {
       const reply = await fetch(`${service.url}/metadata?url=${encodeURIComponent(origin.url(`/${index}`))}`);
       expect(reply.status, row.file).toBe(200);

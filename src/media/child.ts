@@ -19,6 +19,8 @@ export interface ChildSettings {
   readonly maxDecodeBytes: number;
 }
 
+// 16383 x 16383, sharp's own bound: what streams through little memory still takes its time, a second a gigapixel or more.
+const maxPixels = 0x3fff ** 2;
 const channel = 3;
 const readChannel = promisify(read);
 const components = { x: 4, y: 3 };
@@ -91,10 +93,13 @@ async function look(
 ): Promise<Found> {
   const spent = () => ({ decodeMs: performance.now() - began, hashMs: 0 });
   const measured = await reader.measure(body, decoding);
-  if (!measured) return { ...decoding.readSize?.(body), warning: "decode_failed", ...spent() };
+  if (!measured) {
+    const size = decoding.readSize?.(body);
+    return { ...size, warning: size && operation === "measure" ? null : "decode_failed", ...spent() };
+  }
   const { width, height, animated, decodeBytes } = measured;
   if (operation === "measure") return { width, height, animated, warning: null, ...spent() };
-  if (decodeBytes > settings.maxDecodeBytes) {
+  if (decodeBytes > settings.maxDecodeBytes || width * height > maxPixels) {
     return { width, height, animated, warning: "too_many_pixels", ...spent() };
   }
   const rasters = await reader.readRasters(body, measured);

@@ -49,7 +49,7 @@ export interface Decoder {
   readonly busy: number;
   readonly waiting: number;
   /** The processes that live, for the operator and for tests. */
-  readonly children: readonly { readonly pid: number; readonly isBusy: boolean }[];
+  readonly children: readonly { readonly pid: number; readonly state: ProcessState }[];
   /** @throws Error where a process cannot start: sharp is missing, or a loader that should be blocked is not */
   start(): Promise<void>;
   /** Ends the processes; pictures under way are `decode_failed`. */
@@ -65,10 +65,13 @@ interface Job {
   readonly settle: (learnt: Partial<Picture>) => void;
 }
 
+/** `leaving`: killed, and not gone yet. */
+export type ProcessState = "starting" | "idle" | "busy" | "leaving";
+
 /** A process and what the pool keeps about it. */
 interface Member {
   readonly process: DecoderProcess;
-  state: "starting" | "idle" | "busy" | "leaving";
+  state: ProcessState;
   decodes: number;
 }
 
@@ -106,7 +109,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   let pause: NodeJS.Timeout | undefined;
   let jobs = 0;
 
-  const inState = (state: Member["state"]) => [...members].filter((member) => member.state === state);
+  const inState = (state: ProcessState) => [...members].filter((member) => member.state === state);
   const busy = () => inState("busy").length;
   const free = () => (busy() < processes ? inState("idle").at(0) : undefined);
 
@@ -244,7 +247,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
       return waiting.size;
     },
     get children() {
-      return [...members].map(({ process, state }) => ({ pid: process.pid, isBusy: state === "busy" }));
+      return [...members].map(({ process, state }) => ({ pid: process.pid, state }));
     },
     async start() {
       try {

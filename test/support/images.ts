@@ -1,3 +1,5 @@
+import { decode } from "blurhash";
+
 /** Pixels of one colour, row by row, four bytes a pixel. */
 export function plain(width: number, height: number, colour: readonly [number, number, number, number]): Uint8Array {
   return Uint8Array.from({ length: width * height * 4 }, (_, at) => colour[at % 4]!);
@@ -10,4 +12,10 @@ export function noise(width: number, height: number, seed: number, { alpha = fal
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0; // Numerical Recipes' generator
     return at % 4 === 3 && !alpha ? 255 : state >>> 24;
   });
+}
+
+/** Mean absolute difference of two blurhashes, 0 to 255, each decoded to 32 x 32. */
+export function blurhashError(one: string, other: string): number {
+  const [a, b] = [decode(one, 32, 32), decode(other, 32, 32)];
+  return a.reduce((sum, value, at) => sum + Math.abs(value - b[at]!), 0) / (32 * 32 * 3); // the fourth bytes are equal
 }

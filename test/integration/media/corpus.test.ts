@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Decoder, Picture } from "../../../src/media/decoder.ts";
+import { decodableFormats } from "../../../src/media/formats.ts";
+import { sniff } from "../../../src/media/sniff.ts";
+import { type CorpusRow, corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
+import { startDecoder } from "../../support/decoder.ts";
+import { blurhashError } from "../../support/images.ts";
+
+// libvips does not open AVIF sequences, nor Apple's variant of PNG.
+const unreadable = /\.avifs$|animated-8bpc\.avif$|sample_fried\.png$/;
+const on = ["jpeg", "png", "webp", "gif", "avif"];
+
+let decoder: Decoder;
+let end = () => Promise.resolve();
+beforeAll(async () => {
+  if (hasCorpus) decoder = await startDecoder((close) => (end = close));
+});
+afterAll(() => end());
+
+async function describeRow(row: CorpusRow): Promise<Picture> {
+  const body = corpusBytes(row);
+  return decoder.describe(body, sniff(body)!);
+}
+
+const isOn = (row: CorpusRow) => on.includes(sniff(corpusBytes(row))?.decoding?.setting ?? "");
+
+describe.skipIf(!hasCorpus)("real pictures (needs the corpus)", () => {
+  const rows = corpusRows().filter((row) => row.kind === "image" && !unreadable.test(row.file) && isOn(row));
+  const errors: { format: string; error: number }[] = [];
+
+  test.each(rows)("$file has its size as displayed, and the hash of all its pixels", async (row) => {
+    const picture = await describeRow(row);
+    expect(picture).toMatchObject({ width: row.displayWidth, height: row.displayHeight, warning: null });
+    expect(picture.thumbhash).toMatch(/^[A-Za-z0-9+/]+=*$/);
+    if (row.blurhashFull43 === undefined || row.blurhashUncertain) return;
+    const error = blurhashError(picture.blurhash!, row.blurhashFull43);
+    errors.push({ format: row.type, error });
+    expect(error).toBeLessThan(20);
+  });
+
+  test("the error of the hashes, of 255: a table", () => {
+    const formats = [...new Set(errors.map(({ format }) => format)), "all"];
+    const table = formats.map((format) => {
+      const sorted = errors
+        .filter((row) => format === "all" || row.format === format)
+        .map(({ error }) => error)
+        .sort((a, b) => a - b);
+      const at = (share: number) => Number(sorted[Math.floor((sorted.length - 1) * share)]!.toFixed(1));
+      return { format, pictures: sorted.length, median: at(0.5), p95: at(0.95), max: at(1) };
+    });
+    console.table(table);
+    expect(table.at(-1)!.median).toBeLessThanOrEqual(3);
+    expect(table.at(-1)!.p95).toBeLessThanOrEqual(7);
+  });
+});
+
+describe.skipIf(!hasCorpus)("hostile files (needs the corpus)", () => {
+  const rows = corpusRows().filter((row) => row.kind === "malformed" && row.limits && sniff(corpusBytes(row)));
+
+  test.each(rows)("$file: $expected, in time", async (row) => {
+    const began = performance.now();
+    const picture = await describeRow(row);
+    expect(performance.now() - began).toBeLessThan(row.limits!.maxMs + 1000); // two shared cores
+    const isHashed = picture.blurhash !== null;
+    if (row.expected === "ok") expect(isHashed).toBe(isOn(row));
+    if (["metadata-without-blurhash", "type-only", "not-media"].includes(row.expected!)) expect(isHashed).toBe(false);
+    expect(decoder.isReady).toBe(true);
+  });
+
+  test("none of them killed a process", () => expect(decoder.restarts).toBe(0));
+
+  test("the formats that are off by default are among them", () => {
+    expect(decodableFormats).toEqual(expect.arrayContaining([...on, "svg", "tiff"]));
+  });
+});

@@ -1,0 +1,294 @@
+import { spawn } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import sharp from "sharp";
+import { describe, expect, test, vi } from "vitest";
+import type { Decoder } from "../../../src/media/decoder.ts";
+import { startProcess } from "../../../src/media/process.ts";
+import { builtEntry, formatNamed, startDecoder } from "../../support/decoder.ts";
+import { noise } from "../../support/images.ts";
+
+const [jpeg, png, svg] = [formatNamed("jpeg"), formatNamed("png"), formatNamed("svg")];
+const picture = () => sharp(noise(64, 64, 1), { raw: { width: 64, height: 64, channels: 4 } });
+const photo = await picture().jpeg().toBuffer();
+const good = { width: 64, height: 64, animated: false, warning: null };
+
+type OnFinished = (end: () => Promise<void> | void) => void;
+
+/** A program in a folder of its own that stands in for a decoder process. */
+function program(onFinished: OnFinished, source: string): URL {
+  const folder = mkdtempSync(join(tmpdir(), "decoder-"));
+  onFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "child.mjs"), `import { readSync, writeSync } from "node:fs";\n${source}`);
+  return pathToFileURL(join(folder, "child.mjs"));
+}
+
+const busyPid = (decoder: Decoder) => decoder.children.find(({ state }) => state === "busy")!.pid;
+
+function isAlive(pid: number): boolean {
+  try {
+    // A process that ended but was not yet waited for still takes signals.
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
+  }
+}
+
+describe("a decoder", () => {
+  test("describes a picture, and says how long that took", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    const described = await decoder.describe(photo, jpeg);
+    expect(described).toMatchObject(good);
+    expect(described.blurhash).toHaveLength(28);
+    expect(described.decodeMs).toBeGreaterThan(0);
+    expect(described.hashMs).toBeGreaterThan(0);
+  });
+
+  test("keeps a spare process besides those that may work", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished, { processes: 3 });
+    expect(decoder.children).toHaveLength(4);
+    expect(decoder.isReady).toBe(true);
+  });
+
+  test("describes many pictures at once, never more than it has processes for", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    const all = Array.from({ length: 40 }, () => decoder.describe(photo, jpeg));
+    expect(decoder.busy).toBeLessThanOrEqual(2);
+    expect(decoder.busy + decoder.waiting).toBe(40);
+    const described = await Promise.all(all);
+    expect(new Set(described.map(({ blurhash }) => blurhash)).size).toBe(1);
+    expect({ busy: decoder.busy, waiting: decoder.waiting, restarts: decoder.restarts }).toEqual({
+      busy: 0,
+      waiting: 0,
+      restarts: 0,
+    });
+  });
+
+  test("says nothing of a format that is off or has no pixels, at once", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished, { formats: ["jpeg"] });
+    const nothing = { width: null, height: null, blurhash: null, warning: null };
+    expect(await decoder.describe(photo, png)).toMatchObject(nothing);
+    expect(await decoder.describe(photo, formatNamed("zip"))).toMatchObject(nothing);
+  });
+
+  test("does not let a blocked loader read what goes by another name", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished, { formats: ["jpeg", "png"] });
+    const drawing = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>');
+    for (const body of [drawing, await picture().webp().toBuffer(), Buffer.from("P5\n1 1\n255\n\0")]) {
+      expect(await decoder.describe(body, jpeg)).toMatchObject({ width: null, warning: "decode_failed" });
+    }
+    expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+  });
+
+  test("does not decode what would take too much memory, but measures it", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished, { decodeBytes: 400_000 });
+    const side = { width: 200, height: 200 };
+    const large = sharp(noise(200, 200, 1), { raw: { ...side, channels: 4 } });
+    const photo = await large.clone().jpeg({ progressive: true }).toBuffer();
+    expect(await decoder.describe(photo, jpeg)).toMatchObject({ ...side, warning: null });
+    const interlaced = await large.clone().png({ progressive: true }).toBuffer();
+    expect(await decoder.describe(interlaced, png)).toMatchObject({
+      ...side,
+      blurhash: null,
+      warning: "too_many_pixels",
+    });
+    expect(await decoder.describe(await large.png().toBuffer(), png)).toMatchObject({ ...side, warning: null });
+  });
+
+  test("answers for an empty body", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    expect(await decoder.describe(Buffer.alloc(0), jpeg)).toMatchObject({ warning: "decode_failed" });
+  });
+});
+
+describe("a process", () => {
+  test("that is killed costs its own picture only", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    const lost = decoder.describe(Buffer.concat([photo, Buffer.alloc(60e6)]), jpeg); // the write is half done
+    process.kill(busyPid(decoder), "SIGKILL");
+    const beside = decoder.describe(photo, jpeg);
+    expect(await lost).toMatchObject({ width: null, warning: "decode_failed" });
+    expect(await beside).toMatchObject(good);
+    await vi.waitFor(() => expect(decoder.children).toHaveLength(3), 10_000);
+    expect(decoder.restarts).toBe(1);
+  });
+
+  test("that hangs is killed at the time limit, and pictures beside it are not held up", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished, { processes: 1, decodeTimeoutMs: 1500 });
+    const hung = decoder.describe(photo, jpeg);
+    const pid = busyPid(decoder);
+    process.kill(pid, "SIGSTOP");
+    const behind = decoder.describe(photo, jpeg); // waits for the only place, then gets the spare
+    expect(await hung).toMatchObject({ width: null, warning: "decode_timeout", decodeMs: 1500 });
+    expect(await behind).toMatchObject(good);
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false));
+  });
+
+  test("obeys no signal that a terminal or an init system sends to the whole group", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    const states = () => decoder.children.map(({ state }) => state);
+    await vi.waitFor(() => expect(states()).toEqual(["idle", "idle", "idle"]), 10_000);
+    for (const { pid } of decoder.children) for (const signal of ["SIGINT", "SIGTERM"]) process.kill(pid, signal);
+    expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+    expect(decoder.restarts).toBe(0);
+  });
+
+  test("ends with its parent, however that ends", async ({ onTestFinished }) => {
+    const entry = program(
+      onTestFinished,
+      `import { createDecoder } from ${JSON.stringify(new URL("decoder.js", builtEntry).href)};
+       const entry = new URL(${JSON.stringify(builtEntry.href)});
+       const decoder = createDecoder({ entry, processes: 1, decodeTimeoutMs: 1e4, decodeBytes: 1e8, maxWaiting: 1, formats: ["jpeg"] });
+       await decoder.start();
+       console.log(JSON.stringify(decoder.children.map(({ pid }) => pid)));`,
+    );
+    const parent = spawn(process.execPath, [fileURLToPath(entry)], { stdio: ["ignore", "pipe", "inherit"] });
+    const pids = await new Promise<number[]>((resolve) => {
+      parent.stdout.once("data", (line: Buffer) => resolve(JSON.parse(line.toString()) as number[]));
+    });
+    expect(pids.filter(isAlive)).toHaveLength(2);
+    parent.kill("SIGKILL");
+    await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 10_000);
+  });
+
+  const takenOver = {
+    "writes what is no JSON": 'writeSync(3, "hello\\n")',
+    "writes without end": 'for (;;) writeSync(3, "x".repeat(65536))',
+    "answers another question": 'writeSync(3, JSON.stringify({ number: 99 }) + "\\n")',
+    "answers with markup":
+      'writeSync(3, JSON.stringify({ number: 1, width: 1, height: 1, animated: false, blurhash: "<script>", thumbhash: null, warning: null, decodeMs: 1, hashMs: 1, rssBytes: 1 }) + "\\n")',
+    ends: "process.exit(0)",
+    crashes: "process.abort()",
+    "speaks Node's own protocol": 'writeSync(3, JSON.stringify({ cmd: "NODE_HANDLE", type: "net.Native" }) + "\\n")',
+  };
+
+  test.each(Object.entries(takenOver))("that %s is replaced, and its picture failed", async (_, does) => {
+    const ends: (() => Promise<void> | void)[] = [];
+    const entry = program(
+      (end) => ends.push(end),
+      `writeSync(3, '{"ready":true}\\n'); readSync(3, Buffer.alloc(16)); ${does}; setInterval(() => {}, 1000);`,
+    );
+    const decoder = await startDecoder((end) => ends.unshift(end), { entry });
+    expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: null, warning: "decode_failed" });
+    await vi.waitFor(() => expect(decoder.restarts).toBe(1), 10_000);
+    for (const end of ends) await end();
+  });
+});
+
+describe("pictures that wait", () => {
+  const never = `writeSync(3, '{"ready":true}\\n'); setInterval(() => {}, 1000);`;
+
+  test("longer than the time limit get the answer that it came", async ({ onTestFinished }) => {
+    const entry = program(onTestFinished, never);
+    const decoder = await startDecoder(onTestFinished, { entry, processes: 1, decodeTimeoutMs: 300 });
+    const outcomes = await Promise.all(Array.from({ length: 5 }, () => decoder.describe(photo, jpeg)));
+    expect(outcomes.map(({ warning }) => warning)).toEqual(Array(5).fill("decode_timeout"));
+    expect(decoder.waiting).toBe(0);
+  });
+
+  test("in too long a row get it at once", async ({ onTestFinished }) => {
+    const entry = program(onTestFinished, never);
+    const decoder = await startDecoder(onTestFinished, { entry, processes: 1, maxWaiting: 2 });
+    for (let index = 0; index < 3; index += 1) void decoder.describe(photo, jpeg);
+    expect(await decoder.describe(photo, jpeg)).toMatchObject({ warning: "decode_timeout", queueMs: 0 });
+  });
+
+  test("leave the row when nobody wants them any more", async ({ onTestFinished }) => {
+    const entry = program(onTestFinished, never);
+    const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
+    void decoder.describe(photo, jpeg);
+    const caller = new AbortController();
+    const waiting = decoder.describe(photo, jpeg, caller.signal);
+    expect(decoder.waiting).toBe(1);
+    caller.abort();
+    expect(await waiting).toMatchObject({ blurhash: null });
+    expect(decoder.waiting).toBe(0);
+  });
+
+  test("are failed when the decoder is closed, and so are later ones", async ({ onTestFinished }) => {
+    const entry = program(onTestFinished, never);
+    const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
+    const asked = [decoder.describe(photo, jpeg), decoder.describe(photo, jpeg)];
+    await decoder.close();
+    const outcomes = await Promise.all([...asked, decoder.describe(photo, jpeg)]);
+    expect(outcomes.map(({ warning }) => warning)).toEqual(Array(3).fill("decode_failed"));
+    expect(decoder).toMatchObject({ isReady: false, children: [] });
+  });
+});
+
+describe("a start", () => {
+  test("fails with the reason where sharp is not installed", async ({ onTestFinished }) => {
+    const folder = mkdtempSync(join(tmpdir(), "decoder-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    cpSync(dirname(fileURLToPath(builtEntry)), folder, { recursive: true });
+    writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+    const entry = pathToFileURL(join(folder, "child.js"));
+    await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow(/cannot start: .*sharp/);
+  });
+
+  test("fails with what a program that breaks off wrote", async ({ onTestFinished }) => {
+    const entry = program(onTestFinished, 'throw new Error("the disk is on fire");');
+    await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow("the disk is on fire");
+  });
+
+  test("fails where a loader that should be blocked is not, or one that is on does not work", async ({
+    onTestFinished,
+  }) => {
+    const entry = program(onTestFinished, `writeSync(3, JSON.stringify({ fault: "libvips reads svg" }) + "\\n");`);
+    await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow("libvips reads svg");
+  });
+
+  test("that fails later is tried again, more and more slowly", async ({ onTestFinished }) => {
+    const entry = program(onTestFinished, `writeSync(3, '{"ready":true}\\n'); setTimeout(() => process.exit(1), 20);`);
+    const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
+    await vi.waitFor(() => expect(decoder.restarts).toBeGreaterThanOrEqual(6), { timeout: 15_000, interval: 20 });
+    const before = decoder.restarts;
+    await after(700); // by now the pause is longer than this
+    expect(decoder.restarts).toBeLessThanOrEqual(before + 2);
+    expect(decoder.isReady).toBe(false);
+  });
+});
+
+test("the JavaScript of a process reads nothing of the machine, writes nothing, starts nothing and sees no settings", async ({
+  onTestFinished,
+}) => {
+  const target = join(tmpdir(), `decoder-wrote-${process.pid}`);
+  const entry = program(
+    onTestFinished,
+    `import { readFileSync, writeFileSync } from "node:fs";
+     import { execFileSync } from "node:child_process";
+     import { Worker } from "node:worker_threads";
+     const tried = (does) => { try { does(); return "done"; } catch (error) { return error.code; } };
+     writeSync(3, '{"ready":true}\\n');
+     readSync(3, Buffer.alloc(16));
+     writeSync(3, JSON.stringify({
+       read: tried(() => readFileSync("/etc/passwd")),
+       write: tried(() => writeFileSync(${JSON.stringify(target)}, "x")),
+       spawn: tried(() => execFileSync("/bin/true")),
+       worker: tried(() => new Worker("1", { eval: true })),
+       environment: Object.keys(process.env),
+     }) + "\\n");
+     setInterval(() => {}, 1000);`,
+  );
+  process.env.MEDIA_ORACLE_TOKENS = "secret";
+  const child = startProcess({
+    entry,
+    settings: { formats: [], maxDecodeBytes: 1 },
+    environment: { LD_PRELOAD_NOT: "1" },
+  });
+  delete process.env.MEDIA_ORACLE_TOKENS;
+  onTestFinished(() => child.kill());
+  await child.ready;
+  const line = await child.ask({ number: 1, operation: "measure", format: svg, bytes: 0 }, Buffer.alloc(0));
+  const denied = "ERR_ACCESS_DENIED";
+  expect(JSON.parse(line)).toEqual({
+    read: denied,
+    write: denied,
+    spawn: denied,
+    worker: denied,
+    environment: ["MALLOC_ARENA_MAX", "LD_PRELOAD_NOT"],
+  });
+});

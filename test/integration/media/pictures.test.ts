@@ -1,0 +1,240 @@
+import { crc32, deflateSync } from "node:zlib";
+import { decode } from "blurhash";
+import sharp, { type Sharp } from "sharp";
+import { rgbaToThumbHash, thumbHashToAverageRGBA } from "thumbhash";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { rgbaToBlurhash } from "../../../src/media/blurhash.ts";
+import type { Decoder, Picture } from "../../../src/media/decoder.ts";
+import type { FormatName } from "../../../src/media/formats.ts";
+import { formatNamed, startDecoder } from "../../support/decoder.ts";
+import { blurhashError, noise, plain } from "../../support/images.ts";
+
+let decoder: Decoder;
+let end = () => Promise.resolve();
+beforeAll(async () => {
+  decoder = await startDecoder((close) => (end = close), {
+    formats: ["jpeg", "png", "webp", "gif", "avif", "tiff", "svg"],
+  });
+});
+afterAll(() => end());
+
+const describeAs = async (name: FormatName, file: Sharp | Uint8Array): Promise<Picture> =>
+  decoder.describe(file instanceof Uint8Array ? file : await file.toBuffer(), formatNamed(name));
+
+const raw = (width: number, height: number, rgba: Uint8Array) => sharp(rgba, { raw: { width, height, channels: 4 } });
+
+/** Another colour in every corner. */
+function corners(width: number, height: number): Uint8Array {
+  return Uint8Array.from({ length: width * height * 4 }, (_, at) => {
+    const [x, y] = [((at >> 2) % width) / width, Math.floor((at >> 2) / width) / height];
+    return [255 * x, 255 * y, 255 * (1 - x) * (1 - y), 255][at % 4]!;
+  });
+}
+
+const hashOf = (width: number, height: number, rgba: Uint8Array) => rgbaToBlurhash(width, height, rgba, { x: 4, y: 3 });
+const averageOf = ({ blurhash }: Picture) => [...decode(`00${blurhash!.slice(2, 6)}`, 1, 1)].slice(0, 3);
+
+/** EXIF 2.32, 4.6.4 A: where pixel (x, y) of the upright picture is stored. */
+const storedAt: Record<number, (x: number, y: number, w: number, h: number) => [number, number]> = {
+  1: (x, y) => [x, y],
+  2: (x, y, w) => [w - 1 - x, y],
+  3: (x, y, w, h) => [w - 1 - x, h - 1 - y],
+  4: (x, y, _w, h) => [x, h - 1 - y],
+  5: (x, y) => [y, x],
+  6: (x, y, w) => [y, w - 1 - x],
+  7: (x, y, w, h) => [h - 1 - y, w - 1 - x],
+  8: (x, y, _w, h) => [h - 1 - y, x],
+};
+
+function storedAs(orientation: number, width: number, height: number, rgba: Uint8Array) {
+  const isTurned = orientation > 4;
+  const [storedWidth, storedHeight] = isTurned ? [height, width] : [width, height];
+  const stored = new Uint8Array(rgba.length);
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      const [column, row] = storedAt[orientation]!(x, y, width, height);
+      stored.set(rgba.subarray((y * width + x) * 4, (y * width + x) * 4 + 4), (row * storedWidth + column) * 4);
+    }
+  }
+  return raw(storedWidth, storedHeight, stored).withMetadata({ orientation });
+}
+
+describe("a picture is described upright", () => {
+  const upright = corners(90, 60);
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])("with EXIF orientation %i", async (orientation) => {
+    const picture = await describeAs("webp", storedAs(orientation, 90, 60, upright).webp({ lossless: true }));
+    expect(picture).toMatchObject({ width: 90, height: 60, blurhash: hashOf(90, 60, upright), warning: null });
+    expect(picture.thumbhash).toBe(Buffer.from(rgbaToThumbHash(90, 60, upright)).toString("base64"));
+  });
+
+  test.each([3, 6, 8])("also a JPEG that is scaled while it is read, with orientation %i", async (orientation) => {
+    const large = corners(1500, 1000);
+    const picture = await describeAs("jpeg", storedAs(orientation, 1500, 1000, large).jpeg({ quality: 95 }));
+    expect(picture).toMatchObject({ width: 1500, height: 1000 });
+    expect(blurhashError(picture.blurhash!, hashOf(1500, 1000, large))).toBeLessThan(3);
+  });
+});
+
+describe("transparency", () => {
+  const half = plain(50, 30, [255, 0, 0, 128]);
+
+  test("is laid on white for the blurhash", async () => {
+    const picture = await describeAs("png", raw(50, 30, half).png());
+    expect(picture.blurhash).toBe(hashOf(50, 30, plain(50, 30, [255, 127, 127, 255])));
+  });
+
+  test("is kept in the thumbhash", async () => {
+    const { thumbhash } = await describeAs("png", raw(50, 30, half).png());
+    expect(thumbHashToAverageRGBA(Buffer.from(thumbhash!, "base64")).a).toBeCloseTo(0.5, 1);
+  });
+
+  test("hides the colours that lie under it", async () => {
+    const hidden = await describeAs("png", raw(300, 200, plain(300, 200, [0, 255, 0, 0])).png());
+    const white = await describeAs("png", raw(300, 200, plain(300, 200, [255, 255, 255, 255])).png());
+    expect(hidden.blurhash).toBe(white.blurhash);
+  });
+});
+
+describe("colours", () => {
+  const colour = [180, 90, 60] as const;
+  const opaque = () => raw(64, 64, plain(64, 64, [...colour, 255])).removeAlpha();
+
+  test.each<[string, FormatName, () => Sharp, number]>([
+    ["a Display P3 PNG", "png", () => opaque().withIccProfile("p3").png(), 2],
+    ["a Display P3 JPEG", "jpeg", () => opaque().withIccProfile("p3").jpeg({ quality: 95 }), 4],
+    ["a CMYK JPEG", "jpeg", () => opaque().withIccProfile("cmyk").jpeg({ quality: 95 }), 26],
+    ["a PNG of 16 bits", "png", () => opaque().toColourspace("rgb16").png(), 1],
+    ["a PNG with a palette", "png", () => opaque().png({ palette: true }), 1],
+    ["an interlaced PNG", "png", () => opaque().png({ progressive: true }), 1],
+    ["a progressive JPEG", "jpeg", () => opaque().jpeg({ progressive: true, quality: 95 }), 3],
+    ["a lossy WebP", "webp", () => opaque().webp({ quality: 95 }), 4],
+    ["a GIF", "gif", () => opaque().gif(), 1],
+    ["an AVIF", "avif", () => opaque().avif({ quality: 90 }), 4],
+    ["a TIFF", "tiff", () => opaque().tiff({ compression: "lzw" }), 1],
+  ])("of %s are its colours in sRGB", async (_, name, make, tolerance) => {
+    const picture = await describeAs(name, make());
+    expect(picture).toMatchObject({ width: 64, height: 64, animated: false, warning: null });
+    averageOf(picture).forEach((value, channel) => {
+      expect(Math.abs(value - colour[channel]!)).toBeLessThanOrEqual(tolerance);
+    });
+  });
+
+  test("of an SVG are its colours in sRGB", async () => {
+    const drawing =
+      '<svg xmlns="http://www.w3.org/2000/svg" width="64" height="32"><rect width="64" height="32" fill="#b45a3c"/></svg>';
+    const picture = await describeAs("svg", Buffer.from(drawing));
+    expect(picture).toMatchObject({ width: 64, height: 32 });
+    expect(averageOf(picture)).toEqual([...colour]);
+  });
+
+  test("of a grey picture with transparency are grey on white", async () => {
+    const grey = raw(40, 40, plain(40, 40, [100, 100, 100, 255]))
+      .toColourspace("b-w")
+      .png();
+    expect(averageOf(await describeAs("png", grey))).toEqual([100, 100, 100]);
+  });
+
+  test("are taken as sRGB where the profile is broken", async () => {
+    const file = await raw(40, 40, plain(40, 40, [...colour, 255]))
+      .removeAlpha()
+      .png()
+      .toBuffer();
+    const content = Buffer.concat([Buffer.from("broken\0\0"), deflateSync(noise(10, 10, 1))]);
+    const chunk = Buffer.concat([Buffer.alloc(4), Buffer.from("iCCP"), content, Buffer.alloc(4)]);
+    chunk.writeUInt32BE(content.length);
+    chunk.writeUInt32BE(crc32(chunk.subarray(4, -4)), chunk.length - 4);
+    const picture = await describeAs("png", Buffer.concat([file.subarray(0, 33), chunk, file.subarray(33)]));
+    expect(averageOf(picture)).toEqual([...colour]);
+  });
+});
+
+describe("an animation is its first frame", () => {
+  const frames = async () =>
+    sharp(
+      await Promise.all(
+        [
+          [255, 0, 0],
+          [0, 0, 255],
+          [0, 255, 0],
+        ].map(([r, g, b]) =>
+          raw(60, 40, plain(60, 40, [r!, g!, b!, 255]))
+            .png()
+            .toBuffer(),
+        ),
+      ),
+      { join: { animated: true } },
+    );
+
+  test.each(["gif", "webp"] as const)("in a %s", async (name) => {
+    const picture = await describeAs(name, (await frames()).toFormat(name, { lossless: true }));
+    expect(picture).toMatchObject({ width: 60, height: 40, animated: true });
+    expect(averageOf(picture)).toEqual([255, 0, 0]);
+  });
+
+  test("in an animated PNG, which is called animated", async () => {
+    const picture = await describeAs("apng", raw(60, 40, plain(60, 40, [1, 2, 3, 255])).png());
+    expect(picture).toMatchObject({ width: 60, height: 40, animated: true });
+  });
+});
+
+describe("proportions", () => {
+  test.each([
+    [1, 1],
+    [1, 2000],
+    [2000, 1],
+    [129, 127],
+    [3000, 20],
+  ])("of %i x %i", async (width, height) => {
+    const pixels = corners(width, height);
+    const picture = await describeAs("png", raw(width, height, pixels).png());
+    expect(picture).toMatchObject({ width, height, warning: null });
+    expect(blurhashError(picture.blurhash!, hashOf(width, height, pixels))).toBeLessThan(4);
+  });
+
+  test("the thumbhash has those of the picture, not of a square", async () => {
+    const { thumbhash } = await describeAs("png", raw(900, 300, corners(900, 300)).png());
+    const [, , , low = 0, high = 0] = Buffer.from(thumbhash!, "base64");
+    expect({ isLandscape: high >> 7, terms: low & 7 }).toEqual({ isLandscape: 1, terms: 2 }); // 7 · 300 / 900, rounded
+  });
+});
+
+describe("a picture that cannot be decoded", () => {
+  const photo = () =>
+    raw(400, 300, noise(400, 300, 9))
+      .jpeg()
+      .toBuffer();
+
+  test("for it is cut off: has its dimensions and no hash, as half of it would have another", async () => {
+    const file = await photo();
+    const picture = await describeAs("jpeg", file.subarray(0, file.length / 2));
+    expect(picture).toMatchObject({
+      width: 400,
+      height: 300,
+      blurhash: null,
+      thumbhash: null,
+      warning: "decode_failed",
+    });
+  });
+
+  test("for it is noise behind the first bytes: has nothing", async () => {
+    const file = Buffer.concat([Buffer.from([0xff, 0xd8, 0xff]), noise(50, 50, 2)]);
+    expect(await describeAs("jpeg", file)).toMatchObject({ width: null, blurhash: null, warning: "decode_failed" });
+  });
+
+  test.each(["gif", "webp", "png"] as const)(
+    "for only its head is there: is measured all the same (%s)",
+    async (name) => {
+      const file = await raw(400, 300, noise(400, 300, 9))
+        .toFormat(name)
+        .toBuffer();
+      const picture = await decoder.measure(file.subarray(0, 200), formatNamed(name));
+      expect(picture).toMatchObject({ width: 400, height: 300, blurhash: null });
+    },
+  );
+
+  test("a JPEG is measured from its head", async () => {
+    const picture = await decoder.measure((await photo()).subarray(0, 2000), formatNamed("jpeg"));
+    expect(picture).toMatchObject({ width: 400, height: 300, warning: null });
+  });
+});

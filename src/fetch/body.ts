@@ -1,3 +1,4 @@
+/// <reference lib="es2024.arraybuffer" />
 import { createHash } from "node:crypto";
 import { OracleError } from "../domain/errors.ts";
 import type { WarningCode } from "../domain/metadata.ts";
@@ -36,14 +37,21 @@ export interface IncomingBodyOptions {
 }
 
 const firstCapacity = 4 * 1024; // a thousand silent bodies: 4 MB
+const largestStep = 1024 * 1024; // beyond the size of most pictures, what is taken and not used stays small
 const hashedAtOnce = 64 * 1024; // 0.1 ms; byte by byte it would be the slowest part of a dripping body
 
-/** The memory grows with what came, never with what was announced, and counts against the budget as it grows. */
+/**
+ * The memory grows with what came, never with what was announced, and counts against the budget as it grows.
+ *
+ * It grows in place: moving to larger and larger buffers left the smaller ones to the garbage collector, and a hundred
+ * endless bodies took twice the budget.
+ */
 export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes }: IncomingBodyOptions): IncomingBody {
   const announcedTooLarge = declaredBytes !== null && declaredBytes > maxBytes;
   const wantedBytes = announcedTooLarge ? Math.min(headBytes, maxBytes) : maxBytes;
   const hash = createHash("sha256");
-  let buffer = new Uint8Array(0);
+  let memory: ArrayBuffer | null = null; // addresses for all that may come, memory for what came
+  let view = new Uint8Array(0);
   let length = 0;
   let hashed = 0;
   let ended = false;
@@ -52,24 +60,30 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
   let resolveDone!: (body: Body) => void; // set by the next line
   const done = new Promise<Body>((resolve) => (resolveDone = resolve));
 
-  /** Moves to a buffer of another size, the budget first. */
+  /** Asks the budget first, then the system; false where either has no more. */
   function resize(capacity: number): boolean {
-    if (capacity > buffer.length && !budget.take(capacity - buffer.length)) return false;
-    if (capacity < buffer.length) budget.give(buffer.length - capacity);
-    const next = new Uint8Array(capacity);
-    next.set(buffer.subarray(0, Math.min(length, capacity)));
-    buffer = next;
+    const more = capacity - view.length;
+    if (more > 0 && !budget.take(more)) return false;
+    try {
+      if (memory) memory.resize(capacity);
+      else memory = new ArrayBuffer(capacity, { maxByteLength: wantedBytes });
+    } catch {
+      budget.give(more);
+      return false;
+    }
+    if (more < 0) budget.give(-more);
+    view = new Uint8Array(memory, 0, capacity);
     return true;
   }
 
   function makeRoom(needed: number): boolean {
-    if (needed <= buffer.length) return true;
-    // Twice what there is, but not past the last byte that can come.
-    const last = Math.min(wantedBytes, declaredBytes ?? wantedBytes);
-    return resize(Math.max(needed, Math.min(last, Math.max(firstCapacity, 2 * buffer.length))));
+    if (needed <= view.length) return true;
+    const next = Math.max(firstCapacity, view.length + Math.min(view.length, largestStep));
+    return resize(Math.max(needed, Math.min(next, wantedBytes, declaredBytes ?? wantedBytes)));
   }
 
   function wake() {
+    if (waiters.length === 0) return;
     const isReady = ({ bytes }: { bytes: number }) => ended || bytes <= length;
     const ready = waiters.filter(isReady);
     waiters = waiters.filter((waiter) => !isReady(waiter));
@@ -78,36 +92,37 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
 
   function settle(warning: WarningCode | null, sha256: string | null = null) {
     ended = true;
-    resolveDone({ bytes: buffer.subarray(0, length), sha256, warning });
+    if (memory) resize(length);
+    resolveDone({ bytes: view, sha256, warning });
     wake();
   }
 
-  function drop() {
+  /** At once, not when the collector comes by: nothing of it was handed out. */
+  function dropUnseen() {
     length = 0;
     hashed = 0;
-    resize(0);
+    if (memory) resize(0);
   }
 
   return {
     write(chunk) {
       if (ended) return false;
-      const fitting = chunk.subarray(0, wantedBytes - length);
+      const fitting = chunk.length > wantedBytes - length ? chunk.subarray(0, wantedBytes - length) : chunk;
       if (!makeRoom(length + fitting.length)) {
-        drop();
+        dropUnseen();
         failure = new OracleError("overloaded", "the bodies being read take all the memory there is for them");
         settle(null);
         return false;
       }
-      buffer.set(fitting, length);
+      view.set(fitting, length);
       length += fitting.length;
       if (announcedTooLarge ? length === wantedBytes : fitting.length < chunk.length) {
         length = Math.min(length, headBytes);
-        resize(length);
         settle("body_too_large");
         return false;
       }
       if (length - hashed >= hashedAtOnce) {
-        hash.update(buffer.subarray(hashed, length));
+        hash.update(view.subarray(hashed, length));
         hashed = length;
       }
       wake();
@@ -117,13 +132,13 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
     end(how) {
       if (ended) return;
       if (how !== "complete") settle(`body_${how}`);
-      else settle(null, hash.update(buffer.subarray(hashed, length)).digest("hex"));
+      else settle(null, hash.update(view.subarray(hashed, length)).digest("hex"));
     },
 
     async head(bytes) {
       if (!ended && bytes > length) await new Promise<void>((proceed) => waiters.push({ bytes, proceed }));
       if (failure) throw failure;
-      return buffer.slice(0, Math.min(bytes, length));
+      return view.slice(0, Math.min(bytes, length));
     },
 
     async body() {
@@ -133,8 +148,14 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
     },
 
     release() {
-      drop();
-      if (!ended) settle("body_timeout");
+      if (!ended) {
+        dropUnseen();
+        settle("body_timeout");
+      }
+      budget.give(view.length);
+      view = new Uint8Array(0);
+      memory = null;
+      length = 0;
     },
   };
 }

@@ -38,9 +38,10 @@ const maxHeadBytes = 16 * 1024;
 const maxInterimHeads = 5;
 
 // What may come without becoming body: heads, trailers, chunk sizes and their extensions, which the parser passes over
-// without a word. Beyond it, eight bytes for each of body: one-byte chunks are six.
-const maxIdleWireBytes = 256 * 1024;
-const maxWireBytesPerBodyByte = 8;
+// without a word. Beyond it, four bytes for each of body. Chunks of one byte are five, and cost so much time that a few
+// of them held up everybody: 256 KiB of those are enough.
+const maxOverheadBytes = 256 * 1024;
+const maxOverheadPerBodyByte = 4;
 
 const exchangeOver = new Error("the exchange is over");
 
@@ -128,7 +129,7 @@ export function exchange(
     socket.on("error", (error) => (wireFailed ||= "syscall" in error));
     socket.on("readable", () => {
       const overhead = socket.bytesRead - wireBytesBefore - bodyBytes;
-      if (overhead > maxIdleWireBytes + maxWireBytesPerBodyByte * bodyBytes) {
+      if (overhead > maxOverheadBytes + maxOverheadPerBodyByte * bodyBytes) {
         cut("truncated", () => protocol("a head without end"));
       }
     });

@@ -27,9 +27,9 @@ const secondFamilyMs = 250;
 export function createResolver({ timeoutMs, servers }: ResolverOptions): Resolve {
   return (hostname, outer) =>
     within({ timeoutMs, reason: "name" }, outer, async (signal) => {
-      // One for each lookup, since cancel() ends all that a resolver has under way. Its own timeout may fire twice as
-      // late as it is told to, so it only says when the next server is tried.
-      const resolver = new Resolver({ timeout: Math.max(1, Math.floor(timeoutMs / 3)), tries: 3 });
+      // One for each lookup, since cancel() ends all that a resolver has under way. Its own timeout doubles with each of
+      // the tries, 1 + 2 + 4 sevenths of the time, and may fire late: it only says when to ask again.
+      const resolver = new Resolver({ timeout: Math.ceil(timeoutMs / 7), tries: 3 });
       if (servers) resolver.setServers(servers);
       signal.addEventListener("abort", () => resolver.cancel());
       const families = [resolver.resolve4(hostname), resolver.resolve6(hostname)];

@@ -59,26 +59,24 @@ describe.skipIf(cases.length === 0)("collected attempts (skipped where ../shared
   // A header cannot carry the others as they are written.
   const carried = blocked.filter((each) => isForbiddenFirst(each) && /^[^\s\0][^\r\n\0]*$/.test(each.url));
 
-  test.each(carried)("$url ($why) begins none by redirect either", async ({ url, resolves, resolves_seq }) => {
-    const ends: (() => void | Promise<void>)[] = [];
-    const origin = await startOrigin(
-      (end) => ends.push(end),
-      (_request, response) => {
+  test.for(carried)(
+    "$url ($why) begins none by redirect either",
+    async ({ url, resolves, resolves_seq }, { onTestFinished }) => {
+      const origin = await startOrigin(onTestFinished, (_request, response) => {
         response.writeHead(302, { Location: Buffer.from(url).toString("latin1") }).end();
-      },
-    );
-    const { outcome } = createFetcher({
-      allowAddresses: [`127.0.0.1:${origin.port}`],
-      allowPorts: ["80", "443"],
-      resolve: answering(resolves_seq ?? [resolves ?? []]).resolve,
-    });
-    const { result, sockets } = await countingSockets(() => outcome(origin.url("/")));
-    // What is no absolute URL is a path on the origin itself, which says the same again.
-    const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(url);
-    expect(result).toMatch(isPath ? /^source_redirects$/ : /^source_unreachable (redirect|address)$/);
-    expect(sockets).toBe(origin.connections);
-    for (const end of ends) await end();
-  });
+      });
+      const { outcome } = createFetcher({
+        allowAddresses: [`127.0.0.1:${origin.port}`],
+        allowPorts: ["80", "443"],
+        resolve: answering(resolves_seq ?? [resolves ?? []]).resolve,
+      });
+      const { result, sockets } = await countingSockets(() => outcome(origin.url("/")));
+      // What is no absolute URL is a path on the origin itself, which says the same again.
+      const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(url);
+      expect(result).toMatch(isPath ? /^source_redirects$/ : /^source_unreachable (redirect|address)$/);
+      expect(sockets).toBe(origin.connections);
+    },
+  );
 
   test.each(blocked.filter((each) => !isForbiddenFirst(each)))(
     "$url is asked for once",

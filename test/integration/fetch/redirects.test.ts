@@ -16,31 +16,21 @@ async function startRedirector(onTestFinished: OnTestFinished, status = 302): Pr
 const to = (location: string) => `/?to=${encodeURIComponent(location)}`;
 
 describe("redirects", () => {
-  test.each([301, 302, 303, 307, 308])("%i is followed", async (status) => {
-    const ends: (() => void | Promise<void>)[] = [];
-    const origin = await startRedirector((end) => ends.push(end), status);
+  test.for([301, 302, 303, 307, 308])("%i is followed", async (status, { onTestFinished }) => {
+    const origin = await startRedirector(onTestFinished, status);
     expect(await createFetcher().outcome(origin.url(to("/there")))).toBe("ok");
     expect(origin.connections).toBe(2);
     await origin.idle();
-    for (const end of ends) await end();
   });
 
-  test.each([
-    "/there",
-    "there?a=b",
-    "?a=b",
-    "//HOST/there",
-    "http://HOST/there",
-    "HTTP://HOST/there",
-    "./a/../b",
-    "/ü",
-  ])("to %s are resolved as in a browser", async (location) => {
-    const ends: (() => void | Promise<void>)[] = [];
-    const origin = await startRedirector((end) => ends.push(end));
-    const place = location.replace("HOST", `127.0.0.1:${origin.port}`);
-    expect(await createFetcher().outcome(origin.url(to(place)))).toBe("ok");
-    for (const end of ends) await end();
-  });
+  test.for(["/there", "there?a=b", "?a=b", "//HOST/there", "http://HOST/there", "HTTP://HOST/there", "./a/../b", "/ü"])(
+    "to %s are resolved as in a browser",
+    async (location, { onTestFinished }) => {
+      const origin = await startRedirector(onTestFinished);
+      const place = location.replace("HOST", `127.0.0.1:${origin.port}`);
+      expect(await createFetcher().outcome(origin.url(to(place)))).toBe("ok");
+    },
+  );
 
   test("as many as are allowed are followed, one more is too many", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (request, response) => {
@@ -66,7 +56,7 @@ describe("redirects", () => {
   test("with an endless body are followed without reading it", async ({ onTestFinished }) => {
     let sent = 0;
     const origin = await startSpeakingOrigin(onTestFinished, (socket) => {
-      if (sent > 0) return socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+      if (sent > 0) return void socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
       socket.write("HTTP/1.1 302 Found\r\nLocation: /there\r\n\r\n");
       const pour = () => {
         while (!socket.destroyed && socket.write(Buffer.alloc(65_536))) sent += 65_536;
@@ -79,7 +69,7 @@ describe("redirects", () => {
     expect(sent).toBeLessThan(20_000_000); // what the kernel's buffers hold
   });
 
-  test.each([
+  test.for([
     "ftp://a.example.org/",
     "file:///etc/passwd",
     "gopher://127.0.0.1/",
@@ -101,13 +91,11 @@ describe("redirects", () => {
     "\\\\evil.example.org/",
     "/a b",
     "http://127.0.0.1:99999/",
-  ])("to %s are not followed, and do not tell why", async (location) => {
-    const ends: (() => void | Promise<void>)[] = [];
-    const origin = await startRedirector((end) => ends.push(end));
+  ])("to %s are not followed, and do not tell why", async (location, { onTestFinished }) => {
+    const origin = await startRedirector(onTestFinished);
     expect(await createFetcher().outcome(origin.url(to(location)))).toBe("source_unreachable redirect");
     expect(origin.connections).toBe(1);
     await origin.idle();
-    for (const end of ends) await end();
   });
 
   test("with control characters in the location are not HTTP or not followed", async ({ onTestFinished }) => {

@@ -105,19 +105,14 @@ describe("the request", () => {
 });
 
 describe("any other status", () => {
-  test.each([201, 202, 204, 205, 206, 300, 304, 400, 401, 403, 404, 410, 416, 429, 451, 500, 502, 503, 599])(
+  test.for([201, 202, 204, 205, 206, 300, 304, 400, 401, 403, 404, 410, 416, 429, 451, 500, 502, 503, 599])(
     "%i is no success",
-    async (status) => {
-      const ends: (() => void | Promise<void>)[] = [];
-      const origin = await startOrigin(
-        (end) => ends.push(end),
-        (_request, response) => {
-          response.writeHead(status, { Location: "/elsewhere" }).end();
-        },
-      );
+    async (status, { onTestFinished }) => {
+      const origin = await startOrigin(onTestFinished, (_request, response) => {
+        response.writeHead(status, { Location: "/elsewhere" }).end();
+      });
       expect(await createFetcher().outcome(origin.url("/"))).toBe(`source_status ${status}`);
       await origin.idle();
-      for (const end of ends) await end();
     },
   );
 
@@ -224,17 +219,13 @@ describe("bounds", () => {
 });
 
 describe("a coded body", () => {
-  test.each(["gzip", "deflate", "br", "zstd", "gzip, gzip", "x-unknown"])(
+  test.for(["gzip", "deflate", "br", "zstd", "gzip, gzip", "x-unknown"])(
     "in %s is not read: the type that was declared is all that is known",
-    async (coding) => {
-      const ends: (() => void | Promise<void>)[] = [];
-      const origin = await startOrigin(
-        (end) => ends.push(end),
-        (_request, response) => {
-          response.writeHead(200, { "Content-Encoding": coding, "Content-Length": 1000, "Content-Type": "image/png" });
-          response.write(Buffer.alloc(500));
-        },
-      );
+    async (coding, { onTestFinished }) => {
+      const origin = await startOrigin(onTestFinished, (_request, response) => {
+        response.writeHead(200, { "Content-Encoding": coding, "Content-Length": 1000, "Content-Type": "image/png" });
+        response.write(Buffer.alloc(500));
+      });
       const { open, budget } = createFetcher();
       const source = await open(origin.url("/"));
       expect([source.declaredBytes, source.declaredType]).toEqual([null, "image/png"]);
@@ -242,7 +233,6 @@ describe("a coded body", () => {
       expect(await source.body()).toEqual({ bytes: new Uint8Array(0), sha256: null, warning: "body_encoded" });
       await origin.idle();
       expect(budget.used).toBe(0);
-      for (const end of ends) await end();
     },
   );
 });

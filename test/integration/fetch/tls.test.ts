@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createFetcher } from "../../support/fetch.ts";
 import {
@@ -41,18 +41,15 @@ describe("over TLS", () => {
     expect(await fetcherWith().outcome(`https://127.0.0.2:${origin.port}/`)).not.toBe("ok");
   });
 
-  test.each(["wrongName", "expired", "selfSigned"] as const)("a certificate that is %s is refused", async (which) => {
-    const ends: (() => void | Promise<void>)[] = [];
-    const origin = await startTlsOrigin(
-      (end) => ends.push(end),
-      certificates[which],
-      (_request, response) => response.end(),
-    );
-    expect(await fetcherWith().outcome(`https://media.example.net:${origin.port}/`)).toBe("source_unreachable tls");
-    expect(origin.requests).toBe(0);
-    await origin.idle();
-    for (const end of ends) await end();
-  });
+  test.for(["wrongName", "expired", "selfSigned"] as const)(
+    "a certificate that is %s is refused",
+    async (which, { onTestFinished }) => {
+      const origin = await startTlsOrigin(onTestFinished, certificates[which], (_request, response) => response.end());
+      expect(await fetcherWith().outcome(`https://media.example.net:${origin.port}/`)).toBe("source_unreachable tls");
+      expect(origin.requests).toBe(0);
+      await origin.idle();
+    },
+  );
 
   test("a certificate of an unknown authority is refused, whatever the environment says", async ({
     onTestFinished,
@@ -92,8 +89,7 @@ describe("over TLS", () => {
       request.socket.write("HTTP/1.1 200 OK\r\n\r\nabc");
       setTimeout(() => relay.emit("cut"), 100);
     });
-    const relay = createServer({ pauseOnConnect: false }, async (socket) => {
-      const { connect } = await import("node:net");
+    const relay = createServer((socket) => {
       const onward = connect(origin.port, "127.0.0.1");
       socket.pipe(onward).pipe(socket);
       for (const end of [socket, onward]) end.on("error", () => undefined);

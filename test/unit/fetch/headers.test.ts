@@ -103,14 +103,14 @@ describe("the filename", () => {
   test("has at most 255 characters, none of them half of one", () => {
     const filename = cleanFilename("😀".repeat(300)) ?? "";
     expect(Array.from(filename)).toHaveLength(255);
-    expect(filename.isWellFormed()).toBe(true);
+    expect(filename).toBe("😀".repeat(255));
   });
 
   test("is one that can be shown, whatever came", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         const filename = filenameOf({
-          "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(text.toWellFormed())}`,
+          "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(text.replace(/\p{Cs}/gu, ""))}`,
         });
         if (filename !== null) expect(filename).toMatch(/^[^\p{Cc}/\\]{1,510}$/u);
       }),

@@ -8,4 +8,4 @@ files["prosody/mod_*/"] = {
 	allow_defined_top = true, -- a module has an environment of its own; what it leaves global is what it offers
 }
 files["prosody/spec/"] = { std = "+busted" }
-files["test/support/mod_*/"] = files["prosody/mod_*/"]
+files["test/support/prosody/"] = files["prosody/mod_*/"]

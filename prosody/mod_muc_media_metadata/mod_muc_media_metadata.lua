@@ -338,7 +338,7 @@ local function close_lookup(lookup, outcome, reason)
 	end
 end
 
--- The queue. A message is an entry in its sender's queue: { stanza, from, media, lookups, ready }.
+-- The queue. A message is an entry in its sender's queue until it is delivered: { stanza, from, media, lookups, ready … }.
 
 local queues = {}; -- room JID > real JID > queue. All sessions of an occupant share one, and keep it over a change of nick.
 
@@ -356,10 +356,7 @@ local function find_queue(room, from, occupant) -- > queue or nil
 	end
 end
 
-local function forget_if_empty(queue)
-	if queue.waiting[1] or queue.delivering > 0 then
-		return;
-	end
+local function forget(queue)
 	local by_session = queues[queue.room_jid] or {};
 	for real_jid in pairs(queue.sessions) do
 		if by_session[real_jid] == queue then
@@ -420,11 +417,22 @@ local function deliver(queue, entry)
 	stanza.attr.from = from;
 end
 
+local function advance(queue)
+	local entry = queue.waiting[1];
+	if not entry then
+		forget(queue);
+	elseif entry.ready and not queue.delivering then
+		queue.delivering = true;
+		queue.runner:run(entry);
+	end
+end
+
 local function new_queue(room_jid)
-	local queue = { room_jid = room_jid; sessions = {}; waiting = {}; delivering = 0 };
+	local queue = { room_jid = room_jid; sessions = {}; waiting = {}; delivering = false };
 	local function delivered()
-		queue.delivering = queue.delivering - 1;
-		forget_if_empty(queue);
+		table.remove(queue.waiting, 1);
+		queue.delivering = false;
+		advance(queue);
 	end
 	-- A runner since archives may be asynchronous; one a queue since it is what keeps the order while they are.
 	queue.runner = async.runner(function (entry)
@@ -437,15 +445,6 @@ local function new_queue(room_jid)
 		end;
 	});
 	return queue;
-end
-
-local function advance(queue)
-	while queue.waiting[1] and queue.waiting[1].ready do
-		local entry = table.remove(queue.waiting, 1);
-		queue.delivering = queue.delivering + 1;
-		queue.runner:run(entry);
-	end
-	forget_if_empty(queue);
 end
 
 local function make_ready(entry, outcome, reason)
@@ -525,7 +524,7 @@ local function flush_session(room_jid, real_jid)
 end
 
 local function is_full(queue)
-	return queue ~= nil and #queue.waiting + queue.delivering >= max_queue;
+	return queue ~= nil and #queue.waiting >= max_queue;
 end
 
 local function find_obstacle(media, urls, queue) -- > what keeps the URLs from being looked up, or nil

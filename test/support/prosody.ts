@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const plugins = fileURLToPath(new URL("../../prosody", import.meta.url));
+const plugins = ["../../prosody", "./prosody"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 
 /** `prosody --version` is no test of it: on 0.12 that starts a server. */
 export function hasProsody(): boolean {
@@ -23,6 +23,8 @@ type LuaValue = string | number | boolean | readonly string[];
 export interface ProsodyOptions {
   /** Options of the module, without their prefix: `{ timeout: 1 }`. */
   readonly module: Readonly<Record<string, LuaValue>>;
+  /** Further modules on the rooms. */
+  readonly roomModules?: readonly string[];
 }
 
 /** A real Prosody on loopback ports of its own, with rooms that are archived, and the module loaded on them. */
@@ -85,7 +87,7 @@ export async function startProsody(onFinished: OnFinished, options: ProsodyOptio
 
 type Ports = Readonly<Record<"c2sPort" | "componentPort" | "httpPort", number>>;
 
-function configuration(folder: string, ports: Ports, { module }: ProsodyOptions): string {
+function configuration(folder: string, ports: Ports, { module, roomModules = [] }: ProsodyOptions): string {
   const moduleOptions = Object.entries(module).map(
     ([name, value]) => `  muc_media_metadata_${name} = ${luaLiteral(value)}`,
   );
@@ -95,7 +97,7 @@ pidfile = ${luaLiteral(join(folder, "prosody.pid"))}
 data_path = ${luaLiteral(join(folder, "data"))}
 admin_socket = ${luaLiteral(join(folder, "admin.sock"))}
 certificates = ${luaLiteral(folder)}
-plugin_paths = { ${luaLiteral(plugins)} }
+plugin_paths = ${luaLiteral(plugins)}
 log = { debug = "*console" }
 
 interfaces = { "127.0.0.1" }
@@ -118,7 +120,7 @@ statistics_interval = "manual"
 VirtualHost "localhost"
 
 Component "rooms.localhost" "muc"
-  modules_enabled = { "muc_mam", "muc_media_metadata" }
+  modules_enabled = ${luaLiteral(["muc_mam", "muc_media_metadata", ...roomModules])}
   muc_room_locking = false
 ${moduleOptions.join("\n")}
 

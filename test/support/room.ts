@@ -20,9 +20,10 @@ export async function openScene(
   onFinished: OnFinished,
   responder?: Responder,
   module: ProsodyOptions["module"] = {},
+  roomModules: readonly string[] = [],
 ): Promise<Scene> {
   const oracle = await startStandIn(onFinished, responder);
-  const prosody = await startProsody(onFinished, { module: { url: oracle.endpoint, ...module } });
+  const prosody = await startProsody(onFinished, { module: { url: oracle.endpoint, ...module }, roomModules });
   onFinished(() => {
     if (prosody.errors().length > 0) throw new Error(`logged at level error:\n${prosody.errors().join("\n")}`);
   });

@@ -180,6 +180,41 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect((await archiveOf(alice, room)).map(({ attrs }) => attrs.id)).toEqual(["photo", "quick", "text"]);
   });
 
+  test("with an archive that takes its time the order is kept, and a sender who leaves is heard all the same", async ({
+    onTestFinished,
+  }) => {
+    const { responder, release } = heldBack();
+    const { oracle, room, alice, bob } = await openScene(
+      onTestFinished,
+      byFile({ "slow.png": responder }),
+      { timeout: 5 },
+      ["slow_archive"],
+    );
+    for (const id of ["b1", "b2", "b3"]) await bob.say(room, id, slow);
+    await oracle.asked(3);
+    release();
+    for (const id of ["b4", "b5"]) await bob.say(room, id);
+    await bob.leave(room, "bob");
+    await alice.hear("b5");
+    expect(heardIds(alice)).toEqual(["b1", "b2", "b3", "b4", "b5"]);
+  });
+
+  test("a message that is lost by another module's fault does not hold up the next", async ({ onTestFinished }) => {
+    const { responder, release } = heldBack();
+    const { oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": responder }), {}, [
+      "broken_archive",
+    ]);
+    await alice.say(room, "broken", slow);
+    await alice.say(room, "broken");
+    await alice.say(room, "m3", quick);
+    await oracle.asked(2);
+    release();
+    expect(metadataOf(await bob.hear("m3"))).toEqual([summitElement]);
+    await alice.say(room, "m4");
+    await bob.hear("m4");
+    expect(heardIds(bob)).toEqual(["m3", "m4"]);
+  });
+
   test("a sender whose connection is lost is heard before the leave is seen", async ({ onTestFinished }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished, silence, { timeout: 5 });
     await bob.say(room, "photo", slow);

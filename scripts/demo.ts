@@ -1,0 +1,169 @@
+/**
+ * The whole story on one machine, without the internet: a media origin, the built oracle, a real Prosody, and two people
+ * in a room. Prints the stanza as sent and as received, and leaves nothing behind.
+ */
+import { spawnSync } from "node:child_process";
+import { parseArgs, stripVTControlCharacters } from "node:util";
+import { decode } from "blurhash";
+import sharp from "sharp";
+import { startOrigin } from "../test/support/origin.ts";
+import { hasProsody, type OnFinished, startProsody } from "../test/support/prosody.ts";
+import { startService } from "../test/support/service.ts";
+import { connect, type Element, metadataOf, oob, xml } from "../test/support/xmpp.ts";
+import { ensureDebianPackages } from "./debian.ts";
+
+// In colour on a terminal, or where --colour says so.
+const { values: flags } = parseArgs({ options: { colour: { type: "boolean", default: process.stdout.isTTY } } });
+
+const dim = (text: string): string => `\x1b[2m${text}\x1b[22m`;
+const bold = (text: string): string => `\x1b[1m${text}\x1b[22m`;
+const green = (text: string): string => `\x1b[32m${text}\x1b[39m`;
+
+function print(text = ""): void {
+  console.log(flags.colour ? text : stripVTControlCharacters(text));
+}
+
+function heading(text: string): void {
+  print(`\n${bold(text)}`);
+}
+
+/** One element a line, indented; what the room added is marked. */
+function pretty(element: Element, depth = 1, added = false): string[] {
+  const indent = "  ".repeat(depth);
+  const isAdded = added || element.name === "metadata";
+  const paint = (line: string): string => (isAdded ? green(line) : line);
+  const attributes = Object.entries(element.attrs)
+    .sort(([one], [other]) => one.localeCompare(other))
+    .map(([name, value]) => ` ${name}="${value ?? ""}"`)
+    .join("");
+  const children = element.getChildElements();
+  if (children.length === 0) {
+    const text = element.text();
+    const closed = text === "" ? "/>" : `>${text}</${element.name}>`;
+    return [paint(`${indent}<${element.name}${attributes}${closed}`)];
+  }
+  return [
+    paint(`${indent}<${element.name}${attributes}>`),
+    ...children.flatMap((child) => pretty(child, depth + 1, isAdded)),
+    paint(`${indent}</${element.name}>`),
+  ];
+}
+
+/** Two pixels a character, one above the other: what a client can show before it has fetched anything. */
+function blurhashPicture(blurhash: string, columns: number, rows: number): string {
+  const pixels = decode(blurhash, columns, rows * 2);
+  const colourAt = (x: number, y: number): string =>
+    pixels
+      .subarray((y * columns + x) * 4)
+      .slice(0, 3)
+      .join(";");
+  const line = (y: number): string =>
+    Array.from({ length: columns }, (_, x) => `\x1b[38;2;${colourAt(x, y)};48;2;${colourAt(x, y + 1)}m▀`).join("");
+  return Array.from({ length: rows }, (_, row) => `  ${line(row * 2)}\x1b[0m`).join("\n");
+}
+
+function message(room: string, id: string, body: string, ...more: Element[]): Element {
+  return xml("message", { to: room, id, type: "groupchat" }, xml("body", {}, body), ...more);
+}
+
+async function paintSummit(): Promise<Buffer> {
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="1600" height="1000">
+    <linearGradient id="sky" x2="0" y2="1"><stop stop-color="#27408b"/><stop offset="1" stop-color="#ffb27a"/></linearGradient>
+    <rect width="1600" height="1000" fill="url(#sky)"/><circle cx="1180" cy="520" r="90" fill="#fff1c9"/>
+    <path d="M0 1000 L0 760 L420 330 L760 720 L1020 520 L1600 860 L1600 1000 Z" fill="#2d3b4e"/>
+    <path d="M420 330 L330 422 L420 400 L470 440 L510 433 Z" fill="#f4f7fb"/></svg>`;
+  return sharp(Buffer.from(svg)).jpeg({ quality: 88 }).toBuffer();
+}
+
+function median(values: number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]!;
+}
+
+async function play(onFinished: OnFinished): Promise<void> {
+  const summit = await paintSummit();
+  const origin = await startOrigin(onFinished, (_request, response) => {
+    response.writeHead(200, { "content-type": "image/jpeg", "content-length": summit.length }).end(summit);
+  });
+  const oracle = await startService({ ALLOW_ADDRESSES: `127.0.0.1/32:${origin.port}` });
+  onFinished(async () => void (await oracle.stop()));
+  const endpoint = `${oracle.url}/metadata`;
+  const prosody = await startProsody(onFinished, { module: { url: endpoint } });
+  const version = /\d+\.\d+[^\s)]*/.exec(await prosody.shell("server:version()"))?.[0] ?? "";
+  const room = prosody.room("lounge");
+  const [alice, bob] = await Promise.all([connect(onFinished, prosody), connect(onFinished, prosody)]);
+  await alice.enter(room, "alice");
+  await bob.enter(room, "bob");
+
+  heading("One machine, no internet");
+  print(`  media origin   ${origin.url("/")}   with a picture of 1600 x 1000, ${summit.length} bytes`);
+  print(`  media-oracle   ${oracle.url}/   allowed to fetch from that address, which is not public`);
+  print(`  Prosody ${version.padEnd(6)} 127.0.0.1:${prosody.c2sPort}   with mod_muc_media_metadata on its rooms`);
+  print(`  alice and bob  in ${room}`);
+
+  const url = origin.url("/a/summit.jpg");
+  /** @returns what bob received, and the milliseconds from alice's sending to bob's receiving */
+  const post = async (stanza: Element): Promise<{ received: Element; tookMs: number }> => {
+    const started = performance.now();
+    await alice.send(stanza);
+    const received = await bob.hear(stanza.attrs.id!);
+    return { received, tookMs: performance.now() - started };
+  };
+  const plain = (id: string): Element => message(room, id, "Good morning!");
+  const picture = (id: string): Element => message(room, id, url, oob(url));
+  for (const id of ["one", "two", "three"]) await post(plain(id)); // so that nothing below is anybody's first
+  const sent = picture("summit");
+  const first = await post(sent);
+  const plainTimes: number[] = [];
+  const pictureTimes: number[] = [];
+  for (let round = 0; round < 9; round += 1) {
+    plainTimes.push((await post(plain(`plain-${round}`))).tookMs);
+    pictureTimes.push((await post(picture(`picture-${round}`))).tookMs);
+  }
+  const [plainMs, againMs] = [median(plainTimes), median(pictureTimes)];
+
+  heading("Alice sends");
+  print(pretty(sent).join("\n"));
+  heading("Bob receives");
+  print(pretty(first.received).join("\n"));
+  const [metadata] = metadataOf(first.received);
+  if (!metadata?.blurhash) throw new Error("the message came without metadata");
+  if (flags.colour) {
+    heading("What bob's app can show before it has fetched anything");
+    print(blurhashPicture(metadata.blurhash, 32, 10));
+  }
+
+  heading("From alice to bob");
+  const row = (what: string, tookMs: number, note: string): void =>
+    print(`  ${what.padEnd(34)} ${tookMs.toFixed(1).padStart(6)} ms   ${dim(note)}`);
+  const added = (tookMs: number): string => `the lookup added ${Math.max(0, tookMs - plainMs).toFixed(1)} ms`;
+  const requests = origin.requests === 1 ? "once" : `${origin.requests} times`;
+  row("a message without a URL", plainMs, "median of 9; nothing is looked up");
+  row("the picture, never seen before", first.tookMs, added(first.tookMs));
+  row("the same picture again", againMs, `median of 9; ${added(againMs)}; the origin was asked ${requests} in all`);
+
+  heading("The same question with curl");
+  const question = JSON.stringify({ url });
+  print(`  curl -s ${endpoint} -H 'Content-Type: application/json' -d '${question}'`);
+  print();
+  print(JSON.stringify(JSON.parse(await curl(endpoint, question)), null, 2).replace(/^/gm, "  "));
+}
+
+async function curl(endpoint: string, body: string): Promise<string> {
+  const contentType = "Content-Type: application/json";
+  const { status, stdout } = spawnSync("curl", ["-s", endpoint, "-H", contentType, "-d", body], { encoding: "utf8" });
+  if (status === 0) return stdout;
+  print(dim("  (there is no curl here: asked with fetch)"));
+  const headers = { "content-type": "application/json" };
+  return (await fetch(endpoint, { method: "POST", headers, body })).text();
+}
+
+const cleanUps: (() => void | Promise<void>)[] = [];
+try {
+  if (!hasProsody()) ensureDebianPackages(["prosody"]);
+  await play((cleanUp) => void cleanUps.unshift(cleanUp));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+} finally {
+  for (const cleanUp of cleanUps) await cleanUp();
+}

@@ -1,0 +1,82 @@
+import sharp from "sharp";
+import { describe, expect, test } from "vitest";
+import { startOrigin } from "../../support/origin.ts";
+import { hasProsody, type OnFinished, startProsody } from "../../support/prosody.ts";
+import { requires } from "../../support/require.ts";
+import { startService } from "../../support/service.ts";
+import { connect, metadataOf, type Person } from "../../support/xmpp.ts";
+
+const photo = await sharp({ create: { width: 640, height: 480, channels: 3, background: "#4080c0" } })
+  .jpeg()
+  .toBuffer();
+const photoElement = {
+  bytes: String(photo.byteLength),
+  type: "image/jpeg",
+  blurhash: expect.stringMatching(/^.{28}$/) as string,
+  width: "640",
+  height: "480",
+};
+
+/** The built oracle, which may fetch from these ports of this machine, and somebody in a room. */
+async function openRoom(
+  onFinished: OnFinished,
+  ports: readonly number[],
+  timeout = 5,
+): Promise<{ room: string; alice: Person }> {
+  const oracle = await startService({
+    ALLOW_ADDRESSES: ports.map((port) => `127.0.0.1/32:${port}`).join(","),
+    TOKENS: "s3cret",
+  });
+  onFinished(async () => void (await oracle.stop()));
+  const prosody = await startProsody(onFinished, {
+    module: { url: `${oracle.url}/metadata`, token: "s3cret", timeout },
+  });
+  const room = prosody.room("lounge");
+  const alice = await connect(onFinished, prosody);
+  await alice.enter(room, "alice");
+  return { room, alice };
+}
+
+describe.skipIf(requires("Prosody", hasProsody()))("the room, the oracle and a media host together", () => {
+  test("fault 9: a redirect is followed, and what was described once is not fetched again", async ({
+    onTestFinished,
+  }) => {
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      if (request.url === "/old.jpg") response.writeHead(301, { location: "/new.jpg" }).end();
+      else response.writeHead(200, { "content-type": "image/jpeg" }).end(photo);
+    });
+    const { room, alice } = await openRoom(onTestFinished, [origin.port]);
+    await alice.say(room, "m1", origin.url("/old.jpg"));
+    expect(metadataOf(await alice.hear("m1"))).toEqual([photoElement]);
+    expect(origin.requests).toBe(2);
+    await alice.say(room, "m2", origin.url("/old.jpg"));
+    expect(metadataOf(await alice.hear("m2"))).toEqual([photoElement]);
+    expect(origin.requests).toBe(2);
+  });
+
+  test("fault 9: an address that is not public is not connected to, nor by a redirect", async ({ onTestFinished }) => {
+    const inside = await startOrigin(onTestFinished, (_request, response) => void response.end(photo));
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.writeHead(302, { location: inside.url("/secret") }).end();
+    });
+    const { room, alice } = await openRoom(onTestFinished, [origin.port]);
+    await alice.say(room, "m1", inside.url("/secret"), origin.url("/redirect"));
+    expect(metadataOf(await alice.hear("m1"))).toEqual([null, null]);
+    expect(origin.requests).toBe(1);
+    expect(inside.connections).toBe(0);
+  });
+
+  test("of a picture that comes too slowly the room gets in time what its head tells", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.writeHead(200, { "content-type": "image/jpeg", "content-length": photo.byteLength });
+      response.write(photo.subarray(0, photo.byteLength - 100));
+    });
+    const { room, alice } = await openRoom(onTestFinished, [origin.port], 2);
+    const started = performance.now();
+    await alice.say(room, "m1", origin.url("/slow.jpg"));
+    const [metadata] = metadataOf(await alice.hear("m1"));
+    expect(performance.now() - started).toBeLessThan(2500);
+    expect(metadata).toMatchObject({ bytes: String(photo.byteLength), type: "image/jpeg" });
+    expect(metadata).not.toHaveProperty("blurhash");
+  });
+});

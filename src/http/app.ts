@@ -1,10 +1,10 @@
-import fastify, { type FastifyInstance, type FastifyRequest, type onRequestHookHandler } from "fastify";
+import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { z } from "zod";
 import type { Oracle } from "../domain/description.ts";
 import { OracleError, toOracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
-import { createTokenCheck } from "./auth.ts";
+import { createGuards } from "./auth.ts";
 import { connectionOptions, refuseConnection } from "./connection.ts";
 import { createLookupLog } from "./log.ts";
 import { addMetadataRoutes } from "./metadata-routes.ts";
@@ -32,20 +32,6 @@ export interface AppOptions {
 // What a busy server is asked for within minutes; 2 × 512 × 10 kB = 10 MB where every text is as long as it may be.
 const rememberedTexts = 512;
 
-/** `onRequest` hooks of a route: they run before the body is read. None where the API is open. */
-export type Guards = onRequestHookHandler[];
-
-function createGuards(tokens: readonly string[]): Guards {
-  if (tokens.length === 0) return [];
-  const isTokenValid = createTokenCheck(tokens);
-  return [
-    (request, _reply, done) => {
-      if (isTokenValid(request.headers.authorization)) return done();
-      done(new OracleError("unauthorized", "no token, or none of ours"));
-    },
-  ];
-}
-
 function parseJson(
   _request: FastifyRequest,
   body: string,
@@ -61,6 +47,8 @@ function parseJson(
   }
   done(null, parsed);
 }
+
+const noSuchRoute = (): OracleError => new OracleError("route_unknown", "no such route");
 
 /** What went wrong on the way to a handler, or in it, in our words. */
 function requestError(thrown: unknown): OracleError {
@@ -101,11 +89,13 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.addContentTypeParser("application/json", { parseAs: "string" }, parseJson);
 
   app.setErrorHandler((thrown, request, reply) => {
+    // A body in the wrong form does not make a route of what is none.
+    if (request.is404) return sendProblem(reply, noSuchRoute());
     const error = requestError(thrown);
     if (error.code === "internal") log.broken(request.id, thrown);
     return sendProblem(reply, error);
   });
-  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new OracleError("route_unknown", "no such route")));
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, noSuchRoute()));
 
   await registerOpenapi(app, version);
   const guards = createGuards(tokens);

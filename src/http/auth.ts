@@ -1,4 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { onRequestHookHandler } from "fastify";
+import { OracleError } from "../domain/errors.ts";
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
@@ -10,7 +12,7 @@ const digest = (text: string): Buffer => createHash("sha256").update(text).diges
  *
  * @see RFC 6750 2.1; the scheme's name is case-insensitive (RFC 9110 11.1)
  */
-export function createTokenCheck(tokens: readonly string[]): (authorization: string | undefined) => boolean {
+function createTokenCheck(tokens: readonly string[]): (authorization: string | undefined) => boolean {
   const digests = tokens.map(digest);
   return (authorization = "") => {
     const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
@@ -18,4 +20,19 @@ export function createTokenCheck(tokens: readonly string[]): (authorization: str
     const given = digest(token);
     return digests.reduce((found, known) => timingSafeEqual(known, given) || found, false);
   };
+}
+
+/** `onRequest` hooks of a route: they run before the body is read. None where the API is open. */
+export type Guards = onRequestHookHandler[];
+
+/** Lets in whoever has one of the tokens; with no tokens, everybody. */
+export function createGuards(tokens: readonly string[]): Guards {
+  if (tokens.length === 0) return [];
+  const isTokenValid = createTokenCheck(tokens);
+  return [
+    (request, _reply, done) => {
+      if (isTokenValid(request.headers.authorization)) return done();
+      done(new OracleError("unauthorized", "no token, or none of ours"));
+    },
+  ];
 }

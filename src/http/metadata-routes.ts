@@ -5,7 +5,7 @@ import { answerBy, type Answer, type Description, type Oracle } from "../domain/
 import { type FailureCode, toOracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { beginAnswer, jsonType } from "./answer.ts";
-import type { Guards } from "./app.ts";
+import type { Guards } from "./auth.ts";
 import { age, cacheControl, cacheStatus, serverTiming } from "./freshness.ts";
 import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { beginAnswer, jsonType } from "./answer.ts";
-import type { Guards } from "./app.ts";
+import type { Guards } from "./auth.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
 import { healthSchema } from "./schema.ts";
@@ -67,9 +67,8 @@ export function addOperationRoutes(
       },
     },
     handler: async (_request, reply) =>
-      reply
+      beginAnswer(reply, 200, metrics.contentType)
         .header("cache-control", "no-store")
-        .type(metrics.contentType)
         .send(await metrics.text()),
   });
   let document = "";

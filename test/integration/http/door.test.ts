@@ -1,0 +1,330 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, test, type TestContext } from "vitest";
+import { startDescription } from "../../../src/domain/description.ts";
+import { ask, askMetadata, assertDocumented } from "../../support/contract.ts";
+import { described, type RunningApp, startApp, summit } from "./app.ts";
+
+const url = "https://upload.example.org/a/summit.jpg";
+
+type OnTestFinished = TestContext["onTestFinished"];
+
+async function openApp(onTestFinished: OnTestFinished, tokens: readonly string[] = []): Promise<RunningApp> {
+  const app = await startApp(() => described(), { tokens });
+  onTestFinished(() => app.close());
+  return app;
+}
+
+function open(onTestFinished: OnTestFinished, app: RunningApp): Socket {
+  const socket = connect(app.port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  onTestFinished(() => void socket.destroy());
+  return socket;
+}
+
+/** Sends bytes as they are and gives all that comes back until the server closes. */
+async function exchange(onTestFinished: OnTestFinished, app: RunningApp, bytes: string | Buffer): Promise<string> {
+  const socket = open(onTestFinished, app);
+  let received = "";
+  socket.setEncoding("latin1").on("data", (text: string) => (received += text));
+  socket.write(bytes);
+  await once(socket, "close");
+  return received;
+}
+
+/** Whether a raw answer is one of the documented ones. */
+function statusOf(raw: string, method = "POST", path = "/metadata"): number {
+  const [head = "", body = ""] = raw.split("\r\n\r\n");
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(head)?.[1]);
+  const contentType = /\r\ncontent-type: ([^\r]+)/i.exec(head)?.[1] ?? null;
+  assertDocumented(method, path, { status, contentType, body });
+  expect(head).toMatch(/\r\nx-request-id: [\w.-]+/i);
+  return status;
+}
+
+describe("tokens", () => {
+  const tokens = ["first-token", "second-token"];
+
+  test.for([
+    ["no header", undefined, 401],
+    ["another token", "Bearer other-token", 401],
+    ["a token's beginning", "Bearer first", 401],
+    ["both at once", "Bearer first-token second-token", 401],
+    ["another scheme", "Basic first-token", 401],
+    ["nothing after the scheme", "Bearer ", 401],
+    ["the first", "Bearer first-token", 200],
+    ["the second", "Bearer second-token", 200],
+    ["a scheme in lower case", "bearer first-token", 200],
+  ] as const)("with tokens set, %s is answered with %i", async ([, authorization, expected], { onTestFinished }) => {
+    const app = await openApp(onTestFinished, tokens);
+    const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
+    const { status, headers: answered } = await askMetadata(app.url, { url }, headers);
+    expect(status).toBe(expected);
+    expect(answered.get("www-authenticate")).toBe(expected === 401 ? "Bearer" : null);
+    expect((await ask(`${app.url}/metadata?url=${url}`, { headers })).status).toBe(expected);
+    expect((await ask(`${app.url}/metrics`, { headers })).status).toBe(expected);
+  });
+
+  test("health, readiness and the document are open to everybody", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished, tokens);
+    for (const path of ["/healthz", "/readyz", "/openapi.json"]) {
+      expect([path, (await ask(app.url + path)).status]).toEqual([path, 200]);
+    }
+  });
+
+  test("a stranger's body is not parsed", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished, tokens);
+    expect((await askMetadata(app.url, "not JSON")).status).toBe(401);
+  });
+
+  test("tokens are never logged", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished, tokens);
+    await askMetadata(app.url, { url }, { authorization: "Bearer first-token" });
+    await askMetadata(app.url, { url }, { authorization: "Bearer wrong-token" });
+    expect(app.log()).not.toMatch(/first-token|wrong-token/);
+  });
+});
+
+describe("requests", () => {
+  test.for([
+    ["an empty body", ""],
+    ["no JSON", "{"],
+    ["a string", '"https://upload.example.org/"'],
+    ["null", "null"],
+    ["an array", "[]"],
+    ["no url", "{}"],
+    ["a url that is no string", '{"url":7}'],
+    ["an unknown key", `{"url":"${url}","depth":1}`],
+    ["__proto__", `{"url":"${url}","__proto__":{"deadlineMs":50}}`],
+    ["constructor", `{"url":"${url}","constructor":{"prototype":{}}}`],
+    ["a deadline as text", `{"url":"${url}","deadlineMs":"1500"}`],
+    ["a deadline of 49", `{"url":"${url}","deadlineMs":49}`],
+    ["a deadline of 30001", `{"url":"${url}","deadlineMs":30001}`],
+    ["half a millisecond", `{"url":"${url}","deadlineMs":99.5}`],
+    ["an unknown field", `{"url":"${url}","fields":["colour"]}`],
+    ["no field", `{"url":"${url}","fields":[]}`],
+    ["deep nesting", `{"url":${"[".repeat(8000)}${"]".repeat(8000)}}`],
+  ])("%s is 400 request_invalid", async ([, body], { onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    const { status, json } = await askMetadata(app.url, body);
+    expect(status).toBe(400);
+    expect(json).toMatchObject({ code: "request_invalid" });
+  });
+
+  test.for([
+    "",
+    "url=a&url=b",
+    `url=${url}&depth=1`,
+    `url=${url}&__proto__=1`,
+    `url=${url}&deadlineMs=`,
+    `url=${url}&deadlineMs=soon`,
+    `url=${url}&deadlineMs=49`,
+    `url=${url}&deadlineMs=1500&deadlineMs=1500`,
+    `url=${url}&fields=`,
+    `url=${url}&fields=type,colour`,
+  ])("the query %j is 400 request_invalid", async (query, { onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    const { status, json } = await ask(`${app.url}/metadata?${query}`);
+    expect(status).toBe(400);
+    expect(json).toMatchObject({ code: "request_invalid" });
+  });
+
+  test("a body that is not UTF-8 is 400, not another URL", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    const { status } = await ask(`${app.url}/metadata`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: Buffer.from(`{"url":"https://upload.example.org/\xff"}`, "latin1"),
+    });
+    expect(status).toBe(400);
+  });
+
+  test.for(["text/plain", "application/x-www-form-urlencoded", "application/problem+json", "nonsense"])(
+    "a body of type %s is 415, and the title says what to send",
+    async (type, { onTestFinished }) => {
+      const app = await openApp(onTestFinished);
+      const { status, json } = await askMetadata(app.url, { url }, { "content-type": type });
+      expect(status).toBe(415);
+      expect(json.title).toBe("Send the request with Content-Type: application/json");
+    },
+  );
+
+  test("parameters of the media type do not matter", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    expect((await askMetadata(app.url, { url }, { "content-type": "Application/JSON; charset=utf-8" })).status).toBe(
+      200,
+    );
+  });
+
+  test("a body over 16 KiB is 413, announced or not", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    const large = JSON.stringify({ url: url.padEnd(16 * 1024, "a") });
+    expect((await askMetadata(app.url, large)).status).toBe(413);
+    const chunked =
+      "POST /metadata HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
+      `${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`;
+    expect(statusOf(await exchange(onTestFinished, app, chunked))).toBe(413);
+  });
+
+  test.for([
+    ["GET", "/nothing"],
+    ["GET", "/metadata/"],
+    ["DELETE", "/metadata"],
+    ["PUT", "/metadata"],
+    ["POST", "/healthz"],
+    ["OPTIONS", "/metadata"],
+    ["HEAD", "/nothing"],
+  ])("%s %s is 404 route_unknown", async ([method = "", path = ""], { onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    const { status, headers } = await ask(app.url + path, { method });
+    expect(status).toBe(404);
+    expect(headers.get("content-type")).toBe("application/problem+json");
+    expect(headers.get("x-request-id")).not.toBeNull();
+  });
+
+  test("a path that cannot be decoded is 400", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    const raw = await exchange(onTestFinished, app, "GET /%zz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expect(statusOf(raw, "GET", "/%zz")).toBe(400);
+  });
+});
+
+describe("request ids", () => {
+  test.for(["a", "0123.ABC_def-9", "x".repeat(64)])(
+    "the caller's own id %j comes back",
+    async (id, { onTestFinished }) => {
+      const app = await openApp(onTestFinished);
+      expect((await askMetadata(app.url, { url }, { "x-request-id": id })).headers.get("x-request-id")).toBe(id);
+    },
+  );
+
+  test.for(["", "x".repeat(65), "a b", "a,b", '{"a":1}', "é"])(
+    "%j is not taken over",
+    async (id, { onTestFinished }) => {
+      const app = await openApp(onTestFinished);
+      const given = (await askMetadata(app.url, { url }, { "x-request-id": id })).headers.get("x-request-id");
+      expect(given).toMatch(/^[0-9a-f]{12}-[0-9a-z]+$/);
+    },
+  );
+
+  test("every request gets another one", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => askMetadata(app.url, { url })));
+    expect(new Set(answers.map(({ headers }) => headers.get("x-request-id"))).size).toBe(20);
+  });
+
+  test("every answer forbids guessing its type", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    for (const path of [
+      "/healthz",
+      "/readyz",
+      "/metrics",
+      "/openapi.json",
+      `/metadata?url=${url}`,
+      "/nothing",
+      "/metadata",
+    ]) {
+      expect([path, (await ask(app.url + path)).headers.get("x-content-type-options")]).toEqual([path, "nosniff"]);
+    }
+  });
+});
+
+describe("connections", () => {
+  test.for([
+    ["garbage", "\x16\x03\x01\x02\x00\x01\x00\x01", 400],
+    ["another protocol", "EHLO example.org\r\n\r\n", 400],
+    ["HTTP/2 in clear text", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400],
+    ["two lengths", "POST /metadata HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400],
+    [
+      "a length and chunks",
+      "POST /metadata HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+      400,
+    ],
+    [
+      "a chunk size that is no number",
+      "POST /metadata HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+      400,
+    ],
+    ["headers over 16 KiB", `GET /metadata HTTP/1.1\r\nHost: a\r\nX-Long: ${"a".repeat(17_000)}\r\n\r\n`, 431],
+  ] as const)(
+    "%s gets a small answer, and the connection is closed",
+    async ([, bytes, expected], { onTestFinished }) => {
+      const app = await openApp(onTestFinished);
+      expect(statusOf(await exchange(onTestFinished, app, bytes))).toBe(expected);
+    },
+  );
+
+  test("a request without Host, and one with an unknown expectation, are answered", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    const noHost = await exchange(onTestFinished, app, "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n");
+    expect(statusOf(noHost, "GET", "/healthz")).toBe(200);
+    const expecting = "GET /healthz HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nConnection: close\r\n\r\n";
+    expect(statusOf(await exchange(onTestFinished, app, expecting), "GET", "/healthz")).toBe(200);
+  });
+
+  test("connections that are silent or slow are closed within 6 s, while others are answered", async ({
+    onTestFinished,
+  }) => {
+    const app = await openApp(onTestFinished);
+    const beginnings = [
+      "",
+      "GET /healthz HT",
+      "GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+      "POST /metadata HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{",
+      "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", // then idle
+    ];
+    const began = performance.now();
+    const lives = beginnings.map(async (beginning) => {
+      const socket = open(onTestFinished, app);
+      socket.resume().write(beginning);
+      const drip = setInterval(() => beginning.endsWith("Slow: ") && socket.write("a"), 200);
+      await once(socket, "close");
+      clearInterval(drip);
+      return performance.now() - began;
+    });
+    await sleep(1000);
+    expect((await askMetadata(app.url, { url })).status).toBe(200);
+    for (const life of await Promise.all(lives)) expect(life).toBeLessThan(6000);
+  });
+
+  test("a caller who leaves does not end the lookup", async ({ onTestFinished }) => {
+    let finish = (): void => undefined;
+    const lookup = startDescription(async (progress) => {
+      await new Promise<void>((resolve) => (finish = resolve));
+      return progress.learn(summit);
+    });
+    const app = await startApp(() => lookup);
+    onTestFinished(() => app.close());
+    const socket = open(onTestFinished, app);
+    socket.write(`GET /metadata?url=${url} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await once(socket, "connect");
+    const patient = askMetadata(app.url, { url });
+    socket.destroy();
+    await once(socket, "close");
+    finish();
+    expect((await patient).status).toBe(200);
+  });
+
+  test("while it shuts down requests in flight are still answered, and their connections closed", async ({
+    onTestFinished,
+  }) => {
+    let finish = (): void => undefined;
+    const lookup = startDescription(async (progress) => {
+      await new Promise<void>((resolve) => (finish = resolve));
+      return progress.learn(summit);
+    });
+    let asked = (): void => undefined;
+    const isAsked = new Promise<void>((resolve) => (asked = resolve));
+    const app = await startApp(() => {
+      asked();
+      return lookup;
+    });
+    const answer = exchange(onTestFinished, app, `GET /metadata?url=${url} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await isAsked;
+    const closed = app.close();
+    finish();
+    expect(statusOf(await answer, "GET")).toBe(200);
+    await closed;
+  });
+});

@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import { OracleError } from "../../../src/domain/errors.ts";
+import { ask, askMetadata } from "../../support/contract.ts";
+import { described, failed, remembered, startApp, summit } from "./app.ts";
+
+test("the service is alive whether it is ready or not", async ({ onTestFinished }) => {
+  let isReady = false;
+  const app = await startApp(() => described(), { isReady: () => isReady });
+  onTestFinished(() => app.close());
+  expect((await ask(`${app.url}/healthz`)).json).toEqual({ status: "ok" });
+  const unready = await ask(`${app.url}/readyz`);
+  expect([unready.status, unready.json]).toEqual([503, { status: "unready" }]);
+  isReady = true;
+  const ready = await ask(`${app.url}/readyz`);
+  expect([ready.status, ready.json, ready.headers.get("cache-control")]).toEqual([200, { status: "ok" }, "no-store"]);
+});
+
+test("the document is served as it is checked in, but for the version", async ({ onTestFinished }) => {
+  const { document } = await import("../../support/contract.ts");
+  const app = await startApp(() => described());
+  onTestFinished(() => app.close());
+  const { json } = await ask(`${app.url}/openapi.json`);
+  expect(json.info).toMatchObject({ title: "media-oracle", version: "1.2.3" });
+  expect(json.paths).toEqual(document.paths);
+});
+
+test("metrics count how requests were answered and how lookups ended, and hold no host", async ({ onTestFinished }) => {
+  const kept = { since: Date.now(), until: Date.now() + 60_000 };
+  const app = await startApp(({ url }) => {
+    if (url.pathname === "/hit.jpg") return remembered(summit, kept);
+    if (url.pathname === "/refused.jpg")
+      return failed(new OracleError("source_unreachable", "", { reason: "address" }));
+    return { ...described({ ...summit, type: "image/webp" }), timings: { decode: 40 } };
+  });
+  onTestFinished(() => app.close());
+  for (const name of ["hit.jpg", "hit.jpg", "refused.jpg", "a.webp"]) {
+    await askMetadata(app.url, { url: `https://secret-host.example.org/${name}` });
+  }
+  const { text, headers } = await ask(`${app.url}/metrics`);
+  expect(headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  for (const line of [
+    'media_oracle_cache_total{result="hit"} 2',
+    'media_oracle_cache_total{result="miss"} 2',
+    'media_oracle_cache_total{result="collapsed"} 0',
+    'media_oracle_source_total{outcome="success"} 1',
+    'media_oracle_source_total{outcome="source_unreachable"} 1',
+    'media_oracle_refused_total{reason="address"} 1',
+    'media_oracle_decode_seconds_bucket{le="0.05",format="webp"} 1',
+    "media_oracle_inflight 1",
+    "media_oracle_queue_depth 2",
+    "media_oracle_decoder_restarts_total 3",
+    "process_resident_memory_bytes",
+  ]) {
+    expect(text).toContain(line);
+  }
+  expect(text).not.toContain("secret-host");
+});
+
+test("a counter that is read twice is not counted twice", async ({ onTestFinished }) => {
+  const app = await startApp(() => described());
+  onTestFinished(() => app.close());
+  await askMetadata(app.url, { url: "https://upload.example.org/a.jpg" });
+  await ask(`${app.url}/metrics`);
+  const { text } = await ask(`${app.url}/metrics`);
+  expect(text).toContain('media_oracle_cache_total{result="miss"} 1');
+  expect(text).toContain("media_oracle_decoder_restarts_total 3");
+});

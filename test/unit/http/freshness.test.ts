@@ -1,0 +1,29 @@
+import { expect, test } from "vitest";
+import { age, cacheControl, cacheStatus, serverTiming } from "../../../src/http/freshness.ts";
+import { startDescription } from "../../../src/domain/description.ts";
+import { unknownMetadata } from "../../../src/domain/metadata.ts";
+
+const kept = { since: 1_000_000, until: 1_090_900 };
+
+test("lifetime less age is what is left, so that caches behind us count the time once", () => {
+  expect(cacheControl("public", kept)).toBe("public, max-age=90");
+  expect(age(kept, 1_030_000)).toBe("30");
+});
+
+test("a clock that was set back makes no negative age or lifetime", () => {
+  expect(age(kept, 0)).toBe("0");
+  expect(cacheControl("private", { since: 2, until: 1 })).toBe("private, max-age=0");
+});
+
+test("a stale answer tells since when", () => {
+  expect(cacheStatus("stale", kept, 1_100_900)).toBe("media-oracle; hit; ttl=-10; detail=stale");
+});
+
+test("stages that were not come to are left out", () => {
+  const description = startDescription((progress) => {
+    progress.took("queue", 1.26);
+    progress.took("fetch", 20);
+    return Promise.resolve(unknownMetadata);
+  });
+  expect(serverTiming(description)).toBe("queue;dur=1.3, fetch;dur=20.0");
+});

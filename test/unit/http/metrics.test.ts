@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { startDescription } from "../../../src/domain/description.ts";
+import { unknownMetadata } from "../../../src/domain/metadata.ts";
+import type { Target } from "../../../src/domain/target.ts";
+import { createMetrics, observed } from "../../../src/http/metrics.ts";
+
+const url = new URL("https://upload.example.org/a");
+const target: Target = { href: url.href, url, via: null };
+const none = { inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 };
+
+test("media types that origins make up share one label", async () => {
+  const metrics = createMetrics(none);
+  for (let made = 0; made < 100; made += 1) metrics.described(`image/made-up-${made}`, 1);
+  metrics.described("image/svg+xml", 1);
+  const series = (await metrics.text())
+    .split("\n")
+    .filter((line) => line.startsWith("media_oracle_decode_seconds_count"));
+  expect(series.sort()).toEqual([
+    'media_oracle_decode_seconds_count{format="other"} 100',
+    'media_oracle_decode_seconds_count{format="svg"} 1',
+  ]);
+});
+
+test("only what goes to an origin has an outcome, and what was not decoded no time", async () => {
+  const metrics = createMetrics(none);
+  const description = startDescription(() => Promise.resolve(unknownMetadata));
+  for (const cached of ["miss", "collapsed", "hit", "stale"] as const) {
+    observed(() => ({ ...description, cached }), metrics)(target);
+  }
+  await description.done;
+  const text = await metrics.text();
+  expect(text).toContain('media_oracle_source_total{outcome="success"} 1');
+  expect(text).toContain('media_oracle_cache_total{result="stale"} 1');
+  expect(text).not.toContain("media_oracle_decode_seconds_count{");
+});
+
+test("the observed description is the oracle's own", () => {
+  const description = startDescription(() => Promise.resolve(unknownMetadata));
+  expect(observed(() => description, createMetrics(none))(target)).toBe(description);
+});

@@ -1,0 +1,12 @@
+import { expect, test } from "vitest";
+import { type FailureCode, failures, OracleError } from "../../../src/domain/errors.ts";
+import { problemOf } from "../../../src/http/problem.ts";
+import { problemSchema } from "../../../src/http/schema.ts";
+
+test.for(Object.keys(failures) as FailureCode[])("%s becomes a problem document as documented", (code) => {
+  const error = new OracleError(code, "Secret", { reason: "address", upstreamStatus: 404, cause: new Error("Secret") });
+  const problem = problemOf(error);
+  expect(problemSchema.parse(problem)).toEqual(problem);
+  expect(JSON.stringify(problem)).not.toMatch(/Secret|address/);
+  expect("upstreamStatus" in problem).toBe(code === "source_status");
+});

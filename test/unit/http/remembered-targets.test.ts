@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+import { OracleError } from "../../../src/domain/errors.ts";
+import type { Target } from "../../../src/domain/target.ts";
+import { rememberedTargets } from "../../../src/http/remembered-targets.ts";
+
+function countingParser(): { parsed: string[]; parse: (text: string) => Target } {
+  const parsed: string[] = [];
+  return {
+    parsed,
+    parse(text) {
+      parsed.push(text);
+      if (!URL.canParse(text)) throw new OracleError("url_invalid", "not a URL");
+      const url = new URL(text);
+      return { href: url.href, url, via: null };
+    },
+  };
+}
+
+test("a text is parsed once", () => {
+  const { parsed, parse } = countingParser();
+  const targetOf = rememberedTargets(parse, 2);
+  expect(targetOf("https://a/1")).toBe(targetOf("https://a/1"));
+  expect(parsed).toEqual(["https://a/1"]);
+});
+
+test("a text that is refused is refused each time", () => {
+  const { parsed, parse } = countingParser();
+  const targetOf = rememberedTargets(parse, 2);
+  expect(() => targetOf("x")).toThrow(OracleError);
+  expect(() => targetOf("x")).toThrow(OracleError);
+  expect(parsed).toEqual(["x", "x"]);
+});
+
+test("texts that are asked for stay, others go", () => {
+  const { parsed, parse } = countingParser();
+  const targetOf = rememberedTargets(parse, 2);
+  const texts = ["https://a/0", ...Array.from({ length: 20 }, (_, index) => `https://a/${index + 1}`)];
+  for (const text of texts) {
+    targetOf(text);
+    targetOf("https://a/0");
+  }
+  expect(parsed).toEqual(texts);
+  targetOf("https://a/1");
+  expect(parsed).toHaveLength(texts.length + 1);
+});

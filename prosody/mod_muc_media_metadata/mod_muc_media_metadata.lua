@@ -10,7 +10,7 @@ local st = require "util.stanza";
 local timer = require "util.timer";
 local monotonic = require "util.time".monotonic;
 
-local mod_muc = module:depends("muc");
+module:depends("muc");
 
 local xmlns_oob = "jabber:x:oob"; -- XEP-0066
 local xmlns_eme = "urn:xmpp:eme:0"; -- XEP-0380
@@ -393,10 +393,16 @@ local function find_speaker(room, from) -- > occupant JID; or nil, error type, c
 	return occupant.nick;
 end
 
+-- Rooms and mod_muc itself are looked up each time: idle rooms are swapped to the disk and back, and mod_muc may be reloaded.
+local function get_room(jid) -- > room, or nil or false
+	local mod_muc = prosody.hosts[module.host].modules.muc;
+	return mod_muc and mod_muc.get_room_from_jid(jid);
+end
+
 -- What mod_muc does after muc-occupant-groupchat.
 local function deliver(queue, entry)
 	local stanza, from = entry.stanza, entry.from;
-	local room = mod_muc.get_room_from_jid(queue.room_jid); -- not kept: idle rooms may be swapped to the disk and back
+	local room = get_room(queue.room_jid);
 	local nick, err_type, condition, text = find_speaker(room, from);
 	nick = nick or room and entry.nick;
 	if not nick then

@@ -148,9 +148,10 @@ describe.skipIf(requires("Prosody", hasProsody()))("the breaker", () => {
 
 describe.skipIf(requires("Prosody", hasProsody()))("the operator", () => {
   test.for<[string, string, (typeof summitElement | null)[]]>([
-    ["reloads", "module:reload('muc_media_metadata', 'rooms.localhost')", [summitElement]],
-    ["unloads", "module:unload('muc_media_metadata', 'rooms.localhost')", [null]],
-  ])("who %s the module loses no message that waits", async ([, command, after], { onTestFinished }) => {
+    ["reloads the module", "module:reload('muc_media_metadata', 'rooms.localhost')", [summitElement]],
+    ["unloads the module", "module:unload('muc_media_metadata', 'rooms.localhost')", [null]],
+    ["reloads the rooms' own module", "module:reload('muc', 'rooms.localhost')", [summitElement]],
+  ])("who %s loses no message that waits", async ([, command, after], { onTestFinished }) => {
     const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": silence }), {
       timeout: 5,
     });

@@ -19,7 +19,7 @@ export interface ChildSettings {
   readonly maxDecodeBytes: number;
 }
 
-// 16383 x 16383, sharp's own bound: what streams through little memory still takes its time, a second a gigapixel or more.
+// 16383 x 16383, as sharp has it: what streams through little memory takes its time all the same.
 const maxPixels = 0x3fff ** 2;
 const channel = 3;
 const readChannel = promisify(read);

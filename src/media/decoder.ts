@@ -1,6 +1,7 @@
 import type { WarningCode } from "../domain/metadata.ts";
 import { type Format, type FormatName, decodableFormats } from "./formats.ts";
-import { type DecoderProcess, startProcess } from "./process.ts";
+import { type Member, type ProcessState, createPool } from "./pool.ts";
+import { startProcess } from "./process.ts";
 import { type Answer, type Operation, parseAnswer } from "./protocol.ts";
 
 /** What the pixels of a body tell; null where they do not. */
@@ -65,25 +66,12 @@ interface Job {
   readonly settle: (learnt: Partial<Picture>) => void;
 }
 
-/** `leaving`: killed, and not gone yet. */
-export type ProcessState = "starting" | "idle" | "busy" | "leaving";
-
-/** A process and what the pool keeps about it. */
-interface Member {
-  readonly process: DecoderProcess;
-  state: ProcessState;
-  decodes: number;
-}
-
 // Three quarters of what all may take: one alone must not lock out all others.
 const shareOfOne = 0.75;
 // What a decode leaves behind (fragments, libraries' tables) is given back by starting anew: 0.2 s of a process that
 // nobody waits for, after thousands of decodes, or where more stays than the 300 MB that a good load left.
 const maxDecodes = 5_000;
 const maxRestingBytes = 512 * 1024 ** 2;
-// Processes that die without having answered: 0.2 s, 0.4 s, … so that a broken installation does not burn a core.
-const firstPauseMs = 200;
-const longestPauseMs = 30_000;
 
 const nothing: Picture = Object.freeze({
   width: null,
@@ -98,121 +86,66 @@ const nothing: Picture = Object.freeze({
 });
 
 export function createDecoder(options: DecoderOptions): Decoder {
-  const { processes, decodeTimeoutMs, maxWaiting } = options;
+  const { entry, environment = {}, processes, decodeTimeoutMs, maxWaiting } = options;
   const on = decodableFormats.filter((name) => options.formats.includes(name));
   const settings = { formats: on, maxDecodeBytes: options.decodeBytes * shareOfOne };
-  const members = new Set<Member>();
+  const pool = createPool({
+    processes,
+    startProcess: () => startProcess({ entry, settings, environment }),
+    onFree: assign,
+  });
   const waiting = new Set<Job>(); // in the order they came
   let isClosed = false;
-  let restarts = 0;
-  let barren = 0; // processes in a row that ended without an answer
-  let pause: NodeJS.Timeout | undefined;
   let jobs = 0;
-
-  const inState = (state: ProcessState) => [...members].filter((member) => member.state === state);
-  const busy = () => inState("busy").length;
-  const free = () => (busy() < processes ? inState("idle").at(0) : undefined);
-
-  function addMember(): Member {
-    const { entry, environment = {} } = options;
-    const member: Member = { process: startProcess({ entry, settings, environment }), state: "starting", decodes: 0 };
-    members.add(member);
-    const toIdle = () => {
-      if (member.state === "starting") member.state = "idle";
-      assign();
-    };
-    member.process.ready.then(toIdle).catch(() => null); // a failed start is told by `ended` too
-    void member.process.ended.then(() => {
-      members.delete(member);
-      if (isClosed) return;
-      restarts += 1;
-      if (member.decodes === 0) barren += 1;
-      refill();
-    });
-    return member;
-  }
-
-  /** One more than may work: the spare that the next picture finds while a killed one is replaced. */
-  function refill(): void {
-    if (isClosed || pause) return;
-    if (barren > 1) {
-      pause = setTimeout(
-        () => {
-          pause = undefined;
-          while (!isClosed && members.size <= processes) addMember();
-        },
-        Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(barren - 2, 16)),
-      );
-      return;
-    }
-    while (members.size <= processes) addMember();
-  }
 
   /** Gives waiting pictures to idle processes. The place to weigh what all decodes together will take. */
   function assign(): void {
     for (const job of waiting) {
-      const member = free();
+      const member = pool.take();
       if (!member) return;
       waiting.delete(job);
       void run(job, member);
     }
   }
 
-  async function run(job: Job, member: Member): Promise<void> {
-    const { operation, body, format, settle } = job;
-    const queueMs = performance.now() - job.askedAt;
-    const number = (jobs = (jobs + 1) % 2 ** 32);
-    member.state = "busy";
-    member.decodes += 1;
+  async function run({ operation, body, format, askedAt, settle }: Job, member: Member): Promise<void> {
+    const queueMs = performance.now() - askedAt;
     const timer = setTimeout(() => {
       settle({ warning: "decode_timeout", queueMs, decodeMs: decodeTimeoutMs });
-      leave(member);
+      pool.discard(member);
     }, decodeTimeoutMs);
-    const line = await member.process
-      .ask({ number, operation, format, bytes: body.byteLength }, body)
-      .catch(() => null);
+    const number = (jobs = (jobs + 1) % 2 ** 32);
+    const request = { number, operation, format, bytes: body.byteLength };
+    const line = await member.process.ask(request, body).catch(() => null);
     clearTimeout(timer);
     const answer = line === null ? null : parseAnswer(line, number);
     if (!answer) {
       settle({ warning: "decode_failed", queueMs });
-      leave(member); // it died, or says what no healthy one would
+      pool.discard(member); // it died, or says what no healthy one would
       return;
     }
-    barren = 0;
+    pool.proven();
     settle({ ...learntFrom(answer), queueMs });
-    if (member.decodes >= maxDecodes || answer.rssBytes > maxRestingBytes) leave(member);
-    else rest(member);
-  }
-
-  function rest(member: Member): void {
-    if (member.state === "busy") member.state = "idle"; // and not killed at the last moment
-    assign();
-  }
-
-  function leave(member: Member): void {
-    member.state = "leaving";
-    member.process.kill();
-    assign(); // the spare takes over before it is gone
+    if (member.taken >= maxDecodes || answer.rssBytes > maxRestingBytes) pool.discard(member);
+    else pool.giveBack(member);
   }
 
   function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
+    if (!on.some((name) => name === format.decoding?.setting)) return Promise.resolve(nothing);
+    if (isClosed || signal?.aborted) return Promise.resolve({ ...nothing, warning: "decode_failed" });
+    if (waiting.size >= maxWaiting && !pool.isFree) return Promise.resolve({ ...nothing, warning: "decode_timeout" });
     return new Promise((resolve) => {
-      if (!on.some((name) => name === format.decoding?.setting)) return resolve(nothing);
-      if (isClosed || signal?.aborted) return resolve({ ...nothing, warning: "decode_failed" });
-      if (waiting.size >= maxWaiting && !inState("idle").length)
-        return resolve({ ...nothing, warning: "decode_timeout" });
       const askedAt = performance.now();
       const giveUp = () => settle({ warning: "decode_timeout", queueMs: performance.now() - askedAt });
+      const timer = setTimeout(() => {
+        if (waiting.has(job)) giveUp(); // once it runs, `run` has its own limit
+      }, decodeTimeoutMs);
       const settle = (learnt: Partial<Picture>) => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", giveUp);
         waiting.delete(job);
         resolve({ ...nothing, ...learnt });
       };
-      // Of the wait only: `run` has its own.
-      const timer = setTimeout(() => {
-        if (waiting.has(job)) giveUp();
-      }, decodeTimeoutMs);
       const job: Job = { operation, body, format, askedAt, settle };
       signal?.addEventListener("abort", giveUp, { once: true });
       waiting.add(job);
@@ -222,42 +155,36 @@ export function createDecoder(options: DecoderOptions): Decoder {
 
   async function close(): Promise<void> {
     isClosed = true;
-    clearTimeout(pause);
     for (const job of waiting) job.settle({ warning: "decode_failed" });
-    const ends = [...members].map((member) => {
-      member.process.kill();
-      return member.process.ended;
-    });
-    await Promise.all(ends);
+    await pool.close();
   }
 
   return {
     describe: (body, format, signal) => ask("describe", body, format, signal),
     measure: (head, format) => ask("measure", head, format),
     get isReady() {
-      return !isClosed && (inState("idle").length > 0 || busy() > 0);
+      return !isClosed && pool.members.some(({ state }) => state === "idle" || state === "busy");
     },
     get restarts() {
-      return restarts;
+      return pool.restarts;
     },
     get busy() {
-      return busy();
+      return pool.members.filter(({ state }) => state === "busy").length;
     },
     get waiting() {
       return waiting.size;
     },
     get children() {
-      return [...members].map(({ process, state }) => ({ pid: process.pid, state }));
+      return pool.members.map(({ process, state }) => ({ pid: process.pid, state }));
     },
     async start() {
       try {
-        await addMember().process.ready;
+        await pool.start();
       } catch (error) {
         await close();
         const reason = error instanceof Error ? error.message : "unknown";
         throw new Error(`the processes that decode pictures cannot start: ${reason}`, { cause: error });
       }
-      refill();
     },
     close,
   };

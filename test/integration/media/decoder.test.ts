@@ -192,6 +192,7 @@ describe("pictures that wait", () => {
   test("in too long a row get it at once", async ({ onTestFinished }) => {
     const entry = program(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1, maxWaiting: 2 });
+    await vi.waitFor(() => expect(decoder.children.map(({ state }) => state)).toEqual(["idle", "idle"]), 10_000);
     for (let index = 0; index < 3; index += 1) void decoder.describe(photo, jpeg);
     expect(await decoder.describe(photo, jpeg)).toMatchObject({ warning: "decode_timeout", queueMs: 0 });
   });

@@ -1,11 +1,16 @@
+const told = new Set<string>();
+
 /**
- * For `describe.skipIf`: whether to skip what needs something that this machine lacks.
+ * For `describe.skipIf`: whether to skip what needs something that this machine lacks. Says so, once a file of tests.
  *
- * @param what names it in the error, where MEDIA_ORACLE_TEST_STRICT=1 says that nothing may be skipped
+ * @throws Error where MEDIA_ORACLE_TEST_STRICT=1 says that nothing may be skipped
  */
 export function requires(what: string, present: boolean): boolean {
-  if (!present && process.env.MEDIA_ORACLE_TEST_STRICT === "1") {
+  if (present) return false;
+  if (process.env.MEDIA_ORACLE_TEST_STRICT === "1") {
     throw new Error(`There is no ${what} here, and MEDIA_ORACLE_TEST_STRICT=1 forbids to skip its tests`);
   }
-  return !present;
+  if (!told.has(what)) console.log(`Skipped: there is no ${what} here`);
+  told.add(what);
+  return true;
 }

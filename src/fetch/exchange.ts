@@ -33,8 +33,7 @@ export interface BodySink {
   end(how: BodyEnd): void;
 }
 
-// What Node's own client takes of a head; interim ones count anew.
-const maxHeadBytes = 16 * 1024;
+// More than anybody sends; each may be as long as any head (16 KiB, `http.maxHeaderSize`).
 const maxInterimHeads = 5;
 
 // What may come without becoming body: heads, trailers, chunk sizes and their extensions, which the parser passes over
@@ -74,7 +73,8 @@ export function exchange(
       over = true;
       sink = null;
       signal.removeEventListener("abort", onAbort);
-      // With an error: without one undici would take the end of the socket for the end of a body of unknown length.
+      // With an error: without one undici asks its parser whether the body of unknown length is complete by that, and
+      // that is the place of the assertion which ends the process.
       socket.destroy(exchangeOver);
     }
 
@@ -133,9 +133,6 @@ export function exchange(
         cut("truncated", () => protocol("a head without end"));
       }
     });
-    // After undici's: whatever way out of it does not call the handler, none keeps the caller waiting.
-    socket.on("close", () => setImmediate(cut, "truncated", closed));
-
     if (signal.aborted) return onAbort();
     signal.addEventListener("abort", onAbort, { once: true });
 
@@ -149,7 +146,6 @@ export function exchange(
         // Not at once: the client is not ready for a connection before this function has returned.
         queueMicrotask(() => (isFirst ? callback(null, socket) : callback(closed(), null)));
       },
-      maxHeaderSize: maxHeadBytes,
       headersTimeout: 0,
       bodyTimeout: 0,
     });

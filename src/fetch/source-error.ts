@@ -28,8 +28,6 @@ export function toSourceError(error: unknown): OracleError {
 
 function isProtocolError(code: string, message: string): boolean {
   if (/^(HPE_.+|HTTPParserError|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/.test(code)) return true;
-  // What a peer can make undici's parser assert is the peer's fault for whoever asked.
-  if (code === "ERR_ASSERTION") return true;
   // undici has no code of its own for an answer before the question, `100 Continue` and `101 Switching Protocols`.
   return code === "UND_ERR_SOCKET" && /^bad (response|upgrade)$/.test(message);
 }

@@ -24,9 +24,9 @@ export interface FetcherOptions extends Partial<
 export interface Fetcher {
   readonly budget: ByteBudget;
   /** @throws OracleError */
-  readonly open: (url: string, timeoutMs?: number) => Promise<Source>;
+  readonly open: (url: string, limit?: number | AbortSignal) => Promise<Source>;
   /** How fetching the whole of it ends: `ok`, a warning, or a failure's code with reason or status. */
-  readonly outcome: (url: string, timeoutMs?: number) => Promise<string>;
+  readonly outcome: (url: string, limit?: number | AbortSignal) => Promise<string>;
 }
 
 /** The stage as the composition root makes it, on this machine's own network. */
@@ -55,16 +55,17 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
     budget,
   });
 
-  async function open(url: string, timeoutMs = 10_000): Promise<Source> {
-    return openSource(parseTarget(url), AbortSignal.timeout(timeoutMs));
+  /** @param limit of the whole fetch, in milliseconds or as its end */
+  async function open(url: string, limit: number | AbortSignal = 10_000): Promise<Source> {
+    return openSource(parseTarget(url), typeof limit === "number" ? AbortSignal.timeout(limit) : limit);
   }
 
   return {
     budget,
     open,
-    async outcome(url, timeoutMs) {
+    async outcome(url, limit) {
       try {
-        const source = await open(url, timeoutMs);
+        const source = await open(url, limit);
         const { warning } = await source.body();
         source.close();
         return warning ?? "ok";

@@ -6,7 +6,7 @@ import { startRawOrigin, startSpeakingOrigin } from "../../support/origin.ts";
 const crlf = "\r\n";
 const ok = `HTTP/1.1 200 OK${crlf}`;
 const chunked = `${ok}Transfer-Encoding: chunked${crlf}${crlf}`;
-const limitMs = 1000;
+const limitMs = 1500;
 
 /** What was thrown where nobody could catch it: with undici 7 a peer can end the process so. */
 const uncaught: unknown[] = [];
@@ -213,7 +213,7 @@ describe.concurrent("a hostile origin", () => {
       const { outcome, budget } = createFetcher();
       const before = performance.now();
       expect(await outcome(origin.url("/"), limitMs)).toBe(expected);
-      expect(performance.now() - before).toBeLessThan(limitMs + 1500);
+      expect(performance.now() - before).toBeLessThan(limitMs + 3000);
       await origin.idle();
       expect(origin.connections).toBe(1);
       expect(budget.used).toBe(0);
@@ -280,10 +280,10 @@ describe("many at once", () => {
     const healthy = await startSpeakingOrigin(onTestFinished, end(`${ok}Content-Length: 3${crlf}${crlf}abc`));
     const { outcome, budget } = createFetcher();
     const before = performance.now();
-    const all = Array.from({ length: 200 }, () => outcome(dripping.url("/"), 1500));
-    expect(await outcome(healthy.url("/"), 1500)).toBe("ok");
+    const all = Array.from({ length: 200 }, () => outcome(dripping.url("/"), 3000));
+    expect(await outcome(healthy.url("/"))).toBe("ok");
     expect(new Set(await Promise.all(all))).toEqual(new Set(["body_timeout"]));
-    expect(performance.now() - before).toBeLessThan(4000);
+    expect(performance.now() - before).toBeLessThan(8000);
     await dripping.idle();
     expect(budget.used).toBe(0);
   });

@@ -213,8 +213,8 @@ describe("bounds", () => {
 
   test("one whose time is over before it began asks nobody", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
-    expect(await createFetcher().outcome(origin.url("/"), 0)).toBe("source_unreachable timeout");
-    expect(origin.requests).toBe(0);
+    expect(await createFetcher().outcome(origin.url("/"), AbortSignal.abort())).toBe("source_unreachable timeout");
+    expect(origin.connections).toBe(0);
   });
 });
 

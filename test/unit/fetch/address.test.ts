@@ -2,7 +2,13 @@ import { BlockList } from "node:net";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { describe, expect, test } from "vitest";
-import { createAddressPolicy, isPublicAddress, parseAddressRule, parseCidr } from "../../../src/fetch/address.ts";
+import {
+  createAddressPolicy,
+  isPublicAddress,
+  isSameAddress,
+  parseAddressRule,
+  parseCidr,
+} from "../../../src/fetch/address.ts";
 
 /** What the registries exclude, named at both ends; the address next to it is public where nothing else follows. */
 const boundaries: [string, string, boolean][] = [
@@ -141,6 +147,14 @@ describe("public addresses", () => {
     expect(isPublicAddress("0:0:0:0:0:ffff:7f00:1")).toBe(false);
     expect(isPublicAddress("0000:0000:0000:0000:0000:FFFF:127.0.0.1")).toBe(false);
   });
+});
+
+test("two texts name the same address by its bytes", () => {
+  expect(isSameAddress("2001:DB8::1", "2001:db8:0:0:0:0:0:1")).toBe(true);
+  expect(isSameAddress("127.0.0.1", "127.0.0.1")).toBe(true);
+  expect(isSameAddress("127.0.0.1", "127.0.0.2")).toBe(false);
+  expect(isSameAddress("127.0.0.1", "::ffff:127.0.0.1")).toBe(false);
+  expect(isSameAddress("127.0.0.1", "")).toBe(false);
 });
 
 describe("against two other opinions", () => {

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { answerBy, type Answer, type Description, type Oracle } from "../domain/description.ts";
 import { type FailureCode, toOracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
-import { beginAnswer, jsonType } from "./answer.ts";
+import { answerHeaders, jsonType, writeAnswer } from "./answer.ts";
 import type { Guards } from "./auth.ts";
 import { age, cacheControl, cacheStatus, serverTiming } from "./freshness.ts";
 import type { LookupLog } from "./log.ts";
@@ -61,18 +61,19 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     { metadata, partial }: Answer,
   ): void {
     const { cached, kept } = description;
-    const rendered = renderedReply(target, metadata, partial);
     const now = Date.now();
-    beginAnswer(reply, 200, jsonType)
-      .header("cache-control", kept === null || partial ? "no-store" : cacheControl(scope, kept))
-      .header("cache-status", cacheStatus(cached, kept, now))
-      .header("server-timing", serverTiming(description));
-    if (kept !== null && (cached === "hit" || cached === "stale")) reply.header("age", age(kept, now));
-    if (request.method === "POST" || partial) return void reply.send(rendered.body);
-    const etag = etagOf(rendered);
-    reply.header("etag", etag);
-    if (!isUnmodified(request.headers["if-none-match"], etag)) return void reply.send(rendered.body);
-    reply.removeHeader("content-type").code(304).send();
+    const headers = answerHeaders(reply);
+    headers.push("Cache-Control", kept === null || partial ? "no-store" : cacheControl(scope, kept));
+    headers.push("Cache-Status", cacheStatus(cached, kept, now), "Server-Timing", serverTiming(description));
+    if (kept !== null && (cached === "hit" || cached === "stale")) headers.push("Age", age(kept, now));
+    const rendered = renderedReply(target, metadata, partial);
+    if (request.method !== "POST" && !partial) {
+      const etag = etagOf(rendered);
+      headers.push("ETag", etag);
+      if (isUnmodified(request.headers["if-none-match"], etag)) return writeAnswer(reply, 304, headers, null);
+    }
+    headers.push("Content-Type", jsonType, "Content-Length", rendered.contentLength);
+    writeAnswer(reply, 200, headers, rendered.body);
   }
 
   async function waitAndSend(

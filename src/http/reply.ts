@@ -8,6 +8,7 @@ import type { ReplyBody } from "./schema.ts";
 export interface Rendered {
   readonly href: string;
   readonly body: string;
+  readonly contentLength: string;
   etag: string | null;
 }
 
@@ -33,7 +34,8 @@ function render(target: Target, metadata: Metadata, partial: boolean): Rendered 
     partial,
     warnings: [...metadata.warnings],
   };
-  return { href: target.href, body: JSON.stringify(reply), etag: null };
+  const body = JSON.stringify(reply);
+  return { href: target.href, body, contentLength: String(Buffer.byteLength(body)), etag: null };
 }
 
 /** The reply for a target. Two targets may have the very same metadata: their replies still differ. */

@@ -14,15 +14,14 @@ export function startHelper<Question extends object, Reply>(name: string): Helpe
     execArgv: ["--import", "tsx"],
     stdio: "inherit",
   });
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`${name} ended with ${String(code)}`);
+  });
+  ended.catch(() => undefined); // an end that nobody waits for any more is no fault
   return {
     async ask(question) {
       child.send(question);
-      const [reply] = await Promise.race([
-        once(child, "message"),
-        once(child, "exit").then(([code]) => {
-          throw new Error(`${name} ended with ${String(code)}`);
-        }),
-      ]);
+      const [reply] = await Promise.race([once(child, "message"), ended]);
       return reply as Reply;
     },
     stop: () => child.disconnect(),

@@ -18,10 +18,17 @@ export function fitWithin({ width, height }: Size, longest: number): Size {
 
 /** Lays what is transparent on white. */
 export function onWhite({ width, height, rgba }: Raster): Raster {
-  const opaque = Uint8Array.from(rgba, (value, index) => {
-    const alpha = rgba[index | 3] ?? 255; // the fourth byte of the same pixel
-    return (index & 3) === 3 ? 255 : Math.round((value * alpha + 255 * (255 - alpha)) / 255);
-  });
+  const opaque = Uint8Array.from(rgba);
+  // Plain loops here and below: `map` and `from` with a function took 6 ms a picture, as long as its decoding.
+  for (let at = 0; at < opaque.length; at += 4) {
+    const alpha = opaque[at + 3] ?? 255;
+    if (alpha === 255) continue;
+    const white = 255 * (255 - alpha);
+    for (let channel = at; channel < at + 3; channel += 1) {
+      opaque[channel] = Math.round(((opaque[channel] ?? 0) * alpha + white) / 255);
+    }
+    opaque[at + 3] = 255;
+  }
   return { width, height, rgba: opaque };
 }
 
@@ -33,7 +40,11 @@ export function shrink({ width, height, rgba }: Raster, to: Size): Raster {
     const [top, bottom] = [row * stepY, Math.min(height, (row + 1) * stepY)];
     for (let column = 0; column < to.width; column += 1, target += 4) {
       const [left, right] = [column * stepX, Math.min(width, (column + 1) * stepX)];
-      let [red, green, blue, alpha, area] = [0, 0, 0, 0, 0];
+      let red = 0;
+      let green = 0;
+      let blue = 0;
+      let alpha = 0;
+      let area = 0;
       for (let y = Math.floor(top); y < bottom; y += 1) {
         const coveredY = Math.min(bottom, y + 1) - Math.max(top, y);
         for (let x = Math.floor(left), at = (y * width + x) * 4; x < right; x += 1, at += 4) {
@@ -46,7 +57,11 @@ export function shrink({ width, height, rgba }: Raster, to: Size): Raster {
           area += covered;
         }
       }
-      if (alpha > 0) result.set([red / alpha, green / alpha, blue / alpha, alpha / area].map(Math.round), target);
+      if (alpha === 0) continue;
+      result[target] = Math.round(red / alpha);
+      result[target + 1] = Math.round(green / alpha);
+      result[target + 2] = Math.round(blue / alpha);
+      result[target + 3] = Math.round(alpha / area);
     }
   }
   return { ...to, rgba: result };

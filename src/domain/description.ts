@@ -22,7 +22,10 @@ export interface Description {
   readonly done: Promise<Metadata>;
   readonly cached: Cached;
   readonly timings: Timings;
-  /** When the outcome was learnt and until when it is remembered, epoch milliseconds; null while it is under way. */
+  /**
+   * When the outcome was learnt and until when it is remembered, epoch milliseconds; null while it is under way, or where
+   * it is not remembered. Where it is, {@link known} is the whole metadata, or null where the outcome is a failure.
+   */
   readonly kept: { readonly since: number; readonly until: number } | null;
 }
 

@@ -22,6 +22,7 @@ export const failures = {
   },
   unauthorized: { status: 401, title: "A valid bearer token is needed", retryable: false, rememberMs: 0 },
   route_unknown: { status: 404, title: "No such route", retryable: false, rememberMs: 0 },
+  request_timeout: { status: 408, title: "The request did not arrive in time", retryable: true, rememberMs: 0 },
   request_too_large: { status: 413, title: "The request is too large", retryable: false, rememberMs: 0 },
   request_unsupported: {
     status: 415,

@@ -1,7 +1,8 @@
+import { cleanFilename } from "../domain/filename.ts";
+
 /** Headers as they came: Latin-1 text, an array where one came more than once. */
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
-const maxFilenameCharacters = 255;
 const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i; // RFC 9110 5.6.2
 
 /** The value of a header that came exactly once, else null: of two that differ, none is to be believed. */
@@ -52,18 +53,6 @@ export function filenameOf(headers: Headers): string | null {
   const extended = decodeExtended(parameters.get("filename*") ?? "");
   const plain = parameters.get("filename");
   return cleanFilename(extended ?? (plain === undefined ? "" : decodeBytes(plain)));
-}
-
-/**
- * A name that may be shown and saved: the part after the last separator, without control characters and those that
- * turn the direction of the text around (`exe.gpj`), at most 255 characters. Null where nothing is left.
- */
-export function cleanFilename(name: string): string | null {
-  const last = name.split(/[/\\]/).at(-1) ?? "";
-  // \p{Cs} are halves of pairs; the others have no width or end a line.
-  const plain = last.replace(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "").trim();
-  if (/^\.*$/.test(plain)) return null;
-  return Array.from(plain).slice(0, maxFilenameCharacters).join("");
 }
 
 /** `UTF-8'en'caf%C3%A9.jpg`; null where it is not of that form. */

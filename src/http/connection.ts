@@ -35,7 +35,7 @@ export const connectionOptions = {
 
 const refusals = {
   400: { phrase: "Bad Request", code: "request_invalid" },
-  408: { phrase: "Request Timeout", code: "request_invalid" },
+  408: { phrase: "Request Timeout", code: "request_timeout" },
   431: { phrase: "Request Header Fields Too Large", code: "request_too_large" },
 } as const;
 

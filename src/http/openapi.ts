@@ -18,12 +18,9 @@ interface Documented {
   readonly content: Record<string, { readonly schema: z.ZodType }>;
 }
 
-// Any request may meet these, whatever its route; 408 and 431 are said before there is one.
-const unreadable: readonly (readonly [status: number, title: string])[] = [
-  [408, "The request did not arrive whole in time"],
-  [431, "The headers are too large"],
-];
-const always: readonly FailureCode[] = ["request_invalid", "internal"];
+// Any request may meet these, whatever its route; 431 is said before there is one, with the code of a body too large.
+const unreadable: readonly (readonly [status: number, title: string])[] = [[431, "The headers are too large"]];
+const always: readonly FailureCode[] = ["request_invalid", "request_timeout", "internal"];
 
 /** A route's `response` for these failures, and for those that any request may meet. */
 export function problemResponses(...codes: readonly FailureCode[]): Record<number, Documented> {

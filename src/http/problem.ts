@@ -15,7 +15,7 @@ function isRetryableStatus(status: number): boolean {
  * The public words for a failure. Of the error itself only the code and the origin's status are told: its message, reason and
  * cause are the operator's, and a refused address must look like one that nobody listens at.
  *
- * @param status what is answered, where it is not the code's own (the socket's 408 and 431)
+ * @param status what is answered, where it is not the code's own (the socket's 431)
  */
 export function problemOf(error: OracleError, status: number = failures[error.code].status): Problem {
   const { code, upstreamStatus } = error;

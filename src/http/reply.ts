@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import { filenameOfUrl } from "../domain/filename.ts";
 import type { Metadata } from "../domain/metadata.ts";
 import type { Target } from "../domain/target.ts";
-import { cleanFilename, filenameOf } from "./filename.ts";
 import type { ReplyBody } from "./schema.ts";
 
 /** A reply's bytes, made once for all who ask. */
@@ -16,7 +16,6 @@ export interface Rendered {
 const whole = new WeakMap<Metadata, Rendered>();
 
 function render(target: Target, metadata: Metadata, partial: boolean): Rendered {
-  const named = metadata.filename === null ? null : cleanFilename(metadata.filename);
   // The order of keys is part of the contract.
   const reply: ReplyBody = {
     url: target.href,
@@ -30,7 +29,7 @@ function render(target: Target, metadata: Metadata, partial: boolean): Rendered 
     animated: metadata.animated,
     durationMs: metadata.durationMs,
     sha256: metadata.sha256,
-    filename: named ?? filenameOf(target.url),
+    filename: metadata.filename ?? filenameOfUrl(target.url),
     partial,
     warnings: [...metadata.warnings],
   };

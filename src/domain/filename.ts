@@ -1,4 +1,4 @@
-const maxCharacters = 255; // what file systems take
+const maxCharacters = 255; // what file systems take; in UTF-16, the stricter way to count
 
 // Cc and Cf: control characters, and the invisible ones that turn "gpj.exe" around or hide text (bidi marks, tags, BOM), less the two
 // joiners, which Persian and emoji names need. Zl and Zp break lines in a log or a chat; Cs is half a character.
@@ -12,12 +12,16 @@ const unwanted = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/gu;
  */
 export function cleanFilename(name: string): string | null {
   const last = name.slice(Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\")) + 1);
-  const clean = Array.from(last.replace(unwanted, "").trim()).slice(0, maxCharacters).join("");
+  const clean = last
+    .replace(unwanted, "")
+    .trim()
+    .slice(0, maxCharacters)
+    .replace(/\p{Cs}$/u, "");
   return clean === "" || clean === "." || clean === ".." ? null : clean;
 }
 
 /** The name that the URL's last path segment gives; a segment whose percent-encoding is broken is taken as it stands. */
-export function filenameOf(url: URL): string | null {
+export function filenameOfUrl(url: URL): string | null {
   const segment = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
   try {
     return cleanFilename(decodeURIComponent(segment));

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { cleanFilename, filenameOf } from "../../../src/http/filename.ts";
+import { cleanFilename, filenameOfUrl } from "../../../src/domain/filename.ts";
 
 test.for([
   ["https://a.example.org/b/summit.jpg?x=/y.png", "summit.jpg"],
@@ -16,11 +16,11 @@ test.for([
   ["https://a.example.org/b/", null],
   ["https://a.example.org", null],
 ] as const)("the name of %s is %j", ([url, name]) => {
-  expect(filenameOf(new URL(url))).toBe(name);
+  expect(filenameOfUrl(new URL(url))).toBe(name);
 });
 
 test("a long name is cut at 255 characters, never within one", () => {
-  expect(cleanFilename("🌄".repeat(300))).toBe("🌄".repeat(255));
+  expect(cleanFilename("🌄".repeat(300))).toBe("🌄".repeat(127));
 });
 
 test("joiners stay: emoji and Persian names need them", () => {
@@ -32,7 +32,7 @@ test("no name has a separator, a control or direction character, half a characte
     fc.property(fc.string({ unit: "binary", maxLength: 400 }), (text) => {
       const name = cleanFilename(text) ?? "a";
       expect(name).not.toMatch(/[/\\\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\p{Cs}]/u);
-      expect(Array.from(name).length).toBeLessThanOrEqual(255);
+      expect(name.length).toBeLessThanOrEqual(255);
       expect(cleanFilename(name)).toBe(name);
     }),
     { numRuns: 5000 },

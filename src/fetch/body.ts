@@ -1,4 +1,3 @@
-/// <reference lib="es2024.arraybuffer" />
 import { createHash } from "node:crypto";
 import { OracleError } from "../domain/errors.ts";
 import type { WarningCode } from "../domain/metadata.ts";
@@ -24,7 +23,7 @@ export interface IncomingBody extends BodySink {
   head(bytes: number): Promise<Uint8Array>;
   /** When no more will come, for whatever reason. @throws OracleError `overloaded`, nothing else */
   body(): Promise<Body>;
-  /** Lets go of the buffer. What is still waited for comes out empty. */
+  /** Lets go of the buffer, which will be somebody else's. What is still waited for comes out empty. */
   release(): void;
 }
 
@@ -36,22 +35,15 @@ export interface IncomingBodyOptions {
   readonly declaredBytes: number | null;
 }
 
-const firstCapacity = 4 * 1024; // a thousand silent bodies: 4 MB
-const largestStep = 1024 * 1024; // beyond the size of most pictures, what is taken and not used stays small
+const nothing = new Uint8Array(0);
 const hashedAtOnce = 64 * 1024; // 0.1 ms; byte by byte it would be the slowest part of a dripping body
 
-/**
- * The memory grows with what came, never with what was announced, and counts against the budget as it grows.
- *
- * It grows in place: moving to larger and larger buffers left the smaller ones to the garbage collector, and a hundred
- * endless bodies took twice the budget.
- */
+/** The memory grows with what came, never with what was announced, and counts against the budget as it grows. */
 export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes }: IncomingBodyOptions): IncomingBody {
   const announcedTooLarge = declaredBytes !== null && declaredBytes > maxBytes;
   const wantedBytes = announcedTooLarge ? Math.min(headBytes, maxBytes) : maxBytes;
   const hash = createHash("sha256");
-  let memory: ArrayBuffer | null = null; // addresses for all that may come, memory for what came
-  let view = new Uint8Array(0);
+  let buffer: Uint8Array = nothing;
   let length = 0;
   let hashed = 0;
   let ended = false;
@@ -60,26 +52,13 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
   let resolveDone!: (body: Body) => void; // set by the next line
   const done = new Promise<Body>((resolve) => (resolveDone = resolve));
 
-  /** Asks the budget first, then the system; false where either has no more. */
-  function resize(capacity: number): boolean {
-    const more = capacity - view.length;
-    if (more > 0 && !budget.take(more)) return false;
-    try {
-      if (memory) memory.resize(capacity);
-      else memory = new ArrayBuffer(capacity, { maxByteLength: wantedBytes });
-    } catch {
-      budget.give(more);
-      return false;
-    }
-    if (more < 0) budget.give(-more);
-    view = new Uint8Array(memory, 0, capacity);
-    return true;
-  }
-
+  /** False where the budget has no more. */
   function makeRoom(needed: number): boolean {
-    if (needed <= view.length) return true;
-    const next = Math.max(firstCapacity, view.length + Math.min(view.length, largestStep));
-    return resize(Math.max(needed, Math.min(next, wantedBytes, declaredBytes ?? wantedBytes)));
+    if (needed <= buffer.length) return true;
+    const larger = budget.lend(needed, buffer, length);
+    if (!larger) return false;
+    buffer = larger;
+    return true;
   }
 
   function wake() {
@@ -92,16 +71,20 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
 
   function settle(warning: WarningCode | null, sha256: string | null = null) {
     ended = true;
-    if (memory) resize(length);
-    resolveDone({ bytes: view, sha256, warning });
+    resolveDone({ bytes: buffer.subarray(0, length), sha256, warning });
     wake();
   }
 
-  /** At once, not when the collector comes by: nothing of it was handed out. */
-  function dropUnseen() {
+  function drop() {
+    budget.giveBack(buffer);
+    buffer = nothing;
     length = 0;
-    hashed = 0;
-    if (memory) resize(0);
+  }
+
+  /** Of what is too large only the head is kept, in a buffer of its size. */
+  function keepHead() {
+    length = Math.min(length, headBytes);
+    buffer = budget.lend(length, buffer, length) ?? buffer;
   }
 
   return {
@@ -109,20 +92,20 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
       if (ended) return false;
       const fitting = chunk.length > wantedBytes - length ? chunk.subarray(0, wantedBytes - length) : chunk;
       if (!makeRoom(length + fitting.length)) {
-        dropUnseen();
+        drop();
         failure = new OracleError("overloaded", "the bodies being read take all the memory there is for them");
         settle(null);
         return false;
       }
-      view.set(fitting, length);
+      buffer.set(fitting, length);
       length += fitting.length;
       if (announcedTooLarge ? length === wantedBytes : fitting.length < chunk.length) {
-        length = Math.min(length, headBytes);
+        keepHead();
         settle("body_too_large");
         return false;
       }
       if (length - hashed >= hashedAtOnce) {
-        hash.update(view.subarray(hashed, length));
+        hash.update(buffer.subarray(hashed, length));
         hashed = length;
       }
       wake();
@@ -132,13 +115,13 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
     end(how) {
       if (ended) return;
       if (how !== "complete") settle(`body_${how}`);
-      else settle(null, hash.update(view.subarray(hashed, length)).digest("hex"));
+      else settle(null, hash.update(buffer.subarray(hashed, length)).digest("hex"));
     },
 
     async head(bytes) {
       if (!ended && bytes > length) await new Promise<void>((proceed) => waiters.push({ bytes, proceed }));
       if (failure) throw failure;
-      return view.slice(0, Math.min(bytes, length));
+      return buffer.slice(0, Math.min(bytes, length));
     },
 
     async body() {
@@ -148,14 +131,8 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
     },
 
     release() {
-      if (!ended) {
-        dropUnseen();
-        settle("body_timeout");
-      }
-      budget.give(view.length);
-      view = new Uint8Array(0);
-      memory = null;
-      length = 0;
+      drop();
+      if (!ended) settle("body_timeout");
     },
   };
 }

@@ -32,7 +32,7 @@ export interface Source extends Disposable {
   head(bytes: number): Promise<Uint8Array>;
   /** At the end, the limit, a cut or the signal. @throws OracleError `overloaded`, nothing else */
   body(): Promise<Body>;
-  /** Ends the connection and gives the memory back to the budget; what was handed out stays valid. May be called twice. */
+  /** Ends the connection and gives the body's memory back: nobody may read it any more. May be called twice. */
   close(): void;
 }
 

@@ -15,6 +15,8 @@ export default defineConfig({
       project("unit"),
       project("integration", { globalSetup: ["test/support/build.ts"] }),
       project("e2e", { globalSetup: ["test/support/build.ts"] }),
+      // `npm run test:slow`: the minutes-long forms of what the others try for seconds. One at a time: they measure.
+      project("slow", { globalSetup: ["test/support/build.ts"], testTimeout: 300_000, fileParallelism: false }),
     ],
   },
 });

@@ -56,7 +56,7 @@ function tests(): void {
   try {
     const { status } = spawnSync(
       "npx",
-      ["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
+      ["vitest", "run", "--project=!slow", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
       {
         stdio: ["ignore", "inherit", "inherit"],
       },

@@ -15,12 +15,8 @@ import { rgbaToThumbhash } from "./thumbhash.ts";
 
 export interface ChildSettings {
   readonly formats: readonly DecodableName[];
-  /** Memory that one decode may be expected to take. */
-  readonly maxDecodeBytes: number;
 }
 
-// 16383 x 16383, as sharp has it: what streams through little memory takes its time all the same.
-const maxPixels = 0x3fff ** 2;
 const channel = 3;
 const readChannel = promisify(read);
 const components = { x: 4, y: 3 };
@@ -48,6 +44,7 @@ async function serve(reader: Reader): Promise<never> {
   let header = receive(requestBytes);
   for (;;) {
     const request = decodeRequest(await header);
+    say({ taken: request.number });
     const body = await receive(request.bytes);
     header = receive(requestBytes); // waits already while a picture is decoded: so it is seen that the parent is gone
     say(await answer(reader, request, body));
@@ -70,12 +67,13 @@ function say(message: object): void {
   writeSync(channel, `${JSON.stringify(message)}\n`);
 }
 
-async function answer(reader: Reader, { number, operation, format }: Request, body: Uint8Array): Promise<Answer> {
-  const began = performance.now();
+async function answer(reader: Reader, request: Request, body: Uint8Array): Promise<Answer> {
+  const { number, format } = request;
   const nothing = { width: null, height: null, animated: null, blurhash: null, thumbhash: null };
-  const found = format.decoding && (await look(reader, format.decoding, operation, body, began));
+  const found = format.decoding && (await look(reader, format.decoding, request, body));
   return {
     ...nothing,
+    expectedBytes: 0,
     ...(found ?? { warning: null, decodeMs: 0, hashMs: 0 }),
     number,
     rssBytes: process.memoryUsage.rss(),
@@ -87,27 +85,28 @@ type Found = Partial<Answer> & Pick<Answer, "warning" | "decodeMs" | "hashMs">;
 async function look(
   reader: Reader,
   decoding: Decoding,
-  operation: Request["operation"],
+  { operation, allowed }: Request,
   body: Uint8Array,
-  began: number,
 ): Promise<Found> {
+  const began = performance.now();
   const spent = () => ({ decodeMs: performance.now() - began, hashMs: 0 });
   const measured = await reader.measure(body, decoding);
   if (!measured) {
     const size = decoding.readSize?.(body);
     return { ...size, warning: size && operation === "measure" ? null : "decode_failed", ...spent() };
   }
-  const { width, height, animated, decodeBytes } = measured;
-  if (operation === "measure") return { width, height, animated, warning: null, ...spent() };
-  if (decodeBytes > settings.maxDecodeBytes || width * height > maxPixels) {
-    return { width, height, animated, warning: "too_many_pixels", ...spent() };
+  const { width, height, animated, cost } = measured;
+  const known = { width, height, animated, expectedBytes: Math.ceil(cost.bytes) };
+  if (operation === "measure") return { ...known, warning: null, ...spent() };
+  if (cost.bytes > allowed.bytes || cost.milliseconds > allowed.milliseconds) {
+    return { ...known, warning: "too_many_pixels", ...spent() };
   }
   const rasters = await reader.readRasters(body, measured);
   const { decodeMs } = spent();
-  if (!rasters) return { width, height, animated, warning: "decode_failed", decodeMs, hashMs: 0 };
+  if (!rasters) return { ...known, warning: "decode_failed", decodeMs, hashMs: 0 };
   const hashes = hash(rasters);
   const hashMs = performance.now() - began - decodeMs;
-  return { width, height, animated, ...hashes, warning: null, decodeMs, hashMs };
+  return { ...known, ...hashes, warning: null, decodeMs, hashMs };
 }
 
 function hash({ blurhash, thumbhash }: Rasters): { blurhash: string; thumbhash: string } {

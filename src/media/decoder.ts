@@ -1,8 +1,9 @@
 import type { WarningCode } from "../domain/metadata.ts";
-import { type Format, type FormatName, decodableFormats } from "./formats.ts";
-import { type Member, type ProcessState, createPool } from "./pool.ts";
-import { startProcess } from "./process.ts";
+import { type Cost, type Format, type FormatName, decodableFormats, formats } from "./formats.ts";
+import { type Lane, type Member, type ProcessState, createPool, lanes } from "./pool.ts";
+import { UntakenError, startProcess } from "./process.ts";
 import { type Answer, type Operation, parseAnswer } from "./protocol.ts";
+import { type Walls, findWalls } from "./walls.ts";
 
 /** What the pixels of a body tell; null where they do not. */
 export interface Picture {
@@ -23,13 +24,13 @@ export interface Picture {
 export interface DecoderOptions {
   /** The program of the processes, built: `dist/media/child.js`. */
   readonly entry: URL;
-  /** Pictures decoded at once, each in a process of its own. */
+  /** Pictures decoded at once, each in a process of its own; one more where it is a slow one. */
   readonly processes: number;
   /** How long a picture may wait for a process, and how long it may then keep it. */
   readonly decodeTimeoutMs: number;
   /** Memory that all decodes together may be expected to take. */
   readonly decodeBytes: number;
-  /** Pictures that wait; past it the answer is `decode_timeout` at once. */
+  /** Pictures that wait, and again as many slow ones; past it the answer is `decode_timeout` at once. */
   readonly maxWaiting: number;
   /** The formats that are on; those without pixels do not matter. */
   readonly formats: readonly FormatName[];
@@ -51,6 +52,8 @@ export interface Decoder {
   readonly waiting: number;
   /** The processes that live, for the operator and for tests. */
   readonly children: readonly { readonly pid: number; readonly state: ProcessState }[];
+  /** What keeps a process that a picture took over from the machine: `permissions`, and what works here of `walls.ts`. */
+  readonly walls: readonly string[];
   /** @throws Error where a process cannot start: sharp is missing, or a loader that should be blocked is not */
   start(): Promise<void>;
   /** Ends the processes; pictures under way are `decode_failed`. */
@@ -62,12 +65,28 @@ interface Job {
   readonly body: Uint8Array;
   readonly format: Format;
   readonly askedAt: number;
+  lane: Lane;
+  /** How often it was given to a process that did not take it. */
+  untaken: number;
+  isSettled: boolean;
   /** Gives the outcome, once; later calls do nothing. */
   readonly settle: (learnt: Partial<Picture>) => void;
 }
 
-// Three quarters of what all may take: one alone must not lock out all others.
-const shareOfOne = 0.75;
+// Of the memory for all, the slow picture has three quarters: one alone must not lock out all others. The rest is
+// shared out among those that are quick, so that all together stay within it and nobody waits for memory but the
+// slow ones for one another.
+const shareOfSlow = 0.75;
+// A picture of 64 x 64 pixels shall never wait for long, whatever is before it: 150 ms is a JPEG of 19 megapixels, or
+// a PNG of 6. What takes twice that without having looked so is a bomb, or the machine is busy with some.
+const quickMs = 150;
+const longestQuickMs = 2 * quickMs;
+const checkMs = 5_000;
+const [anyFormat] = formats as readonly [Format];
+// Every process there is may have been stopped, or just killed.
+const maxUntaken = 4;
+// 16383 x 16383, as sharp has it: what streams through little memory takes its time all the same.
+const maxPixels = 0x3fff ** 2;
 // What a decode leaves behind (fragments, libraries' tables) is given back by starting anew: 0.2 s of a process that
 // nobody waits for, after thousands of decodes, or where more stays than the 300 MB that a good load left.
 const maxDecodes = 5_000;
@@ -86,76 +105,144 @@ const nothing: Picture = Object.freeze({
 });
 
 export function createDecoder(options: DecoderOptions): Decoder {
-  const { entry, environment = {}, processes, decodeTimeoutMs, maxWaiting } = options;
+  const { entry, environment = {}, processes, decodeTimeoutMs, decodeBytes, maxWaiting } = options;
   const on = decodableFormats.filter((name) => options.formats.includes(name));
-  const settings = { formats: on, maxDecodeBytes: options.decodeBytes * shareOfOne };
+  let walls: Walls = { names: [], command: [] };
   const pool = createPool({
     processes,
-    startProcess: () => startProcess({ entry, settings, environment }),
+    startProcess: () => startProcess({ entry, settings: { formats: on }, environment, wrapper: walls.command }),
     onFree: assign,
   });
-  const waiting = new Set<Job>(); // in the order they came
+  const allowed: Readonly<Record<Lane, Cost>> = {
+    quick: { bytes: (decodeBytes * (1 - shareOfSlow)) / processes, milliseconds: quickMs },
+    slow: { bytes: decodeBytes * shareOfSlow, milliseconds: Infinity },
+  };
+  // In the order they came. Each lane has a row of its own: a thousand slow ones shall not turn a quick one away.
+  const waiting: Readonly<Record<Lane, Map<Job, NodeJS.Timeout>>> = { quick: new Map(), slow: new Map() };
+  const checks = setInterval(check, checkMs).unref();
   let isClosed = false;
   let jobs = 0;
 
-  /** Gives waiting pictures to idle processes. The place to weigh what all decodes together will take. */
+  function enqueue(job: Job): void {
+    if (job.isSettled) return;
+    const giveUp = () => job.settle({ warning: "decode_timeout", queueMs: performance.now() - job.askedAt });
+    waiting[job.lane].set(job, setTimeout(giveUp, decodeTimeoutMs));
+    assign();
+  }
+
+  function leave(job: Job): void {
+    clearTimeout(waiting[job.lane].get(job));
+    waiting[job.lane].delete(job);
+  }
+
+  /** Gives waiting pictures to idle processes. */
   function assign(): void {
-    for (const job of waiting) {
-      const member = pool.take();
-      if (!member) return;
-      waiting.delete(job);
-      void run(job, member);
+    for (const lane of lanes) {
+      for (const job of waiting[lane].keys()) {
+        const member = pool.take(lane);
+        if (!member) break;
+        leave(job);
+        void run(job, member);
+      }
     }
   }
 
-  async function run({ operation, body, format, askedAt, settle }: Job, member: Member): Promise<void> {
-    const queueMs = performance.now() - askedAt;
-    const timer = setTimeout(() => {
-      settle({ warning: "decode_timeout", queueMs, decodeMs: decodeTimeoutMs });
-      pool.discard(member);
-    }, decodeTimeoutMs);
+  async function run(job: Job, member: Member): Promise<void> {
+    const { operation, body, format, lane } = job;
+    const queueMs = performance.now() - job.askedAt;
     const number = (jobs = (jobs + 1) % 2 ** 32);
-    const request = { number, operation, format, bytes: body.byteLength };
-    const line = await member.process.ask(request, body).catch(() => null);
-    clearTimeout(timer);
-    const answer = line === null ? null : parseAnswer(line, number);
+    const request = { number, operation, format, bytes: body.byteLength, allowed: allowed[lane] };
+    const timers: NodeJS.Timeout[] = [];
+    let answer: Answer | null = null;
+    let wasTaken = true;
+    try {
+      const begun = await member.process.ask(request, body);
+      timers.push(setTimeout(end, decodeTimeoutMs), setTimeout(demote, longestQuickMs));
+      answer = parseAnswer(await begun.answer, number);
+    } catch (error) {
+      wasTaken = !(error instanceof UntakenError);
+    }
+    timers.forEach(clearTimeout);
+    if (member.state === "leaving") return; // by one of the timers, which saw to the picture
     if (!answer) {
-      settle({ warning: "decode_failed", queueMs });
       pool.discard(member); // it died, or says what no healthy one would
-      return;
+      // Only a picture that was not looked at is tried again, or one that crashes its process would crash two. That
+      // holds for SIGKILL too: where memory is short, the system sends it for the picture's sake.
+      if (wasTaken || isClosed || job.untaken >= maxUntaken) return job.settle({ warning: "decode_failed", queueMs });
+      job.untaken += 1;
+      return enqueue(job);
     }
     pool.proven();
-    settle({ ...learntFrom(answer), queueMs });
     if (member.taken >= maxDecodes || answer.rssBytes > maxRestingBytes) pool.discard(member);
     else pool.giveBack(member);
+    if (lane === "quick" && isForSlow(answer)) enqueueSlow();
+    else job.settle({ ...learntFrom(answer), queueMs });
+
+    function end(): void {
+      job.settle({ warning: "decode_timeout", queueMs, decodeMs: decodeTimeoutMs });
+      pool.discard(member);
+    }
+
+    /** Takes what is not so quick after all out of the quick ones' way: where it is, or it must begin anew. */
+    function demote(): void {
+      if (lane === "slow" || pool.slowDown(member)) return;
+      pool.discard(member);
+      enqueueSlow();
+    }
+
+    function enqueueSlow(): void {
+      job.lane = "slow";
+      enqueue(job);
+    }
+  }
+
+  /** Whether the picture is too much for a quick one, but not for any. */
+  function isForSlow({ warning, expectedBytes, width, height }: Answer): boolean {
+    const pixels = (width ?? 0) * (height ?? 0);
+    return warning === "too_many_pixels" && expectedBytes <= allowed.slow.bytes && pixels <= maxPixels;
   }
 
   function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
-    if (!on.some((name) => name === format.decoding?.setting)) return Promise.resolve(nothing);
+    const { decoding } = format;
+    if (!decoding || !on.some((name) => name === decoding.setting)) return Promise.resolve(nothing);
+    const lane = decoding.isUnpredictable ? "slow" : "quick";
+    return submit({ operation, body, format, lane }, signal);
+  }
+
+  type Question = Pick<Job, "operation" | "body" | "format" | "lane">;
+
+  function submit(question: Question, signal?: AbortSignal): Promise<Picture> {
+    const { lane } = question;
     if (isClosed || signal?.aborted) return Promise.resolve({ ...nothing, warning: "decode_failed" });
-    if (waiting.size >= maxWaiting && !pool.isFree) return Promise.resolve({ ...nothing, warning: "decode_timeout" });
+    if (waiting[lane].size >= maxWaiting && !pool.isFree(lane)) {
+      return Promise.resolve({ ...nothing, warning: "decode_timeout" });
+    }
     return new Promise((resolve) => {
       const askedAt = performance.now();
       const giveUp = () => settle({ warning: "decode_timeout", queueMs: performance.now() - askedAt });
-      const timer = setTimeout(() => {
-        if (waiting.has(job)) giveUp(); // once it runs, `run` has its own limit
-      }, decodeTimeoutMs);
       const settle = (learnt: Partial<Picture>) => {
-        clearTimeout(timer);
         signal?.removeEventListener("abort", giveUp);
-        waiting.delete(job);
+        leave(job);
+        job.isSettled = true;
         resolve({ ...nothing, ...learnt });
       };
-      const job: Job = { operation, body, format, askedAt, settle };
+      const job: Job = { ...question, askedAt, untaken: 0, isSettled: false, settle };
       signal?.addEventListener("abort", giveUp, { once: true });
-      waiting.add(job);
-      assign();
+      enqueue(job);
     });
+  }
+
+  /** Gives the ones that are idle for longest an empty body, so that one which stands still is found by nobody's picture. */
+  function check(): void {
+    for (const lane of lanes) {
+      if (pool.isFree(lane)) void submit({ operation: "measure", body: new Uint8Array(), format: anyFormat, lane });
+    }
   }
 
   async function close(): Promise<void> {
     isClosed = true;
-    for (const job of waiting) job.settle({ warning: "decode_failed" });
+    clearInterval(checks);
+    for (const job of lanes.flatMap((lane) => [...waiting[lane].keys()])) job.settle({ warning: "decode_failed" });
     await pool.close();
   }
 
@@ -172,19 +259,24 @@ export function createDecoder(options: DecoderOptions): Decoder {
       return pool.members.filter(({ state }) => state === "busy").length;
     },
     get waiting() {
-      return waiting.size;
+      return waiting.quick.size + waiting.slow.size;
     },
     get children() {
       return pool.members.map(({ process, state }) => ({ pid: process.pid, state }));
     },
     async start() {
       try {
+        // All, not three quarters: what the estimates are short of by a third is a picture all the same.
+        walls = await findWalls(decodeBytes);
         await pool.start();
       } catch (error) {
         await close();
         const reason = error instanceof Error ? error.message : "unknown";
         throw new Error(`the processes that decode pictures cannot start: ${reason}`, { cause: error });
       }
+    },
+    get walls() {
+      return walls.names;
     },
     close,
   };

@@ -15,7 +15,16 @@ export interface Opened {
   readonly head: Uint8Array;
   /** Progressive or interlaced. */
   readonly isProgressive: boolean;
+  /** Channels times the bytes of each, as libvips gives them. */
+  readonly bytesAPixel: number;
   readonly pages: number;
+}
+
+/** What decoding a picture is expected to take. */
+export interface Cost {
+  /** Memory, the body's own bytes included. */
+  readonly bytes: number;
+  readonly milliseconds: number;
 }
 
 /** How the pixels of a format are had. */
@@ -26,8 +35,15 @@ export interface Decoding {
   readonly loader: string;
   /** A picture of one pixel, base64. */
   readonly sample: string;
-  /** Memory that a decode takes, in bytes a pixel of the file: the worst measured at 25 megapixels, shrunk while read. */
+  /**
+   * Memory that a decode takes, in bytes a pixel of the file, besides the body and the 4 MB that any decode takes:
+   * about the worst of `npm run bench:decode-memory`, which is to be run when libvips is another.
+   */
   readonly bytesPerPixel: (file: Opened) => number;
+  /** Time that it takes, likewise. */
+  readonly nanosecondsPerPixel: (file: Opened) => number;
+  /** Whether a small file of few pixels may take any time, so that nothing quick should wait for it. */
+  readonly isUnpredictable?: true;
   readonly isAnimated: (file: Opened) => boolean;
   /** The size as displayed, where the head alone tells it and libvips does not. */
   readonly readSize?: (head: Uint8Array) => Size | null;
@@ -58,6 +74,14 @@ export interface Format extends Required<Omit<Row, "refinedBy" | "decoding" | "i
   readonly decoding: Decoding | null;
 }
 
+type Costs = Pick<Decoding, "bytesPerPixel" | "nanosecondsPerPixel">;
+
+/** Interlaced, it is decoded whole before it is shrunk. */
+const pngCosts: Costs = {
+  bytesPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 1.35 : 0.35) * bytesAPixel,
+  nanosecondsPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 10 : 5) * bytesAPixel,
+};
+
 /**
  * All formats, the first match wins. A later one is a row here and, where its bytes or pixels need more than a
  * signature, a file beside this one.
@@ -72,7 +96,9 @@ const table = {
       setting: "jpeg",
       loader: "VipsForeignLoadJpeg",
       sample: samples.jpeg,
-      bytesPerPixel: ({ isProgressive }) => (isProgressive ? 6.1 : 0.12),
+      // Progressive: all coefficients are kept, two bytes each; half as many where the chroma is subsampled.
+      bytesPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 2.1 * bytesAPixel : 0.12),
+      nanosecondsPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 9 * bytesAPixel : 8),
       isAnimated: () => false,
       readSize: readJpegSize,
     },
@@ -86,7 +112,7 @@ const table = {
       setting: "png",
       loader: "VipsForeignLoadPng",
       sample: samples.png,
-      bytesPerPixel: ({ isProgressive }) => (isProgressive ? 8.6 : 0.64),
+      ...pngCosts,
       isAnimated: () => true,
       readSize: readPngSize,
     },
@@ -100,7 +126,7 @@ const table = {
       setting: "png",
       loader: "VipsForeignLoadPng",
       sample: samples.png,
-      bytesPerPixel: ({ isProgressive }) => (isProgressive ? 8.6 : 0.64),
+      ...pngCosts,
       isAnimated: () => false,
       readSize: readPngSize,
     },
@@ -113,7 +139,8 @@ const table = {
       setting: "gif",
       loader: "VipsForeignLoadNsgif",
       sample: samples.gif,
-      bytesPerPixel: () => 4.6,
+      bytesPerPixel: () => 4.8,
+      nanosecondsPerPixel: () => 15,
       isAnimated: ({ pages }) => pages > 1,
       readSize: readGifSize,
     },
@@ -126,8 +153,9 @@ const table = {
       setting: "webp",
       loader: "VipsForeignLoadWebp",
       sample: samples.webp,
-      // 4 where it is lossless, 1.2 with alpha; both begin otherwise than a plain lossy one.
-      bytesPerPixel: ({ head }) => (hasAt(head, 12, "VP8 ") ? 0.05 : 4),
+      // 4.3 where it is lossless, 2.4 with alpha; both begin otherwise than a plain lossy one.
+      bytesPerPixel: ({ head }) => (hasAt(head, 12, "VP8 ") ? 0.05 : 4.3),
+      nanosecondsPerPixel: () => 30,
       isAnimated: ({ pages }) => pages > 1,
       readSize: readWebpSize,
     },
@@ -141,7 +169,8 @@ const table = {
       setting: "avif",
       loader: "VipsForeignLoadHeif",
       sample: samples.avif,
-      bytesPerPixel: () => 26,
+      bytesPerPixel: () => 26, // 16 to 20 with 8 bits a sample
+      nanosecondsPerPixel: () => 100,
       isAnimated: ({ head }) => readBrands(head).includes("avis"),
     },
   },
@@ -190,7 +219,8 @@ const table = {
       setting: "tiff",
       loader: "VipsForeignLoadTiff",
       sample: samples.tiff,
-      bytesPerPixel: () => 0.75,
+      bytesPerPixel: ({ bytesAPixel }) => 0.3 * bytesAPixel,
+      nanosecondsPerPixel: ({ bytesAPixel }) => 6 * bytesAPixel,
       isAnimated: () => false,
     },
   },
@@ -378,7 +408,9 @@ const table = {
       setting: "svg",
       loader: "VipsForeignLoadSvg",
       sample: samples.svg,
-      bytesPerPixel: () => 8, // four bytes of its canvas, twice
+      bytesPerPixel: () => 1, // it is drawn small at once; what it draws, nobody can tell
+      nanosecondsPerPixel: () => 0,
+      isUnpredictable: true, // a hundred bytes of nested `use` draw for minutes
       isAnimated: () => false,
     },
   },

@@ -3,16 +3,27 @@ import type { DecoderProcess } from "./process.ts";
 /** `leaving`: killed, and not gone yet. */
 export type ProcessState = "starting" | "idle" | "busy" | "leaving";
 
+/**
+ * Which way a picture goes: what is expected to be done in a blink, and what is not. The slow ones go one at a time,
+ * in a process that gives way to all others, so that no number of them can take what the quick ones need.
+ */
+export const lanes = ["quick", "slow"] as const;
+export type Lane = (typeof lanes)[number];
+
 /** A process and what the pool keeps about it. */
 export interface Member {
   readonly process: DecoderProcess;
   state: ProcessState;
   /** How often it was taken. */
   taken: number;
+  /** Whose picture it has, or had last. */
+  lane: Lane;
+  /** It gives way to all others, and so is the one for slow pictures. */
+  isSlow: boolean;
 }
 
 export interface PoolOptions {
-  /** How many may be busy; one more is kept, which is there at once when one of them has to be killed. */
+  /** How many quick pictures may be under way; one process more is kept for the slow ones. */
   readonly processes: number;
   readonly startProcess: () => DecoderProcess;
   /** Called whenever {@link Pool.take} may succeed again. */
@@ -23,12 +34,14 @@ export interface PoolOptions {
 export interface Pool {
   /** Starts the first process, then the others; rejects as that one does. */
   start(): Promise<void>;
-  readonly isFree: boolean;
+  isFree(lane: Lane): boolean;
   /** An idle process, busy from now on; undefined where as many are busy as may be. */
-  take(): Member | undefined;
+  take(lane: Lane): Member | undefined;
   giveBack(member: Member): void;
   /** Kills it. */
   discard(member: Member): void;
+  /** Its picture is a slow one after all; false, and nothing changes, where another slow one is under way. */
+  slowDown(member: Member): boolean;
   /** To be told when one did its work: what it is that starts is then not broken. */
   proven(): void;
   readonly members: readonly Member[];
@@ -41,17 +54,30 @@ const firstPauseMs = 200;
 const longestPauseMs = 30_000;
 
 export function createPool({ processes, startProcess, onFree }: PoolOptions): Pool {
-  const members = new Set<Member>();
+  const members = new Set<Member>(); // the one that is idle for longest first
   let isClosed = false;
   let restarts = 0;
   let barren = 0; // in a row
   let pause: NodeJS.Timeout | undefined;
 
-  const inState = (state: ProcessState) => [...members].filter((member) => member.state === state);
-  const idle = () => (inState("busy").length < processes ? inState("idle").at(0) : undefined);
+  const those = (is: (member: Member) => boolean) => [...members].filter(is);
+  const busy = (lane: Lane) => those((member) => member.state === "busy" && member.lane === lane).length;
+  const slow = () => those(({ isSlow, state }) => isSlow && state !== "leaving");
+
+  /** The turn goes round, so that one which stands still is found even where there is little to do. */
+  function idle(lane: Lane): Member | undefined {
+    const candidates = those(({ state }) => state === "idle");
+    const slowOne = candidates.find(({ isSlow }) => isSlow);
+    if (lane === "slow") return busy("slow") === 0 ? slowOne : undefined;
+    if (busy("quick") >= processes) return undefined;
+    // The slow one stands in where another has just been killed.
+    return candidates.find(({ isSlow }) => !isSlow) ?? slowOne;
+  }
 
   function add(): Member {
-    const member: Member = { process: startProcess(), state: "starting", taken: 0 };
+    const isSlow = members.size > 0 && slow().length === 0;
+    const member: Member = { process: startProcess(), state: "starting", taken: 0, lane: "quick", isSlow };
+    if (isSlow) member.process.slowDown();
     members.add(member);
     const ready = () => {
       if (member.state === "starting") member.state = "idle";
@@ -75,6 +101,12 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
     while (!isClosed && members.size <= processes) add();
   }
 
+  function discard(member: Member): void {
+    member.state = "leaving";
+    member.process.kill();
+    onFree(); // another takes over before it is gone
+  }
+
   async function close(): Promise<void> {
     isClosed = true;
     clearTimeout(pause);
@@ -87,24 +119,31 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
       await add().process.ready;
       refill();
     },
-    get isFree() {
-      return idle() !== undefined;
-    },
-    take() {
-      const member = idle();
+    isFree: (lane) => idle(lane) !== undefined,
+    take(lane) {
+      const member = idle(lane);
       if (!member) return undefined;
+      members.delete(member);
+      members.add(member);
       member.state = "busy";
+      member.lane = lane;
       member.taken += 1;
       return member;
     },
     giveBack(member) {
+      // One slow process is enough; what was slowed down cannot be made quick again.
+      if (member.isSlow && slow().length > 1) return discard(member);
       if (member.state === "busy") member.state = "idle"; // and not killed at the last moment
       onFree();
     },
-    discard(member) {
-      member.state = "leaving";
-      member.process.kill();
-      onFree(); // the spare takes over before it is gone
+    discard,
+    slowDown(member) {
+      if (busy("slow") > 0) return false;
+      member.lane = "slow";
+      member.isSlow = true;
+      member.process.slowDown();
+      onFree();
+      return true;
     },
     proven: () => void (barren = 0),
     get members() {

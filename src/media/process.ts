@@ -5,7 +5,8 @@ import { dirname, join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { ChildSettings } from "./child.ts";
-import { encodeRequest, maxLineBytes, parseGreeting, type Request } from "./protocol.ts";
+import { setPriority } from "node:os";
+import { encodeRequest, isTaken, maxLineBytes, parseGreeting, type Request } from "./protocol.ts";
 
 export interface ProcessOptions {
   /** `child.js`, built: the processes run without a loader for TypeScript. */
@@ -13,6 +14,8 @@ export interface ProcessOptions {
   readonly settings: ChildSettings;
   /** Variables besides our own, such as a preloaded allocator; nothing else of ours reaches the process. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Programs that it is started under: `walls.ts`. */
+  readonly wrapper: readonly string[];
 }
 
 /** A decoder process under way. */
@@ -22,31 +25,45 @@ export interface DecoderProcess {
   readonly ready: Promise<void>;
   /** Settles when it is gone, for whatever reason; never rejects. */
   readonly ended: Promise<void>;
-  /** Sends a request and resolves with the line that comes back; rejects where the process ends before. One at a time. */
-  ask(request: Request, body: Uint8Array): Promise<string>;
+  /**
+   * Sends a request, and resolves when the process begins with it. One at a time.
+   *
+   * @returns the line that comes back; rejects where the process ends before
+   * @throws UntakenError where it ended, or stood still, before it read the request
+   */
+  ask(request: Request, body: Uint8Array): Promise<{ readonly answer: Promise<string> }>;
+  /** From now on all others go first. For good: only a privileged user may take it back. */
+  slowDown(): void;
   kill(): void;
 }
 
+/** The process never looked at the body, which so cannot be the reason. */
+export class UntakenError extends Error {
+  override readonly name = "UntakenError";
+}
+
 const startTimeoutMs = 30_000; // 0.2 s where nothing else runs
+// An idle process takes a request in less than a millisecond. One that was stopped (SIGSTOP, a frozen disk) never does.
+const takeTimeoutMs = 1000;
+// A tenth of the processor where somebody else wants it, all of it where nobody does.
+const slowNiceness = 10;
 
 /**
  * Starts a decoder process.
  *
  * Its JavaScript may read only itself and sharp, write nothing and start nothing: Node's permission model. That does
- * not bind native code, nor the network, nor signals: the container or the service manager must.
+ * not bind native code, nor the network, nor signals: `walls.ts`, and the container or the service manager.
  */
-export function startProcess({ entry, settings, environment }: ProcessOptions): DecoderProcess {
-  const child = spawn(
-    process.execPath,
-    [...permissions(entry), "--no-warnings", fileURLToPath(entry), JSON.stringify(settings)],
-    {
-      stdio: ["ignore", "ignore", "pipe", "pipe"],
-      // glibc's default of eight arenas a core doubles what stays resident after decoding (603 MB against 298).
-      env: { MALLOC_ARENA_MAX: "2", ...environment },
-    },
-  );
+export function startProcess({ entry, settings, environment, wrapper }: ProcessOptions): DecoderProcess {
+  const node = [process.execPath, ...permissions(entry), "--no-warnings", fileURLToPath(entry)];
+  const [program, ...args] = [...wrapper, ...node, JSON.stringify(settings)];
+  const child = spawn(program, args, {
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+    // glibc's default of eight arenas a core doubles what stays resident after decoding (603 MB against 298).
+    env: { MALLOC_ARENA_MAX: "2", ...environment },
+  });
   const [, , stderr, channel] = child.stdio as [null, null, Readable, Duplex, undefined];
-  let waiter: { resolve: (line: string) => void; reject: (error: Error) => void } | null = null;
+  const due: { resolve: (line: string) => void; reject: (error: Error) => void }[] = []; // lines that must come
   let isGone = false;
   let errors = "";
   let text = "";
@@ -55,29 +72,28 @@ export function startProcess({ entry, settings, environment }: ProcessOptions): 
     const end = () => {
       isGone = true;
       child.kill("SIGKILL");
-      waiter?.reject(new Error(errors.trim() || "it ended"));
-      waiter = null;
+      for (const { reject } of due.splice(0)) reject(new Error(errors.trim() || "it ended"));
       resolve();
     };
-    child.once("exit", end).once("error", end); // "error": it could not be started at all
-    channel.once("close", end);
+    child.once("error", end); // it could not be started at all
+    child.once("exit", () => (isGone = true));
+    channel.once("close", end); // and not before: what it said last is still to be read when it exits
   });
   channel.on("error", ignore); // EPIPE and the like: "close" follows
   channel.setEncoding("latin1").on("data", (chunk: string) => {
     text += chunk;
-    const end = text.indexOf("\n");
-    if (end < 0 ? text.length > maxLineBytes : !waiter) return child.kill("SIGKILL"); // not what it was asked for
-    if (end < 0) return;
-    const line = text.slice(0, end);
-    text = text.slice(end + 1);
-    waiter?.resolve(line);
-    waiter = null;
-    return;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+      const line = due.shift();
+      if (!line) return void child.kill("SIGKILL"); // nobody asked
+      line.resolve(text.slice(0, end));
+      text = text.slice(end + 1);
+    }
+    if (text.length > maxLineBytes) child.kill("SIGKILL");
   });
   stderr.setEncoding("utf8").on("data", (chunk: string) => void (errors = (errors + chunk).slice(0, 2000)));
   stderr.on("error", ignore);
 
-  const nextLine = () => new Promise<string>((resolve, reject) => (waiter = { resolve, reject }));
+  const nextLine = () => new Promise<string>((resolve, reject) => due.push({ resolve, reject }));
   const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
   const ready = nextLine()
     .then((line) => {
@@ -92,14 +108,29 @@ export function startProcess({ entry, settings, environment }: ProcessOptions): 
     pid: child.pid ?? 0,
     ready,
     ended,
-    ask(request, body) {
-      if (isGone) return Promise.reject(new Error("it has ended"));
-      const line = nextLine();
+    async ask(request, body) {
+      if (isGone) throw new UntakenError("it has ended");
+      const [taken, answer] = [nextLine(), nextLine()];
+      answer.catch(ignore);
       channel.cork();
       channel.write(encodeRequest(request));
       channel.write(body); // the kernel takes it as the process reads: no copy here, and nobody waits
       channel.uncork();
-      return line;
+      const timer = setTimeout(() => child.kill("SIGKILL"), takeTimeoutMs);
+      const word = await taken
+        .catch((error: unknown) => {
+          throw new UntakenError("it took nothing", { cause: error });
+        })
+        .finally(() => clearTimeout(timer));
+      if (!isTaken(word, request.number)) throw new Error("it says what no healthy one would");
+      return { answer };
+    },
+    slowDown() {
+      try {
+        setPriority(child.pid ?? 0, slowNiceness);
+      } catch {
+        // it has just ended, or the system has no such thing: it is only not slowed down
+      }
     },
     kill: () => void child.kill("SIGKILL"),
   };

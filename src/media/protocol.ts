@@ -1,8 +1,8 @@
-import { type Format, formats } from "./formats.ts";
+import { type Cost, type Format, formats } from "./formats.ts";
 
-// What goes between the decoder and its processes, over one socket: requests as a header of four numbers and the
-// body's bytes, answers as a line of JSON. Node's own channel is not used: its parent half throws where it cannot be
-// caught when a process that was taken over writes what is no JSON, and copies bodies.
+// What goes between the decoder and its processes, over one socket: requests as a header of numbers and the body's
+// bytes; to each, a line of JSON that it was taken and one with the answer. Node's own channel is not used: its parent
+// half throws where it cannot be caught when a process that was taken over writes what is no JSON, and copies bodies.
 
 export const operations = ["measure", "describe"] as const;
 export type Operation = (typeof operations)[number];
@@ -13,20 +13,25 @@ export interface Request {
   readonly format: Format;
   /** Bytes of the body that follows. */
   readonly bytes: number;
+  /** What decoding may be expected to take at most; past it the picture is only measured. */
+  readonly allowed: Cost;
 }
 
-export const requestBytes = 16;
+export const requestBytes = 6 * Float64Array.BYTES_PER_ELEMENT;
 
-export function encodeRequest({ number, operation, format, bytes }: Request): Uint8Array {
-  return new Uint8Array(Uint32Array.of(number, operations.indexOf(operation), formats.indexOf(format), bytes).buffer);
+export function encodeRequest({ number, operation, format, bytes, allowed }: Request): Uint8Array {
+  const names = [operations.indexOf(operation), formats.indexOf(format)];
+  return new Uint8Array(Float64Array.of(number, ...names, bytes, allowed.bytes, allowed.milliseconds).buffer);
 }
 
 /** The counterpart in the process, which trusts its parent. */
 export function decodeRequest(header: Buffer): Request {
-  const [number = 0, operation = 0, format = 0, bytes = 0] = new Uint32Array(Uint8Array.from(header).buffer);
+  const numbers = new Float64Array(Uint8Array.from(header).buffer);
+  const [number = 0, operation = 0, format = 0, bytes = 0, maxBytes = 0, maxMilliseconds = 0] = numbers;
   const found = { operation: operations[operation], format: formats[format] };
   if (!found.operation || !found.format) throw new Error("not a request");
-  return { number, operation: found.operation, format: found.format, bytes };
+  const allowed = { bytes: maxBytes, milliseconds: maxMilliseconds };
+  return { number, operation: found.operation, format: found.format, bytes, allowed };
 }
 
 /** What a process learnt of a body. */
@@ -37,7 +42,10 @@ export interface Answer {
   readonly animated: boolean | null;
   readonly blurhash: string | null;
   readonly thumbhash: string | null;
+  /** `too_many_pixels`: decoding would take more than the request allowed. */
   readonly warning: "decode_failed" | "too_many_pixels" | null;
+  /** Memory that decoding was expected to take; 0 where that was not told. */
+  readonly expectedBytes: number;
   readonly decodeMs: number;
   readonly hashMs: number;
   /** Memory of the process afterwards. */
@@ -60,6 +68,7 @@ const rules: { readonly [Key in keyof Answer]: (value: unknown) => boolean } = {
   blurhash: (value) => value === null || (typeof value === "string" && /^L[\w#$%*+,.:;=?@[\]^{|}~-]{27}$/.test(value)),
   thumbhash: (value) => value === null || (typeof value === "string" && /^[A-Za-z0-9+/]{7,34}={0,2}$/.test(value)),
   warning: (value) => value === null || value === "decode_failed" || value === "too_many_pixels",
+  expectedBytes: (value) => isInteger(value, 0),
   decodeMs: isDuration,
   hashMs: isDuration,
   rssBytes: (value) => isInteger(value, 0),
@@ -71,6 +80,11 @@ export function parseAnswer(line: string, number: number): Answer | null {
   if (!value) return null;
   for (const [key, rule] of Object.entries(rules)) if (!rule(value[key])) return null;
   return value.number === number ? (value as unknown as Answer) : null;
+}
+
+/** Whether the line says that this request was taken, and its body will be read. */
+export function isTaken(line: string, number: number): boolean {
+  return parseObject(line)?.taken === number;
 }
 
 /** The first line of a process: null where it is ready, else why it is not. */

@@ -1,5 +1,5 @@
 import sharp, { type Sharp } from "sharp";
-import { type DecodableName, type Decoding, formats, type Opened } from "./formats.ts";
+import { type Cost, type DecodableName, type Decoding, formats, type Opened } from "./formats.ts";
 import { type Raster, type Size, fitWithin, onWhite, shrink } from "./pixels.ts";
 
 // The only file that knows libvips. It runs in the decoder's processes alone.
@@ -7,8 +7,8 @@ import { type Raster, type Size, fitWithin, onWhite, shrink } from "./pixels.ts"
 /** What is known of a picture before its pixels are decoded. */
 export interface Measured extends Size {
   readonly animated: boolean;
-  /** Memory that decoding it is expected to take. */
-  readonly decodeBytes: number;
+  /** What decoding it is expected to take. */
+  readonly cost: Cost;
 }
 
 /** The two rasters that the hashes are made of. */
@@ -54,11 +54,11 @@ function open(bytes: Uint8Array): Sharp {
   });
 }
 
-async function orNull<T>(work: Promise<T>): Promise<T | null> {
+async function orNull<T>(work: () => Promise<T>): Promise<T | null> {
   try {
-    return await work;
+    return await work();
   } catch {
-    return null; // libvips' only word for anything wrong with the bytes
+    return null; // libvips' only word for anything wrong with the bytes, and sharp's for none at all
   }
 }
 
@@ -92,18 +92,24 @@ async function test({ setting, sample, loader }: Decoding, isExpected: boolean):
 }
 
 async function measure(bytes: Uint8Array, decoding: Decoding): Promise<Measured | null> {
-  const metadata = await orNull(open(bytes).metadata());
+  const metadata = await orNull(() => open(bytes).metadata());
   if (!metadata) return null;
-  const opened: Opened = { head: bytes, isProgressive: metadata.isProgressive, pages: metadata.pages ?? 1 };
+  const { width, height, isProgressive, channels, depth, pages = 1 } = metadata;
+  const bytesAPixel = channels * (depth === "uchar" ? 1 : 2);
+  const opened: Opened = { head: bytes, isProgressive, bytesAPixel, pages };
+  const pixels = width * height;
   return {
     ...metadata.autoOrient,
     animated: decoding.isAnimated(opened),
-    decodeBytes: metadata.width * metadata.height * decoding.bytesPerPixel(opened),
+    cost: {
+      bytes: bytes.byteLength + pixels * decoding.bytesPerPixel(opened),
+      milliseconds: (pixels * decoding.nanosecondsPerPixel(opened)) / 1e6,
+    },
   };
 }
 
 async function readRasters(bytes: Uint8Array, size: Size): Promise<Rasters | null> {
-  const decoded = await orNull(decode(bytes, size).toBuffer({ resolveWithObject: true }));
+  const decoded = await orNull(() => decode(bytes, size).toBuffer({ resolveWithObject: true }));
   if (!decoded) return null;
   const { data, info } = decoded;
   const raster = { width: info.width, height: info.height, rgba: data };

@@ -1,5 +1,10 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { vi } from "vitest";
 import { type Decoder, type DecoderOptions, createDecoder } from "../../src/media/decoder.ts";
 import { type Format, type FormatName, formats } from "../../src/media/formats.ts";
+import { requestBytes } from "../../src/media/protocol.ts";
 
 /** The program of the decoder's processes as it is shipped: built, not through a loader. */
 export const builtEntry = new URL("../../dist/media/child.js", import.meta.url);
@@ -25,4 +30,58 @@ export async function startDecoder(
 
 export function formatNamed(name: FormatName): Format {
   return formats.find((format) => format.name === name)!;
+}
+
+/** A folder beside the built program, where sharp is found as it finds it. */
+export function folderBeside(onFinished: (end: () => void) => void): string {
+  const folder = mkdtempSync(fileURLToPath(new URL("../test-", builtEntry)));
+  onFinished(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+/** A program that stands in for a decoder process. */
+export function standIn(onFinished: (end: () => void) => void, source: string): URL {
+  const file = join(folderBeside(onFinished), "child.mjs");
+  writeFileSync(file, `import { readSync, writeSync } from "node:fs";\n${source}`);
+  return pathToFileURL(file);
+}
+
+/** What stands in a program before what it shall do: it is ready, and takes the request `number`. */
+export const takesOne = `
+  writeSync(3, '{"ready":true}\\n');
+  const header = Buffer.alloc(${requestBytes});
+  readSync(3, header);
+  const number = header.readDoubleLE(0);
+  writeSync(3, JSON.stringify({ taken: number }) + "\\n");
+`;
+
+/** Memory of a process, in bytes; 0 where it is gone. */
+export function residentBytes(pid: number): number {
+  try {
+    return 1024 * Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+/** Waits until a process is in the midst of decoding a large picture, and tells which. */
+export async function decodingPid(decoder: Decoder): Promise<number> {
+  return vi.waitFor(
+    () => {
+      const child = decoder.children.find(({ pid, state }) => state === "busy" && residentBytes(pid) > 200e6);
+      if (!child) throw new Error("none is decoding");
+      return child.pid;
+    },
+    { timeout: 10_000, interval: 5 },
+  );
+}
+
+/** Waits until all processes are idle, after a start for instance. */
+export async function allIdle(decoder: Decoder): Promise<void> {
+  await vi.waitFor(
+    () => {
+      if (decoder.children.some(({ state }) => state !== "idle")) throw new Error("some are not idle");
+    },
+    { timeout: 20_000, interval: 10 },
+  );
 }

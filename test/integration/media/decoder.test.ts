@@ -1,30 +1,32 @@
 import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { getPriority, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { describe, expect, test, vi } from "vitest";
 import type { Decoder } from "../../../src/media/decoder.ts";
-import { startProcess } from "../../../src/media/process.ts";
-import { builtEntry, formatNamed, startDecoder } from "../../support/decoder.ts";
+import { zeroPng } from "../../support/bombs.ts";
+import {
+  allIdle,
+  builtEntry,
+  decodingPid,
+  folderBeside,
+  formatNamed,
+  residentBytes,
+  standIn,
+  startDecoder,
+  takesOne,
+} from "../../support/decoder.ts";
+import { requestBytes } from "../../../src/media/protocol.ts";
 import { noise } from "../../support/images.ts";
 
-const [jpeg, png, svg] = [formatNamed("jpeg"), formatNamed("png"), formatNamed("svg")];
+const [jpeg, png] = [formatNamed("jpeg"), formatNamed("png")];
 const picture = () => sharp(noise(64, 64, 1), { raw: { width: 64, height: 64, channels: 4 } });
 const photo = await picture().jpeg().toBuffer();
+const large = zeroPng(9000, { colour: 2, depth: 8, isInterlaced: true }); // 2 s, 330 MB
 const good = { width: 64, height: 64, animated: false, warning: null };
-
-type OnFinished = (end: () => Promise<void> | void) => void;
-
-/** A program in a folder of its own that stands in for a decoder process. */
-function program(onFinished: OnFinished, source: string): URL {
-  const folder = mkdtempSync(join(tmpdir(), "decoder-"));
-  onFinished(() => rmSync(folder, { recursive: true }));
-  writeFileSync(join(folder, "child.mjs"), `import { readSync, writeSync } from "node:fs";\n${source}`);
-  return pathToFileURL(join(folder, "child.mjs"));
-}
 
 const busyPid = (decoder: Decoder) => decoder.children.find(({ state }) => state === "busy")!.pid;
 
@@ -105,10 +107,10 @@ describe("a decoder", () => {
 });
 
 describe("a process", () => {
-  test("that is killed costs its own picture only", async ({ onTestFinished }) => {
+  test("that is killed while it decodes costs its own picture only", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
-    const lost = decoder.describe(Buffer.concat([photo, Buffer.alloc(60e6)]), jpeg); // the write is half done
-    process.kill(busyPid(decoder), "SIGKILL");
+    const lost = decoder.describe(large, png);
+    process.kill(await decodingPid(decoder), "SIGKILL");
     const beside = decoder.describe(photo, jpeg);
     expect(await lost).toMatchObject({ width: null, warning: "decode_failed" });
     expect(await beside).toMatchObject(good);
@@ -116,15 +118,34 @@ describe("a process", () => {
     expect(decoder.restarts).toBe(1);
   });
 
+  test("that is killed before it looked at its picture costs none", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    const asked = decoder.describe(Buffer.concat([photo, Buffer.alloc(60e6)]), jpeg); // the write is half done
+    process.kill(busyPid(decoder), "SIGKILL");
+    expect(await asked).toMatchObject(good);
+  });
+
   test("that hangs is killed at the time limit, and pictures beside it are not held up", async ({ onTestFinished }) => {
-    const decoder = await startDecoder(onTestFinished, { processes: 1, decodeTimeoutMs: 1500 });
-    const hung = decoder.describe(photo, jpeg);
-    const pid = busyPid(decoder);
+    const decoder = await startDecoder(onTestFinished, { processes: 1, decodeTimeoutMs: 2500 });
+    const hung = decoder.describe(large, png);
+    const pid = await decodingPid(decoder);
     process.kill(pid, "SIGSTOP");
-    const behind = decoder.describe(photo, jpeg); // waits for the only place, then gets the spare
-    expect(await hung).toMatchObject({ width: null, warning: "decode_timeout", decodeMs: 1500 });
-    expect(await behind).toMatchObject(good);
-    await vi.waitFor(() => expect(isAlive(pid)).toBe(false));
+    expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+    const behind = decoder.describe(large, png); // waits for the only place, and may run when that is replaced
+    expect(await hung).toMatchObject({ width: null, warning: "decode_timeout", decodeMs: 2500 });
+    expect(await behind).toMatchObject({ width: 9000, warning: null });
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  test("that stands still is found when it is given a picture, which another then takes", async ({
+    onTestFinished,
+  }) => {
+    const decoder = await startDecoder(onTestFinished);
+    await allIdle(decoder);
+    const stopped = decoder.children.map(({ pid }) => pid).slice(0, 2);
+    for (const pid of stopped) process.kill(pid, "SIGSTOP");
+    for (let round = 0; round < 3; round += 1) expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+    await vi.waitFor(() => expect(stopped.filter(isAlive)).toEqual([]), 10_000);
   });
 
   test("obeys no signal that a terminal or an init system sends to the whole group", async ({ onTestFinished }) => {
@@ -137,7 +158,7 @@ describe("a process", () => {
   });
 
   test("ends with its parent, however that ends", async ({ onTestFinished }) => {
-    const entry = program(
+    const entry = standIn(
       onTestFinished,
       `import { createDecoder } from ${JSON.stringify(new URL("decoder.js", builtEntry).href)};
        const entry = new URL(${JSON.stringify(builtEntry.href)});
@@ -159,7 +180,7 @@ describe("a process", () => {
     "writes without end": 'for (;;) writeSync(3, "x".repeat(65536))',
     "answers another question": 'writeSync(3, JSON.stringify({ number: 99 }) + "\\n")',
     "answers with markup":
-      'writeSync(3, JSON.stringify({ number: 1, width: 1, height: 1, animated: false, blurhash: "<script>", thumbhash: null, warning: null, decodeMs: 1, hashMs: 1, rssBytes: 1 }) + "\\n")',
+      'writeSync(3, JSON.stringify({ number, width: 1, height: 1, animated: false, blurhash: "<script>", thumbhash: null, warning: null, expectedBytes: 1, decodeMs: 1, hashMs: 1, rssBytes: 1 }) + "\\n")',
     ends: "process.exit(0)",
     crashes: "process.abort()",
     "speaks Node's own protocol": 'writeSync(3, JSON.stringify({ cmd: "NODE_HANDLE", type: "net.Native" }) + "\\n")',
@@ -167,10 +188,7 @@ describe("a process", () => {
 
   test.each(Object.entries(takenOver))("that %s is replaced, and its picture failed", async (_, does) => {
     const ends: (() => Promise<void> | void)[] = [];
-    const entry = program(
-      (end) => ends.push(end),
-      `writeSync(3, '{"ready":true}\\n'); readSync(3, Buffer.alloc(16)); ${does}; setInterval(() => {}, 1000);`,
-    );
+    const entry = standIn((end) => ends.push(end), `${takesOne} ${does}; setInterval(() => {}, 1000);`);
     const decoder = await startDecoder((end) => ends.unshift(end), { entry });
     expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: null, warning: "decode_failed" });
     await vi.waitFor(() => expect(decoder.restarts).toBe(1), 10_000);
@@ -178,11 +196,85 @@ describe("a process", () => {
   });
 });
 
+describe("slow pictures", () => {
+  test("do not hold up quick ones, however many wait", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished, { maxWaiting: 10 });
+    await allIdle(decoder);
+    const slow = Array.from({ length: 10 }, () => decoder.describe(large, png));
+    await decodingPid(decoder);
+    const latencies: number[] = [];
+    for (let round = 0; round < 50; round += 1) {
+      const began = performance.now();
+      expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+      latencies.push(performance.now() - began);
+    }
+    expect(Math.max(...latencies)).toBeLessThan(500);
+    expect(decoder.waiting).toBeGreaterThan(0);
+    await decoder.close();
+    await Promise.all(slow);
+  });
+
+  test("go one after another, all within the memory for all, and none is forgotten", async ({ onTestFinished }) => {
+    const decodeBytes = 512 * 1024 ** 2;
+    const decoder = await startDecoder(onTestFinished, { decodeBytes });
+    await allIdle(decoder);
+    const resident = () => decoder.children.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
+    const before = resident();
+    const peaks: number[] = [];
+    const watch = setInterval(() => peaks.push(resident() - before), 10);
+    let slowOnes = 3;
+    const slow = Array.from({ length: slowOnes }, () => decoder.describe(large, png).finally(() => (slowOnes -= 1)));
+    while (slowOnes > 0) expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+    clearInterval(watch);
+    expect(await Promise.all(slow)).toMatchObject(Array(3).fill({ width: 9000, warning: null }));
+    expect(Math.max(...peaks)).toBeGreaterThan(200e6);
+    expect(Math.max(...peaks)).toBeLessThan(decodeBytes);
+  });
+
+  test("give way: their process has a lower priority", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    await allIdle(decoder);
+    const priorities = () => decoder.children.map(({ pid }) => getPriority(pid) - getPriority());
+    expect(priorities().filter((priority) => priority > 0)).toHaveLength(1);
+    const slow = decoder.describe(large, png);
+    expect(getPriority(await decodingPid(decoder)) - getPriority()).toBeGreaterThan(0);
+    expect(await slow).toMatchObject({ warning: null });
+  });
+
+  test("that did not look so go on where nothing else is slow, and begin anew behind what is", async ({
+    onTestFinished,
+  }) => {
+    const entry = standIn(
+      onTestFinished,
+      `writeSync(3, '{"ready":true}\\n');
+       const read = (bytes) => { const buffer = Buffer.alloc(bytes); for (let at = 0; at < bytes;) at += readSync(3, buffer, at, bytes - at, null); return buffer; };
+       const learnt = { width: 5, height: 5, animated: false, blurhash: null, thumbhash: null, warning: null };
+       for (;;) {
+         const header = read(${requestBytes});
+         const number = header.readDoubleLE(0);
+         writeSync(3, JSON.stringify({ taken: number }) + "\\n");
+         read(header.readDoubleLE(24));
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 900);
+         writeSync(3, JSON.stringify({ ...learnt, number, expectedBytes: 1, decodeMs: 900, hashMs: 0, rssBytes: 1 }) + "\\n");
+       }`,
+    );
+    const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
+    await allIdle(decoder);
+    const first = decoder.describe(photo, jpeg);
+    const pid = busyPid(decoder);
+    await vi.waitFor(() => expect(getPriority(pid)).toBeGreaterThan(getPriority()));
+    const second = await decoder.describe(photo, jpeg);
+    expect(await first).toMatchObject({ width: 5, warning: null });
+    expect(second).toMatchObject({ width: 5, warning: null });
+    expect(second.queueMs).toBeGreaterThan(300); // it ran for so long, and was then put behind the first
+  });
+});
+
 describe("pictures that wait", () => {
-  const never = `writeSync(3, '{"ready":true}\\n'); setInterval(() => {}, 1000);`;
+  const never = `${takesOne} setInterval(() => {}, 1000);`;
 
   test("longer than the time limit get the answer that it came", async ({ onTestFinished }) => {
-    const entry = program(onTestFinished, never);
+    const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1, decodeTimeoutMs: 300 });
     const outcomes = await Promise.all(Array.from({ length: 5 }, () => decoder.describe(photo, jpeg)));
     expect(outcomes.map(({ warning }) => warning)).toEqual(Array(5).fill("decode_timeout"));
@@ -190,7 +282,7 @@ describe("pictures that wait", () => {
   });
 
   test("in too long a row get it at once", async ({ onTestFinished }) => {
-    const entry = program(onTestFinished, never);
+    const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1, maxWaiting: 2 });
     await vi.waitFor(() => expect(decoder.children.map(({ state }) => state)).toEqual(["idle", "idle"]), 10_000);
     for (let index = 0; index < 3; index += 1) void decoder.describe(photo, jpeg);
@@ -198,7 +290,7 @@ describe("pictures that wait", () => {
   });
 
   test("leave the row when nobody wants them any more", async ({ onTestFinished }) => {
-    const entry = program(onTestFinished, never);
+    const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
     void decoder.describe(photo, jpeg);
     const caller = new AbortController();
@@ -210,7 +302,7 @@ describe("pictures that wait", () => {
   });
 
   test("are failed when the decoder is closed, and so are later ones", async ({ onTestFinished }) => {
-    const entry = program(onTestFinished, never);
+    const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
     const asked = [decoder.describe(photo, jpeg), decoder.describe(photo, jpeg)];
     await decoder.close();
@@ -221,6 +313,28 @@ describe("pictures that wait", () => {
 });
 
 describe("a start", () => {
+  test.each([
+    ["no loader is blocked", "raster.js", /sharp\.block\(.*\);/, "", /reads \w+ although \w+ is blocked/],
+    [
+      "the class of all loaders is misspelt",
+      "raster.js",
+      /"VipsForeignLoad"/,
+      '"VipsForeignLod"',
+      /reads \w+ although \w+ is blocked/,
+    ],
+    ["a format's class is misspelt", "formats.js", /VipsForeignLoadHeif/, "VipsForeignLoadHief", /cannot read avif/],
+  ])("fails where %s", async (_, file, from, to, reason) => {
+    const ends: (() => Promise<void> | void)[] = [];
+    const folder = folderBeside((end) => ends.push(end));
+    cpSync(dirname(fileURLToPath(builtEntry)), folder, { recursive: true });
+    const source = readFileSync(join(folder, file), "utf8");
+    writeFileSync(join(folder, file), source.replace(from, to));
+    expect(source).toMatch(from);
+    const start = startDecoder((end) => ends.unshift(end), { entry: pathToFileURL(join(folder, "child.js")) });
+    await expect(start).rejects.toThrow(reason);
+    for (const end of ends) await end();
+  });
+
   test("fails with the reason where sharp is not installed", async ({ onTestFinished }) => {
     const folder = mkdtempSync(join(tmpdir(), "decoder-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -231,65 +345,24 @@ describe("a start", () => {
   });
 
   test("fails with what a program that breaks off wrote", async ({ onTestFinished }) => {
-    const entry = program(onTestFinished, 'throw new Error("the disk is on fire");');
+    const entry = standIn(onTestFinished, 'throw new Error("the disk is on fire");');
     await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow("the disk is on fire");
   });
 
   test("fails where a loader that should be blocked is not, or one that is on does not work", async ({
     onTestFinished,
   }) => {
-    const entry = program(onTestFinished, `writeSync(3, JSON.stringify({ fault: "libvips reads svg" }) + "\\n");`);
+    const entry = standIn(onTestFinished, `writeSync(3, JSON.stringify({ fault: "libvips reads svg" }) + "\\n");`);
     await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow("libvips reads svg");
   });
 
   test("that fails later is tried again, more and more slowly", async ({ onTestFinished }) => {
-    const entry = program(onTestFinished, `writeSync(3, '{"ready":true}\\n'); setTimeout(() => process.exit(1), 20);`);
+    const entry = standIn(onTestFinished, `writeSync(3, '{"ready":true}\\n'); setTimeout(() => process.exit(1), 20);`);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
     await vi.waitFor(() => expect(decoder.restarts).toBeGreaterThanOrEqual(6), { timeout: 15_000, interval: 20 });
     const before = decoder.restarts;
     await after(700); // by now the pause is longer than this
     expect(decoder.restarts).toBeLessThanOrEqual(before + 2);
     expect(decoder.isReady).toBe(false);
-  });
-});
-
-test("the JavaScript of a process reads nothing of the machine, writes nothing, starts nothing and sees no settings", async ({
-  onTestFinished,
-}) => {
-  const target = join(tmpdir(), `decoder-wrote-${process.pid}`);
-  const entry = program(
-    onTestFinished,
-    `import { readFileSync, writeFileSync } from "node:fs";
-     import { execFileSync } from "node:child_process";
-     import { Worker } from "node:worker_threads";
-     const tried = (does) => { try { does(); return "done"; } catch (error) { return error.code; } };
-     writeSync(3, '{"ready":true}\\n');
-     readSync(3, Buffer.alloc(16));
-     writeSync(3, JSON.stringify({
-       read: tried(() => readFileSync("/etc/passwd")),
-       write: tried(() => writeFileSync(${JSON.stringify(target)}, "x")),
-       spawn: tried(() => execFileSync("/bin/true")),
-       worker: tried(() => new Worker("1", { eval: true })),
-       environment: Object.keys(process.env),
-     }) + "\\n");
-     setInterval(() => {}, 1000);`,
-  );
-  process.env.MEDIA_ORACLE_TOKENS = "secret";
-  const child = startProcess({
-    entry,
-    settings: { formats: [], maxDecodeBytes: 1 },
-    environment: { LD_PRELOAD_NOT: "1" },
-  });
-  delete process.env.MEDIA_ORACLE_TOKENS;
-  onTestFinished(() => child.kill());
-  await child.ready;
-  const line = await child.ask({ number: 1, operation: "measure", format: svg, bytes: 0 }, Buffer.alloc(0));
-  const denied = "ERR_ACCESS_DENIED";
-  expect(JSON.parse(line)).toEqual({
-    read: denied,
-    write: denied,
-    spawn: denied,
-    worker: denied,
-    environment: ["MALLOC_ARENA_MAX", "LD_PRELOAD_NOT"],
   });
 });

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Answer, decodeRequest, encodeRequest, parseAnswer, parseGreeting } from "../../../src/media/protocol.ts";
+import {
+  type Answer,
+  decodeRequest,
+  encodeRequest,
+  isTaken,
+  parseAnswer,
+  parseGreeting,
+} from "../../../src/media/protocol.ts";
 import { formats } from "../../../src/media/formats.ts";
 
 const answer: Answer = {
@@ -11,6 +18,7 @@ const answer: Answer = {
   blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
   thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
   warning: null,
+  expectedBytes: 12,
   decodeMs: 1.5,
   hashMs: 0,
   rssBytes: 1,
@@ -31,12 +39,18 @@ test.each<[string, object]>([
   ["a thumbhash that is no base64", { thumbhash: "a b" }],
   ["an endless thumbhash", { thumbhash: "A".repeat(300) }],
   ["a warning that is not the process's to give", { warning: "type_mismatch" }],
+  ["an estimate without end", { expectedBytes: 1e300 }],
   ["a negative duration", { decodeMs: -1 }],
   ["a missing key", { rssBytes: undefined }],
 ])("%s is refused", (_, change) => expect(parseAnswer(JSON.stringify({ ...answer, ...change }), 7)).toBeNull());
 
 test("no line makes the parser throw", () => {
-  fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (line) => void [parseAnswer(line, 0), parseGreeting(line)]));
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string(), fc.json()),
+      (line) => void [parseAnswer(line, 0), parseGreeting(line), isTaken(line, 0)],
+    ),
+  );
 });
 
 test("a process that does not say that it is ready is not", () => {
@@ -46,6 +60,7 @@ test("a process that does not say that it is ready is not", () => {
 });
 
 test("a request arrives as it was sent", () => {
-  const request = { number: 2 ** 32 - 1, operation: "describe", format: formats[3]!, bytes: 2 ** 31 } as const;
+  const allowed = { bytes: 2 ** 40, milliseconds: Infinity };
+  const request = { number: 2 ** 32 - 1, operation: "describe", format: formats[3]!, bytes: 2 ** 31, allowed } as const;
   expect(decodeRequest(Buffer.from(encodeRequest(request)))).toEqual(request);
 });

@@ -1,0 +1,154 @@
+/**
+ * `npm run bench:decode-memory`: what decoding was expected to take against what it took, each picture in a process of
+ * its own. The factors in `src/media/formats.ts` are read off this table.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import sharp, { type Sharp } from "sharp";
+import { type Format, type FormatName, decodableFormats } from "../src/media/formats.ts";
+import { startProcess } from "../src/media/process.ts";
+import { parseAnswer } from "../src/media/protocol.ts";
+import { sniff } from "../src/media/sniff.ts";
+import { zeroPng } from "../test/support/bombs.ts";
+import { corpusBytes, corpusRows } from "../test/support/corpus.ts";
+import { builtEntry, formatNamed } from "../test/support/decoder.ts";
+import { median, printTable } from "./support/table.ts";
+
+const mebibyte = 1024 ** 2;
+// What a decode takes whatever the picture, as one of a few pixels shows: it is no part of the estimates.
+const ownBytes = 4 * mebibyte;
+const allowed = { bytes: Infinity, milliseconds: Infinity };
+
+interface Measurement {
+  readonly pixels: number;
+  readonly expectedBytes: number;
+  readonly grownBytes: number;
+  readonly decodeMs: number;
+}
+
+function kilobytes(pid: number, key: "VmRSS" | "VmHWM"): number {
+  return Number(new RegExp(`^${key}:\\s*(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
+/** Null where it cannot be decoded. */
+async function measure(body: Uint8Array, format: Format): Promise<Measurement | null> {
+  const settings = { formats: decodableFormats };
+  const process = startProcess({ entry: builtEntry, settings, environment: {}, wrapper: [] });
+  try {
+    await process.ready;
+    // A picture of nothing first: it comes back when the process has warmed up.
+    const nothing = { number: 1, operation: "measure", format, bytes: 0, allowed } as const;
+    await (
+      await process.ask(nothing, Buffer.alloc(0))
+    ).answer;
+    writeFileSync(`/proc/${process.pid}/clear_refs`, "5"); // proc(5): the peak begins anew
+    const before = kilobytes(process.pid, "VmRSS");
+    const request = { number: 2, operation: "describe", format, bytes: body.byteLength, allowed } as const;
+    const answer = parseAnswer(await (await process.ask(request, body)).answer, 2);
+    if (answer?.warning !== null) return null;
+    const grownBytes = 1024 * (kilobytes(process.pid, "VmHWM") - before);
+    const { expectedBytes, decodeMs } = answer;
+    const pixels = (answer.width ?? 0) * (answer.height ?? 0);
+    return { pixels, expectedBytes: ownBytes + expectedBytes, grownBytes, decodeMs };
+  } finally {
+    process.kill();
+    await process.ended;
+  }
+}
+
+/** With the detail of a photo: noise that was enlarged, so that neither decoder nor coder has it easy. */
+function photo(side: number, channels: 3 | 4 = 3): Sharp {
+  const small = Math.ceil(side / 8);
+  const bytes = Buffer.alloc(small * small * channels);
+  let state = 1;
+  for (let at = 0; at < bytes.length; at += 1) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    bytes[at] = state >>> 24;
+  }
+  const raw = { width: small, height: small, channels };
+  return sharp(bytes, { raw, limitInputPixels: false }).resize(side, side);
+}
+
+type Make = (side: number) => Promise<Uint8Array>;
+const of =
+  (channels: 3 | 4, change: (picture: Sharp) => Sharp): Make =>
+  (side) =>
+    change(photo(side, channels)).toBuffer();
+
+const variants: readonly (readonly [string, FormatName, Make])[] = [
+  ["JPEG", "jpeg", of(3, (picture) => picture.jpeg())],
+  ["JPEG 4:4:4", "jpeg", of(3, (picture) => picture.jpeg({ chromaSubsampling: "4:4:4" }))],
+  ["JPEG, progressive", "jpeg", of(3, (picture) => picture.jpeg({ progressive: true }))],
+  ["JPEG 4:4:4, progressive", "jpeg", of(3, (picture) => picture.jpeg({ progressive: true, chromaSubsampling: "4:4:4" }))],
+  ["JPEG, CMYK, progressive", "jpeg", of(3, (picture) => picture.toColourspace("cmyk").jpeg({ progressive: true, chromaSubsampling: "4:4:4" }))],
+  ["PNG", "png", of(3, (picture) => picture.png({ compressionLevel: 1 }))],
+  ["PNG, alpha", "png", of(4, (picture) => picture.png({ compressionLevel: 1 }))],
+  ["PNG, 16 bits", "png", of(4, (picture) => picture.toColourspace("rgb16").png({ compressionLevel: 1 }))],
+  ["PNG, interlaced", "png", of(3, (picture) => picture.png({ compressionLevel: 1, progressive: true }))],
+  ["PNG, alpha, interlaced", "png", of(4, (picture) => picture.png({ compressionLevel: 1, progressive: true }))],
+  ["PNG, 16 bits, interlaced", "png", (side) => Promise.resolve(zeroPng(side, { colour: 6, depth: 16, isInterlaced: true }))],
+  ["PNG, palette, interlaced", "png", of(3, (picture) => picture.png({ palette: true, effort: 1, progressive: true }))],
+  ["WebP", "webp", of(3, (picture) => picture.webp({ effort: 0 }))],
+  ["WebP, alpha", "webp", of(4, (picture) => picture.webp({ effort: 0 }))],
+  ["WebP, lossless", "webp", of(3, (picture) => picture.webp({ effort: 0, lossless: true }))],
+  ["WebP, lossless, alpha", "webp", of(4, (picture) => picture.webp({ effort: 0, lossless: true }))],
+  ["GIF", "gif", of(3, (picture) => picture.gif({ effort: 1 }))],
+  ["AVIF", "avif", of(3, (picture) => picture.avif({ effort: 0, chromaSubsampling: "4:2:0" }))],
+  ["AVIF 4:4:4", "avif", of(3, (picture) => picture.avif({ effort: 0 }))],
+  ["AVIF 4:4:4, alpha", "avif", of(4, (picture) => picture.avif({ effort: 0 }))],
+  ["TIFF", "tiff", of(3, (picture) => picture.tiff({ compression: "lzw" }))],
+  ["TIFF, 16 bits, tiles", "tiff", of(4, (picture) => picture.toColourspace("rgb16").tiff({ tile: true, compression: "none" }))],
+  ["SVG", "svg", (side) => Promise.resolve(Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side}"><circle r="${side}"/></svg>`))],
+]; // prettier-ignore
+
+const rows: string[][] = [];
+function report(name: string, found: readonly Measurement[]): void {
+  if (found.length === 0) return;
+  const megabytes = (bytes: number) => (bytes / mebibyte).toFixed(1);
+  const ratios = found.map(({ expectedBytes, grownBytes }) => expectedBytes / grownBytes);
+  const short = found.map(({ expectedBytes, grownBytes }) => grownBytes - expectedBytes);
+  const worst = found[short.indexOf(Math.max(...short))]!;
+  const largest = found.reduce((one, other) => (other.pixels > one.pixels ? other : one));
+  rows.push([
+    name,
+    String(found.length),
+    (largest.pixels / 1e6).toFixed(1),
+    median(ratios).toFixed(2),
+    `${Math.min(...ratios).toFixed(2)} – ${Math.max(...ratios).toFixed(2)}`,
+    `${megabytes(worst.expectedBytes)} / ${megabytes(worst.grownBytes)}`,
+    (largest.grownBytes / largest.pixels).toFixed(2),
+    ((largest.decodeMs * 1e6) / largest.pixels).toFixed(1),
+  ]);
+}
+
+for (const [name, format, make] of variants) {
+  const found: Measurement[] = [];
+  for (const side of [1000, 2000, 3500, 5000]) {
+    const measurement = await measure(await make(side), formatNamed(format));
+    if (measurement) found.push(measurement);
+  }
+  report(name, found);
+}
+const corpus = new Map<string, Measurement[]>();
+for (const row of corpusRows().filter(({ kind }) => kind === "image")) {
+  const body = corpusBytes(row);
+  const format = sniff(body);
+  const measurement = format?.decoding && (await measure(body, format));
+  // A ratio says nothing of smaller ones: they take what any decode takes.
+  if (!measurement || measurement.pixels < 250_000) continue;
+  corpus.set(format.name, [...(corpus.get(format.name) ?? []), measurement]);
+}
+for (const [name, found] of [...corpus].sort()) report(`corpus, ${name}, from 0.25 MP`, found);
+printTable(
+  "Memory of a decode: expected, and 4 MiB, against measured (growth of the peak, VmHWM)",
+  [
+    "pictures",
+    "number",
+    "largest, MP",
+    "expected / measured, median",
+    "least – most",
+    "worst, MiB",
+    "bytes a pixel",
+    "ns a pixel",
+  ],
+  rows,
+);

@@ -1,0 +1,61 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
+/** What a decoder process is started under, besides Node's own permission model. */
+export interface Walls {
+  /** For the operator, the strongest last. */
+  readonly names: readonly string[];
+  /** The words that stand before Node's own on the command line. */
+  readonly command: readonly string[];
+}
+
+const run = promisify(execFile);
+
+const mebibyte = 1024 ** 2;
+// libvips, its self-test and the hashes: 40 measured.
+const ownBytes = 96 * mebibyte;
+const tryTimeoutMs = 10_000;
+
+/**
+ * Finds which of util-linux' programs work here, by trying each. They replace themselves by what they start, so that
+ * the process remains the one that was spawned, and a kill meets it.
+ *
+ * - `prlimit`: no byte is written to a file, no core is dumped (it would hold somebody's picture), and memory ends
+ *   where the estimates do: what they did not see becomes an ordinary error of the loader, or one process's end.
+ * - `unshare`: a network of its own, without any interface. The user stays who it is: root's rights in a
+ *   namespace of its own would only open more of the kernel to a picture that took the process over.
+ *
+ * Neither hides files that the user may read, nor keeps signals from our other processes: the container or the
+ * service manager must. Containers mostly forbid `unshare`, whose part a network policy then has to take.
+ *
+ * @param decodeBytes memory that one decode may take
+ */
+export async function findWalls(decodeBytes: number): Promise<Walls> {
+  const names = ["permissions"];
+  const command: string[] = [];
+  // What Node reserves before anything runs is counted too: 0.1 GB on 20, 0.6 GB on 24.
+  const nodeBytes = await dataBytes([]);
+  const data = Math.ceil(nodeBytes + ownBytes + decodeBytes);
+  const candidates = {
+    prlimit: ["--fsize=0", "--core=0", `--data=${data}`],
+    unshare: ["--map-current-user", "--net"],
+  };
+  for (const [name, options] of Object.entries(candidates)) {
+    const works = await dataBytes([...command, name, ...options]).then(
+      () => true,
+      () => false,
+    );
+    if (!works) continue;
+    names.push(name);
+    command.push(name, ...options);
+  }
+  return { names, command };
+}
+
+/** What Node itself takes of the memory that `--data` limits, when it is started so; 0 where the system does not tell. */
+async function dataBytes(command: readonly string[]): Promise<number> {
+  const script = `try { console.log(require("fs").readFileSync("/proc/self/status", "utf8")) } catch {}`;
+  const [program, ...args] = [...command, process.execPath, "-e", script];
+  const { stdout } = await run(program, args, { env: {}, timeout: tryTimeoutMs });
+  return 1024 * Number(/^VmData:\s*(\d+) kB/m.exec(stdout)?.[1] ?? 0);
+}

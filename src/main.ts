@@ -112,6 +112,7 @@ async function serve(config: Config): Promise<void> {
   });
 
   await decoder.start();
+  logger.info({ decoders: decoder.walls }, "the decoder's processes are ready, behind these walls");
   logger.info(`listening at ${await app.listen({ host: config.HOST, port: config.PORT })}`);
 }
 

@@ -74,6 +74,7 @@ async function answer(reader: Reader, request: Request, body: Uint8Array): Promi
   return {
     ...nothing,
     expectedBytes: 0,
+    expectedMs: 0,
     ...(found ?? { warning: null, decodeMs: 0, hashMs: 0 }),
     number,
     rssBytes: process.memoryUsage.rss(),
@@ -96,7 +97,8 @@ async function look(
     return { ...size, warning: size && operation === "measure" ? null : "decode_failed", ...spent() };
   }
   const { width, height, animated, cost } = measured;
-  const known = { width, height, animated, expectedBytes: Math.ceil(cost.bytes) };
+  const expected = { expectedBytes: Math.ceil(cost.bytes), expectedMs: Math.ceil(cost.milliseconds) };
+  const known = { width, height, animated, ...expected };
   if (operation === "measure") return { ...known, warning: null, ...spent() };
   if (cost.bytes > allowed.bytes || cost.milliseconds > allowed.milliseconds) {
     return { ...known, warning: "too_many_pixels", ...spent() };

@@ -66,6 +66,8 @@ interface Job {
   readonly format: Format;
   readonly askedAt: number;
   lane: Lane;
+  /** Whoever's comes first is next in the lane. */
+  dueAt: number;
   /** How often it was given to a process that did not take it. */
   untaken: number;
   isSettled: boolean;
@@ -77,10 +79,18 @@ interface Job {
 // shared out among those that are quick, so that all together stay within it and nobody waits for memory but the
 // slow ones for one another.
 const shareOfSlow = 0.75;
-// A picture of 64 x 64 pixels shall never wait for long, whatever is before it: 150 ms is a JPEG of 19 megapixels, or
-// a PNG of 6. What takes twice that without having looked so is a bomb, or the machine is busy with some.
-const quickMs = 150;
-const longestQuickMs = 2 * quickMs;
+// A small picture shall never wait for long, whatever is before it: 70 ms is a JPEG of 12 megapixels, or a PNG of 5.
+const quickMs = 70;
+// What takes so long without having looked so is a bomb, or the machine is busy with some.
+const longestQuickMs = 200;
+// A picture goes before those that came up to ten times earlier than it is expected to take less: so many large ones
+// need not be gone through first. After the longest patience even a bomb goes before all that come.
+const patience = 10;
+const longestPatienceMs = 5_000;
+// A guess by the head alone, which may lie: coefficients take time by the byte, pixels by the pixel.
+const guessedNanoseconds = { byte: 20, pixel: 15 };
+const guessedPixels = 1e6; // where the head does not tell
+const guessHeadBytes = 64 * 1024; // no more is gone through in this process
 const checkMs = 5_000;
 const [anyFormat] = formats as readonly [Format];
 // Every process there is may have been stopped, or just killed.
@@ -138,7 +148,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
   /** Gives waiting pictures to idle processes. */
   function assign(): void {
     for (const lane of lanes) {
-      for (const job of waiting[lane].keys()) {
+      if (!pool.isFree(lane)) continue;
+      for (const job of [...waiting[lane].keys()].sort((a, b) => a.dueAt - b.dueAt)) {
         const member = pool.take(lane);
         if (!member) break;
         leave(job);
@@ -175,7 +186,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     pool.proven();
     if (member.taken >= maxDecodes || answer.rssBytes > maxRestingBytes) pool.discard(member);
     else pool.giveBack(member);
-    if (lane === "quick" && isForSlow(answer)) enqueueSlow();
+    if (lane === "quick" && isForSlow(answer)) enqueueSlow(answer.expectedMs);
     else job.settle({ ...learntFrom(answer), queueMs });
 
     function end(): void {
@@ -187,11 +198,12 @@ export function createDecoder(options: DecoderOptions): Decoder {
     function demote(): void {
       if (lane === "slow" || pool.slowDown(member)) return;
       pool.discard(member);
-      enqueueSlow();
+      enqueueSlow(Infinity);
     }
 
-    function enqueueSlow(): void {
+    function enqueueSlow(expectedMs: number): void {
       job.lane = "slow";
+      job.dueAt = dueIn(expectedMs);
       enqueue(job);
     }
   }
@@ -226,7 +238,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
         job.isSettled = true;
         resolve({ ...nothing, ...learnt });
       };
-      const job: Job = { ...question, askedAt, untaken: 0, isSettled: false, settle };
+      const dueAt = dueIn(lane === "slow" ? Infinity : guessMs(question));
+      const job: Job = { ...question, askedAt, dueAt, untaken: 0, isSettled: false, settle };
       signal?.addEventListener("abort", giveUp, { once: true });
       enqueue(job);
     });
@@ -280,6 +293,16 @@ export function createDecoder(options: DecoderOptions): Decoder {
     },
     close,
   };
+}
+
+function dueIn(expectedMs: number): number {
+  return performance.now() + Math.min(longestPatienceMs, patience * expectedMs);
+}
+
+function guessMs({ body, format }: Pick<Job, "body" | "format">): number {
+  const size = format.decoding?.readSize?.(body.subarray(0, guessHeadBytes));
+  const pixels = size ? size.width * size.height : guessedPixels;
+  return (body.byteLength * guessedNanoseconds.byte + pixels * guessedNanoseconds.pixel) / 1e6;
 }
 
 function learntFrom({ width, height, animated, blurhash, thumbhash, warning, decodeMs, hashMs }: Answer) {

@@ -46,6 +46,8 @@ export interface Answer {
   readonly warning: "decode_failed" | "too_many_pixels" | null;
   /** Memory that decoding was expected to take; 0 where that was not told. */
   readonly expectedBytes: number;
+  /** Time, likewise. */
+  readonly expectedMs: number;
   readonly decodeMs: number;
   readonly hashMs: number;
   /** Memory of the process afterwards. */
@@ -69,6 +71,7 @@ const rules: { readonly [Key in keyof Answer]: (value: unknown) => boolean } = {
   thumbhash: (value) => value === null || (typeof value === "string" && /^[A-Za-z0-9+/]{7,34}={0,2}$/.test(value)),
   warning: (value) => value === null || value === "decode_failed" || value === "too_many_pixels",
   expectedBytes: (value) => isInteger(value, 0),
+  expectedMs: isDuration,
   decodeMs: isDuration,
   hashMs: isDuration,
   rssBytes: (value) => isInteger(value, 0),

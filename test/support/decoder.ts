@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { vi } from "vitest";
 import { type Decoder, type DecoderOptions, createDecoder } from "../../src/media/decoder.ts";
 import { type Format, type FormatName, formats } from "../../src/media/formats.ts";
 import { requestBytes } from "../../src/media/protocol.ts";
@@ -65,23 +65,22 @@ export function residentBytes(pid: number): number {
 }
 
 /** Waits until a process is in the midst of decoding a large picture, and tells which. */
-export async function decodingPid(decoder: Decoder): Promise<number> {
-  return vi.waitFor(
-    () => {
-      const child = decoder.children.find(({ pid, state }) => state === "busy" && residentBytes(pid) > 200e6);
-      if (!child) throw new Error("none is decoding");
-      return child.pid;
-    },
-    { timeout: 10_000, interval: 5 },
+export function decodingPid(decoder: Decoder): Promise<number> {
+  return until(
+    () => decoder.children.find(({ pid, state }) => state === "busy" && residentBytes(pid) > 200e6)?.pid,
+    "a process decodes",
   );
 }
 
 /** Waits until all processes are idle, after a start for instance. */
 export async function allIdle(decoder: Decoder): Promise<void> {
-  await vi.waitFor(
-    () => {
-      if (decoder.children.some(({ state }) => state !== "idle")) throw new Error("some are not idle");
-    },
-    { timeout: 20_000, interval: 10 },
-  );
+  await until(() => decoder.children.every(({ state }) => state === "idle") || undefined, "all are idle");
+}
+
+async function until<T>(what: () => T | undefined, name: string): Promise<T> {
+  for (const end = performance.now() + 20_000; performance.now() < end; await after(5)) {
+    const found = what();
+    if (found !== undefined) return found;
+  }
+  throw new Error(`it did not come to it that ${name}`);
 }

@@ -180,7 +180,7 @@ describe("a process", () => {
     "writes without end": 'for (;;) writeSync(3, "x".repeat(65536))',
     "answers another question": 'writeSync(3, JSON.stringify({ number: 99 }) + "\\n")',
     "answers with markup":
-      'writeSync(3, JSON.stringify({ number, width: 1, height: 1, animated: false, blurhash: "<script>", thumbhash: null, warning: null, expectedBytes: 1, decodeMs: 1, hashMs: 1, rssBytes: 1 }) + "\\n")',
+      'writeSync(3, JSON.stringify({ number, width: 1, height: 1, animated: false, blurhash: "<script>", thumbhash: null, warning: null, expectedBytes: 1, expectedMs: 1, decodeMs: 1, hashMs: 1, rssBytes: 1 }) + "\\n")',
     ends: "process.exit(0)",
     crashes: "process.abort()",
     "speaks Node's own protocol": 'writeSync(3, JSON.stringify({ cmd: "NODE_HANDLE", type: "net.Native" }) + "\\n")',
@@ -255,7 +255,7 @@ describe("slow pictures", () => {
          writeSync(3, JSON.stringify({ taken: number }) + "\\n");
          read(header.readDoubleLE(24));
          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 900);
-         writeSync(3, JSON.stringify({ ...learnt, number, expectedBytes: 1, decodeMs: 900, hashMs: 0, rssBytes: 1 }) + "\\n");
+         writeSync(3, JSON.stringify({ ...learnt, number, expectedBytes: 1, expectedMs: 1, decodeMs: 900, hashMs: 0, rssBytes: 1 }) + "\\n");
        }`,
     );
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });

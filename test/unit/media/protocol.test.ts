@@ -19,6 +19,7 @@ const answer: Answer = {
   thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
   warning: null,
   expectedBytes: 12,
+  expectedMs: 3,
   decodeMs: 1.5,
   hashMs: 0,
   rssBytes: 1,

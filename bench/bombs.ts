@@ -1,0 +1,45 @@
+/** `npm run bench:bombs`: what becomes of a healthy picture beside bombs, and of a decoder whose processes are killed. */
+import { makeBombs, makeSvgBombs } from "../test/support/bombs.ts";
+import { allIdle, formatNamed, startDecoder } from "../test/support/decoder.ts";
+import { besiege, killEverySecond, quantileOf } from "../test/support/siege.ts";
+import { printTable } from "./support/table.ts";
+
+const durationMs = 1000 * Number(process.argv[2] ?? 60);
+const byDefault = ["jpeg", "png", "webp", "gif", "avif"] as const;
+
+const bombs = await makeBombs();
+const armies = [
+  ["no bombs", [], byDefault],
+  [`${bombs.length} bombs`, bombs, byDefault],
+  ["and SVG", [...bombs, ...makeSvgBombs()], [...byDefault, "svg"]],
+] as const;
+
+const rows: string[][] = [];
+for (const [name, army, formats] of armies) {
+  const ends: (() => Promise<void>)[] = [];
+  const decoder = await startDecoder((end) => ends.push(end), { formats, decodeTimeoutMs: 10_000 });
+  await allIdle(decoder);
+  const siege = await besiege(({ body, format }) => decoder.describe(body, formatNamed(format)), army, durationMs);
+  const at = (share: number) => quantileOf(siege.latencies, share).toFixed(0);
+  const described = [...siege.ends.values()].reduce((sum, number) => sum + number, 0);
+  rows.push([name, String(siege.latencies.length), at(0.5), at(0.95), at(0.99), at(1), String(siege.incomplete), String(described), String(decoder.restarts)]); // prettier-ignore
+  if (army.length > 0) console.log([...siege.ends].map(([end, number]) => `${number} x ${end}`).join("\n"), "\n");
+  for (const end of ends) await end();
+}
+printTable(
+  `A 64 x 64 PNG 20 times a second for ${durationMs / 1000} s, 2 decoders, beside bombs that are sent anew as soon as they are answered`,
+  ["beside", "number", "p50, ms", "p95", "p99", "most", "incomplete", "bombs answered", "processes replaced"],
+  rows,
+);
+
+const ends: (() => Promise<void>)[] = [];
+const decoder = await startDecoder((end) => ends.push(end));
+await allIdle(decoder);
+const { asked, kills, incomplete } = await killEverySecond(decoder, durationMs);
+for (const end of ends) await end();
+printTable(
+  "A process killed every second, 20 pictures a second",
+  ["pictures", "kills", "incomplete"],
+  [[String(asked), String(kills), String(incomplete)]],
+);
+console.log(`\nwalls here: ${decoder.walls.join(", ")}`);

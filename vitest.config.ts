@@ -15,6 +15,7 @@ export default defineConfig({
       project("unit"),
       project("integration", { globalSetup: ["test/support/build.ts"] }),
       project("e2e", { globalSetup: ["test/support/build.ts"] }),
+      project("slow", { globalSetup: ["test/support/build.ts"], testTimeout: 600_000 }),
     ],
   },
 });

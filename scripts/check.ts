@@ -15,6 +15,7 @@ interface Count {
 }
 
 const strict = process.env.MEDIA_ORACLE_TEST_STRICT === "1";
+const projects = ["--project=unit", "--project=integration", "--project=e2e"]; // `npm run test:slow` takes minutes
 const total: Count = { passed: 0, failed: 0, skipped: 0 };
 const lines: string[] = [];
 
@@ -56,7 +57,7 @@ function tests(): void {
   try {
     const { status } = spawnSync(
       "npx",
-      ["vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
+      ["vitest", "run", ...projects, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
       {
         stdio: ["ignore", "inherit", "inherit"],
       },

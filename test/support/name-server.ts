@@ -1,7 +1,8 @@
 import { createSocket } from "node:dgram";
+import ipaddr from "ipaddr.js";
 
 type OnTestFinished = (cleanUp: () => void) => void;
-type Family = "A" | "AAAA";
+export type Family = "A" | "AAAA";
 
 /** What a name server does with a question: answers with addresses, refuses, or is silent (null). */
 export type Answers = (name: string, family: Family) => readonly string[] | "refused" | null;
@@ -38,15 +39,7 @@ export async function startNameServer(onTestFinished: OnTestFinished, answers: A
 }
 
 function record(type: number, address: string): Buffer {
-  const bytes = address.includes(":")
-    ? Buffer.from(
-        address
-          .split(":")
-          .map((part) => part.padStart(4, "0"))
-          .join(""),
-        "hex",
-      )
-    : Buffer.from(address.split(".").map(Number));
+  const bytes = Buffer.from(ipaddr.parse(address).toByteArray());
   const head = Buffer.from([0xc0, 12, 0, type, 0, 1, 0, 0, 0, 60, 0, bytes.length]);
   return Buffer.concat([head, bytes]);
 }

@@ -5,7 +5,7 @@ import type { HostilePlace, HostileQuestion, HostileReply } from "./support/host
 import { startHelper } from "./support/processes.ts";
 import { printTable, quantile } from "./support/table.ts";
 
-const limitMs = 500;
+const limitMs = 1000;
 const boundMs = 250; // past the limit
 const copies = 5; // of every origin, all at once
 const settleMs = 200; // until the other process has seen the last connection end

@@ -97,6 +97,20 @@ describe("many at once", () => {
     expect(budget.used).toBe(0);
   });
 
+  test("heads and trailers of many short lines do not hold up the others", async ({ onTestFinished }) => {
+    const lines = `A:${crlf}`.repeat(20_000);
+    const { outcome } = createFetcher();
+    for (const [said, expected] of [
+      [`${ok}${lines}`, "source_protocol"],
+      [`${chunked}1${crlf}a${crlf}0${crlf}${lines}`, "body_truncated"],
+    ] as const) {
+      const origin = await startSpeakingOrigin(onTestFinished, said);
+      // Once a read of the parser's went on to its end, 100 ms each: most of these were too late.
+      const outcomes = await Promise.all(Array.from({ length: 40 }, () => outcome(origin.url("/"), limitMs)));
+      expect(new Set(outcomes)).toEqual(new Set([expected]));
+    }
+  });
+
   test("bodies without end stay within the memory for all of them, and the newcomers are told so", async ({
     onTestFinished,
   }) => {

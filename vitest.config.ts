@@ -16,7 +16,7 @@ export default defineConfig({
       project("integration", { globalSetup: ["test/support/build.ts"] }),
       project("e2e", { globalSetup: ["test/support/build.ts"] }),
       // `npm run test:slow`: the minutes-long forms of what the others try for seconds. One at a time: they measure.
-      project("slow", { globalSetup: ["test/support/build.ts"], testTimeout: 300_000, fileParallelism: false }),
+      project("slow", { globalSetup: ["test/support/build.ts"], testTimeout: 600_000, fileParallelism: false }),
     ],
   },
 });

@@ -1,9 +1,12 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { existsSync, readFileSync } from "node:fs";
-import type { Socket } from "node:net";
+import { isIP, isIPv6, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
+import { createResolver } from "../../../src/fetch/resolver.ts";
 import { createFetcher, type FetcherOptions } from "../../support/fetch.ts";
+import { startNameServer } from "../../support/name-server.ts";
 import { startOrigin } from "../../support/origin.ts";
+import { isPublicToOthers } from "../../support/second-opinion.ts";
 
 /** Counts the connections that this process begins, to wherever: what a listener on one address would not see. */
 async function countingSockets<T>(work: () => Promise<T>): Promise<{ result: T; sockets: number }> {
@@ -21,6 +24,7 @@ interface Case {
   readonly url: string;
   readonly verdict: "block" | "allow-syntax";
   readonly why: string;
+  readonly whatwg_host: string | null;
   readonly resolves?: string[];
   readonly resolves_seq?: string[][];
 }
@@ -180,6 +184,96 @@ describe("the guard at the connection", () => {
     expect(origin.connections).toBe(0);
     expect(await createFetcher({ allowAddresses: [`[::1]:${origin.port}`] }).outcome(origin.url("/"))).toBe("ok");
   });
+});
+
+const plainHost = (host: string | null) => host?.replace(/^\[|\]$/g, "") ?? "";
+
+/** Addresses that nobody's URL may lead to: our own few, and those of the collected attempts where these are here. */
+const forbidden = new Set([
+  ...["127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "169.254.169.254", "192.168.0.1", "255.255.255.255"],
+  ...["::1", "::", "::ffff:127.0.0.1", "::7f00:1", "64:ff9b::7f00:1", "2002:7f00:1::", "fd00::1", "fe80::1"],
+]);
+for (const { verdict, whatwg_host, resolves = [], resolves_seq = [] } of cases) {
+  if (verdict !== "block") continue;
+  for (const address of [plainHost(whatwg_host), ...resolves, ...resolves_seq.flat()]) {
+    if (isIP(address) !== 0 && !isPublicToOthers(address)) forbidden.add(address);
+  }
+}
+
+const reachesThisMachine = (address: string) => /^(127\.|0\.0\.0\.0$|::1?$|::ffff:127\.|::ffff:7f)/.test(address);
+
+/** Answers on every address of this machine, so that it sees whoever gets round the guard; redirects to what `to` says. */
+function startTrap(onTestFinished: Parameters<typeof startOrigin>[0]) {
+  return startOrigin(
+    onTestFinished,
+    (request, response) => {
+      const location = new URL(request.url ?? "", "http://a").searchParams.get("to");
+      if (location === null) response.end("reached");
+      else response.writeHead(302, { Location: location }).end();
+    },
+    { host: "::" },
+  );
+}
+
+describe("a forbidden address", () => {
+  test.for([...forbidden])(
+    "%s is not connected to by DNS, by a redirect, or by a name that changes its answer",
+    async (address, { onTestFinished }) => {
+      const good = "127.0.0.2";
+      const trap = await startTrap(onTestFinished);
+      let changes = 0;
+      const nameServer = await startNameServer(onTestFinished, (name, family) => {
+        const isGoodFirst = name.startsWith("good") || (name.startsWith("changing") && changes++ < 2); // A and AAAA
+        const answers = isGoodFirst ? [good] : name.startsWith("mixed") ? [good, address] : [address];
+        return answers.filter((answer) => isIPv6(answer) === (family === "AAAA"));
+      });
+      const { outcome } = createFetcher({
+        allowAddresses: [good],
+        resolve: createResolver({ timeoutMs: 5000, servers: nameServer.servers }),
+      });
+      const at = (host: string, to?: string) =>
+        `http://${host}:${trap.port}/${to === undefined ? "" : `?to=${encodeURIComponent(to)}`}`;
+      const literal = isIPv6(address) ? `[${address}]` : address;
+      const refused = "source_unreachable address";
+      const { sockets } = await countingSockets(async () => {
+        expect(await outcome(at("forbidden.example.net"))).toBe(refused);
+        expect(await outcome(at("mixed.example.net"))).toBe(refused);
+        expect(trap.connections).toBe(0);
+        expect(await outcome(at("good.example.net"))).toBe("ok");
+        expect(await outcome(at("good.example.net", at("forbidden.example.net")))).toBe(refused);
+        expect(await outcome(at("good.example.net", at("mixed.example.net")))).toBe(refused);
+        expect(await outcome(at("good.example.net", at(literal)))).toMatch(/^source_unreachable (address|redirect)$/);
+        expect(await outcome(at("changing.example.net", at("changing.example.net")))).toBe(refused);
+      });
+      // One for each that began with the good address, and not one more.
+      expect([trap.connections, sockets]).toEqual([5, 5]);
+    },
+  );
+
+  const here = cases.filter(
+    ({ verdict, url, whatwg_host, resolves = [] }) =>
+      verdict === "block" &&
+      /^https?:\/\/[^/?#]+/i.test(url) &&
+      [plainHost(whatwg_host), ...resolves].some(reachesThisMachine),
+  );
+
+  test.skipIf(here.length === 0)(
+    "of this machine is not connected to in any of the collected spellings, on a port that listens",
+    async ({ onTestFinished }) => {
+      const trap = await startTrap(onTestFinished);
+      for (const { url, resolves } of here) {
+        const [, start = "", rest = ""] = /^(https?:\/\/[^/?#]*?)(?::\d+)?([/?#].*)?$/is.exec(url) ?? [];
+        const { outcome } = createFetcher({ allowAddresses: [], addresses: resolves ?? ["127.0.0.1"] });
+        const { result, sockets } = await countingSockets(() => outcome(`${start}:${trap.port}${rest}`));
+        expect([url, result]).toEqual([
+          url,
+          expect.stringMatching(/^(url_invalid|url_unsupported|source_unreachable address)$/),
+        ]);
+        expect([url, sockets]).toEqual([url, 0]);
+      }
+      expect(trap.connections).toBe(0);
+    },
+  );
 });
 
 describe("rewrites", () => {

@@ -1,0 +1,33 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { isPublicToOthers } from "../../support/second-opinion.ts";
+import { addresses, isNeverWeaker, passes, spellings, urlOf } from "../../support/spellings.ts";
+
+// `npm run test:slow` tries ten times as many.
+const numRuns = 20_000;
+
+describe("addresses as hosts of URLs", () => {
+  test("whatever the spelling, nothing passes that ipaddr.js, BlockList and the WHATWG parser do not all call public", () => {
+    fc.assert(fc.property(spellings, isNeverWeaker), { numRuns });
+  });
+
+  test("a public address in plain text passes, so the guard does not just refuse everything", () => {
+    fc.assert(
+      fc.property(addresses, (address) => {
+        // ISATAP, which the guard knows and the others do not.
+        const isSpecial = !isPublicToOthers(address) || address.includes("5efe");
+        return isSpecial || passes(urlOf(address)) !== null;
+      }),
+      { numRuns },
+    );
+  });
+
+  test("the spellings are those that parsers take for addresses", () => {
+    const some = fc.sample(spellings, { numRuns: 2000, seed: 1 });
+    const readByWhatwg = some.filter(({ url }) => URL.canParse(url)).length;
+    const passed = some.filter(({ url }) => passes(url) !== null).length;
+    expect(readByWhatwg).toBeGreaterThan(800);
+    expect(passed).toBeGreaterThan(40);
+    expect(passed).toBeLessThan(readByWhatwg);
+  });
+});

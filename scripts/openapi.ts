@@ -20,6 +20,7 @@ export async function openapiYaml(): Promise<string> {
     oracle: unused,
     parseTarget: unused,
     tokens: [],
+    namedTokens: null,
     isReady: () => true,
     metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
     logger: pino({ level: "silent" }),

@@ -21,8 +21,8 @@ interface Setting<T> {
   /** Shown in the help, and parsed where nothing is set. */
   readonly fallback: string | ((machine: Machine) => string);
   readonly parse: z.ZodType<T, string>;
-  /** Has a `_FILE` twin and no flag, and is never printed. */
-  readonly secret?: true;
+  /** Has a `_FILE` twin and no flag, and is never printed. The file is one text, or a list with an item a line. */
+  readonly secret?: "text" | "list";
 }
 
 function setting<T>(parse: z.ZodType<T, string>, fallback: Setting<T>["fallback"], about: string): Setting<T> {
@@ -79,13 +79,26 @@ const token = list((text) => {
   return text;
 });
 
+// As many characters as the digest has bytes: a shorter key would be easier to find than a signature (RFC 2104 section 3).
+const tokenKey = z
+  .string()
+  .regex(/^(|[\x21-\x7e]{32,1024})$/, "must be at least 32 visible ASCII characters, as of openssl rand -base64 33")
+  .transform((text) => (text === "" ? null : text));
+
+const tokenName = list((text) => {
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(text)) throw new Error("has a name that no token can have");
+  return text;
+});
+
 const mebibyte = 1024 ** 2;
 const dayMs = 86_400_000;
 
 const settings = {
   HOST: setting(listenHost, "127.0.0.1", "address to listen on"),
   PORT: setting(listenPort, "8080", "port to listen on"),
-  TOKENS: { ...setting(token, "", "bearer tokens; any of them opens the API"), secret: true },
+  TOKENS: { ...setting(token, "", "bearer tokens; any of them opens the API"), secret: "list" },
+  TOKEN_KEY: { ...setting(tokenKey, "", "signs the tokens that `media-oracle token NAME` prints"), secret: "text" },
+  REVOKED_TOKENS: setting(tokenName, "", "names whose printed tokens are refused"),
   AUTH: setting(
     z.enum(["tokens", "none"]),
     "tokens",
@@ -195,8 +208,13 @@ export function parseConfig(environment: Texts, flags: Texts, machine: Machine):
 
 const names = Object.keys(settings) as SettingName[];
 
+function secretOf(name: SettingName): Setting<unknown>["secret"] {
+  const { secret }: Setting<unknown> = settings[name];
+  return secret;
+}
+
 function isSecret(name: SettingName): boolean {
-  return "secret" in settings[name];
+  return secretOf(name) !== undefined;
 }
 
 function flagOf(name: SettingName): string {
@@ -219,7 +237,8 @@ function textOf(name: SettingName, environment: Texts, flags: Texts, machine: Ma
   }
   if (file) {
     try {
-      return { label: `${variable}_FILE`, text: machine.readFile(file).trim().replaceAll(/\s+/g, ",") };
+      const text = machine.readFile(file).trim();
+      return { label: `${variable}_FILE`, text: secretOf(name) === "list" ? text.replaceAll(/\s+/g, ",") : text };
     } catch {
       return { label: variable, text: undefined, fault: `${variable}_FILE names a file that cannot be read` };
     }
@@ -243,10 +262,10 @@ function isLoopback(host: string): boolean {
 }
 
 /** Faults that no setting has alone. */
-function faultsTogether({ HOST, TOKENS, AUTH }: Config): string[] {
-  if (isLoopback(HOST) || TOKENS.length > 0 || AUTH === "none") return [];
+function faultsTogether({ HOST, TOKENS, TOKEN_KEY, AUTH }: Config): string[] {
+  if (isLoopback(HOST) || TOKENS.length > 0 || TOKEN_KEY !== null || AUTH === "none") return [];
   return [
-    `${prefix}HOST is ${HOST}, which others can reach, but ${prefix}TOKENS is empty: ` +
-      `set tokens, or ${prefix}AUTH=none to answer everybody`,
+    `${prefix}HOST is ${HOST}, which others can reach, but ${prefix}TOKENS and ${prefix}TOKEN_KEY are empty: ` +
+      `set tokens or a key, or ${prefix}AUTH=none to answer everybody`,
   ];
 }

@@ -14,6 +14,7 @@ import { createSource } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
+import { createNamedToken, isTokenName } from "./http/named-token.ts";
 import { createDecoder } from "./media/decoder.ts";
 import { createOracle } from "./oracle.ts";
 
@@ -98,6 +99,7 @@ async function serve(config: Config): Promise<void> {
     oracle,
     parseTarget,
     tokens: config.TOKENS,
+    namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
     isReady: () => !closing && decoder.isReady,
     metrics,
     logger,
@@ -127,6 +129,21 @@ async function isHealthy({ HOST, PORT }: Config): Promise<boolean> {
   }
 }
 
+const spanSeconds = { m: 60, h: 3600, d: 86_400, w: 604_800 } as const;
+
+/** Prints a token for one chat host. */
+function printToken(name: string, expires: string | undefined): void {
+  const { TOKEN_KEY: key, REVOKED_TOKENS: revokedNames } = parseConfig(process.env, {}, machine);
+  if (key === null) throw new ConfigError(["MEDIA_ORACLE_TOKEN_KEY, which signs tokens, is not set"]);
+  if (!isTokenName(name)) throw new Error("a name is 1 to 64 of A-Z a-z 0-9 . _ -, but not token or anonymous");
+  if (revokedNames.includes(name)) throw new Error(`${name} is revoked: take another name`);
+  const [, count, unit] = /^([1-9]\d{0,4})([mhdw])$/.exec(expires ?? "") ?? [];
+  if (expires !== undefined && unit === undefined) throw new Error("--expires is a number and m, h, d or w, as in 90d");
+  const seconds = Number(count) * spanSeconds[unit as keyof typeof spanSeconds];
+  const expiresAt = expires === undefined ? null : Math.floor(Date.now() / 1000) + seconds;
+  process.stdout.write(`${createNamedToken(name, expiresAt, key)}\n`);
+}
+
 /** A command whose flags are the settings. */
 function settingsCommand(name: string, about: string, action: (config: Config) => Promise<void>): Command {
   const command = new Command(name).description(about);
@@ -152,6 +169,13 @@ const program = new Command("media-oracle")
     settingsCommand("health", "exit 0 where the service on this machine would answer, else 1", async (config) => {
       process.exitCode = (await isHealthy(config)) ? 0 : 1;
     }),
+  )
+  .addCommand(
+    new Command("token")
+      .description("print a token for one chat host, signed with MEDIA_ORACLE_TOKEN_KEY")
+      .argument("<name>", "told in logs and metrics, and to MEDIA_ORACLE_REVOKED_TOKENS")
+      .option("--expires <span>", "from now, as in 90d; without it the token does not expire")
+      .action((name: string, { expires }: { expires?: string }) => printToken(name, expires)),
   );
 
 try {

@@ -4,7 +4,7 @@ import type { z } from "zod";
 import type { Oracle } from "../domain/description.ts";
 import { OracleError, toOracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
-import { createGuards } from "./auth.ts";
+import { type AccessOptions, createGuards, isOpen } from "./auth.ts";
 import { connectionOptions, refuseConnection } from "./connection.ts";
 import { createLookupLog } from "./log.ts";
 import { addMetadataRoutes } from "./metadata-routes.ts";
@@ -15,12 +15,10 @@ import { sendProblem } from "./problem.ts";
 import { rememberedTargets } from "./remembered-targets.ts";
 import { createRequestIds } from "./request-id.ts";
 
-export interface AppOptions {
+export interface AppOptions extends AccessOptions {
   readonly oracle: Oracle;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   readonly parseTarget: (text: string) => Target;
-  /** Any of them opens the API; with none it is open. */
-  readonly tokens: readonly string[];
   /** Whether a lookup would be answered now. */
   readonly isReady: () => boolean;
   readonly metrics: Metrics;
@@ -62,7 +60,7 @@ function requestError(thrown: unknown): OracleError {
 
 /** Builds the HTTP side around an oracle. It does not listen yet. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { oracle, parseTarget, tokens, isReady, metrics, version } = options;
+  const { oracle, parseTarget, isReady, metrics, version } = options;
   const log = createLookupLog(options.logger);
   const requestIdOf = createRequestIds();
 
@@ -92,14 +90,15 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     // A body in the wrong form does not make a route of what is none.
     if (request.is404) return sendProblem(reply, noSuchRoute());
     const error = requestError(thrown);
-    if (error.code === "internal") log.broken(request.id, thrown);
+    if (error.code === "internal") log.broken(request, thrown);
     return sendProblem(reply, error);
   });
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, noSuchRoute()));
 
   await registerOpenapi(app, version);
-  const guards = createGuards(tokens);
-  const scope = tokens.length > 0 ? "private" : "public";
+  app.decorateRequest("client", null);
+  const guards = createGuards(options);
+  const scope = isOpen(options) ? "public" : "private";
   addMetadataRoutes(app, {
     oracle,
     parseTarget: rememberedTargets(parseTarget, rememberedTexts),

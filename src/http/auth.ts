@@ -1,38 +1,77 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import type { onRequestHookHandler } from "fastify";
 import { OracleError } from "../domain/errors.ts";
+import { createNamedTokenCheck, type NamedTokenOptions } from "./named-token.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Null where no token is needed. */
+    client: Client | null;
+  }
+}
+
+/** Who asks, as far as the token tells. */
+export interface Client {
+  /** For logs and metrics: as in the token, or `token` where that says no name. */
+  readonly name: string;
+  /** Different for each token, or for each name that tokens were made for. */
+  readonly account: string;
+}
+
+/** What logs and metrics call who asks. */
+export function nameOf(client: Client | null): string {
+  return client?.name ?? "anonymous";
+}
+
+export interface AccessOptions {
+  /** Any of them opens the API. */
+  readonly tokens: readonly string[];
+  /** Null where there are none. */
+  readonly namedTokens: NamedTokenOptions | null;
+}
+
+/** With no way to be let in everybody is. */
+export function isOpen({ tokens, namedTokens }: AccessOptions): boolean {
+  return tokens.length === 0 && namedTokens === null;
+}
 
 const digest = (text: string): Buffer => hash("sha256", text, "buffer");
 
 /**
- * Checks the `Authorization` header against the tokens.
+ * Gives the check of a token: whose it is, or null where it is none of ours.
  *
  * Digests are compared, so that neither the length nor a common beginning shows in the time it takes; every token is looked at, so
  * that neither does which one it was.
- *
- * @see RFC 6750 2.1; the scheme's name is case-insensitive (RFC 9110 11.1)
  */
-function createTokenCheck(tokens: readonly string[]): (authorization: string | undefined) => boolean {
+function createTokenCheck({ tokens, namedTokens }: AccessOptions): (token: string) => Client | null {
   const digests = tokens.map(digest);
-  return (authorization = "") => {
-    const token = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
-    if (token === undefined) return false;
+  const clients = tokens.map((_, index): Client => ({ name: "token", account: `token ${index}` }));
+  const nameIn = namedTokens ? createNamedTokenCheck(namedTokens) : () => null;
+  return (token) => {
     const given = digest(token);
-    return digests.reduce((found, known) => timingSafeEqual(known, given) || found, false);
+    const found = digests.reduce((found, known, index) => (timingSafeEqual(known, given) ? index : found), -1);
+    const name = nameIn(token);
+    if (name !== null) return { name, account: `name ${name}` };
+    return clients[found] ?? null;
   };
 }
 
 /** `onRequest` hooks of a route: they run before the body is read. None where the API is open. */
 export type Guards = onRequestHookHandler[];
 
-/** Lets in whoever has one of the tokens; with no tokens, everybody. */
-export function createGuards(tokens: readonly string[]): Guards {
-  if (tokens.length === 0) return [];
-  const isTokenValid = createTokenCheck(tokens);
+/**
+ * Lets in whoever has a token, and notes whose it is.
+ *
+ * @see RFC 6750 2.1; the scheme's name is case-insensitive (RFC 9110 11.1)
+ */
+export function createGuards(access: AccessOptions): Guards {
+  if (isOpen(access)) return [];
+  const clientOf = createTokenCheck(access);
   return [
     (request, _reply, done) => {
-      if (isTokenValid(request.headers.authorization)) return done();
-      done(new OracleError("unauthorized", "no token, or none of ours"));
+      const [, token] = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? "") ?? [];
+      request.client = token === undefined ? null : clientOf(token);
+      done(request.client ? undefined : new OracleError("unauthorized", "no token, or none of ours"));
     },
   ];
 }

@@ -3,21 +3,22 @@ import type { Logger } from "pino";
 import type { Answer, Description } from "../domain/description.ts";
 import type { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
+import { type Client, nameOf } from "./auth.ts";
+
+/** What a line tells of the request. */
+export interface Asked {
+  readonly id: string;
+  readonly client: Client | null;
+}
 
 /** Writes one line a lookup: the host and a keyed hash of the URL, nothing more of it, for a path may be a capability (XEP-0363). */
 export interface LookupLog {
-  answered(requestId: string, target: Target, description: Description, answer: Answer, startedAt: number): void;
-  failed(
-    requestId: string,
-    target: Target,
-    description: Description | null,
-    error: OracleError,
-    startedAt: number,
-  ): void;
-  /** A text that is no target: it is not told, whole or in part. */
-  refused(requestId: string, error: OracleError): void;
+  answered(asked: Asked, target: Target, description: Description, answer: Answer, startedAt: number): void;
+  failed(asked: Asked, target: Target, description: Description | null, error: OracleError, startedAt: number): void;
+  /** A text that is no target, or one too many: it is not told, whole or in part. */
+  refused(asked: Asked, error: OracleError): void;
   /** A bug of ours. Names, codes and places of the error and its causes; messages are left out, for they may quote what was fetched. */
-  broken(requestId: string, error: unknown): void;
+  broken(asked: Asked, error: unknown): void;
 }
 
 const hashCharacters = 16; // 64 bits: lines of one URL can be told apart in any log one can store
@@ -53,36 +54,37 @@ export function createLookupLog(logger: Logger): LookupLog {
     host: target.url.host,
     urlHash: createHmac("sha256", key).update(target.href).digest("hex").slice(0, hashCharacters),
   });
+  const told = ({ id, client }: Asked) => ({ requestId: id, client: nameOf(client) });
   const levelOf = (description: Description | null) => (description?.cached === "hit" ? "debug" : "info");
   const since = (startedAt: number) => Math.round(performance.now() - startedAt);
 
   return {
-    answered(requestId, target, description, { metadata, partial }, startedAt) {
+    answered(asked, target, description, { metadata, partial }, startedAt) {
       const level = levelOf(description);
       if (!logger.isLevelEnabled(level)) return;
       const { cached, timings } = description;
       // No type: where the bytes say nothing it is the origin's own word.
-      const told = { requestId, ...place(target), cached, ms: since(startedAt), timings };
-      logger[level]({ ...told, partial, warnings: metadata.warnings }, "described");
+      const line = { ...told(asked), ...place(target), cached, ms: since(startedAt), timings };
+      logger[level]({ ...line, partial, warnings: metadata.warnings }, "described");
     },
-    failed(requestId, target, description, error, startedAt) {
+    failed(asked, target, description, error, startedAt) {
       const level = levelOf(description);
       if (!logger.isLevelEnabled(level)) return;
       const { code, reason, upstreamStatus } = error;
-      const told = {
-        requestId,
+      const line = {
+        ...told(asked),
         ...place(target),
         cached: description?.cached,
         ms: since(startedAt),
         timings: description?.timings,
       };
-      logger[level]({ ...told, code, reason, upstreamStatus }, "not described");
+      logger[level]({ ...line, code, reason, upstreamStatus }, "not described");
     },
-    refused(requestId, { code }) {
-      logger.info({ requestId, code }, "refused");
+    refused(asked, { code }) {
+      logger.info({ ...told(asked), code }, "refused");
     },
-    broken(requestId, error) {
-      logger.error({ requestId, code: "internal", error: traceOf(error) }, "unexpected error");
+    broken(asked, error) {
+      logger.error({ ...told(asked), code: "internal", error: traceOf(error) }, "unexpected error");
     },
   };
 }

@@ -5,7 +5,7 @@ import { answerBy, type Answer, type Description, type Oracle } from "../domain/
 import { type FailureCode, toOracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { answerHeaders, jsonType, writeAnswer } from "./answer.ts";
-import type { Guards } from "./auth.ts";
+import { type Guards, nameOf } from "./auth.ts";
 import { age, cacheControl, cacheStatus, serverTiming } from "./freshness.ts";
 import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -40,14 +40,14 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
   const { oracle, parseTarget, guards, scope, metrics, log } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
-  function targetOf(question: Question, requestId: string): Target {
+  function targetOf(question: Question, request: FastifyRequest): Target {
     try {
       return parseTarget(question.url);
     } catch (thrown) {
       const error = toOracleError(thrown);
       if (error.code === "url_invalid" || error.code === "url_unsupported") {
         metrics.refused(error.code);
-        log.refused(requestId, error);
+        log.refused(request, error);
       }
       throw thrown;
     }
@@ -88,22 +88,23 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     try {
       answer = await answerBy(description, description.kept === null ? deadlineMs : null);
     } catch (thrown) {
-      log.failed(request.id, target, description, toOracleError(thrown), startedAt);
+      log.failed(request, target, description, toOracleError(thrown), startedAt);
       reply.header("cache-status", cacheStatus(description.cached, description.kept, Date.now()));
       throw thrown;
     }
-    log.answered(request.id, target, description, answer, startedAt);
+    log.answered(request, target, description, answer, startedAt);
     send(request, reply, target, description, answer);
   }
 
   function describe(question: Question, request: FastifyRequest, reply: FastifyReply): Promise<void> | undefined {
     const startedAt = performance.now();
-    const target = targetOf(question, request.id);
+    metrics.requested(nameOf(request.client));
+    const target = targetOf(question, request);
     const description = oracle(target);
     // A success that is remembered needs no waiting, not even for a promise that is settled.
     if (description.kept !== null && description.known !== null) {
       const answer = { metadata: description.known, partial: false };
-      log.answered(request.id, target, description, answer, startedAt);
+      log.answered(request, target, description, answer, startedAt);
       send(request, reply, target, description, answer);
       return undefined;
     }

@@ -2,8 +2,10 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 import type { Cached, Description, Oracle } from "../domain/description.ts";
 import { type OracleError, toOracleError } from "../domain/errors.ts";
 
-/** What is counted for the operator. No label ever holds a host, or a word from a caller or an origin. */
+/** What is counted for the operator. No label ever holds a host of a URL, or a word from a caller or an origin. */
 export interface Metrics {
+  /** Counts a question by who asks: a name of a token that was made, never what a stranger sends. Free, too. */
+  requested(client: string): void;
   /** Counts a request by how its description was come by. Free: the hot path of a hit. */
   asked(cached: Cached): void;
   /** Counts a text that the target parser refused. */
@@ -66,6 +68,17 @@ export function createMetrics(gauges: Gauges): Metrics {
       for (const [result, count] of Object.entries(asked)) this.inc({ result }, count);
     },
   });
+  const requested = new Map<string, number>();
+  new Counter({
+    name: "media_oracle_requests_total",
+    help: "Questions by whose token they came with: its name, token where it says none, anonymous where none is needed",
+    labelNames: ["client"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [client, count] of requested) this.inc({ client }, count);
+    },
+  });
   const sources = new Counter({
     name: "media_oracle_source_total",
     help: "Lookups that went to an origin, by outcome: success or a failure code",
@@ -112,6 +125,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   });
 
   return {
+    requested: (client) => void requested.set(client, (requested.get(client) ?? 0) + 1),
     asked: (cached) => void (asked[cached] += 1),
     refused: (reason) => refusals.inc({ reason }),
     described(type, decodeMs) {

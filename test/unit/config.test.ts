@@ -8,8 +8,10 @@ const machine: Machine = {
   processors: 2,
   memoryBytes: 8 * 1024 * mebibyte,
   readFile: (path) => {
-    if (path !== "/run/secrets/tokens") throw new Error("no such file");
-    return "first-token\nsecond-token\n";
+    if (path === "/run/secrets/tokens") return "first-token\nsecond-token\n";
+    if (path === "/run/secrets/key") return `${"k".repeat(32)}\n`;
+    if (path === "/run/secrets/long-key") return `${"k".repeat(64)}\n${"k".repeat(64)}\n`;
+    throw new Error("no such file");
   },
 };
 
@@ -31,6 +33,8 @@ test("without settings the documented defaults hold", () => {
     HOST: "127.0.0.1",
     PORT: 8080,
     TOKENS: [],
+    TOKEN_KEY: null,
+    REVOKED_TOKENS: [],
     ALLOW_ADDRESSES: [],
     DENY_ADDRESSES: [],
     ALLOW_HOSTS: [],
@@ -92,6 +96,21 @@ test("a secret has no flag: every user of the machine could read it", () => {
   expect(settingsHelp(machine).find(({ variable }) => variable === "MEDIA_ORACLE_TOKENS")?.flag).toBeNull();
 });
 
+test("the key of printed tokens has 32 characters at least, from the environment or a file, and is never printed", () => {
+  const short = "s".repeat(31);
+  expect(faultsOf({ MEDIA_ORACLE_TOKEN_KEY: short })).toContain("MEDIA_ORACLE_TOKEN_KEY must be at least 32");
+  expect(faultsOf({ MEDIA_ORACLE_TOKEN_KEY: short })).not.toContain(short);
+  expect(parse({ MEDIA_ORACLE_TOKEN_KEY: `${short}s` }).TOKEN_KEY).toBe(`${short}s`);
+  expect(parse({ MEDIA_ORACLE_TOKEN_KEY_FILE: "/run/secrets/key" }).TOKEN_KEY).toBe("k".repeat(32));
+  expect(faultsOf({ MEDIA_ORACLE_TOKEN_KEY_FILE: "/run/secrets/long-key" })).toContain("MEDIA_ORACLE_TOKEN_KEY_FILE");
+  expect(settingsHelp(machine).find(({ variable }) => variable === "MEDIA_ORACLE_TOKEN_KEY")?.flag).toBeNull();
+});
+
+test("revoked names are names", () => {
+  expect(parse({ MEDIA_ORACLE_REVOKED_TOKENS: "a.example.org, b_2" }).REVOKED_TOKENS).toEqual(["a.example.org", "b_2"]);
+  expect(faultsOf({ MEDIA_ORACLE_REVOKED_TOKENS: "a b" })).toContain("MEDIA_ORACLE_REVOKED_TOKENS");
+});
+
 test("all faults are told at once", () => {
   const message = faultsOf({
     MEDIA_ORACLE_PORT: "eighty",
@@ -121,6 +140,7 @@ test("an address that is not loopback is refused without tokens, unless AUTH=non
   expect(faultsOf({ MEDIA_ORACLE_HOST: "::" })).toContain("MEDIA_ORACLE_TOKENS");
   expect(parse({ MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_AUTH: "none" }).HOST).toBe("0.0.0.0");
   expect(parse({ MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_TOKENS: "one" }).HOST).toBe("0.0.0.0");
+  expect(parse({ MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_TOKEN_KEY: "k".repeat(32) }).HOST).toBe("0.0.0.0");
   expect(parse({ MEDIA_ORACLE_HOST: "127.0.0.2" }).HOST).toBe("127.0.0.2");
   expect(parse({ MEDIA_ORACLE_HOST: "::1" }).HOST).toBe("::1");
 });

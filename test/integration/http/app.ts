@@ -5,6 +5,7 @@ import { OracleError } from "../../../src/domain/errors.ts";
 import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
 import type { Target } from "../../../src/domain/target.ts";
 import { createApp } from "../../../src/http/app.ts";
+import type { NamedTokenOptions } from "../../../src/http/named-token.ts";
 import { createMetrics, observed } from "../../../src/http/metrics.ts";
 
 export const summit: Metadata = {
@@ -59,6 +60,7 @@ export interface RunningApp {
 
 export interface AppSettings {
   readonly tokens?: readonly string[];
+  readonly namedTokens?: NamedTokenOptions;
   readonly isReady?: () => boolean;
   readonly level?: string;
 }
@@ -70,6 +72,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     oracle: observed(oracle, metrics),
     parseTarget: parseAnything,
     tokens: settings.tokens ?? [],
+    namedTokens: settings.namedTokens ?? null,
     isReady: settings.isReady ?? (() => true),
     metrics,
     logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),

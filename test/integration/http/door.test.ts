@@ -3,8 +3,9 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test, type TestContext } from "vitest";
 import { startDescription } from "../../../src/domain/description.ts";
+import { createNamedToken } from "../../../src/http/named-token.ts";
 import { ask, askMetadata, assertDocumented } from "../../support/contract.ts";
-import { described, type RunningApp, startApp, summit } from "./app.ts";
+import { described, remembered, type RunningApp, startApp, summit } from "./app.ts";
 
 const url = "https://upload.example.org/a/summit.jpg";
 
@@ -83,6 +84,66 @@ describe("tokens", () => {
     await askMetadata(app.url, { url }, { authorization: "Bearer first-token" });
     await askMetadata(app.url, { url }, { authorization: "Bearer wrong-token" });
     expect(app.log()).not.toMatch(/first-token|wrong-token/);
+  });
+});
+
+describe("named tokens", () => {
+  const key = "a-key-of-32-characters-and-more-!";
+  const namedTokens = { key, revokedNames: ["left.example.org"] };
+  const bearer = (name: string, secondsLeft: number | null = null) => ({
+    authorization: `Bearer ${createNamedToken(name, secondsLeft && Math.floor(Date.now() / 1000) + secondsLeft, key)}`,
+  });
+
+  test("open the API, which is closed to others, and answers are for their holder alone", async ({
+    onTestFinished,
+  }) => {
+    const app = await startApp(() => described(), { namedTokens });
+    onTestFinished(() => app.close());
+    for (const [headers, expected] of [
+      [{}, 401],
+      [bearer("chat.example.org"), 200],
+      [bearer("chat.example.org", 60), 200],
+      [bearer("chat.example.org", -1), 401],
+      [bearer("left.example.org"), 401],
+    ] as const) {
+      expect((await askMetadata(app.url, { url }, headers)).status).toBe(expected);
+      expect((await ask(`${app.url}/metrics`, { headers })).status).toBe(expected);
+    }
+  });
+
+  test("make what they hold private to caches", async ({ onTestFinished }) => {
+    const kept = { since: Date.now(), until: Date.now() + 60_000 };
+    const app = await startApp(() => remembered(summit, kept), { namedTokens });
+    onTestFinished(() => app.close());
+    const { headers } = await askMetadata(app.url, { url }, bearer("chat.example.org"));
+    expect(headers.get("cache-control")).toMatch(/^private, max-age=/);
+  });
+
+  test("stand beside plain ones; log and metrics know the name, and never the token", async ({ onTestFinished }) => {
+    const app = await startApp(() => described(), { namedTokens, tokens: ["plain-token"] });
+    onTestFinished(() => app.close());
+    const named = bearer("chat.example.org");
+    await askMetadata(app.url, { url }, named);
+    await askMetadata(app.url, { url }, named);
+    await askMetadata(app.url, { url: "nothing" }, named);
+    await askMetadata(app.url, { url }, { authorization: "Bearer plain-token" });
+    const stranger = bearer("left.example.org");
+    await askMetadata(app.url, { url }, stranger);
+    const { text } = await ask(`${app.url}/metrics`, { headers: named });
+    expect(text.match(/^media_oracle_requests_total.*$/gm)).toEqual([
+      'media_oracle_requests_total{client="chat.example.org"} 3',
+      'media_oracle_requests_total{client="token"} 1',
+    ]);
+    const clients = app.log().match(/"client":"[^"]*"/g);
+    expect(clients).toEqual([...Array<string>(3).fill('"client":"chat.example.org"'), '"client":"token"']);
+    for (const { authorization } of [named, stranger]) expect(app.log()).not.toContain(authorization.slice(-43));
+  });
+
+  test("are not needed where none are set: everybody is anonymous, whatever they send", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    await askMetadata(app.url, { url }, bearer("chat.example.org"));
+    expect((await ask(`${app.url}/metrics`)).text).toContain('media_oracle_requests_total{client="anonymous"} 1');
+    expect(app.log()).toContain('"client":"anonymous"');
   });
 });
 

@@ -10,6 +10,7 @@ const app = await createApp({
   oracle: () => described(),
   parseTarget: parseAnything,
   tokens: [],
+  namedTokens: null,
   isReady: () => true,
   metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
   logger: pino({ level: "silent" }),

@@ -1,0 +1,56 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+
+// A token says whom it was made for and until when, and is signed: `mo1.NAME.EXPIRY.SIGNATURE`. No replica has to have heard of it.
+// All of it are characters of a bearer token (RFC 6750 2.1). The signature covers the version too, so that another form, signed
+// with the same key, can never be read as this one.
+const version = "mo1";
+const name = "[A-Za-z0-9._-]{1,64}";
+const nameForm = new RegExp(`^${name}$`);
+// The name may hold dots; what follows it holds none, so there is one way to read a token.
+const tokenForm = new RegExp(`^${version}\\.(${name})\\.(\\d{1,12}|never)\\.[A-Za-z0-9_-]{43}$`);
+
+// What logs and metrics call those whose token says no name, or who have none.
+const reserved = new Set(["token", "anonymous"]);
+
+/** Whether a token may be made for this name. */
+export function isTokenName(text: string): boolean {
+  return nameForm.test(text) && !reserved.has(text);
+}
+
+function signed(said: string, key: string): string {
+  return `${said}.${createHmac("sha256", key).update(said).digest("base64url")}`;
+}
+
+/**
+ * Makes a token for one chat host.
+ *
+ * @param expiresAt epoch seconds, or null for a token that does not expire
+ */
+export function createNamedToken(name: string, expiresAt: number | null, key: string): string {
+  return signed(`${version}.${name}.${expiresAt ?? "never"}`, key);
+}
+
+export interface NamedTokenOptions {
+  /** At least 32 characters. */
+  readonly key: string;
+  /** Whose tokens are refused, all that were ever made for the name. */
+  readonly revokedNames: readonly string[];
+}
+
+/**
+ * Gives the check of named tokens: the name that a token was made for, or null where it is not ours, expired or revoked.
+ *
+ * The signature is compared as text, in constant time: Base64 has several texts for the same bytes.
+ */
+export function createNamedTokenCheck({ key, revokedNames }: NamedTokenOptions): (token: string) => string | null {
+  const revoked = new Set(revokedNames);
+  return (token) => {
+    const [, name, expiry] = tokenForm.exec(token) ?? [];
+    if (name === undefined) return null;
+    const own = signed(token.slice(0, token.lastIndexOf(".")), key);
+    // Of one length, since both are in the form.
+    if (!timingSafeEqual(Buffer.from(own), Buffer.from(token))) return null;
+    if (expiry !== "never" && Date.now() >= Number(expiry) * 1000) return null;
+    return isTokenName(name) && !revoked.has(name) ? name : null;
+  };
+}

@@ -21,6 +21,7 @@ export async function openapiYaml(): Promise<string> {
     parseTarget: unused,
     tokens: [],
     namedTokens: null,
+    rateLimit: null,
     isReady: () => true,
     metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
     logger: pino({ level: "silent" }),

@@ -36,6 +36,15 @@ const integer = (least: number, most: number): z.ZodType<number, string> =>
     .transform(Number)
     .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
 
+/** Null where nothing is set. */
+const optional = <T>(parse: z.ZodType<T, string>): z.ZodType<T | null, string> =>
+  z.string().transform((text, context) => {
+    if (text === "") return null;
+    const { data, error } = parse.safeParse(text);
+    for (const { message } of error?.issues ?? []) context.addIssue({ code: "custom", message });
+    return error ? z.NEVER : data;
+  });
+
 /** A comma list, each part through `parsePart`, whose error's message is for the reader of the fault. */
 const list = <T>(parsePart: (part: string) => T): z.ZodType<T[], string> =>
   z.string().transform((text, context) => {
@@ -80,10 +89,11 @@ const token = list((text) => {
 });
 
 // As many characters as the digest has bytes: a shorter key would be easier to find than a signature (RFC 2104 section 3).
-const tokenKey = z
-  .string()
-  .regex(/^(|[\x21-\x7e]{32,1024})$/, "must be at least 32 visible ASCII characters, as of openssl rand -base64 33")
-  .transform((text) => (text === "" ? null : text));
+const tokenKey = optional(
+  z
+    .string()
+    .regex(/^[\x21-\x7e]{32,1024}$/, "must be at least 32 visible ASCII characters, as of openssl rand -base64 33"),
+);
 
 const tokenName = list((text) => {
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(text)) throw new Error("has a name that no token can have");
@@ -99,6 +109,11 @@ const settings = {
   TOKENS: { ...setting(token, "", "bearer tokens; any of them opens the API"), secret: "list" },
   TOKEN_KEY: { ...setting(tokenKey, "", "signs the tokens that `media-oracle token NAME` prints"), secret: "text" },
   REVOKED_TOKENS: setting(tokenName, "", "names whose printed tokens are refused"),
+  RATE_LIMIT: setting(
+    optional(integer(1, 1_000_000)),
+    "",
+    "questions a minute from one token or client address (IPv6: /64); answers from memory are not counted",
+  ),
   AUTH: setting(
     z.enum(["tokens", "none"]),
     "tokens",

@@ -92,7 +92,8 @@ async function serve(config: Config): Promise<void> {
     queueDepth: () => slots.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
   });
-  const oracle = observed(cached(pipeline, { maxBytes: config.CACHE_BYTES, now: Date.now }), metrics);
+  const remembering = cached(pipeline, { maxBytes: config.CACHE_BYTES, now: Date.now });
+  const oracle = observed(remembering, metrics);
 
   let closing = false;
   const app = await createApp({
@@ -100,6 +101,10 @@ async function serve(config: Config): Promise<void> {
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
+    rateLimit:
+      config.RATE_LIMIT === null
+        ? null
+        : { perMinute: config.RATE_LIMIT, remembered: remembering.remembered, now: () => performance.now() },
     isReady: () => !closing && decoder.isReady,
     metrics,
     logger,

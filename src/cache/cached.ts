@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { type Description, type Oracle, seenAs } from "../domain/description.ts";
 import type { Metadata } from "../domain/metadata.ts";
+import type { Target } from "../domain/target.ts";
 import { type OracleError, toOracleError } from "../domain/errors.ts";
 import { failureLifetimeMs, isBrief, metadataLifetimeMs } from "./lifetime.ts";
 
@@ -9,6 +10,12 @@ export interface CacheOptions {
   readonly maxBytes: number;
   /** Epoch milliseconds. */
   readonly now: () => number;
+}
+
+/** An oracle that can also be asked what it would answer from memory. */
+export interface RememberingOracle extends Oracle {
+  /** The outcome that is remembered, or null; starts nothing. */
+  readonly remembered: (target: Target) => Description | null;
 }
 
 // What V8 takes for an entry besides its text: the description, the metadata, the maps' slots. Measured: 1.1 to 1.4 kB.
@@ -27,7 +34,7 @@ function entryBytes(description: Description, key: string): number {
  * A failure is remembered for a short time by its kind, apart from the successes, and so are descriptions that were cut
  * short: neither evicts nor replaces a success. Nobody who leaves ends the lookup of the others.
  */
-export function cached(oracle: Oracle, { maxBytes, now }: CacheOptions): Oracle {
+export function cached(oracle: Oracle, { maxBytes, now }: CacheOptions): RememberingOracle {
   const settled = new LRUCache<string, Description>({
     maxSize: maxBytes * (1 - briefShare),
     sizeCalculation: entryBytes,
@@ -75,14 +82,18 @@ export function cached(oracle: Oracle, { maxBytes, now }: CacheOptions): Oracle 
     return seenAs(description, "miss", done, () => kept);
   }
 
-  return (target) => {
-    const key = target.href;
-    const entry = fresh(settled, key) ?? fresh(brief, key);
+  const remembered = ({ href }: Target) => fresh(settled, href) ?? fresh(brief, href) ?? null;
+
+  function describe(target: Target): Description {
+    const entry = remembered(target);
     if (entry) return entry;
+    const key = target.href;
     const shared = running.get(key);
     if (shared) return seenAs(shared, "collapsed");
     const description = start(key, oracle(target));
     running.set(key, description);
     return description;
-  };
+  }
+
+  return Object.assign(describe, { remembered });
 }

@@ -30,6 +30,7 @@ export const failures = {
     retryable: false,
     rememberMs: 0,
   },
+  rate_limited: { status: 429, title: "Too much was asked for within a minute", retryable: true, rememberMs: 0 },
   internal: { status: 500, title: "Something is wrong on our side", retryable: true, rememberMs: 0 },
   source_unreachable: { status: 502, title: "The URL could not be reached", retryable: true, rememberMs: minuteMs },
   source_status: {

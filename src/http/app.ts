@@ -12,6 +12,7 @@ import type { Metrics } from "./metrics.ts";
 import { registerOpenapi } from "./openapi.ts";
 import { addOperationRoutes } from "./operation-routes.ts";
 import { sendProblem } from "./problem.ts";
+import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { rememberedTargets } from "./remembered-targets.ts";
 import { createRequestIds } from "./request-id.ts";
 
@@ -19,6 +20,8 @@ export interface AppOptions extends AccessOptions {
   readonly oracle: Oracle;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   readonly parseTarget: (text: string) => Target;
+  /** Null where everybody may ask as much as they like. */
+  readonly rateLimit: RateLimitOptions | null;
   /** Whether a lookup would be answered now. */
   readonly isReady: () => boolean;
   readonly metrics: Metrics;
@@ -104,6 +107,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     parseTarget: rememberedTargets(parseTarget, rememberedTexts),
     guards,
     scope,
+    rateLimit: options.rateLimit && createRateLimit(options.rateLimit),
     metrics,
     log,
   });

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { answerBy, type Answer, type Description, type Oracle } from "../domain/description.ts";
-import { type FailureCode, toOracleError } from "../domain/errors.ts";
+import { type FailureCode, OracleError, toOracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { answerHeaders, jsonType, writeAnswer } from "./answer.ts";
 import { type Guards, nameOf } from "./auth.ts";
@@ -10,6 +10,7 @@ import { age, cacheControl, cacheStatus, serverTiming } from "./freshness.ts";
 import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
+import type { RateLimit } from "./rate-limit.ts";
 import { etagOf, isUnmodified, renderedReply } from "./reply.ts";
 import { type Question, questionBodySchema, questionQuerySchema, replySchema } from "./schema.ts";
 
@@ -19,12 +20,15 @@ export interface MetadataRoutesOptions {
   readonly guards: Guards;
   /** Who may keep the answers: `private` where a token is needed to read them. */
   readonly scope: "public" | "private";
+  /** Null where there is none. */
+  readonly rateLimit: RateLimit | null;
   readonly metrics: Metrics;
   readonly log: LookupLog;
 }
 
 const lookupFailures: readonly FailureCode[] = [
   "unauthorized",
+  "rate_limited",
   "url_invalid",
   "url_unsupported",
   "source_unreachable",
@@ -37,7 +41,7 @@ const lookupFailures: readonly FailureCode[] = [
 
 /** Adds `POST /metadata` and its twin for curl, browsers and HTTP caches. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
-  const { oracle, parseTarget, guards, scope, metrics, log } = options;
+  const { oracle, parseTarget, guards, scope, rateLimit, metrics, log } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   function targetOf(question: Question, request: FastifyRequest): Target {
@@ -51,6 +55,18 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       }
       throw thrown;
     }
+  }
+
+  /** @throws OracleError `rate_limited`, before anything is looked up */
+  function admit(request: FastifyRequest, reply: FastifyReply, target: Target): void {
+    const refusal = rateLimit?.(request, target);
+    if (!refusal) return;
+    reply.header("retry-after", refusal.retryAfter);
+    reply.header("ratelimit", refusal.rateLimit).header("ratelimit-policy", refusal.policy);
+    const error = new OracleError("rate_limited", "one question too many");
+    metrics.refused("rate_limited");
+    log.refused(request, error);
+    throw error;
   }
 
   function send(
@@ -100,6 +116,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     const startedAt = performance.now();
     metrics.requested(nameOf(request.client));
     const target = targetOf(question, request);
+    admit(request, reply, target);
     const description = oracle(target);
     // A success that is remembered needs no waiting, not even for a promise that is settled.
     if (description.kept !== null && description.known !== null) {

@@ -8,8 +8,8 @@ export interface Metrics {
   requested(client: string): void;
   /** Counts a request by how its description was come by. Free: the hot path of a hit. */
   asked(cached: Cached): void;
-  /** Counts a text that the target parser refused. */
-  refused(code: "url_invalid" | "url_unsupported"): void;
+  /** Counts a question that was not looked up: the target parser or the rate limit refused it. */
+  refused(code: "url_invalid" | "url_unsupported" | "rate_limited"): void;
   /** Counts how a lookup ended, once for each that went to the origin. */
   described(type: string, decodeMs: number | undefined): void;
   failed(error: OracleError): void;
@@ -87,7 +87,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   });
   const refusals = new Counter({
     name: "media_oracle_refused_total",
-    help: "Texts that were refused, by code, and sources that were not reached, by the reason that callers are not told",
+    help: "Questions that were refused, by code, and sources that were not reached, by the reason that callers are not told",
     labelNames: ["reason"],
     registers,
   });

@@ -35,6 +35,7 @@ test("without settings the documented defaults hold", () => {
     TOKENS: [],
     TOKEN_KEY: null,
     REVOKED_TOKENS: [],
+    RATE_LIMIT: null,
     ALLOW_ADDRESSES: [],
     DENY_ADDRESSES: [],
     ALLOW_HOSTS: [],
@@ -109,6 +110,12 @@ test("the key of printed tokens has 32 characters at least, from the environment
 test("revoked names are names", () => {
   expect(parse({ MEDIA_ORACLE_REVOKED_TOKENS: "a.example.org, b_2" }).REVOKED_TOKENS).toEqual(["a.example.org", "b_2"]);
   expect(faultsOf({ MEDIA_ORACLE_REVOKED_TOKENS: "a b" })).toContain("MEDIA_ORACLE_REVOKED_TOKENS");
+});
+
+test("there is no rate limit unless one is set, and none of nothing", () => {
+  expect(parse({ MEDIA_ORACLE_RATE_LIMIT: "60" }).RATE_LIMIT).toBe(60);
+  expect(faultsOf({ MEDIA_ORACLE_RATE_LIMIT: "0" })).toContain("MEDIA_ORACLE_RATE_LIMIT must be at least 1");
+  expect(faultsOf({ MEDIA_ORACLE_RATE_LIMIT: "few" })).toContain("MEDIA_ORACLE_RATE_LIMIT must be a whole number");
 });
 
 test("all faults are told at once", () => {

@@ -6,6 +6,7 @@ import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts"
 import type { Target } from "../../../src/domain/target.ts";
 import { createApp } from "../../../src/http/app.ts";
 import type { NamedTokenOptions } from "../../../src/http/named-token.ts";
+import type { RateLimitOptions } from "../../../src/http/rate-limit.ts";
 import { createMetrics, observed } from "../../../src/http/metrics.ts";
 
 export const summit: Metadata = {
@@ -61,6 +62,7 @@ export interface RunningApp {
 export interface AppSettings {
   readonly tokens?: readonly string[];
   readonly namedTokens?: NamedTokenOptions;
+  readonly rateLimit?: RateLimitOptions;
   readonly isReady?: () => boolean;
   readonly level?: string;
 }
@@ -73,6 +75,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     parseTarget: parseAnything,
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,
+    rateLimit: settings.rateLimit ?? null,
     isReady: settings.isReady ?? (() => true),
     metrics,
     logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),

@@ -22,6 +22,7 @@ test("the routes of the app and of the document are the same set", async () => {
     parseTarget: parseAnything,
     tokens: [],
     namedTokens: null,
+    rateLimit: null,
     isReady: () => true,
     metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
     logger: pino({ level: "silent" }),

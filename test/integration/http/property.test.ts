@@ -11,6 +11,7 @@ const app = await createApp({
   parseTarget: parseAnything,
   tokens: [],
   namedTokens: null,
+  rateLimit: null,
   isReady: () => true,
   metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
   logger: pino({ level: "silent" }),

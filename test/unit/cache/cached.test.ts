@@ -146,3 +146,16 @@ test("whoever waited for a miss can tell until when it is kept", async () => {
   expect(first.kept).toEqual({ since: clock.ms, until: clock.ms + 3_600_000 });
   expect(second.kept).toEqual(first.kept);
 });
+
+test("what would be answered from memory can be asked without beginning a lookup", async () => {
+  const { oracle, lookups, clock } = startCache();
+  expect(oracle.remembered(picture)).toBeNull();
+  expect(lookups).toHaveLength(0);
+  void oracle(picture);
+  expect(oracle.remembered(picture)).toBeNull(); // under way is not remembered
+  await lookups[0]!.end({ bytes: 7 });
+  expect(oracle.remembered(picture)).toBe(oracle(picture));
+  clock.ms += 2 * 3_600_000;
+  expect(oracle.remembered(picture)).toBeNull();
+  expect(lookups).toHaveLength(1);
+});

@@ -1,0 +1,90 @@
+import { expect, test, type TestContext } from "vitest";
+import type { Description } from "../../../src/domain/description.ts";
+import { OracleError } from "../../../src/domain/errors.ts";
+import type { Target } from "../../../src/domain/target.ts";
+import { createNamedToken } from "../../../src/http/named-token.ts";
+import { ask, askMetadata } from "../../support/contract.ts";
+import { described, failed, remembered, startApp, summit } from "./app.ts";
+
+const key = "a-key-of-32-characters-and-more-!";
+const kept = { since: Date.now(), until: Date.now() + 60_000 };
+const question = (name: string) => ({ url: `https://upload.example.org/${name}` });
+
+/** An app that remembers what is named hit, and counts what it had to look up. */
+async function openLimited(onTestFinished: TestContext["onTestFinished"], perMinute: number, isClosed = false) {
+  const lookups: string[] = [];
+  const recall = ({ url }: Target): Description | null => {
+    if (url.pathname === "/hit") return remembered(summit, kept);
+    if (url.pathname === "/failed-hit") {
+      return { ...failed(new OracleError("source_unreachable", "")), cached: "hit", kept };
+    }
+    return null;
+  };
+  const oracle = (target: Target) => {
+    const known = recall(target);
+    if (known) return known;
+    lookups.push(target.url.pathname);
+    return described();
+  };
+  const app = await startApp(oracle, {
+    rateLimit: { perMinute, remembered: recall, now: () => performance.now() },
+    ...(isClosed && { namedTokens: { key, revokedNames: [] } }),
+  });
+  onTestFinished(() => app.close());
+  return { app, lookups };
+}
+
+test("what is one too many is 429 with the time to wait, and begins no lookup", async ({ onTestFinished }) => {
+  const { app, lookups } = await openLimited(onTestFinished, 2);
+  for (const name of ["a", "b"]) expect((await askMetadata(app.url, question(name))).status).toBe(200);
+  for (const answer of [
+    await askMetadata(app.url, question("c")),
+    await ask(`${app.url}/metadata?url=${question("d").url}`),
+  ]) {
+    expect([answer.status, answer.json.code, answer.json.retryable]).toEqual([429, "rate_limited", true]);
+    const seconds = answer.headers.get("retry-after")!;
+    expect(Number(seconds)).toBeGreaterThan(30);
+    expect(Number(seconds)).toBeLessThanOrEqual(60);
+    expect(answer.headers.get("ratelimit")).toBe(`"client";r=0;t=${seconds}`);
+    expect(answer.headers.get("ratelimit-policy")).toBe('"client";q=2;w=60');
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+  }
+  expect(lookups).toEqual(["/a", "/b"]);
+  const { text } = await ask(`${app.url}/metrics`);
+  expect(text).toContain('media_oracle_refused_total{reason="rate_limited"} 2');
+  expect(app.log().match(/"code":"rate_limited"/g)).toHaveLength(2);
+});
+
+test("what is remembered, also a failure, is not counted, and is answered when nothing else is", async ({
+  onTestFinished,
+}) => {
+  const { app } = await openLimited(onTestFinished, 1);
+  const statuses = [];
+  for (const name of ["hit", "hit", "failed-hit", "miss", "other", "hit", "failed-hit"]) {
+    statuses.push((await askMetadata(app.url, question(name))).status);
+  }
+  expect(statuses).toEqual([200, 200, 502, 200, 429, 200, 502]);
+});
+
+test("a name has one quota for all its tokens, and another name its own", async ({ onTestFinished }) => {
+  const { app } = await openLimited(onTestFinished, 1, true);
+  const as = async (name: string, expiresAt: number | null) =>
+    (await askMetadata(app.url, question("a"), { authorization: `Bearer ${createNamedToken(name, expiresAt, key)}` }))
+      .status;
+  expect([await as("one", null), await as("one", 9_999_999_999), await as("two", null)]).toEqual([200, 429, 200]);
+});
+
+test("who is not let in uses up nobody's quota", async ({ onTestFinished }) => {
+  const { app } = await openLimited(onTestFinished, 1, true);
+  for (let time = 0; time < 3; time += 1) expect((await askMetadata(app.url, question("a"))).status).toBe(401);
+  const authorization = `Bearer ${createNamedToken("one", null, key)}`;
+  expect((await askMetadata(app.url, question("a"), { authorization })).status).toBe(200);
+});
+
+test("health, metrics and the document have no limit", async ({ onTestFinished }) => {
+  const { app } = await openLimited(onTestFinished, 1);
+  for (const path of ["/metadata?url=http://a.example.org/", "/healthz", "/readyz", "/metrics", "/openapi.json"]) {
+    expect([path, (await ask(app.url + path)).status]).toEqual([path, 200]);
+    expect([path, (await ask(app.url + path)).status]).toEqual([path, path.startsWith("/metadata") ? 429 : 200]);
+  }
+});

@@ -146,7 +146,11 @@ const settings = {
   DECODE_TIMEOUT_MS: setting(integer(1, 600_000), "10000", "end of a decode: its process is killed"),
   MAX_REDIRECTS: setting(integer(0, 20), "5", "redirects that are followed"),
   FETCH_CONCURRENCY: setting(integer(1, 10_000), "64", "fetches at once"),
-  PER_HOST: setting(integer(1, 10_000), "16", "fetches at once from one host and port"),
+  PER_HOST: setting(
+    integer(1, 10_000),
+    "16",
+    "fetches at once from one host and port, and connections to one address and port",
+  ),
   DECODERS: setting(integer(1, 64), ({ processors }) => String(Math.min(4, processors)), "decoder processes"),
   QUEUE: setting(integer(0, 100_000), "256", "lookups that wait; past it 503"),
   USER_AGENT: setting(

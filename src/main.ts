@@ -7,6 +7,7 @@ import { pino } from "pino";
 import { cached } from "./cache/cached.ts";
 import { type Config, ConfigError, type Machine, parseConfig, settingsHelp } from "./config.ts";
 import { createAddressPolicy } from "./fetch/address.ts";
+import { createBreaker } from "./fetch/breaker.ts";
 import { createByteBudget } from "./fetch/budget.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
 import { createSlots } from "./fetch/slots.ts";
@@ -23,6 +24,9 @@ const configurationExitCode = 78;
 
 // What the decoder is given of a body that was announced too large: the dimensions of nearly all pictures lie in it.
 const headBytes = 64 * 1024;
+
+// Ten in a row are more than bad luck. Half a minute is what a restart takes. 4096 names of 253 bytes are some 2 MB.
+const deadHosts = { maxFailures: 10, windowMs: 60_000, openMs: 30_000, maxHosts: 4096, now: () => performance.now() };
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -64,6 +68,12 @@ async function serve(config: Config): Promise<void> {
       deny: config.DENY_ADDRESSES,
       ports: config.ALLOW_PORTS,
     }),
+    addressSlots: createSlots({
+      maxActive: Infinity, // bounded by the slots of the lookups
+      maxActivePerHost: config.PER_HOST,
+      maxWaiting: config.QUEUE,
+    }),
+    breaker: createBreaker(deadHosts),
     budget: createByteBudget(config.FETCH_BYTES),
     maxBytes: config.MAX_BYTES,
     headBytes,

@@ -5,6 +5,7 @@ import type { Target } from "../domain/target.ts";
 import { type AddressPolicy, isSameAddress } from "./address.ts";
 import { within } from "./deadline.ts";
 import type { Resolve } from "./resolver.ts";
+import type { Slot, Slots } from "./slots.ts";
 import { toSourceError } from "./source-error.ts";
 import { isAddressHost, portOf } from "./target.ts";
 
@@ -13,7 +14,7 @@ import { isAddressHost, portOf } from "./target.ts";
  *
  * The socket has an `error` listener that does nothing: whoever takes it over adds their own and destroys it.
  *
- * @throws OracleError `source_unreachable`
+ * @throws OracleError `source_unreachable`; `overloaded` where the addresses have all the connections that they may have
  */
 export type Connect = (target: Target, signal: AbortSignal) => Promise<Socket>;
 
@@ -22,6 +23,8 @@ export interface ConnectOptions {
   /** For the right side of rewrites, which the operator chose. */
   readonly resolveTrusted: Resolve;
   readonly addressPolicy: AddressPolicy;
+  /** Connections at once to one address and port: many names may lead to one victim. Waiting for it counts as connecting. */
+  readonly addressSlots: Slots;
   /** For name, TCP and TLS together. */
   readonly connectTimeoutMs: number;
   /** PEM; the certificate authorities that Node comes with where absent. */
@@ -30,6 +33,12 @@ export interface ConnectOptions {
 
 // A name may have hundreds of addresses, of whomever its owner wants to see knocked at.
 const maxAddressesTried = 4;
+
+/** An address that may be connected to, and the right to: it goes back when the connection is closed. */
+interface Way {
+  readonly address: string;
+  readonly slot: Slot;
+}
 
 // RFC 8305 section 5: after that long the next address is tried beside the first.
 const nextAddressMs = 250;
@@ -54,19 +63,50 @@ export function createConnect(options: ConnectOptions): Connect {
     return addresses;
   }
 
-  return (target, outer) =>
-    within(phase, outer, async (signal) => {
+  /** All addresses that have room now; where none has, the first one, as soon as it has. */
+  async function waysTo(addresses: readonly string[], port: number, signal: AbortSignal): Promise<Way[]> {
+    const ways = addresses.flatMap((address) => {
+      const slot = options.addressSlots.tryTake(`${address} ${port}`);
+      return slot ? [{ address, slot }] : [];
+    });
+    const [first] = addresses;
+    if (ways.length > 0 || first === undefined) return ways;
+    return [{ address: first, slot: await options.addressSlots.take(`${first} ${port}`, signal) }];
+  }
+
+  return async (target, outer) => {
+    let waits = false;
+
+    /** An address without room is waited for only where those that have some did not answer. */
+    async function connectToAny(addresses: readonly string[], port: number, signal: AbortSignal): Promise<Socket> {
+      waits = true;
+      const ways = await waysTo(addresses, port, signal);
+      waits = false;
+      if (signal.aborted) {
+        for (const { slot } of ways) slot.release();
+        throw new OracleError("source_unreachable", "too late to connect", { reason: "timeout" });
+      }
+      const others = addresses.filter((address) => !ways.some((way) => way.address === address));
+      const socket = connectToFirst(ways, port, signal);
+      return others.length === 0 ? socket : socket.catch(() => connectToAny(others, port, signal));
+    }
+
+    const opened = within(phase, outer, async (signal) => {
       const place = target.via ?? target.url;
       const port = portOf(place);
       const addresses = await addressesOf(target, port, signal);
-      if (signal.aborted) throw new OracleError("source_unreachable", "too late to connect", { reason: "timeout" });
       try {
-        const socket = await connectToFirst(inTurn(addresses), port, signal);
+        const socket = await connectToAny(inTurn(addresses), port, signal);
         return place.protocol === "https:" ? await secured(socket, target.url.hostname, options.ca) : socket;
       } catch (error) {
         throw toSourceError(error);
       }
     });
+    return opened.catch((error: unknown) => {
+      // Nothing was said to the host, so nothing is remembered of it.
+      throw waits ? new OracleError("overloaded", "no room at the address in time") : error;
+    });
+  };
 }
 
 /** The two families by turns, the newer first, and not more than are worth trying. */
@@ -81,25 +121,27 @@ function inTurn(addresses: readonly string[]): string[] {
 }
 
 /** Connects to the first address that answers; each next one is tried when the one before failed or takes its time. */
-function connectToFirst(addresses: readonly string[], port: number, signal: AbortSignal): Promise<Socket> {
+function connectToFirst(ways: readonly Way[], port: number, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const trying = new Set<Socket>();
-    const untried = [...addresses];
+    const untried = [...ways];
     let timer: NodeJS.Timeout | undefined;
 
     function end() {
       clearTimeout(timer);
-      untried.length = 0;
+      for (const { slot } of untried.splice(0)) slot.release();
       for (const socket of trying) socket.destroy();
       trying.clear();
     }
 
     function tryNext() {
       clearTimeout(timer);
-      const address = untried.shift();
-      if (address === undefined) return;
+      const way = untried.shift();
+      if (!way) return;
+      const { address, slot } = way;
       const socket = connectTcp({ host: address, port, family: isIP(address), lookup: neverLookup, noDelay: true });
       trying.add(socket);
+      socket.once("close", () => slot.release());
       // For all of the phase, not only while it is being tried: in the TLS handshake too.
       signal.addEventListener("abort", () => socket.destroy());
       socket.on("error", (error) => {

@@ -10,10 +10,12 @@ export interface Slots {
   /**
    * Waits for a slot, first come first served; a host at its own limit does not hold up the hosts behind it.
    *
-   * @param host name and port, as in the URL
+   * @param host name and port, as in the URL; or an address and port
    * @throws OracleError `overloaded`: at once where the queue is full, or when the signal comes before the slot
    */
   take(host: string, signal: AbortSignal): Promise<Slot>;
+  /** Takes a slot if there is one now, else null. */
+  tryTake(host: string): Slot | null;
   readonly active: number;
   readonly waiting: number;
 }
@@ -80,6 +82,7 @@ export function createSlots({ maxActive, maxActivePerHost, maxWaiting }: SlotsOp
         queue.push(waiter);
       });
     },
+    tryTake: (host) => (hasRoom(host) ? occupy(host) : null),
     get active() {
       return active;
     },

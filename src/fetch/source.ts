@@ -1,10 +1,12 @@
 import { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type Body, createIncomingBody, type IncomingBody } from "./body.ts";
+import type { Breaker } from "./breaker.ts";
 import type { ByteBudget } from "./budget.ts";
 import { type ConnectOptions, createConnect } from "./connect.ts";
 import { exchange, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
+import { portOf } from "./target.ts";
 
 export type { Body } from "./body.ts";
 
@@ -12,7 +14,7 @@ export type { Body } from "./body.ts";
  * Opens a target: follows redirects, each checked like the first, and resolves when the head of a success is there.
  *
  * @param signal the end of the whole fetch, body included: it destroys the connection at once
- * @throws OracleError `source_unreachable`, `source_status`, `source_redirects`, `source_protocol`
+ * @throws OracleError `source_unreachable`, `source_status`, `source_redirects`, `source_protocol`, `overloaded`
  */
 export type OpenSource = (target: Target, signal: AbortSignal) => Promise<Source>;
 
@@ -39,6 +41,7 @@ export interface Source extends Disposable {
 export interface SourceOptions extends ConnectOptions {
   /** For the targets of redirects. */
   readonly parseTarget: (text: string) => Target;
+  readonly breaker: Breaker;
   readonly budget: ByteBudget;
   readonly maxBytes: number;
   /** What is read of a body that is larger than `maxBytes`. */
@@ -46,6 +49,11 @@ export interface SourceOptions extends ConnectOptions {
   /** How many are followed; the next one is `source_redirects`. */
   readonly maxRedirects: number;
   readonly userAgent: string;
+}
+
+interface Answer {
+  readonly response: Response;
+  readonly body: IncomingBody | null;
 }
 
 // 300 and 304 are answers, not redirects: the one leaves the choice to the reader, the other was not asked for.
@@ -77,8 +85,26 @@ export function createSource(options: SourceOptions): OpenSource {
     }
   };
 
-  /** One request. Where there is no body, none is wanted, and the connection is gone already. */
-  async function ask(target: Target, signal: AbortSignal): Promise<{ response: Response; body: IncomingBody | null }> {
+  /** One request, unless the host is one that does not answer. */
+  async function ask(target: Target, signal: AbortSignal): Promise<Answer> {
+    const place = target.via ?? target.url;
+    // Each hop by itself: a redirect to a dead host must not shut off the one that said it.
+    using attempt = options.breaker.begin(`${place.hostname}:${portOf(place)}`);
+    const began = performance.now();
+    try {
+      const answer = await askOnce(target, signal);
+      attempt.answered();
+      return answer;
+    } catch (error) {
+      // Who came last, with no time left after slow redirects, tells nothing of the host.
+      const wasGivenTime = !signal.aborted || performance.now() - began >= options.connectTimeoutMs;
+      if (isSilence(error) && wasGivenTime) attempt.failed();
+      throw error;
+    }
+  }
+
+  /** Where there is no body, none is wanted, and the connection is gone already. */
+  async function askOnce(target: Target, signal: AbortSignal): Promise<Answer> {
     const socket = await connect(target, signal);
     const { pathname, search } = target.via ?? target.url;
     const request = { host: target.url.host, path: pathname + search, headers };
@@ -105,6 +131,11 @@ export function createSource(options: SourceOptions): OpenSource {
 /** 203 is a success that somebody in between has altered. 206 would be a part of something: we asked for no range. */
 function isSuccess({ status }: ResponseHead): boolean {
   return status === 200 || status === 203;
+}
+
+/** Whether a host was asked, or was to be, and no head came. What our own address policy refuses is not the host's silence. */
+function isSilence(error: unknown): boolean {
+  return error instanceof OracleError && error.code === "source_unreachable" && error.reason !== "address";
 }
 
 function sourceOf(response: Response, body: IncomingBody): Source {

@@ -1,7 +1,9 @@
 import { OracleError } from "../../src/domain/errors.ts";
 import { createAddressPolicy, parseAddressRule, parseCidr } from "../../src/fetch/address.ts";
+import { createBreaker } from "../../src/fetch/breaker.ts";
 import { type ByteBudget, createByteBudget } from "../../src/fetch/budget.ts";
 import type { Resolve } from "../../src/fetch/resolver.ts";
+import { createSlots } from "../../src/fetch/slots.ts";
 import { createSource, type Source, type SourceOptions } from "../../src/fetch/source.ts";
 import { createTargetParser, parsePortRange, parseRewrite } from "../../src/fetch/target.ts";
 
@@ -44,6 +46,9 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
   const openSource = createSource({
     resolve: () => Promise.resolve([...(options.addresses ?? ["127.0.0.1"])]),
     resolveTrusted: () => Promise.reject(new Error("no rewrite, no trusted name")),
+    // Neither is in the way of tests of other things.
+    addressSlots: createSlots({ maxActive: 10_000, maxActivePerHost: 10_000, maxWaiting: 0 }),
+    breaker: createBreaker({ maxFailures: Infinity, windowMs: 0, openMs: 0, maxHosts: 1, now: () => 0 }),
     maxBytes: 1_000_000,
     headBytes: 4096,
     connectTimeoutMs: 2000,

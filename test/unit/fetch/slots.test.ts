@@ -121,4 +121,14 @@ describe("slots", () => {
     await slots.take("a", never);
     await expect(slots.take("b", never)).rejects.toMatchObject({ code: "overloaded" });
   });
+
+  test("a slot that would have to be waited for is not given to who does not wait", () => {
+    const slots = createSlots({ maxActive: 2, maxActivePerHost: 1, maxWaiting: 8 });
+    const slot = slots.tryTake("a");
+    expect([slot !== null, slots.tryTake("a")]).toEqual([true, null]);
+    expect(slots.tryTake("b")).not.toBeNull();
+    expect(slots.tryTake("c")).toBeNull();
+    slot?.release();
+    expect(slots.tryTake("c")).not.toBeNull();
+  });
 });

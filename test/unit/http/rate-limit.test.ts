@@ -5,8 +5,10 @@ import { addressAccount, createRateLimit } from "../../../src/http/rate-limit.ts
 const url = new URL("https://upload.example.org/a");
 const target = { href: url.href, url, via: null };
 
-const from = (remoteAddress: string, account?: string) =>
-  ({ socket: { remoteAddress }, client: account === undefined ? null : { name: "a", account } }) as FastifyRequest;
+const from = (remoteAddress: string, account?: string): FastifyRequest => {
+  const request: unknown = { socket: { remoteAddress }, client: account === undefined ? null : { name: "a", account } };
+  return request as FastifyRequest;
+};
 
 test.for([
   ["192.0.2.1", "192.0.2.1"],

@@ -26,6 +26,11 @@ const smallestBytes = 4 * 1024; // a thousand silent bodies: 4 MB
 // What is kept to be lent again: sixteen photos of a phone. More goes back to the system at once.
 const maxSpareBytes = 64 * 1024 * 1024;
 
+// Of what there is, this share is for bodies up to that size alone: otherwise a few endless ones, which fill everything
+// there is until their limit comes, would shut out all the small pictures.
+const smallShare = 1 / 8;
+const maxSmallBytes = 1024 * 1024;
+
 /** @param maxBytes past it the newcomer is refused, never one who has begun earlier and asks for nothing more */
 export function createByteBudget(maxBytes: number): ByteBudget {
   const spare = new Map<number, ArrayBuffer[]>(); // by size, powers of two
@@ -61,7 +66,8 @@ export function createByteBudget(maxBytes: number): ByteBudget {
   return {
     lend(bytes, instead, length) {
       const size = Math.max(smallestBytes, 2 ** Math.ceil(Math.log2(bytes)));
-      if (used - instead.byteLength + size > maxBytes) return null;
+      const allowed = size > maxSmallBytes ? maxBytes * (1 - smallShare) : maxBytes;
+      if (used - instead.byteLength + size > allowed) return null;
       let lent: Uint8Array;
       if (used + spareBytes + size > maxBytes) discardSpare();
       try {

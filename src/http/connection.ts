@@ -3,13 +3,13 @@ import type { Socket } from "node:net";
 import { OracleError } from "../domain/errors.ts";
 import { problemOf } from "./problem.ts";
 
-// Whoever connects may hold a descriptor only so long: 4.5 s for the whole request, looked after four times a second, so that a
+// Whoever connects may hold a descriptor only so long: 4 s for the whole request, looked after four times a second, so that a
 // connection that says nothing, or a byte now and then, is closed within 6 s on a busy machine too.
-const requestTimeoutMs = 4_500;
+const requestTimeoutMs = 4_000;
 const checkEveryMs = 250;
 
-// Between two requests. Below 5 s, since Node 24 waits a second longer than it tells the client.
-const keepAliveTimeoutMs = 4_000;
+// Between two requests. Node waits a second longer than it tells the client.
+const keepAliveTimeoutMs = 3_500;
 
 // Nothing sent and nothing taken for a minute, twice the longest deadline: a client that does not read its answers.
 const silentTimeoutMs = 60_000;

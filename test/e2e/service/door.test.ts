@@ -133,7 +133,7 @@ test("500 connections that are silent or slow are closed within 6 s, and a quest
   }
   const longest = Math.max(...(await Promise.all(lives)));
   console.log(
-    `closed after ${Math.round(longest)} ms at the latest; ${answered} answers, the slowest in ${Math.round(slowest)} ms`,
+    `500 connections: closed after ${Math.round(longest)} ms at the latest; ${answered} answers, the slowest in ${Math.round(slowest)} ms`,
   );
   expect(longest).toBeLessThan(6000);
   expect(answered).toBeGreaterThan(20);

@@ -43,7 +43,7 @@ async function listen(): Promise<StormOrigins> {
     .png()
     .toBuffer();
   // One colour, so the file is tiny whatever the dimensions.
-  const bomb = await sharp({ create: { width: 8000, height: 6000, channels: 3, background: "#4080c0" } })
+  const bomb = await sharp({ create: { width: 5000, height: 4000, channels: 3, background: "#4080c0" } })
     .png({ progressive: true })
     .toBuffer();
   const serve = (body: Buffer) => (_request: unknown, response: { end(body: Buffer): unknown }) => response.end(body);

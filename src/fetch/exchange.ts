@@ -41,10 +41,10 @@ const maxInterimHeads = 5;
 const maxHeadBytes = 24 * 1024;
 
 // What may come without becoming body: heads, trailers, chunk sizes and their extensions, which the parser passes over
-// without a word. Beyond it, four bytes for each of body. Chunks of one byte are five, and cost so much time that a few
-// of them held up everybody: 256 KiB of those are enough.
+// without a word. Beyond it, two bytes for each of body. Chunks of one byte are five, and cost so much time that a few
+// bodies of them held up everybody: 85,000 of those are enough.
 const maxOverheadBytes = 256 * 1024;
-const maxOverheadPerBodyByte = 4;
+const maxOverheadPerBodyByte = 2;
 
 // The parser goes on to the end of what it was given after it has refused it, and makes an error for each further line:
 // 64 KiB of short ones held up everybody for 100 ms. So it is given no more than this of heads and trailers at a time.

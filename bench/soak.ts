@@ -1,0 +1,33 @@
+/** `npm run bench:soak -- --requests 100000`: hits, misses, failures and bombs for long, and what the service keeps of them. */
+import { parseArgs } from "node:util";
+import { megabytes } from "./support/figures.ts";
+import { soak } from "./support/soak.ts";
+import { median, printTable } from "./support/table.ts";
+
+const { values } = parseArgs({ options: { requests: { type: "string", default: "100000" } } });
+const requests = Number(values.requests);
+const began = performance.now();
+const { samples, ends } = await soak(requests);
+
+printTable(
+  `${requests} requests in ${((performance.now() - began) / 1000).toFixed(0)} s: 70 % hits, misses, failures, bombs`,
+  ["requests", "memory, MB", "descriptors", "event loop p99, ms (bound 50)", "at most, ms"],
+  samples.map(({ requests, memoryBytes, descriptors, loopP99Ms, loopMaxMs }) => [
+    String(requests),
+    megabytes(memoryBytes),
+    String(descriptors),
+    loopP99Ms.toFixed(1),
+    loopMaxMs.toFixed(1),
+  ]),
+);
+const half = samples.length >> 1;
+const memoryOfHalf = (from: number, to: number) =>
+  median(samples.slice(from, to).map(({ memoryBytes }) => memoryBytes));
+console.log(
+  `\nended as: ${Object.entries(ends)
+    .map(([end, count]) => `${count} ${end || "described"}`)
+    .join(", ")}`,
+);
+console.log(
+  `memory, median of the second half against the first: ${megabytes(memoryOfHalf(half, samples.length) - memoryOfHalf(0, half))} MB`,
+);

@@ -70,7 +70,8 @@ function say(message: object): void {
 async function answer(reader: Reader, request: Request, body: Uint8Array): Promise<Answer> {
   const { number, format } = request;
   const nothing = { width: null, height: null, animated: null, blurhash: null, thumbhash: null };
-  const found = format.decoding && (await look(reader, format.decoding, request, body));
+  const { decoding } = format;
+  const found = decoding && (await look(reader, decoding, request, decoding.strip?.(body) ?? body));
   return {
     ...nothing,
     expectedBytes: 0,

@@ -4,6 +4,7 @@ import { firstBox, readBrands, readTracks } from "./isobmff.ts";
 import { isAdts, isFlac, isMpegAudio } from "./mpeg-audio.ts";
 import { readOgg } from "./ogg.ts";
 import type { Size } from "./pixels.ts";
+import { withoutTexts } from "./png.ts";
 import { samples } from "./samples.ts";
 import { readGifSize, readJpegSize, readPngSize, readWebpSize } from "./size.ts";
 import { readHeadText, readMarkup } from "./text.ts";
@@ -44,6 +45,8 @@ export interface Decoding {
   readonly nanosecondsPerPixel: (file: Opened) => number;
   /** Whether a small file of few pixels may take any time, so that nothing quick should wait for it. */
   readonly isUnpredictable?: true;
+  /** Leaves out what no pixel needs and no estimate sees; may change the bytes that it is given. */
+  readonly strip?: (body: Uint8Array) => Uint8Array;
   readonly isAnimated: (file: Opened) => boolean;
   /** The size as displayed, where the head alone tells it and libvips does not. */
   readonly readSize?: (head: Uint8Array) => Size | null;
@@ -113,6 +116,7 @@ const table = {
       loader: "VipsForeignLoadPng",
       sample: samples.png,
       ...pngCosts,
+      strip: withoutTexts,
       isAnimated: () => true,
       readSize: readPngSize,
     },
@@ -127,6 +131,7 @@ const table = {
       loader: "VipsForeignLoadPng",
       sample: samples.png,
       ...pngCosts,
+      strip: withoutTexts,
       isAnimated: () => false,
       readSize: readPngSize,
     },

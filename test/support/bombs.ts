@@ -14,7 +14,7 @@ const plain = (width: number, height: number) =>
   sharp({ create: { width, height, channels: 3, background: "#4080c0" }, limitInputPixels: false });
 
 // W3C PNG 3, 5.3: length, type, data, checksum.
-function pngChunk(type: string, data: Uint8Array): Buffer {
+export function pngChunk(type: string, data: Uint8Array): Buffer {
   const chunk = Buffer.concat([Buffer.alloc(4), Buffer.from(type), data, Buffer.alloc(4)]);
   chunk.writeUInt32BE(data.byteLength);
   chunk.writeUInt32BE(crc32(chunk.subarray(4, -4)), chunk.length - 4);

@@ -124,7 +124,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     onFree: assign,
   });
   const allowed: Readonly<Record<Lane, Cost>> = {
-    quick: { bytes: (decodeBytes * (1 - shareOfSlow)) / (processes + 1), milliseconds: quickMs },
+    quick: { bytes: (decodeBytes * (1 - shareOfSlow)) / processes, milliseconds: quickMs },
     slow: { bytes: decodeBytes * shareOfSlow, milliseconds: Infinity },
   };
   // In the order they came. Each lane has a row of its own: a thousand slow ones shall not turn a quick one away.

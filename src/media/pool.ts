@@ -23,7 +23,7 @@ export interface Member {
 }
 
 export interface PoolOptions {
-  /** How many processes there are for quick pictures; one more is kept for the slow ones, and helps where there are none. */
+  /** How many quick pictures may be under way; one process more is kept for the slow ones. */
   readonly processes: number;
   readonly startProcess: () => DecoderProcess;
   /** Called whenever {@link Pool.take} may succeed again. */
@@ -69,9 +69,8 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
     const candidates = those(({ state }) => state === "idle");
     const slowOne = candidates.find(({ isSlow }) => isSlow);
     if (lane === "slow") return busy("slow") === 0 ? slowOne : undefined;
-    if (busy("quick") > processes) return undefined;
-    // The slow one stands in where another has just been killed, and while the others wait for their next picture to
-    // be handed over: without it a tenth of the processor's time went unused.
+    if (busy("quick") >= processes) return undefined;
+    // The slow one stands in where another has just been killed.
     return candidates.find(({ isSlow }) => !isSlow) ?? slowOne;
   }
 

@@ -33,7 +33,7 @@ describe("many hostile origins at once", () => {
 
   test("20 endless and 20 announced bodies stay within the memory for bodies", async () => {
     const { ends, memoryGrowthBytes } = await storm.rage(["endless", "announced"], 20);
-    const known = ["overloaded", "body_too_large", "body_timeout"];
+    const known = ["overloaded", "body_too_large", "body_timeout", "source_unreachable"]; // the last two at the deadline
     expect(Object.keys(ends).filter((end) => !known.includes(end))).toEqual([]);
     expect(memoryGrowthBytes).toBeLessThan(256 * 1024 ** 2 + 64 * megabyte);
   });

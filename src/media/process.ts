@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
+import { getPriority, setPriority } from "node:os";
 import { dirname, join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { ChildSettings } from "./child.ts";
-import { getPriority, setPriority } from "node:os";
 import { encodeRequest, isTaken, maxLineBytes, parseGreeting, type Request } from "./protocol.ts";
 
 export interface ProcessOptions {

@@ -32,8 +32,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 try {
   const { createReader } = await import("./raster.ts");
   const reader = await createReader(settings.formats);
-  say({ ready: true });
   warmUp();
+  say({ ready: true });
   await serve(reader);
 } catch (error) {
   say({ fault: error instanceof Error ? error.message.slice(0, 800) : "unknown" });
@@ -120,7 +120,7 @@ function hash({ blurhash, thumbhash }: Rasters): { blurhash: string; thumbhash: 
   };
 }
 
-/** While nobody waits yet: until the engine has compiled them, the hashes of the first picture take 90 ms instead of 2. */
+/** Until the engine has compiled them, the hashes of the first picture take 90 ms instead of 2. */
 function warmUp(): void {
   const raster = (side: number) => ({
     width: side,

@@ -81,8 +81,10 @@ interface Job {
 const shareOfSlow = 0.75;
 // A small picture shall never wait for long, whatever is before it: 70 ms is a JPEG of 12 megapixels, or a PNG of 5.
 const quickMs = 70;
+// Nor for bytes: while all processes want some, those of one large body take a tenth of a second to its process.
+const maxQuickBytes = 5 * 1024 ** 2;
 // What takes so long without having looked so is a bomb, or the machine is busy with some.
-const longestQuickMs = 200;
+const longestQuickMs = 300;
 // A picture goes before those that came up to ten times earlier than it is expected to take less: so many large ones
 // need not be gone through first. After the longest patience even a bomb goes before all that come.
 const patience = 10;
@@ -198,7 +200,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     function demote(): void {
       if (lane === "slow" || pool.slowDown(member)) return;
       pool.discard(member);
-      enqueueSlow(Infinity);
+      enqueueSlow(guessMs(job)); // and first there: perhaps it was only the machine that was busy
     }
 
     function enqueueSlow(expectedMs: number): void {
@@ -217,7 +219,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
     const { decoding } = format;
     if (!decoding || !on.some((name) => name === decoding.setting)) return Promise.resolve(nothing);
-    const lane = decoding.isUnpredictable ? "slow" : "quick";
+    const lane = decoding.isUnpredictable || body.byteLength > maxQuickBytes ? "slow" : "quick";
     return submit({ operation, body, format, lane }, signal);
   }
 

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
+import { getPriority, setPriority } from "node:os";
 import { dirname, join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { ChildSettings } from "./child.ts";
-import { setPriority } from "node:os";
 import { encodeRequest, isTaken, maxLineBytes, parseGreeting, type Request } from "./protocol.ts";
 
 export interface ProcessOptions {
@@ -43,8 +43,9 @@ export class UntakenError extends Error {
 }
 
 const startTimeoutMs = 30_000; // 0.2 s where nothing else runs
-// An idle process takes a request in less than a millisecond. One that was stopped (SIGSTOP, a frozen disk) never does.
-const takeTimeoutMs = 1000;
+// An idle process takes a request in less than a millisecond, on a busy machine in a few tens. One that was stopped
+// (SIGSTOP, a frozen disk) never does.
+const takeTimeoutMs = 1500;
 // A tenth of the processor where somebody else wants it, all of it where nobody does.
 const slowNiceness = 10;
 
@@ -127,7 +128,7 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
     },
     slowDown() {
       try {
-        setPriority(child.pid ?? 0, slowNiceness);
+        setPriority(child.pid ?? 0, Math.min(19, getPriority() + slowNiceness));
       } catch {
         // it has just ended, or the system has no such thing: it is only not slowed down
       }

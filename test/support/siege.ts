@@ -30,11 +30,15 @@ export interface Siege {
   readonly ends: ReadonlyMap<string, number>;
 }
 
-/** Has each bomb described again as soon as it was, all at once, and a healthy picture beside them 20 times a second. */
+/**
+ * Has each bomb described again as soon as it was, or after a pause, all at once, and a healthy picture beside them 20
+ * times a second.
+ */
 export async function besiege(
   describe: (body: Bomb) => Promise<Pick<Picture, "blurhash" | "warning">>,
   bombs: readonly Bomb[],
   durationMs: number,
+  pauseMs = 0,
 ): Promise<Siege> {
   let isOver = false;
   const ends = new Map<string, number>();
@@ -43,6 +47,7 @@ export async function besiege(
       const { blurhash, warning } = await describe(bomb);
       const end = `${bomb.name}: ${warning ?? (blurhash === null ? "nothing" : "hashed")}`;
       ends.set(end, (ends.get(end) ?? 0) + 1);
+      await after(pauseMs);
     }
   });
   const healthy: Bomb = { name: "healthy", format: "png", body: healthyPng };

@@ -61,6 +61,7 @@ const paths = fc.oneof(
 );
 const queries = fc.oneof(
   fc.webQueryParameters(),
+  fc.webUrl().map((url) => new URLSearchParams({ url }).toString()),
   fc
     .record(
       { url: fc.oneof(fc.webUrl(), fc.string({ unit: "binary" })), deadlineMs: fc.string(), fields: fc.string() },

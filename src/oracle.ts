@@ -45,10 +45,10 @@ async function read(source: Source, progress: Progress): Promise<{ format: Forma
 /** Learns what the pixels tell. Of a body that is not whole only the dimensions: half a picture has another hash. */
 async function look(decoder: Decoder, format: Format, body: Body, progress: Progress): Promise<void> {
   const picture = await (body.warning ? decoder.measure(body.bytes, format) : decoder.describe(body.bytes, format));
-  const { width, height, animated, blurhash, thumbhash, warning } = picture;
+  const { width, height, animated, durationMs, blurhash, thumbhash, warning } = picture;
   // That half a file cannot be measured is said by the body's own warning already.
   const warnings = warning && !body.warning ? [warning] : [];
-  progress.learn({ width, height, animated, blurhash, thumbhash, warnings });
+  progress.learn({ width, height, animated, durationMs, blurhash, thumbhash, warnings });
   progress.took("queue", picture.queueMs);
   progress.took("decode", picture.decodeMs);
   progress.took("hash", picture.hashMs);

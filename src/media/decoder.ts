@@ -1,5 +1,5 @@
 import type { WarningCode } from "../domain/metadata.ts";
-import { type Cost, type Format, type FormatName, decodableFormats, formats } from "./formats.ts";
+import { type Cost, type DecodableName, type Format, decodableFormats, formats } from "./formats.ts";
 import { type Lane, type Member, type ProcessState, createPool, lanes } from "./pool.ts";
 import { UntakenError, startProcess } from "./process.ts";
 import { type Answer, type Operation, parseAnswer } from "./protocol.ts";
@@ -11,6 +11,7 @@ export interface Picture {
   readonly width: number | null;
   readonly height: number | null;
   readonly animated: boolean | null;
+  readonly durationMs: number | null;
   /** 28 characters: 4 x 3 components. */
   readonly blurhash: string | null;
   /** Base64. */
@@ -32,8 +33,8 @@ export interface DecoderOptions {
   readonly decodeBytes: number;
   /** Pictures that wait, and again as many slow ones; past it the answer is `decode_timeout` at once. */
   readonly maxWaiting: number;
-  /** The formats that are on; those without pixels do not matter. */
-  readonly formats: readonly FormatName[];
+  /** What is decoded; of all else only the size is told, where the first bytes do. */
+  readonly formats: readonly DecodableName[];
   /** Variables for the processes, such as a preloaded allocator; they see nothing else of ours. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -108,6 +109,7 @@ const nothing: Picture = Object.freeze({
   width: null,
   height: null,
   animated: null,
+  durationMs: null,
   blurhash: null,
   thumbhash: null,
   warning: null,
@@ -216,10 +218,15 @@ export function createDecoder(options: DecoderOptions): Decoder {
     return warning === "too_many_pixels" && expectedBytes <= allowed.slow.bytes && pixels <= maxPixels;
   }
 
-  function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
-    const { decoding } = format;
-    if (!decoding || !on.some((name) => name === decoding.setting)) return Promise.resolve(nothing);
-    const lane = decoding.isUnpredictable || body.byteLength > maxQuickBytes ? "slow" : "quick";
+  async function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
+    const { decoding, readSize } = format;
+    const isLarge = body.byteLength > maxQuickBytes;
+    if (!decoding || !on.some((name) => name === decoding.setting)) {
+      if (!readSize) return nothing;
+      const lane = isLarge ? "slow" : "quick";
+      return { ...(await submit({ operation: "measure", body, format, lane }, signal)), warning: null };
+    }
+    const lane = decoding.isUnpredictable || isLarge ? "slow" : "quick";
     return submit({ operation, body, format, lane }, signal);
   }
 
@@ -302,11 +309,12 @@ function dueIn(expectedMs: number): number {
 }
 
 function guessMs({ body, format }: Pick<Job, "body" | "format">): number {
-  const size = format.decoding?.readSize?.(body.subarray(0, guessHeadBytes));
+  const size = format.readSize?.(body.subarray(0, guessHeadBytes));
   const pixels = size ? size.width * size.height : guessedPixels;
   return (body.byteLength * guessedNanoseconds.byte + pixels * guessedNanoseconds.pixel) / 1e6;
 }
 
-function learntFrom({ width, height, animated, blurhash, thumbhash, warning, decodeMs, hashMs }: Answer) {
-  return { width, height, animated, blurhash, thumbhash, warning, decodeMs, hashMs };
+function learntFrom(answer: Answer) {
+  const { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs } = answer;
+  return { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs };
 }

@@ -52,7 +52,7 @@ const slowNiceness = 10;
 /**
  * Starts a decoder process.
  *
- * Its JavaScript may read only itself and sharp, write nothing and start nothing: Node's permission model. That does
+ * Its JavaScript may read only itself and the libraries, write nothing and start nothing: Node's permission model. That does
  * not bind native code, nor the network, nor signals: `walls.ts`, and the container or the service manager.
  */
 export function startProcess({ entry, settings, environment, wrapper }: ProcessOptions): DecoderProcess {
@@ -142,13 +142,16 @@ function ignore(): void {
   // nothing to do
 }
 
+// What reads files in the processes; each loads its own when it is first needed.
+const libraries = ["sharp", "libheif-js", "@jsquash/jxl", "@hyzyla/pdfium", "mediabunny"];
+
 const computed = new Map<string, readonly string[]>();
 
 /** Node's flags; found once an entry, since nothing moves while the service runs. */
 function permissions(entry: URL): readonly string[] {
   const known = computed.get(entry.href);
   if (known) return known;
-  const folders = [dirname(fileURLToPath(entry)), ...packageFolders(entry, "sharp")];
+  const folders = [dirname(fileURLToPath(entry)), ...libraries.flatMap((name) => packageFolders(entry, name))];
   // Node 20 has the model under its first name only.
   const stable = process.allowedNodeEnvironmentFlags.has("--permission");
   const flags = [

@@ -40,6 +40,7 @@ export interface Answer {
   readonly width: number | null;
   readonly height: number | null;
   readonly animated: boolean | null;
+  readonly durationMs: number | null;
   readonly blurhash: string | null;
   readonly thumbhash: string | null;
   /** `too_many_pixels`: decoding would take more than the request allowed. */
@@ -66,6 +67,7 @@ const rules: { readonly [Key in keyof Answer]: (value: unknown) => boolean } = {
   width: (value) => value === null || isInteger(value, 1),
   height: (value) => value === null || isInteger(value, 1),
   animated: (value) => value === null || typeof value === "boolean",
+  durationMs: (value) => value === null || isInteger(value, 0),
   // Base 83, and "L" says 4 x 3 components.
   blurhash: (value) => value === null || (typeof value === "string" && /^L[\w#$%*+,.:;=?@[\]^{|}~-]{27}$/.test(value)),
   thumbhash: (value) => value === null || (typeof value === "string" && /^[A-Za-z0-9+/]{7,34}={0,2}$/.test(value)),

@@ -15,6 +15,7 @@ const answer: Answer = {
   width: 4,
   height: 3,
   animated: false,
+  durationMs: 2002,
   blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
   thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
   warning: null,

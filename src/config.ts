@@ -138,7 +138,7 @@ const settings = {
   ),
   FORMATS: setting(
     format,
-    "jpeg,png,webp,gif,avif,heic,jxl,bmp,ico,pdf",
+    "jpeg,png,webp,gif,avif,heic,jxl,bmp,ico,video,audio,pdf",
     `what is looked into, of ${decodableFormats.join(", ")}`,
   ),
   FETCH_TIMEOUT_MS: setting(integer(1, 600_000), "15000", "end of a fetch, waiting included"),

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
+import { delimiter, isAbsolute, join } from "node:path";
 import closeWithGrace from "close-with-grace";
 import { Command } from "commander";
 import { pino } from "pino";
@@ -43,6 +44,12 @@ const machine: Machine = {
   memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),
   readFile: (path) => readFileSync(path, "utf8"),
 };
+
+/** Where a program lies among those that can be called by name; null where none does. */
+function findProgram(name: string): string | null {
+  const paths = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name));
+  return paths.find((path) => isAbsolute(path) && existsSync(path)) ?? null;
+}
 
 /** Puts the service together, listens, and ends on SIGTERM or SIGINT. */
 async function serve(config: Config): Promise<void> {
@@ -92,6 +99,7 @@ async function serve(config: Config): Promise<void> {
     decodeBytes: config.DECODE_BYTES,
     maxWaiting: config.QUEUE,
     formats: config.FORMATS,
+    ffmpeg: config.FORMATS.includes("video") ? findProgram("ffmpeg") : null,
     // The container preloads its allocator.
     environment: process.env.LD_PRELOAD ? { LD_PRELOAD: process.env.LD_PRELOAD } : {},
   });

@@ -11,18 +11,29 @@ import { runInNewContext } from "node:vm";
 import type { DecodableName } from "./formats.ts";
 import type { Look } from "./look.ts";
 import { decodeRequest, requestBytes } from "./protocol.ts";
+import type { Clip } from "./reader.ts";
 
 export interface ChildSettings {
   readonly formats: readonly DecodableName[];
+  /** Whether somebody takes clips of videos. */
+  readonly clips: boolean;
 }
 
 // Memory of WebAssembly is given back only so, and would else be missing where the system limits it.
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 
+const noClip: Clip = { bytes: new Uint8Array(), container: "matroska", rotation: 0 };
 const channel = 3;
 const readChannel = promisify(read);
 const settings = JSON.parse(process.argv[2] ?? "") as ChildSettings;
+
+// What libraries print nobody reads: the parent closes the way there once a process is ready.
+for (const level of ["log", "info", "warn", "error", "debug"] as const) {
+  console[level] = () => {
+    // nothing to do
+  };
+}
 
 // A terminal or an init system tells the whole group: the parent finishes what is in flight, and then lets go.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -33,7 +44,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 
 try {
   const { createLook, warmUp } = await import("./look.ts");
-  const look = await createLook(settings.formats);
+  const look = await createLook(settings);
   warmUp();
   say({ ready: true });
   await serve(look);
@@ -49,8 +60,16 @@ async function serve(look: Look): Promise<never> {
     say({ taken: request.number });
     const body = receiveBody(request.bytes);
     header = receiveHeader(); // waits already while a picture is decoded: so it is seen that the parent is gone
-    const found = await look(request, body);
-    say({ ...found, number: request.number, rssBytes: process.memoryUsage.rss() });
+    const { clip, ...found } = await look(request, body);
+    const { bytes, ...about } = clip ?? noClip;
+    say({
+      ...found,
+      ...about,
+      number: request.number,
+      clipBytes: bytes.byteLength,
+      rssBytes: process.memoryUsage.rss(),
+    });
+    send(bytes);
     if (request.format.decoding && "load" in request.format.decoding) collectGarbage();
   }
 }
@@ -77,5 +96,10 @@ function received({ bytesRead }: { bytesRead: number }): number {
 }
 
 function say(message: object): void {
-  writeSync(channel, `${JSON.stringify(message)}\n`);
+  send(Buffer.from(`${JSON.stringify(message)}\n`));
+}
+
+/** Waits until the kernel has taken all of it. */
+function send(bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.byteLength;) at += writeSync(channel, bytes, at);
 }

@@ -1,8 +1,10 @@
 import type { WarningCode } from "../domain/metadata.ts";
 import { type Cost, type DecodableName, type Format, decodableFormats, formats } from "./formats.ts";
 import { type Lane, type Member, type ProcessState, createPool, lanes } from "./pool.ts";
+import { type ReadPoster, createPosters } from "./poster.ts";
 import { UntakenError, startProcess } from "./process.ts";
 import { type Answer, type Operation, parseAnswer } from "./protocol.ts";
+import type { Clip } from "./reader.ts";
 import { type Walls, findWalls } from "./walls.ts";
 
 /** What the pixels of a body tell; null where they do not. */
@@ -35,6 +37,8 @@ export interface DecoderOptions {
   readonly maxWaiting: number;
   /** What is decoded; of all else only the size is told, where the first bytes do. */
   readonly formats: readonly DecodableName[];
+  /** The path of ffmpeg, which decodes a frame of videos; null where there is none, and so no hash of them. */
+  readonly ffmpeg: string | null;
   /** Variables for the processes, such as a preloaded allocator; they see nothing else of ours. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -61,6 +65,11 @@ export interface Decoder {
   close(): Promise<void>;
 }
 
+/** With the beginning of a video, whose frame is still to be decoded. */
+interface Learnt extends Picture {
+  readonly clip: Clip | null;
+}
+
 interface Job {
   readonly operation: Operation;
   readonly body: Uint8Array;
@@ -73,7 +82,7 @@ interface Job {
   untaken: number;
   isSettled: boolean;
   /** Gives the outcome, once; later calls do nothing. */
-  readonly settle: (learnt: Partial<Picture>) => void;
+  readonly settle: (learnt: Partial<Learnt>) => void;
 }
 
 // Of the memory for all, the slow picture has three quarters: one alone must not lock out all others. The rest is
@@ -96,6 +105,12 @@ const guessedPixels = 1e6; // where the head does not tell
 const guessHeadBytes = 64 * 1024; // no more is gone through in this process
 const checkMs = 5_000;
 const [anyFormat] = formats as readonly [Format];
+// What ffmpeg gives a frame in: the processes read it where there is ffmpeg, also where nobody else's is read.
+const posterName = "bmp";
+// One frame of 4K takes some 90 MB besides the program's own; what takes more has no poster. It comes on top of what all
+// decodes together may take.
+const shareOfPoster = 0.25;
+const posterOwnBytes = 64 * 1024 ** 2;
 // Every process there is may have been stopped, or just killed.
 const maxUntaken = 4;
 // 16383 x 16383, as sharp has it: what streams through little memory takes its time all the same.
@@ -105,7 +120,7 @@ const maxPixels = 0x3fff ** 2;
 const maxDecodes = 5_000;
 const maxRestingBytes = 512 * 1024 ** 2;
 
-const nothing: Picture = Object.freeze({
+const nothing: Learnt = Object.freeze({
   width: null,
   height: null,
   animated: null,
@@ -116,15 +131,20 @@ const nothing: Picture = Object.freeze({
   queueMs: 0,
   decodeMs: 0,
   hashMs: 0,
+  clip: null,
 });
 
 export function createDecoder(options: DecoderOptions): Decoder {
-  const { entry, environment = {}, processes, decodeTimeoutMs, decodeBytes, maxWaiting } = options;
+  const { entry, environment = {}, processes, decodeTimeoutMs, decodeBytes, maxWaiting, ffmpeg } = options;
   const on = decodableFormats.filter((name) => options.formats.includes(name));
-  let walls: Walls = { names: [], command: [] };
+  const posterFormat = formats.find(({ name }) => name === posterName) ?? anyFormat;
+  const clips = ffmpeg !== null;
+  const settings = { formats: clips ? ([...on, posterName] as const) : on, clips };
+  let walls: Walls = { names: [], command: [], commandWithin: () => [] };
+  let readPoster: ReadPoster = () => Promise.resolve(null);
   const pool = createPool({
     processes,
-    startProcess: () => startProcess({ entry, settings: { formats: on }, environment, wrapper: walls.command }),
+    startProcess: () => startProcess({ entry, settings, environment, wrapper: walls.command }),
     onFree: assign,
   });
   const allowed: Readonly<Record<Lane, Cost>> = {
@@ -169,11 +189,14 @@ export function createDecoder(options: DecoderOptions): Decoder {
     const request = { number, operation, format, bytes: body.byteLength, allowed: allowed[lane] };
     const timers: NodeJS.Timeout[] = [];
     let answer: Answer | null = null;
+    let clip: Clip | null = null;
     let wasTaken = true;
     try {
       const begun = await member.process.ask(request, body);
       timers.push(setTimeout(end, decodeTimeoutMs), setTimeout(demote, longestQuickMs));
-      answer = parseAnswer(await begun.answer, number);
+      const message = await begun.answer;
+      answer = parseAnswer(message.line, number);
+      if (answer && answer.clipBytes > 0) clip = { ...clipIn(answer), bytes: message.clip };
     } catch (error) {
       wasTaken = !(error instanceof UntakenError);
     }
@@ -191,7 +214,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     if (member.taken >= maxDecodes || answer.rssBytes > maxRestingBytes) pool.discard(member);
     else pool.giveBack(member);
     if (lane === "quick" && isForSlow(answer)) enqueueSlow(answer.expectedMs);
-    else job.settle({ ...learntFrom(answer), queueMs });
+    else job.settle({ ...learntFrom(answer), clip, queueMs });
 
     function end(): void {
       job.settle({ warning: "decode_timeout", queueMs, decodeMs: decodeTimeoutMs });
@@ -218,7 +241,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     return warning === "too_many_pixels" && expectedBytes <= allowed.slow.bytes && pixels <= maxPixels;
   }
 
-  async function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
+  async function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Learnt> {
     const { decoding, readSize } = format;
     const isLarge = body.byteLength > maxQuickBytes;
     if (!decoding || !on.some((name) => name === decoding.setting)) {
@@ -232,7 +255,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
 
   type Question = Pick<Job, "operation" | "body" | "format" | "lane">;
 
-  function submit(question: Question, signal?: AbortSignal): Promise<Picture> {
+  function submit(question: Question, signal?: AbortSignal): Promise<Learnt> {
     const { lane } = question;
     if (isClosed || signal?.aborted) return Promise.resolve({ ...nothing, warning: "decode_failed" });
     if (waiting[lane].size >= maxWaiting && !pool.isFree(lane)) {
@@ -241,7 +264,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     return new Promise((resolve) => {
       const askedAt = performance.now();
       const giveUp = () => settle({ warning: "decode_timeout", queueMs: performance.now() - askedAt });
-      const settle = (learnt: Partial<Picture>) => {
+      const settle = (learnt: Partial<Learnt>) => {
         signal?.removeEventListener("abort", giveUp);
         leave(job);
         job.isSettled = true;
@@ -252,6 +275,30 @@ export function createDecoder(options: DecoderOptions): Decoder {
       signal?.addEventListener("abort", giveUp, { once: true });
       enqueue(job);
     });
+  }
+
+  async function describe(body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
+    const { clip, ...picture } = await ask("describe", body, format, signal);
+    return clip ? addPoster(picture, clip, signal) : picture;
+  }
+
+  /** Adds to what is known of a video the hashes of a frame. */
+  async function addPoster(video: Picture, clip: Clip, signal?: AbortSignal): Promise<Picture> {
+    const { width, height } = video;
+    const began = performance.now();
+    const bitmap = width && height ? await readPoster({ ...clip, displayed: { width, height } }) : null;
+    if (!bitmap) return video.blurhash ? video : { ...video, warning: "decode_failed" };
+    const decodeMs = video.decodeMs + performance.now() - began;
+    const frame = await submit({ operation: "describe", body: bitmap, format: posterFormat, lane: "quick" }, signal);
+    const { blurhash, thumbhash, warning } = frame;
+    return {
+      ...video,
+      ...(blurhash && { blurhash, thumbhash }),
+      warning,
+      queueMs: video.queueMs + frame.queueMs,
+      decodeMs: decodeMs + frame.decodeMs,
+      hashMs: video.hashMs + frame.hashMs,
+    };
   }
 
   /** Gives the ones that are idle for longest an empty body, so that one which stands still is found by nobody's picture. */
@@ -269,7 +316,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   }
 
   return {
-    describe: (body, format, signal) => ask("describe", body, format, signal),
+    describe,
     measure: (head, format) => ask("measure", head, format),
     get isReady() {
       return !isClosed && pool.members.some(({ state }) => state === "idle" || state === "busy");
@@ -290,6 +337,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
       try {
         // All, not three quarters: what the estimates are short of by a third is a picture all the same.
         walls = await findWalls(decodeBytes);
+        const wrapper = walls.commandWithin(posterOwnBytes + decodeBytes * shareOfPoster);
+        if (ffmpeg !== null) readPoster = createPosters({ ffmpeg, wrapper, timeoutMs: decodeTimeoutMs, maxWaiting });
         await pool.start();
       } catch (error) {
         await close();
@@ -312,6 +361,10 @@ function guessMs({ body, format }: Pick<Job, "body" | "format">): number {
   const size = format.readSize?.(body.subarray(0, guessHeadBytes));
   const pixels = size ? size.width * size.height : guessedPixels;
   return (body.byteLength * guessedNanoseconds.byte + pixels * guessedNanoseconds.pixel) / 1e6;
+}
+
+function clipIn({ container, rotation }: Answer): Omit<Clip, "bytes"> {
+  return { container, rotation };
 }
 
 function learntFrom(answer: Answer) {

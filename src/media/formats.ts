@@ -138,6 +138,18 @@ const heicDecoding = {
   isAnimated: ({ head }) => readBrands(head).some((brand) => ["hevc", "hevx", "hevm", "hevs", "msf1"].includes(brand)),
 } as const satisfies Decoding;
 
+/** What has tracks is measured by reading their headers; the only pixels that are decoded are a cover's. */
+const inTracks = {
+  load: async () => (await import("./readers/tracks.ts")).reader,
+  libraryBytes: 10e6,
+  bytesPerPixel: () => 0,
+  nanosecondsPerPixel: () => 0,
+  isAnimated: () => false,
+};
+const video = { ...inTracks, setting: "video" } as const;
+const audio = { ...inTracks, setting: "audio" } as const;
+const loadOgg = async () => (await import("./readers/ogg.ts")).reader;
+
 /**
  * All formats, the first match wins. A later one is a row here and, where its bytes or pixels need more than a
  * signature, a file beside this one.
@@ -364,6 +376,7 @@ const table = {
     kind: "audio",
     matches: isMp4Audio,
     aliases: ["audio/x-m4a", "audio/m4a", "audio/x-m4b", "audio/aac", "audio/x-hx-aac-adts", "video/mp4"],
+    decoding: audio,
   },
   mov: {
     type: "video/quicktime",
@@ -371,6 +384,7 @@ const table = {
     // QuickTime File Format; the oldest files have no brand and begin with any of its atoms.
     matches: (head) =>
       readBrands(head)[0] === "qt  " || ["moov", "mdat", "wide", "free", "skip", "pnot"].includes(firstBox(head)),
+    decoding: video,
   },
   "3gp": {
     type: "video/3gpp",
@@ -378,12 +392,14 @@ const table = {
     matches: (head) => /^3g[2egprst]/.test(readBrands(head)[0] ?? ""), // 3GPP TS 26.244, 5.4
     aliases: ["video/3gpp2", "video/3gp", "video/mp4"],
     refinedBy: /^audio\/(?:3gpp2?|mp4)$/,
+    decoding: video,
   },
   mp4: {
     type: "video/mp4",
     kind: "video",
     matches: (head) => readBrands(head).length > 0 && readTracks(head).hasVideo === true, // ISO/IEC 14496-14
     aliases: ["application/mp4", "video/x-m4v", "video/m4v"],
+    decoding: video,
   },
   // The tracks are beyond the head: most such files are videos.
   isobmff: {
@@ -392,77 +408,90 @@ const table = {
     matches: (head) => readBrands(head).length > 0 || firstBox(head) === "styp", // ISO/IEC 14496-12, 4.3 and 8.16.2
     aliases: ["application/mp4", "video/x-m4v", "video/m4v"],
     refinedBy: /^(?:audio\/(?:mp4|x-m4a|m4a|aac)|video\/iso\.segment|image\/x-canon-cr3|application\/.*)$/,
+    decoding: video,
   },
   avi: {
     type: "video/x-msvideo",
     kind: "video",
     matches: riff("AVI "), // Microsoft, AVI RIFF File Reference
     aliases: ["video/avi", "video/msvideo", "video/vnd.avi"],
+    decoding: { ...video, load: async () => (await import("./readers/avi.ts")).reader },
   },
   "webm-audio": {
     type: "audio/webm",
     kind: "audio",
     matches: (head) => isMatroska(head, "webm", "audio"), // RFC 9559; webmproject.org, container guidelines
     aliases: ["video/webm"],
+    decoding: audio,
   },
   webm: {
     type: "video/webm",
     kind: "video",
     matches: (head) => isMatroska(head, "webm", "any"),
+    decoding: video,
   },
   "matroska-audio": {
     type: "audio/x-matroska",
     kind: "audio",
     matches: (head) => isMatroska(head, "matroska", "audio"), // RFC 9559
     aliases: ["audio/matroska", "video/x-matroska", "video/matroska"],
+    decoding: audio,
   },
   matroska: {
     type: "video/x-matroska",
     kind: "video",
     matches: (head) => isMatroska(head, "matroska", "any"),
     aliases: ["video/matroska", "video/matroska-3d", "application/x-matroska"],
+    decoding: video,
   },
   "ogg-video": {
     type: "video/ogg",
     kind: "video",
     matches: (head) => readOgg(head) === "video", // RFC 5334
     aliases: ["application/ogg"],
+    decoding: { ...video, load: loadOgg },
   },
   "ogg-audio": {
     type: "audio/ogg",
     kind: "audio",
     matches: (head) => readOgg(head) === "audio",
     aliases: ["application/ogg", "audio/opus", "audio/x-opus+ogg", "audio/vorbis", "audio/x-vorbis+ogg"],
+    decoding: { ...audio, load: loadOgg },
   },
   ogg: {
     type: "application/ogg",
     kind: "audio",
     matches: (head) => readOgg(head) === "unknown",
     refinedBy: /^(?:audio|video)\/(?:x-)?(?:ogg|opus|vorbis|speex|theora|flac)/,
+    decoding: { ...audio, load: loadOgg },
   },
   flac: {
     type: "audio/flac",
     kind: "audio",
     matches: isFlac,
     aliases: ["audio/x-flac"],
+    decoding: audio,
   },
   wav: {
     type: "audio/wav",
     kind: "audio",
     matches: any(riff("WAVE"), all(at(0, "RF64"), at(8, "WAVE"))), // RFC 2361; EBU Tech 3306 for RF64
     aliases: ["audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/x-pn-wav"],
+    decoding: audio,
   },
   aiff: {
     type: "audio/aiff",
     kind: "audio",
     matches: all(at(0, "FORM"), any(at(8, "AIFF"), at(8, "AIFC"))), // Apple, Audio Interchange File Format
     aliases: ["audio/x-aiff"],
+    decoding: { ...audio, load: async () => (await import("./readers/aiff.ts")).reader },
   },
   amr: {
     type: "audio/amr",
     kind: "audio",
     matches: any(at(0, "#!AMR\n"), at(0, "#!AMR-WB\n")), // RFC 4867 5
     aliases: ["audio/amr-wb", "audio/3gpp"],
+    decoding: { ...audio, load: async () => (await import("./readers/amr.ts")).reader },
   },
   aac: {
     type: "audio/aac",
@@ -470,6 +499,7 @@ const table = {
     matches: isAdts,
     aliases: ["audio/aacp", "audio/x-aac", "audio/x-hx-aac-adts"],
     isSometimesUnmarked: true, // streams cut out of the middle; LOAS
+    decoding: audio,
   },
   mp3: {
     type: "audio/mpeg",
@@ -477,6 +507,7 @@ const table = {
     matches: isMpegAudio,
     aliases: ["audio/mp3", "audio/x-mp3", "audio/mpeg3", "audio/x-mpeg"],
     isSometimesUnmarked: true, // players skip whatever stands before the first frame
+    decoding: audio,
   },
   zip: {
     type: "application/zip",

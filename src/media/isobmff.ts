@@ -70,3 +70,10 @@ export function readTracks(head: Uint8Array): Tracks {
     hasAudio: handlers.includes("soun") || unseen,
   };
 }
+
+/** Makes a box of a type and a content, one character a byte. */
+export function box(type: string, content: string): Uint8Array {
+  const bytes = Buffer.from(`\0\0\0\0${type}${content}`, "latin1");
+  bytes.writeUInt32BE(bytes.length);
+  return bytes;
+}

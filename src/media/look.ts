@@ -1,15 +1,18 @@
 import { rgbaToBlurhash } from "./blurhash.ts";
-import type { Cost, DecodableName, Decoding, Format, Opened, ReaderDecoding } from "./formats.ts";
+import type { ChildSettings } from "./child.ts";
+import type { Cost, Decoding, Format, Opened, ReaderDecoding } from "./formats.ts";
 import type { Raster } from "./pixels.ts";
 import { onWhite, shrink } from "./pixels.ts";
 import type { Answer, Request } from "./protocol.ts";
 import { type Rasters, createVips } from "./raster.ts";
-import type { Facts } from "./reader.ts";
+import type { Clip, Facts } from "./reader.ts";
 import { sniff } from "./sniff.ts";
 import { rgbaToThumbhash } from "./thumbhash.ts";
 
 /** What was learnt of a body. */
-export type Found = Omit<Answer, "number" | "rssBytes">;
+export interface Found extends Omit<Answer, "number" | "rssBytes" | "clipBytes" | "container" | "rotation"> {
+  readonly clip: Clip | null;
+}
 
 type Question = Pick<Request, "operation" | "format" | "allowed">;
 
@@ -22,6 +25,7 @@ interface Measured {
   readonly cost: Cost;
   /** Rasters; or a picture that lies in the body as a file of its own; or null where there is nothing to show. */
   readonly show: () => Promise<Rasters | Uint8Array | null>;
+  readonly cut?: () => Promise<Clip | null>;
 }
 
 const components = { x: 4, y: 3 };
@@ -37,10 +41,11 @@ const nothing: Found = {
   expectedMs: 0,
   decodeMs: 0,
   hashMs: 0,
+  clip: null,
 };
 
-/** @throws where libvips does not start as `on` says */
-export async function createLook(on: readonly DecodableName[]): Promise<Look> {
+/** @throws where libvips does not start as the settings say */
+export async function createLook({ formats: on, clips }: ChildSettings): Promise<Look> {
   const vips = await createVips(on);
 
   /** Null where the format is off. */
@@ -48,10 +53,10 @@ export async function createLook(on: readonly DecodableName[]): Promise<Look> {
     return decoding && on.some((name) => name === decoding.setting) ? decoding : null;
   }
 
-  async function measure(format: Format, body: Uint8Array): Promise<Measured | null> {
+  async function measure({ operation, format }: Question, body: Uint8Array): Promise<Measured | null> {
     const decoding = decodingOf(format);
     if (!decoding) return null;
-    if ("load" in decoding) return measureByReader(decoding, format, body);
+    if ("load" in decoding) return measureByReader(decoding, format, body, operation === "describe");
     const kept = decoding.strip?.(body) ?? body;
     const measured = await vips.measure(kept);
     if (!measured) return null;
@@ -63,13 +68,13 @@ export async function createLook(on: readonly DecodableName[]): Promise<Look> {
     };
   }
 
-  async function measureByReader(decoding: ReaderDecoding, { readSize }: Format, body: Uint8Array) {
+  async function measureByReader(decoding: ReaderDecoding, { readSize }: Format, body: Uint8Array, isWhole: boolean) {
     const reader = await decoding.load();
     const size = reader.measure ? null : readSize?.(body);
     const pixels = size ? size.width * size.height : 0;
     const opened = { head: body, isProgressive: false, bytesAPixel: 4, pages: 1, pixels };
     const facts = size && { ...size, animated: decoding.isAnimated(opened), durationMs: null };
-    const measured = facts ?? (await reader.measure?.(body));
+    const measured = facts ?? (await reader.measure?.(body, isWhole));
     if (!measured) return null;
     const cost = costOf(decoding, opened);
     return {
@@ -79,15 +84,17 @@ export async function createLook(on: readonly DecodableName[]): Promise<Look> {
         const shown = await reader.show(body);
         return shown && ("picture" in shown ? shown.picture : vips.sample(shown.raster));
       },
+      ...(clips && { cut: async () => (await reader.cut?.(body).catch(() => null)) ?? null }),
     };
   }
 
-  async function look({ operation, format, allowed }: Question, body: Uint8Array): Promise<Found> {
+  async function look(question: Question, body: Uint8Array): Promise<Found> {
+    const { operation, format, allowed } = question;
     const began = performance.now();
     const spent = () => ({ decodeMs: performance.now() - began, hashMs: 0 });
     let known = nothing;
     try {
-      const measured = await measure(format, body);
+      const measured = await measure(question, body);
       if (!measured) {
         const size = format.readSize?.(body);
         return { ...nothing, ...size, warning: size && operation === "measure" ? null : "decode_failed", ...spent() };
@@ -98,9 +105,16 @@ export async function createLook(on: readonly DecodableName[]): Promise<Look> {
       if (cost.bytes > allowed.bytes || cost.milliseconds > allowed.milliseconds) {
         return { ...known, warning: "too_many_pixels", ...spent() };
       }
+      const clip = (await measured.cut?.()) ?? null;
+      known = { ...known, clip };
       const shown = await measured.show();
       if (!shown) return { ...known, ...spent() };
-      if (shown instanceof Uint8Array) return { ...(await lookInside(shown, allowed)), ...facts, ...spent() };
+      if (shown instanceof Uint8Array) {
+        const inside = await lookInside(shown, allowed);
+        // A song is not broken where its cover is.
+        const warning = format.kind !== "image" && inside.warning === "decode_failed" ? null : inside.warning;
+        return { ...inside, ...facts, clip, warning, ...spent() };
+      }
       const { decodeMs } = spent();
       return { ...known, ...hash(shown), decodeMs, hashMs: performance.now() - began - decodeMs };
     } catch {

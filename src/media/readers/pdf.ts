@@ -12,7 +12,7 @@ const instantiateWasm = compile("@hyzyla/pdfium/pdfium.wasm");
 
 /** PDF: the first page. One that needs a password to be opened has none. */
 export const reader: Reader = {
-  measure: (body) => withFirstPage(body, (_, size) => Promise.resolve({ ...size, animated: false, durationMs: null })),
+  measure: (body) => withFirstPage(body, (_, size) => Promise.resolve({ ...size, animated: null, durationMs: null })),
   show: (body) => withFirstPage(body, async (page, size) => ({ raster: await draw(page, size) })),
 };
 

@@ -585,6 +585,11 @@ const table = {
 
 export type FormatName = keyof typeof table;
 
+/** The formats of which more than the type is told. */
+export type MeasuredName = {
+  [Name in FormatName]: (typeof table)[Name] extends { readSize: unknown } | { decoding: unknown } ? Name : never;
+}[FormatName];
+
 /** In the order in which they are tried. */
 export const formats: readonly Format[] = Object.entries(table).map(([name, row]: [string, Row]) => ({
   aliases: [],

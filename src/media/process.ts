@@ -49,6 +49,8 @@ export class UntakenError extends Error {
   override readonly name = "UntakenError";
 }
 
+// For JavaScript's own objects, of which a file that lies about how much is in it may have some made. Pixels are elsewhere.
+const heapMegabytes = 256;
 const startTimeoutMs = 30_000; // 0.2 s where nothing else runs
 // An idle process takes a request in less than a millisecond, on a busy machine in a few tens. One that was stopped
 // (SIGSTOP, a frozen disk) never does.
@@ -63,7 +65,13 @@ const slowNiceness = 10;
  * not bind native code, nor the network, nor signals: `walls.ts`, and the container or the service manager.
  */
 export function startProcess({ entry, settings, environment, wrapper }: ProcessOptions): DecoderProcess {
-  const node = [process.execPath, ...permissions(entry), "--no-warnings", fileURLToPath(entry)];
+  const node = [
+    process.execPath,
+    ...permissions(entry),
+    `--max-old-space-size=${heapMegabytes}`,
+    "--no-warnings",
+    fileURLToPath(entry),
+  ];
   const [program, ...args] = [...wrapper, ...node, JSON.stringify(settings)];
   const child = spawn(program, args, {
     stdio: ["ignore", "ignore", "pipe", "pipe"],

@@ -23,7 +23,7 @@ export async function openapiYaml(): Promise<string> {
     namedTokens: null,
     rateLimit: null,
     isReady: () => true,
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
+    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}) }),
     logger: pino({ level: "silent" }),
     version,
   });

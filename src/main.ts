@@ -113,6 +113,7 @@ async function serve(config: Config): Promise<void> {
     inflight: () => slots.active + decoder.busy,
     queueDepth: () => slots.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
+    enabled: () => decoder.enabled,
   });
   const remembering = cached(pipeline, { maxBytes: config.CACHE_BYTES, now: Date.now });
   const oracle = observed(remembering, metrics);
@@ -142,6 +143,9 @@ async function serve(config: Config): Promise<void> {
 
   await decoder.start();
   logger.info({ decoders: decoder.walls }, "the decoder's processes are ready, behind these walls");
+  if (config.FORMATS.includes("video") && !decoder.enabled.poster) {
+    logger.info("there is no ffmpeg: videos have no blurhash");
+  }
   logger.info(`listening at ${await app.listen({ host: config.HOST, port: config.PORT })}`);
 }
 

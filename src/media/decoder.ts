@@ -59,6 +59,8 @@ export interface Decoder {
   readonly children: readonly { readonly pid: number; readonly state: ProcessState }[];
   /** What keeps a process that a picture took over from the machine: `permissions`, and what works here of `walls.ts`. */
   readonly walls: readonly string[];
+  /** What is looked into, by the settings' names; `poster`: frames of videos. */
+  readonly enabled: Readonly<Record<DecodableName | "poster", boolean>>;
   /** @throws Error where a process cannot start: sharp is missing, or a loader that should be blocked is not */
   start(): Promise<void>;
   /** Ends the processes; pictures under way are `decode_failed`. */
@@ -138,7 +140,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const { entry, environment = {}, processes, decodeTimeoutMs, decodeBytes, maxWaiting, ffmpeg } = options;
   const on = decodableFormats.filter((name) => options.formats.includes(name));
   const posterFormat = formats.find(({ name }) => name === posterName) ?? anyFormat;
-  const clips = ffmpeg !== null;
+  const clips = ffmpeg !== null && on.includes("video");
   const settings = { formats: clips ? ([...on, posterName] as const) : on, clips };
   let walls: Walls = { names: [], command: [], commandWithin: () => [] };
   let readPoster: ReadPoster = () => Promise.resolve(null);
@@ -345,6 +347,13 @@ export function createDecoder(options: DecoderOptions): Decoder {
         const reason = error instanceof Error ? error.message : "unknown";
         throw new Error(`the processes that decode pictures cannot start: ${reason}`, { cause: error });
       }
+    },
+    enabled: {
+      ...(Object.fromEntries(decodableFormats.map((name) => [name, on.includes(name)])) as Record<
+        DecodableName,
+        boolean
+      >),
+      poster: clips,
     },
     get walls() {
       return walls.names;

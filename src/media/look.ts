@@ -97,7 +97,14 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
       const measured = await measure(question, body);
       if (!measured) {
         const size = format.readSize?.(body);
-        return { ...nothing, ...size, warning: size && operation === "measure" ? null : "decode_failed", ...spent() };
+        const animated = size && isAnimatedByHead(format, body) ? true : null;
+        return {
+          ...nothing,
+          ...size,
+          animated,
+          warning: size && operation === "measure" ? null : "decode_failed",
+          ...spent(),
+        };
       }
       const { facts, cost } = measured;
       known = { ...nothing, ...facts, expectedBytes: Math.ceil(cost.bytes), expectedMs: Math.ceil(cost.milliseconds) };
@@ -131,6 +138,11 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
   }
 
   return look;
+}
+
+/** Whether the head says so; that it does not says nothing. */
+function isAnimatedByHead({ decoding }: Format, head: Uint8Array): boolean {
+  return decoding?.isAnimated({ head, isProgressive: false, bytesAPixel: 4, pages: 1, pixels: 0 }) ?? false;
 }
 
 function costOf(decoding: Decoding, opened: Opened): Cost {

@@ -69,7 +69,12 @@ export interface AppSettings {
 
 export async function startApp(oracle: Oracle, settings: AppSettings = {}): Promise<RunningApp> {
   const lines: string[] = [];
-  const metrics = createMetrics({ inflight: () => 1, queueDepth: () => 2, decoderRestarts: () => 3 });
+  const metrics = createMetrics({
+    inflight: () => 1,
+    queueDepth: () => 2,
+    decoderRestarts: () => 3,
+    enabled: () => ({ png: true, svg: false }),
+  });
   const app = await createApp({
     oracle: observed(oracle, metrics),
     parseTarget: parseAnything,

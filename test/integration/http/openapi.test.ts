@@ -24,7 +24,7 @@ test("the routes of the app and of the document are the same set", async () => {
     namedTokens: null,
     rateLimit: null,
     isReady: () => true,
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
+    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}) }),
     logger: pino({ level: "silent" }),
     version: "0.0.0",
   });

@@ -18,7 +18,7 @@ const openApp = (settings: Partial<AppOptions>) =>
     namedTokens: null,
     rateLimit: null,
     isReady: () => true,
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
+    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}) }),
     logger: pino({ level: "silent" }),
     version: "0.0.0",
     ...settings,

@@ -22,6 +22,8 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   sharp: ["media"],
   blurhash: [], // decodes in the tests and on the page: its encoder has a fault
   "lru-cache": ["cache"],
+  ioredis: ["cache"],
+  "redis-semaphore": ["cache"],
 };
 
 function importsOf(file: string): string[] {
@@ -67,7 +69,7 @@ test("a library is imported by the room it belongs to alone", () => {
   expect(faults(isForeign)).toEqual([]);
 });
 
-test("nothing but fetch/ opens connections", () => {
+test("nothing but fetch/ opens connections, but for the client of the shared cache", () => {
   const network = /^node:(net|tls|http|https|http2|dns|dgram)\b/;
   // isIP and the types of the server's own sockets are no connections.
   const harmless: Readonly<Record<string, readonly string[]>> = {

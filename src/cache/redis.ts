@@ -1,0 +1,153 @@
+import { Redis, ReplyError } from "ioredis";
+import type { RedisAddress } from "./redis-address.ts";
+
+/** `refusing`: it answers, but takes nothing: full, read-only, or without the right to write. */
+export type RedisState = "ready" | "refusing" | "away";
+
+export interface RedisOptions {
+  readonly address: RedisAddress;
+  /** Every call ends within, with an answer or an error; and so do connecting and what is said then, each. */
+  readonly timeoutMs: number;
+  /** Between two attempts to connect, and between two looks whether it takes something again. */
+  readonly retryMs: number;
+  /** All keys and channels begin so. */
+  readonly keyPrefix: string;
+}
+
+/** Redis or Valkey that may be away at any time: a call fails at once while it is. It comes back by itself. */
+export interface BoundedRedis {
+  readonly state: RedisState;
+  /** For reading. @throws whatever went wrong: the caller goes on without */
+  read<T>(command: (redis: Redis) => Promise<T>): Promise<T>;
+  /** For writing: that it fails shows in {@link state}. @throws as `read` does */
+  write<T>(command: (redis: Redis) => Promise<T>): Promise<T>;
+  /** Tells what is published on the channel while it is connected. What is published meanwhile is lost. */
+  subscribe(channel: string, onMessage: (message: string) => void): void;
+  /** Tells each change of {@link state} from now on. */
+  onChange(listener: (state: RedisState) => void): void;
+  /** Calls so far, and how many of them failed. */
+  readonly calls: number;
+  readonly failures: number;
+  close(): void;
+}
+
+// Both are answered to a command that was well meant, by a server that is well: a value of a foreign kind, and a script
+// that it has not seen yet.
+const harmless = /^(WRONGTYPE|NOSCRIPT)\b/;
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof ReplyError && !harmless.test((error as Error).message);
+}
+
+/**
+ * Connects, and stays connected as well as it can.
+ *
+ * The connection is the breaker: one answer that does not come in time closes it, and until the next one is open and has answered,
+ * calls fail at once. Nothing waits for a connection, and nothing is sent twice.
+ *
+ * Errors are told by {@link BoundedRedis.state} alone: those of ioredis hold the command, and so may hold the password.
+ */
+export function createRedis({ address, timeoutMs, retryMs, keyPrefix }: RedisOptions): BoundedRedis {
+  const { host, port, username, password, database, isTls } = address;
+  const redis = new Redis({
+    host,
+    port,
+    db: database,
+    ...(username !== null && { username }),
+    ...(password !== null && { password }),
+    // Whatever NODE_TLS_REJECT_UNAUTHORIZED says. An authority of one's own: NODE_EXTRA_CA_CERTS.
+    ...(isTls && { tls: { rejectUnauthorized: true } }),
+    keyPrefix,
+    protocol: 3, // subscribes and asks on one connection
+    connectTimeout: timeoutMs,
+    commandTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+    // All replicas lose it in the same moment: they shall not come back in the same moment.
+    retryStrategy: () => retryMs * (0.5 + Math.random()),
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false, // it would leave a rejection unhandled
+    enableReadyCheck: false, // INFO is a right that not every user has; who still loads says so to each command
+    disableClientInfo: true,
+  });
+  const listeners: ((state: RedisState) => void)[] = [];
+  const channels = new Map<string, (message: string) => void>();
+  let isConnected = false;
+  let isRefusing = false;
+  let told: RedisState = "away";
+  let calls = 0;
+  let failures = 0;
+
+  const state = (): RedisState => (isConnected ? (isRefusing ? "refusing" : "ready") : "away");
+
+  function tell() {
+    if (told === state()) return;
+    told = state();
+    for (const listener of listeners) listener(told);
+  }
+
+  async function counted<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+    calls += 1;
+    try {
+      return await command(redis);
+    } catch (error) {
+      failures += 1;
+      throw error;
+    }
+  }
+
+  async function write<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+    try {
+      const answer = await counted(command);
+      isRefusing = false;
+      return answer;
+    } catch (error) {
+      if (isRefusal(error)) isRefusing = true;
+      throw error;
+    } finally {
+      tell();
+    }
+  }
+
+  // Also where nobody asks for anything it shall be seen that it takes something again.
+  const probe = setInterval(() => {
+    if (isRefusing) write((client) => client.set("probe", "", "PX", timeoutMs)).catch(() => undefined);
+  }, retryMs);
+  probe.unref();
+
+  redis.on("ready", () => {
+    isConnected = true;
+    tell();
+    for (const channel of channels.keys()) redis.subscribe(keyPrefix + channel).catch(() => undefined);
+  });
+  redis.on("close", () => {
+    isConnected = false;
+    tell();
+  });
+  redis.on("error", () => undefined); // a close follows
+  redis.on("message", (channel, message) => channels.get(channel.slice(keyPrefix.length))?.(message));
+
+  return {
+    get state() {
+      return state();
+    },
+    get calls() {
+      return calls;
+    },
+    get failures() {
+      return failures;
+    },
+    read: counted,
+    write,
+    subscribe(channel, onMessage) {
+      channels.set(channel, onMessage);
+      if (isConnected) redis.subscribe(keyPrefix + channel).catch(() => undefined);
+    },
+    onChange: (listener) => void listeners.push(listener),
+    close() {
+      clearInterval(probe);
+      redis.disconnect();
+    },
+  };
+}

@@ -113,7 +113,7 @@ describe.skipIf(requires("redis-server", hasRedis))("a Redis", () => {
   test("tells what others publish, also after it was away", async () => {
     const { server, redis } = await startPair();
     const messages: string[] = [];
-    let heard = () => undefined as void;
+    let heard: () => void = () => undefined;
     redis.subscribe("news", (message) => {
       messages.push(message);
       heard();

@@ -114,7 +114,12 @@ async function serve(config: Config): Promise<void> {
     rateLimit:
       config.RATE_LIMIT === null
         ? null
-        : { perMinute: config.RATE_LIMIT, remembered: remembering.remembered, now: () => performance.now() },
+        : {
+            perMinute: config.RATE_LIMIT,
+            remembered: remembering.remembered,
+            together: null,
+            now: () => performance.now(),
+          },
     isReady: () => !closing && decoder.isReady,
     metrics,
     logger,

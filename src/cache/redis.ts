@@ -17,11 +17,15 @@ export interface RedisOptions {
 /** Redis or Valkey that may be away at any time: a call fails at once while it is. It comes back by itself. */
 export interface BoundedRedis {
   readonly state: RedisState;
-  /** For reading. @throws whatever went wrong: the caller goes on without */
-  read<T>(command: (redis: Redis) => Promise<T>): Promise<T>;
-  /** For writing: that it fails shows in {@link state}. @throws as `read` does */
-  write<T>(command: (redis: Redis) => Promise<T>): Promise<T>;
-  /** Tells what is published on the channel while it is connected. What is published meanwhile is lost. */
+  /** Its answers go through {@link read} or {@link write}. */
+  readonly client: Redis;
+  /** The answer to a command that reads, counted. Rejects as it does: the caller goes on without. */
+  read<T>(answer: Promise<T>): Promise<T>;
+  /** The same for one that writes: where it is refused, {@link state} tells. */
+  write<T>(answer: Promise<T>): Promise<T>;
+  /** Tells others on the channel. Rejects as {@link read} does. */
+  publish(channel: string, message: string): Promise<unknown>;
+  /** Tells what is published on the channel, also by this client, while it is connected: what is missed is lost. */
   subscribe(channel: string, onMessage: (message: string) => void): void;
   /** Tells each change of {@link state} from now on. */
   onChange(listener: (state: RedisState) => void): void;
@@ -87,21 +91,21 @@ export function createRedis({ address, timeoutMs, retryMs, keyPrefix }: RedisOpt
     for (const listener of listeners) listener(told);
   }
 
-  async function counted<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+  async function read<T>(answer: Promise<T>): Promise<T> {
     calls += 1;
     try {
-      return await command(redis);
+      return await answer;
     } catch (error) {
       failures += 1;
       throw error;
     }
   }
 
-  async function write<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+  async function write<T>(answer: Promise<T>): Promise<T> {
     try {
-      const answer = await counted(command);
+      const given = await read(answer);
       isRefusing = false;
-      return answer;
+      return given;
     } catch (error) {
       if (isRefusal(error)) isRefusing = true;
       throw error;
@@ -112,7 +116,7 @@ export function createRedis({ address, timeoutMs, retryMs, keyPrefix }: RedisOpt
 
   // Also where nobody asks for anything it shall be seen that it takes something again.
   const probe = setInterval(() => {
-    if (isRefusing) write((client) => client.set("probe", "", "PX", timeoutMs)).catch(() => undefined);
+    if (isRefusing) write(redis.set("probe", "", "PX", timeoutMs)).catch(() => undefined);
   }, retryMs);
   probe.unref();
 
@@ -138,8 +142,10 @@ export function createRedis({ address, timeoutMs, retryMs, keyPrefix }: RedisOpt
     get failures() {
       return failures;
     },
-    read: counted,
+    client: redis,
+    read,
     write,
+    publish: (channel, message) => read(redis.publish(keyPrefix + channel, message)),
     subscribe(channel, onMessage) {
       channels.set(channel, onMessage);
       if (isConnected) redis.subscribe(keyPrefix + channel).catch(() => undefined);

@@ -28,8 +28,8 @@ async function startPair(options: RedisServerOptions = {}): Promise<{ server: Re
   return { server, redis };
 }
 
-const set = (redis: BoundedRedis, value: string) => redis.write((client) => client.set("key", value));
-const get = (redis: BoundedRedis) => redis.read((client) => client.get("key"));
+const set = (redis: BoundedRedis, value: string) => redis.write(redis.client.set("key", value));
+const get = (redis: BoundedRedis) => redis.read(redis.client.get("key"));
 
 /** How many milliseconds it took to end, however it did. */
 async function spanOf(call: Promise<unknown>): Promise<number> {

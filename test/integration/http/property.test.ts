@@ -27,7 +27,7 @@ const openApp = (settings: Partial<AppOptions>) =>
 const apps = await Promise.all([
   openApp({}),
   openApp({ tokens: ["a"], namedTokens: { key, revokedNames: ["left"] } }),
-  openApp({ rateLimit: { perMinute: 1, remembered: () => null, now: () => performance.now() } }),
+  openApp({ rateLimit: { perMinute: 1, remembered: () => null, together: null, now: () => performance.now() } }),
 ]);
 
 const nested = fc.nat({ max: 9000 }).map((depth) => "[".repeat(depth) + "]".repeat(depth));

@@ -27,7 +27,7 @@ async function openLimited(onTestFinished: TestContext["onTestFinished"], perMin
     return described();
   };
   const app = await startApp(oracle, {
-    rateLimit: { perMinute, remembered: recall, now: () => performance.now() },
+    rateLimit: { perMinute, remembered: recall, together: null, now: () => performance.now() },
     ...(isClosed && { namedTokens: { key, revokedNames: [] } }),
   });
   onTestFinished(() => app.close());

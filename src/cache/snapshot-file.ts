@@ -2,9 +2,10 @@ import { createHash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { entryVersion } from "./entry.ts";
 
 // The form of the file: what it is, a line for each entry, and a line that closes it: how many, and the SHA-256 of all before it.
-const title = "media-oracle cache 1\n";
+const title = `media-oracle cache 1.${entryVersion}\n`;
 const lastLine = /^end (\d{1,9}) ([0-9a-f]{64})\n$/;
 const lastLineBytes = "end 999999999 ".length + 64 + 1;
 
@@ -125,7 +126,7 @@ async function readWhole(file: string, maxBytes: number): Promise<Buffer | null>
   try {
     const stat = await handle.stat();
     if (!stat.isFile()) throw new SnapshotRefused("it is no file");
-    if (stat.size > maxBytes) throw new SnapshotRefused("it is larger than the cache");
+    if (stat.size > maxBytes) throw new SnapshotRefused("it is larger than it can be");
     const bytes = Buffer.alloc(stat.size);
     let length = 0;
     while (length < bytes.byteLength) {

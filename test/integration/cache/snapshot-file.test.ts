@@ -59,7 +59,7 @@ async function read(bytes: Buffer | string): Promise<unknown> {
 
 test("a file cut off anywhere is refused", async () => {
   const bytes = await writtenBytes();
-  const places = [0, 1, 20, 21, 22, 100, bytes.byteLength >> 1, bytes.byteLength - 66, bytes.byteLength - 1];
+  const places = [0, 1, 22, 23, 24, 100, bytes.byteLength >> 1, bytes.byteLength - 66, bytes.byteLength - 1];
   for (const place of places) await expect(read(bytes.subarray(0, place))).rejects.toThrow(SnapshotRefused);
 });
 
@@ -75,7 +75,7 @@ test("a file with one bit turned anywhere is refused", async () => {
 test.each([
   ["empty", ""],
   ["of another program", "<?xml version='1.0'?>\n<cache/>\n"],
-  ["of another version", (text: string) => text.replace("cache 1", "cache 2")],
+  ["of another version", (text: string) => text.replace("cache 1.", "cache 2.")],
   ["with something after its end", (text: string) => `${text}more\n`],
   ["with another number of lines", (text: string) => text.replace("end 1000", "end 1001")],
   ["too large", "x".repeat(maxBytes + 1)],

@@ -101,6 +101,7 @@ async function serve(config: Config): Promise<void> {
     inflight: () => slots.active + decoder.busy,
     queueDepth: () => slots.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
+    shared: null,
   });
   const remembering = cached(pipeline, { maxBytes: config.CACHE_BYTES, now: Date.now });
   const oracle = observed(remembering, metrics);
@@ -120,7 +121,7 @@ async function serve(config: Config): Promise<void> {
             together: null,
             now: () => performance.now(),
           },
-    isReady: () => !closing && decoder.isReady,
+    readiness: () => (closing || !decoder.isReady ? "unready" : "ok"),
     metrics,
     logger,
     version,

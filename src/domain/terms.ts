@@ -8,16 +8,13 @@ export interface Validators {
   readonly urlHash: string;
 }
 
-/** What a source said of how long its answer holds. */
+/** What a source said of how long its answer holds: headers as they came, hostile; of one that came more than once all, with commas. */
 export interface Terms {
-  /** Whether it said only that what was known before still holds (304). */
-  readonly isNotModified: boolean;
-  /** Values as they came, hostile; of a header that came more than once all, with commas. Absent ones are undefined. */
   readonly cacheControl: string | undefined;
   readonly expires: string | undefined;
   readonly age: string | undefined;
   readonly date: string | undefined;
   readonly lastModified: string | undefined;
-  /** Null where it gave none that can be used; of a 304, those it was asked with. */
+  /** Null where it gave none that can be used; of one that was not modified, at least those it was asked with. */
   readonly validators: Validators | null;
 }

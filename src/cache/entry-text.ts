@@ -1,7 +1,7 @@
 import { type FailureCode, failures, unreachableReasons } from "../domain/errors.ts";
 import { cleanFilename } from "../domain/filename.ts";
 import { isBlurhash, isThumbhash, type Metadata, warningCodes } from "../domain/metadata.ts";
-import type { Validators } from "../domain/terms.ts";
+import { isEntityTag, isHttpDate, type Validators } from "../domain/terms.ts";
 import type { Entry, RememberedFailure, Setback, Success } from "./entry.ts";
 
 /** An entry and the key it belongs to, which is part of its text: under another key the text is worth nothing. */
@@ -37,11 +37,11 @@ export function entryToText(key: string, { success, setback }: Entry): string {
 export function textToEntry(text: string, time: number): KeyedEntry | null {
   if (text.length > maxEntryBytes) return null;
   try {
-    const { key, success, setback } = keyedEntry(JSON.parse(text));
-    if (!success && !setback) return null;
-    if (success && !isTimely(success.since, success.staleOnErrorUntil, time)) return null;
-    if (setback && !isTimely(setback.since, setback.until, time)) return null;
-    return { key, entry: { success, setback } };
+    const { key, success, setback } = keyedParts(JSON.parse(text));
+    if (success && !isTimely(success.since, endsOf(success), time)) return null;
+    if (setback && !isTimely(setback.since, [setback.until], time)) return null;
+    if (success) return { key, entry: { success, setback } };
+    return setback && { key, entry: { success, setback } };
   } catch {
     return null; // no JSON, or a value that no reader takes
   }
@@ -49,10 +49,14 @@ export function textToEntry(text: string, time: number): KeyedEntry | null {
 
 // Clocks of replicas may differ so much; and nothing holds longer, whatever the settings.
 const clockSkewMs = 60_000;
-const maxLifetimeMs = 400 * 24 * 60 * 60_000;
+const maxLifetimeMs = 500 * 24 * 60 * 60_000;
 
-function isTimely(since: number, until: number, time: number): boolean {
-  return since <= time + clockSkewMs && since <= until && until <= since + maxLifetimeMs;
+function isTimely(since: number, ends: readonly number[], time: number): boolean {
+  return since <= time + clockSkewMs && ends.every((end) => since <= end && end <= since + maxLifetimeMs);
+}
+
+function endsOf({ freshUntil, staleUntil, staleOnErrorUntil }: Success): readonly number[] {
+  return [freshUntil, staleUntil, staleOnErrorUntil];
 }
 
 /** Gives the value in its type, or throws. */
@@ -104,7 +108,8 @@ const subset =
     return Object.freeze(value.map(oneOf(values)));
   };
 
-const time = integer(0);
+// Not always whole: a tenth of a span.
+const time = reader<number>((value) => Number.isFinite(value) && (value as number) >= 0);
 const sha256 = form(/^[0-9a-f]{64}$/);
 
 const metadata = record<Metadata>({
@@ -124,8 +129,8 @@ const metadata = record<Metadata>({
 });
 
 const validators = record<Validators>({
-  etag: nullable(form(/^(W\/)?"[\x21\x23-\x7e]{0,254}"$/)), // RFC 9110 8.8.3
-  lastModified: nullable(form(/^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/)), // RFC 9110 5.6.7
+  etag: nullable(text(isEntityTag)),
+  lastModified: nullable(text(isHttpDate)),
   urlHash: sha256,
 });
 
@@ -158,7 +163,7 @@ const setback = record<Setback>({
   timeouts: integer(0),
 });
 
-const keyedEntry = record<Entry & { key: string }>({
+const keyedParts = record<{ key: string; success: Success | null; setback: Setback | null }>({
   key: text(isKey),
   success: nullable(success),
   setback: nullable(setback),

@@ -9,12 +9,11 @@ export const entryVersion = 1;
  * All that is remembered of a URL. Plain JSON, so that it can go through a file or a shared store, and no text of the URL: the
  * file name is the one of Content-Disposition, never the path's. All times are epoch milliseconds.
  *
- * At least one of the two is there. A setback never takes the place of a success; a success ends the setback.
+ * A setback never takes the place of a success; a success ends the setback.
  */
-export interface Entry {
-  readonly success: Success | null;
-  readonly setback: Setback | null;
-}
+export type Entry =
+  | { readonly success: Success; readonly setback: Setback | null }
+  | { readonly success: null; readonly setback: Setback };
 
 /** A whole description. */
 export interface Success {
@@ -26,7 +25,7 @@ export interface Success {
   readonly staleUntil: number;
   /** Until when it is answered although the origin was asked again, and failed. */
   readonly staleOnErrorUntil: number;
-  /** Null where the origin gave none, or wants nothing stored. */
+  /** Null where the origin gave none, or forbids to store them. */
   readonly validators: Validators | null;
 }
 
@@ -47,13 +46,12 @@ export interface RememberedFailure {
 }
 
 /** What is answered without waiting for the origin. */
-export type Recalled =
-  | {
-      readonly cached: "hit" | "stale";
-      readonly part: Success;
-      /** The origin shall be asked again. */ readonly isDue: boolean;
-    }
-  | { readonly cached: "hit"; readonly part: Setback; readonly isDue: false };
+export interface Recalled {
+  readonly cached: "hit" | "stale";
+  readonly part: Success | Setback;
+  /** Whether the origin shall be asked again meanwhile. */
+  readonly isDue: boolean;
+}
 
 /** What an entry answers at a time; null where the origin must be asked first. */
 export function recall({ success, setback }: Entry, time: number): Recalled | null {
@@ -66,17 +64,40 @@ export function recall({ success, setback }: Entry, time: number): Recalled | nu
   return null;
 }
 
+/**
+ * Whether an entry's answer comes from memory for a reason that anybody may know. How long an unreachable target is remembered
+ * depends on what must not be told.
+ */
+export function isRecalledOpenly(entry: Entry, time: number): boolean {
+  const recalled = recall(entry, time);
+  if (!recalled) return false;
+  if ("freshUntil" in recalled.part) return time < recalled.part.staleUntil;
+  const { outcome } = recalled.part;
+  return "metadata" in outcome || outcome.failure.code !== "source_unreachable";
+}
+
 /** Whether a success may stand in where the origin cannot be asked. */
 export function isForErrors(success: Success | null, time: number): success is Success {
   return success !== null && time < success.staleOnErrorUntil;
 }
 
-// As long as a stale success can stand in: a success that may not is still worth asking about, with its validators.
+/** What the latest lookup gave. */
+export function latestPart(entry: Entry): Success | Setback {
+  return entry.success === null ? entry.setback : (entry.setback ?? entry.success);
+}
+
+/** Whether the origin was asked for it later. */
+export function isNewer(entry: Entry, other: Entry | null): boolean {
+  return other === null || latestPart(entry).since > latestPart(other).since;
+}
+
+// With validators a success is worth asking about, if it may stand in for errors or not.
 const worthAskingMs = 24 * 60 * 60_000;
 
 /** Until when a store should keep an entry. */
 export function usefulUntil({ success, setback }: Entry): number {
   // A setback twice its time: the next one in a row is made longer by it.
   const setbackUntil = setback ? setback.until + (setback.until - setback.since) : 0;
-  return Math.max(setbackUntil, success ? success.freshUntil + worthAskingMs : 0);
+  const successUntil = success?.validators ? success.freshUntil + worthAskingMs : 0;
+  return Math.max(setbackUntil, successUntil, success?.staleOnErrorUntil ?? 0);
 }

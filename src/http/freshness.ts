@@ -1,4 +1,5 @@
 import type { Cached, Description, Stage } from "../domain/description.ts";
+import type { FailureCode } from "../domain/errors.ts";
 
 type Kept = NonNullable<Description["kept"]>;
 
@@ -21,6 +22,7 @@ const cacheStatuses = {
   hit: "media-oracle; hit",
   miss: "media-oracle; fwd=miss",
   collapsed: "media-oracle; fwd=miss; collapsed",
+  revalidated: "media-oracle; fwd=stale; fwd-status=304",
 } as const satisfies Partial<Record<Cached, string>>;
 
 /** RFC 9211: a stale answer is a hit whose time is over, by so many seconds. */
@@ -28,6 +30,14 @@ export function cacheStatus(cached: Cached, kept: Kept | null, now: number): str
   if (cached !== "stale") return cacheStatuses[cached];
   const ttl = kept ? Math.min(0, Math.floor((kept.until - now) / 1000)) : 0;
   return `media-oracle; hit; ttl=${ttl}; detail=stale`;
+}
+
+/**
+ * The same of a failure. Of what cannot be reached nothing is told: how long that is remembered depends on why, and the answer
+ * must not.
+ */
+export function failureCacheStatus(code: FailureCode, cached: Cached, kept: Kept | null, now: number): string {
+  return code === "source_unreachable" ? "media-oracle" : cacheStatus(cached, kept, now);
 }
 
 const stages: readonly Stage[] = ["queue", "fetch", "decode", "hash"];

@@ -6,16 +6,17 @@ import { type FailureCode, OracleError, toOracleError } from "../domain/errors.t
 import type { Target } from "../domain/target.ts";
 import { answerHeaders, jsonType, writeAnswer } from "./answer.ts";
 import { type Guards, nameOf } from "./auth.ts";
-import { age, cacheControl, cacheStatus, serverTiming } from "./freshness.ts";
+import { age, cacheControl, cacheStatus, failureCacheStatus, serverTiming } from "./freshness.ts";
 import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
 import type { RateLimit, Refusal } from "./rate-limit.ts";
 import { etagOf, isUnmodified, renderedReply } from "./reply.ts";
-import { type Question, questionBodySchema, questionQuerySchema, replySchema } from "./schema.ts";
+import { forgetQuerySchema, type Question, questionBodySchema, questionQuerySchema, replySchema } from "./schema.ts";
 
 export interface MetadataRoutesOptions {
   readonly oracle: Oracle;
+  readonly forget: (target: Target) => Promise<void>;
   readonly parseTarget: (text: string) => Target;
   readonly guards: Guards;
   /** Who may keep the answers: `private` where a token is needed to read them. */
@@ -41,10 +42,10 @@ const lookupFailures: readonly FailureCode[] = [
 
 /** Adds `POST /metadata` and its twin for curl, browsers and HTTP caches. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
-  const { oracle, parseTarget, guards, scope, rateLimit, metrics, log } = options;
+  const { oracle, forget, parseTarget, guards, scope, rateLimit, metrics, log } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
-  function targetOf(question: Question, request: FastifyRequest): Target {
+  function targetOf(question: Pick<Question, "url">, request: FastifyRequest): Target {
     try {
       return parseTarget(question.url);
     } catch (thrown) {
@@ -76,6 +77,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     { metadata, partial }: Answer,
   ): void {
     const { cached, kept } = description;
+    metrics.answered(cached);
     const now = Date.now();
     const headers = answerHeaders(reply);
     headers.push("Cache-Control", kept === null || partial ? "no-store" : cacheControl(scope, kept));
@@ -105,8 +107,11 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       const leftMs = deadlineMs === null ? null : Math.max(0, deadlineMs - (performance.now() - startedAt));
       answer = await answerBy(description, description.kept === null ? leftMs : null);
     } catch (thrown) {
-      log.failed(request, target, description, toOracleError(thrown), startedAt);
-      reply.header("cache-status", cacheStatus(description.cached, description.kept, Date.now()));
+      const error = toOracleError(thrown);
+      const { cached, kept } = description;
+      metrics.answered(cached);
+      log.failed(request, target, description, error, startedAt);
+      reply.header("cache-status", failureCacheStatus(error.code, cached, kept, Date.now()));
       throw thrown;
     }
     log.answered(request, target, description, answer, startedAt);
@@ -175,5 +180,24 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       },
     },
     handler: (request, reply) => describe(request.query, request, reply),
+  });
+  app.route({
+    method: "DELETE",
+    url: "/metadata",
+    onRequest: guards,
+    schema: {
+      ...shared,
+      operationId: "forget",
+      summary: "Forget what is remembered of a URL: the next question asks its origin",
+      querystring: forgetQuerySchema,
+      response: {
+        204: z.null().describe("Nothing is remembered of it now"),
+        ...problemResponses("unauthorized", "url_invalid", "url_unsupported"),
+      },
+    },
+    async handler(request, reply) {
+      await forget(targetOf(request.query, request));
+      writeAnswer(reply, 204, answerHeaders(reply), null);
+    },
   });
 }

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from "fastify";
 import { isIPv6 } from "node:net";
-import type { Description } from "../domain/description.ts";
 import type { Target } from "../domain/target.ts";
 
 /** What a client asked in its current minute, the latest question included. */
@@ -13,8 +12,8 @@ export interface Count {
 export interface RateLimitOptions {
   /** Questions in a minute from one token, or one address where no token is needed. */
   readonly perMinute: number;
-  /** What the cache would answer at once, or null; starts nothing. Such questions are not counted, and never refused. */
-  readonly remembered: (target: Target) => Description | null;
+  /** Whether the answer would come from memory; starts nothing. Such questions are not counted, and never refused. */
+  readonly isRemembered: (target: Target) => boolean;
   /** Null where there are no other replicas. */
   readonly together: CountTogether | null;
   /** Milliseconds, never set back. */
@@ -52,7 +51,7 @@ const maxClients = 20_000;
  * A fixed minute, not a bucket that refills: what is promised is what the headers can say, and a client that keeps to it is never
  * refused. Who asks at the end of one minute and the beginning of the next gets twice as much in a short time, once.
  */
-export function createRateLimit({ perMinute, remembered, together, now }: RateLimitOptions): RateLimit {
+export function createRateLimit({ perMinute, isRemembered, together, now }: RateLimitOptions): RateLimit {
   const count = createCounter(now);
   const policy = `"client";q=${perMinute};w=${windowMs / 1000}`;
 
@@ -68,7 +67,7 @@ export function createRateLimit({ perMinute, remembered, together, now }: RateLi
   }
 
   return (request, target) => {
-    if (remembered(target)) return null;
+    if (isRemembered(target)) return null;
     const account = request.client?.account ?? addressAccount(request.socket.remoteAddress ?? "");
     return together ? limitTogether(account, target, together) : judge(count(account));
   };

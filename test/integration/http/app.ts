@@ -48,7 +48,7 @@ export function remembered(
   kept: NonNullable<Description["kept"]>,
   cached: Description["cached"] = "hit",
 ): Description {
-  return { known: metadata, done: Promise.resolve(metadata), cached, timings: {}, kept };
+  return { known: metadata, done: Promise.resolve(metadata), cached, timings: {}, terms: null, kept };
 }
 
 export interface RunningApp {
@@ -65,6 +65,7 @@ export interface AppSettings {
   readonly rateLimit?: RateLimitOptions;
   readonly readiness?: AppOptions["readiness"];
   readonly shared?: Gauges["shared"];
+  readonly forget?: (target: Target) => Promise<void>;
   readonly level?: string;
 }
 
@@ -78,6 +79,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
   });
   const app = await createApp({
     oracle: observed(oracle, metrics),
+    forget: settings.forget ?? (() => Promise.resolve()),
     parseTarget: parseAnything,
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { entryToText, maxEntryBytes, textToEntry } from "../../../src/cache/entry-text.ts";
+import { createRemember } from "../../../src/cache/remember.ts";
 import { warningCodes } from "../../../src/domain/metadata.ts";
 import { cleanFilename } from "../../../src/domain/filename.ts";
 import { entryAt, failureAt, keyNumber, pictureMetadata, successAt } from "../../support/entries.ts";
@@ -70,7 +71,9 @@ test.each<[string, (entry: Plain) => unknown]>([
   ["a reason of its own", (entry) => Object.assign(entry.setback!.outcome!.failure!, { reason: "secret" })],
   ["a failure and a description", (entry) => Object.assign(entry.setback!.outcome!, { metadata: pictureMetadata })],
   ["what is learnt tomorrow", (entry) => Object.assign(entry.success!, { since: now + 86_400_000 })],
-  ["what holds for ever", (entry) => Object.assign(entry.success!, { staleOnErrorUntil: now * 2 })],
+  ["what is fresh for ever", (entry) => Object.assign(entry.success!, { freshUntil: now * 2 })],
+  ["what is stale for ever", (entry) => Object.assign(entry.success!, { staleUntil: 1e300 })],
+  ["what stands in for ever", (entry) => Object.assign(entry.success!, { staleOnErrorUntil: now * 2 })],
   ["what ended before it began", (entry) => Object.assign(entry.setback!, { until: now - 1 })],
   ["nothing", (entry) => Object.assign(entry, { success: null, setback: null })],
   ["a list", (entry) => Object.assign(entry, { success: [1, 2, 3, 4, 5, 6] })],
@@ -118,5 +121,35 @@ test("every file name that is given out can be read again", () => {
       const entry = { success: successAt(now, { ...pictureMetadata, filename }), setback: null };
       return textToEntry(entryToText(key, entry), now)?.entry.success?.metadata.filename === filename;
     }),
+  );
+});
+
+test("whatever an origin says of freshness, what is remembered can be read again", () => {
+  const number = fc.oneof(fc.integer(), fc.double(), fc.bigInt(), fc.constantFrom("9".repeat(400), "-0", "1e9", ""));
+  const directive = fc
+    .tuple(fc.constantFrom("max-age", "s-maxage", "immutable", "no-cache", "stale-if-error", "private"), number)
+    .map(([name, value]) => `${name}=${String(value)}`);
+  const date = fc.oneof(
+    fc.date({ noInvalidDate: true }).map((date) => date.toUTCString()),
+    fc.string(),
+    fc.constantFrom("0", "-1", "Thu, 01 Jan 1970 00:00:00 GMT"),
+  );
+  const maybe = (text: fc.Arbitrary<string>) => fc.option(text, { nil: undefined });
+  const terms = fc.record({
+    cacheControl: maybe(fc.array(directive).map((directives) => directives.join(", "))),
+    expires: maybe(date),
+    age: maybe(number.map(String)),
+    date: maybe(date),
+    lastModified: maybe(date),
+    validators: fc.constant(null),
+  });
+  const limits = { minMs: 60_000, maxMs: 365 * 86_400_000, defaultMs: 3_600_000, failureMs: 60_000 };
+  const remember = createRemember({ limits, now: () => now, random: () => 1 });
+  fc.assert(
+    fc.property(terms, (terms) => {
+      const entry = remember({ metadata: pictureMetadata, terms, isConfirmed: false, error: null }, null);
+      expect(textToEntry(entryToText(key, entry!), now)).toEqual({ key, entry });
+    }),
+    { numRuns: 3000 },
   );
 });

@@ -3,7 +3,7 @@ import { Mutex } from "redis-semaphore";
 import { usefulUntil } from "./entry.ts";
 import { entryToText, isKey, maxEntryBytes, textToEntry } from "./entry-text.ts";
 import type { BoundedRedis } from "./redis.ts";
-import type { Lock, SharedStore } from "./shared.ts";
+import type { SharedStore } from "./shared.ts";
 
 export interface RedisStoreOptions {
   /** For how long a replica may be the only one that asks for a URL, and another waits for it at most. */
@@ -14,11 +14,6 @@ export interface RedisStoreOptions {
   readonly now: () => number;
 }
 
-/** A store that also tells what another replica was told to forget. */
-export interface RedisStore extends SharedStore {
-  onForgotten(listener: (key: string) => void): void;
-}
-
 const forgottenChannel = "forgotten";
 
 /**
@@ -26,7 +21,7 @@ const forgottenChannel = "forgotten";
  *
  * A replica that is cut off does not hear what it should forget, and answers it from its memory while it is fresh.
  */
-export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: RedisStoreOptions): RedisStore {
+export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: RedisStoreOptions): SharedStore {
   const { client } = redis;
   const replica = randomUUID();
   const entryName = (key: string) => `entry:${key}`;
@@ -61,14 +56,12 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
         refreshInterval: 0,
       });
       const end = performance.now() + lockMs + pollMs; // one try after the lock of who is gone is over
-      let wasWaitedFor = false;
       while (performance.now() < end) {
         const isAcquired = await orNull(redis.write(mutex.tryAcquire()));
         if (isAcquired === null) break; // the store is gone, or full, or read-only
-        if (isAcquired) return { wasWaitedFor, release: () => void orNull(redis.write(mutex.release())) };
-        wasWaitedFor = true;
+        if (isAcquired) return () => void orNull(redis.write(mutex.release()));
       }
-      return { wasWaitedFor, release: () => undefined } satisfies Lock;
+      return () => undefined;
     },
 
     onForgotten(listener) {

@@ -27,7 +27,7 @@ export interface BoundedRedis {
   publish(channel: string, message: string): Promise<unknown>;
   /** Tells what is published on the channel, also by this client, while it is connected: what is missed is lost. */
   subscribe(channel: string, onMessage: (message: string) => void): void;
-  /** Tells each change of {@link state} from now on. */
+  /** Tells each change of {@link state} from now on, and where it was never there that it is away. */
   onChange(listener: (state: RedisState) => void): void;
   /** Calls so far, and how many of them failed. */
   readonly calls: number;
@@ -79,16 +79,17 @@ export function createRedis({ address, timeoutMs, retryMs, keyPrefix }: RedisOpt
   const channels = new Map<string, (message: string) => void>();
   let isConnected = false;
   let isRefusing = false;
-  let told: RedisState = "away";
+  let told: RedisState | null = null;
   let calls = 0;
   let failures = 0;
 
   const state = (): RedisState => (isConnected ? (isRefusing ? "refusing" : "ready") : "away");
 
   function tell() {
-    if (told === state()) return;
-    told = state();
-    for (const listener of listeners) listener(told);
+    const now = state();
+    if (told === now) return;
+    told = now;
+    for (const listener of listeners) listener(now);
   }
 
   async function read<T>(answer: Promise<T>): Promise<T> {

@@ -53,7 +53,7 @@ const known: Readonly<Record<string, readonly string[]>> = {
   cache: ["domain"],
   http: ["domain"],
   "oracle.ts": ["domain", "fetch", "media"],
-  "config.ts": ["fetch", "media"],
+  "config.ts": ["cache", "fetch", "media"],
 };
 
 test("a room imports the domain and itself; only the pipeline, the settings and the composition root join rooms", () => {

@@ -19,6 +19,8 @@ export interface RedisServer {
   readonly url: string;
   /** Runs a command as redis-cli does, and gives what it prints. */
   command(...args: string[]): string;
+  /** Sets a value of any length. */
+  put(key: string, value: string): void;
   /** Ends it in the middle of everything (SIGKILL); what it held is gone. */
   kill(): Promise<void>;
   /** After {@link kill}: starts it again on the same port, empty. */
@@ -47,7 +49,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function run(args: readonly string[]): Promise<ChildProcess> {
+async function runServer(args: readonly string[]): Promise<ChildProcess> {
   const child = spawn("redis-server", args, { stdio: ["ignore", "pipe", "inherit"] });
   await new Promise<void>((resolve, reject) => {
     let printed = "";
@@ -80,7 +82,7 @@ export async function startRedis(
   } else {
     args.push("--port", String(port));
   }
-  let child = await run(args);
+  let child = await runServer(args);
   const end = async () => {
     const ended = once(child, "exit");
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -93,18 +95,20 @@ export async function startRedis(
   });
   const clientArgs = ["-h", "127.0.0.1", "-p", String(port), ...(tls ? ["--tls", "--insecure"] : [])];
   if (password !== undefined) clientArgs.push("--no-auth-warning", "-a", password);
-  const command = (...words: string[]) => {
-    const said = execFileSync("redis-cli", [...clientArgs, ...words], { encoding: "utf8" }).trimEnd();
+  const run = (words: readonly string[], input?: string) => {
+    const said = execFileSync("redis-cli", [...clientArgs, ...words], { encoding: "utf8", input }).trimEnd();
     if (/^(\(error\) |[A-Z]{3,} )/.test(said)) throw new Error(said);
     return said;
   };
+  const command = (...words: string[]) => run(words);
   const authority = `${password === undefined ? "" : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`;
   return {
     port,
     url: `${tls ? "rediss" : "redis"}://${authority}`,
     command,
+    put: (key, value) => void run(["-x", "SET", key], value),
     kill: end,
-    restart: async () => void (child = await run(args)),
+    restart: async () => void (child = await runServer(args)),
     stall: () => void child.kill("SIGSTOP"),
     resume: () => void child.kill("SIGCONT"),
     fill: (isFull) => void command("CONFIG", "SET", "maxmemory", isFull ? "1" : "0"),

@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
+import { json as readJson } from "node:stream/consumers";
 import { type Service, startService } from "./service.ts";
 
 type OnTestFinished = (cleanUp: () => void | Promise<void>) => void;
@@ -53,8 +55,8 @@ export async function startReplicas(
 }
 
 export async function readiness(service: Service): Promise<[status: number, word: string]> {
-  const reply = await fetch(`${service.url}/readyz`);
-  return [reply.status, ((await reply.json()) as { status: string }).status];
+  const reply = await send("GET", `${service.url}/readyz`);
+  return [reply.statusCode!, ((await readJson(reply)) as { status: string }).status];
 }
 
 /** Resolves when the service says so: `ok`, or `degraded`. */
@@ -68,12 +70,29 @@ export interface Answer {
   readonly json: Record<string, unknown>;
 }
 
+/** Over a connection of its own: one that is kept open may be closed in the moment it is used again. */
+export async function send(method: string, address: string, body?: object): Promise<IncomingMessage> {
+  const sent = request(address, { method, agent: false });
+  if (body) sent.setHeader("content-type", "application/json");
+  sent.end(body && JSON.stringify(body));
+  const [reply] = (await once(sent, "response")) as [IncomingMessage];
+  return reply;
+}
+
+/** @throws Error where the service ends in the middle of it */
 export async function ask(service: Service, url: string, deadlineMs?: number): Promise<Answer> {
-  const reply = await fetch(`${service.url}/metadata`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ url, deadlineMs }),
-  });
-  const json = (await reply.json()) as Record<string, unknown>;
-  return { status: reply.status, cacheStatus: reply.headers.get("cache-status") ?? "", json };
+  const reply = await send("POST", `${service.url}/metadata`, { url, deadlineMs });
+  const body = await readJson(reply);
+  return {
+    status: reply.statusCode!,
+    cacheStatus: String(reply.headers["cache-status"]),
+    json: body as Record<string, unknown>,
+  };
+}
+
+/** Has a target forgotten; gives the status. */
+export async function forget(service: Service, url: string): Promise<number> {
+  const reply = await send("DELETE", `${service.url}/metadata?url=${encodeURIComponent(url)}`);
+  reply.resume();
+  return reply.statusCode!;
 }

@@ -36,7 +36,7 @@ const deadHosts = { maxFailures: 10, windowMs: 60_000, openMs: 30_000, maxHosts:
 // An hour: whoever can make one URL of a host ask for a pause shuts off all of it for so long.
 const maxPauseMs = 3_600_000;
 
-// Of the memory of the cache: what pictures look like takes half as much as an entry, and few bytes have many URLs.
+// Of the memory of the cache: ten thousand pictures, since few have many URLs.
 const pictureShare = 1 / 16;
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {

@@ -52,6 +52,7 @@ const lockLimits = { lockMs: 5000, pollMs: 50, now: Date.now };
 const saveEveryMs = 5 * 60_000;
 
 // Of the memory of the cache: what pictures look like takes half as much as an entry, and few bytes have many URLs.
+// Of the memory of the cache: ten thousand pictures, since few have many URLs.
 const pictureShare = 1 / 16;
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {

@@ -108,7 +108,7 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
       const substitute = ending.error?.code === "internal" || next?.setback === null ? null : standIn();
       if (substitute) return answerWith("stale", substitute);
       if (next) return answerWith(origin.cached, latestPart(next));
-      throw ending.error; // not the target's fault
+      return origin.done; // a failure that is not the target's fault
     }
 
     /** What another replica knows that was not known here. */

@@ -10,7 +10,7 @@ export interface Memory {
   entries(): Iterable<readonly [key: string, entry: Entry]>;
 }
 
-// What V8 takes for an entry besides its text. Measured: 1.6 to 1.9 kB.
+// Measured: 0.9 kB, and 1.8 with the description and the text of the reply that are made when it is first asked for.
 const entryOverheadBytes = 2000;
 
 // Those that are setbacks alone may take this share: a flood of dead links must leave the pictures where they are.

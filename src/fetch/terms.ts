@@ -29,7 +29,10 @@ function validatorsOf(headers: Headers, urlHash: string): Validators | null {
   return etag === null && lastModified === null ? null : { etag, lastModified, urlHash };
 }
 
-/** The headers that ask whether they still hold: both, since a server that does not know the one goes by the other (RFC 9111 4.3.1). */
+/**
+ * The headers that ask whether they still hold: both, since a server that does not know the one goes by the other (RFC 9111 4.3.1).
+ * A weak tag will do: what its origin calls the same looks the same.
+ */
 export function conditionsOf({ etag, lastModified }: Validators): Record<string, string> {
   return {
     ...(etag !== null && { "if-none-match": etag }),

@@ -40,6 +40,17 @@ export function failureCacheStatus(code: FailureCode, cached: Cached, kept: Kept
   return code === "source_unreachable" ? "media-oracle" : cacheStatus(cached, kept, now);
 }
 
+/** For the document. */
+export const freshnessHeaders = {
+  "Cache-Status":
+    "How the answer was come by (RFC 9211): `hit`; `fwd=miss`; `fwd=miss; collapsed`, of a lookup that was under way; " +
+    "`fwd=stale; fwd-status=304`, confirmed by the origin; `hit; ttl=-30; detail=stale`, over for 30 seconds, and being " +
+    "looked up again or answered because the origin fails",
+  "Cache-Control": "How long the answer holds; `no-store` where it is not remembered, or `partial`",
+  Age: "Of an answer from memory: seconds since its origin was asked",
+  "Server-Timing": "What the answer had to wait for, in milliseconds: queue, fetch, decode, hash",
+} as const;
+
 const stages: readonly Stage[] = ["queue", "fetch", "decode", "hash"];
 
 /**

@@ -6,7 +6,7 @@ import { type FailureCode, OracleError, toOracleError } from "../domain/errors.t
 import type { Target } from "../domain/target.ts";
 import { answerHeaders, jsonType, writeAnswer } from "./answer.ts";
 import { type Guards, nameOf } from "./auth.ts";
-import { age, cacheControl, cacheStatus, failureCacheStatus, serverTiming } from "./freshness.ts";
+import { age, cacheControl, cacheStatus, failureCacheStatus, freshnessHeaders, serverTiming } from "./freshness.ts";
 import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
@@ -40,7 +40,15 @@ const lookupFailures: readonly FailureCode[] = [
   "deadline_exceeded",
 ];
 
-/** Adds `POST /metadata` and its twin for curl, browsers and HTTP caches. */
+const forgetFailures: readonly FailureCode[] = [
+  "unauthorized",
+  "url_invalid",
+  "url_unsupported",
+  "request_too_large", // of a body, which nobody reads
+  "request_unsupported",
+];
+
+/** Adds `POST /metadata`, its twin for curl, browsers and HTTP caches, and what lets go of an answer. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
   const { oracle, forget, parseTarget, guards, scope, rateLimit, metrics, log } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
@@ -150,7 +158,9 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
   }
 
   const shared = { tags: ["metadata"], security: [{}, { token: [] }] };
-  const known = jsonResponse("What is known of the URL", replySchema);
+  const known = jsonResponse("What is known of the URL", replySchema, freshnessHeaders);
+  const etag = "The same tag means the same bytes, on every replica";
+  const knownTagged = jsonResponse("What is known of the URL", replySchema, { ...freshnessHeaders, ETag: etag });
   app.route({
     method: "POST",
     url: "/metadata",
@@ -174,7 +184,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       summary: "Describe a URL, for curl, browsers and HTTP caches",
       querystring: questionQuerySchema,
       response: {
-        200: known,
+        200: knownTagged,
         304: z.null().describe("What the caller has is still so (If-None-Match)"),
         ...problemResponses(...lookupFailures),
       },
@@ -192,7 +202,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       querystring: forgetQuerySchema,
       response: {
         204: z.null().describe("Nothing is remembered of it now"),
-        ...problemResponses("unauthorized", "url_invalid", "url_unsupported"),
+        ...problemResponses(...forgetFailures),
       },
     },
     async handler(request, reply) {

@@ -6,9 +6,8 @@ import { createRemember } from "../../src/cache/remember.ts";
 import type { Description } from "../../src/domain/description.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
 import { createSlots } from "../../src/fetch/slots.ts";
-import type { Picture } from "../../src/media/decoder.ts";
+import type { Decoder, Picture } from "../../src/media/decoder.ts";
 import { createOracle } from "../../src/oracle.ts";
-import { startDecoder } from "./decoder.ts";
 import { createFetcher, type FetcherOptions } from "./fetch.ts";
 
 const minuteMs = 60_000;
@@ -30,19 +29,18 @@ export interface Remembering {
 }
 
 /** The whole service but its HTTP side, with the documented lifetimes, without jitter, and a clock of its own. */
-export async function startRemembering(
-  onTestFinished: (cleanUp: () => Promise<void>) => void,
+export function createRemembering(
+  decoder: Decoder,
   options: FetcherOptions & { readonly fetchTimeoutMs?: number } = {},
-): Promise<Remembering> {
+): Remembering {
   let skippedMs = 0;
   const now = () => Date.now() + skippedMs;
   const pauses = createPauses({ defaultMs: minuteMs, maxMs: 60 * minuteMs, maxHosts: 100, now });
   const { parseTarget, openSource } = createFetcher({ pauses, ...options });
-  const decoder = await startDecoder(onTestFinished, { processes: 1 });
   let decodes = 0;
-  const counted: typeof decoder = Object.create(decoder, {
+  const counted: Decoder = Object.create(decoder, {
     describe: {
-      value: (...of: Parameters<typeof decoder.describe>) => {
+      value: (...of: Parameters<Decoder["describe"]>) => {
         decodes += 1;
         return decoder.describe(...of);
       },

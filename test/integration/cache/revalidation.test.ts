@@ -1,10 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import sharp from "sharp";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Metadata } from "../../../src/domain/metadata.ts";
+import type { Decoder } from "../../../src/media/decoder.ts";
+import { startDecoder } from "../../support/decoder.ts";
 import { noise } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
-import { startRemembering } from "../../support/remembering.ts";
+import { createRemembering } from "../../support/remembering.ts";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -16,6 +18,15 @@ const pictureOf = (seed: number) =>
     .toBuffer();
 const picture = await pictureOf(1);
 const otherPicture = await pictureOf(2);
+
+let decoder: Decoder;
+let endDecoder: () => Promise<void>;
+
+beforeAll(async () => {
+  decoder = await startDecoder((end) => void (endDecoder = end), { processes: 1 });
+});
+
+afterAll(() => endDecoder());
 
 /** What it was asked with, of what matters here. */
 function conditionsOf({ headers }: IncomingMessage): unknown {
@@ -38,7 +49,7 @@ async function start(responder: RequestListener, options = {}) {
     asked.push([request.url ?? "", conditionsOf(request)]);
     responder(request, response);
   });
-  return { asked, origin, service: await startRemembering(onTestFinished, options) };
+  return { asked, origin, service: createRemembering(decoder, options) };
 }
 
 describe("asking again", () => {

@@ -1,6 +1,9 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type BoundedRedis, createRedis, type RedisState } from "../../../src/cache/redis.ts";
 import { parseRedisAddress } from "../../../src/cache/redis-address.ts";
+import { createRedisCounter } from "../../../src/cache/redis-counter.ts";
+import { createRedisStore } from "../../../src/cache/redis-store.ts";
+import { entryAt, keyNumber } from "../../support/entries.ts";
 import { makeCertificates } from "../../support/origin.ts";
 import { hasRedis, type RedisServer, type RedisServerOptions, startRedis } from "../../support/redis.ts";
 import { requires } from "../../support/require.ts";
@@ -157,14 +160,32 @@ describe.skipIf(requires("redis-server", hasRedis))("a Redis", () => {
     expect(stranger.state).toBe("away");
   });
 
-  test("with a user of few rights, and in another database, is reached", async () => {
+  test("with a user of the rights that are documented, and in another database, serves for all that is shared", async () => {
     const { server } = await startPair();
-    const rights = ["~test:*", "&test:*", "+@read", "+@write", "+@connection", "+@scripting", "+@pubsub"];
-    server.command("ACL", "SETUSER", "oracle", "on", ">secret", ...rights, "-@dangerous");
+    const rights = [
+      "~test:*",
+      "&test:*",
+      "+@read",
+      "+@write",
+      "+@connection",
+      "+@scripting",
+      "+@pubsub",
+      "+@transaction",
+    ];
+    server.command("ACL", "SETUSER", "oracle", "on", ">secret", ...rights);
     const redis = connectTo(`redis://oracle:secret@127.0.0.1:${server.port}/3`);
     await reached(redis, "ready");
-    await set(redis, "value");
-    expect(server.command("-n", "3", "KEYS", "*")).toBe("test:key");
+    const now = Date.now();
+    const store = createRedisStore(redis, { lockMs: 1000, pollMs: 20, now: () => now });
+    store.onForgotten(() => undefined);
+    const unlock = await store.lock(keyNumber(1));
+    await store.set(keyNumber(1), entryAt(now));
+    unlock();
+    expect(await store.get(keyNumber(1))).toEqual(entryAt(now));
+    await store.delete(keyNumber(1));
+    expect((await createRedisCounter(redis)("client", 1000))?.asked).toBe(1);
+    expect([redis.failures, redis.state]).toEqual([0, "ready"]);
+    expect(server.command("-n", "3", "KEYS", "*")).toMatch(/^test:count:/);
   });
 });
 

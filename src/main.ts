@@ -83,9 +83,9 @@ function settingsOfAnswers(config: Config): unknown {
 /** Connects to what replicas share; whether it is there is told, and nothing waits for it. */
 function openShared(address: RedisAddress, logger: Logger) {
   const redis = createRedis({ address, ...redisLimits });
-  redis.onChange((state) => {
+  redis.onChange((state, reason) => {
     if (state === "ready") logger.info("the shared cache is there");
-    else logger.warn({ state }, "the shared cache is of no use now: goes on from its own memory");
+    else logger.warn({ state, reason }, "the shared cache is of no use now: goes on from its own memory");
   });
   return {
     redis,

@@ -1,12 +1,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { makeCertificates, startOrigin } from "../../support/origin.ts";
 import { hasRedis, type RedisServer, startRedis } from "../../support/redis.ts";
 import { ask, forget, readiness, startReplicas, waitUntilReady } from "../../support/replicas.ts";
 import { requires } from "../../support/require.ts";
 import { startService } from "../../support/service.ts";
+
+// Each starts some processes, which a busy machine lets wait.
+vi.setConfig({ testTimeout: 90_000 });
 
 // Of one call to the shared cache, and what a busy machine may add to a lookup.
 const timeoutMs = 200;

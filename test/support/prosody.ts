@@ -38,6 +38,8 @@ export interface ProsodyOptions {
   readonly hostModule?: Readonly<Record<string, LuaValue>>;
   /** With an upload service (XEP-0363), at `upload.` and the domain. */
   readonly hasUploads?: boolean;
+  /** A free one where it is not given. */
+  readonly httpPort?: number;
   /** What other servers know it as, and how it finds them. */
   readonly federation?: Federation;
 }
@@ -73,7 +75,8 @@ export interface Prosody {
 export async function startProsody(onFinished: OnFinished, options: ProsodyOptions): Promise<Prosody> {
   const folder = mkdtempSync(join(root, tmpdir(), "media-oracle-prosody-"));
   onFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const [c2sPort, componentPort, httpPort] = await freePorts(3);
+  const [c2sPort, componentPort, anyPort] = await freePorts(3);
+  const httpPort = options.httpPort ?? anyPort;
   mkdirSync(join(folder, "data"));
   for (const path of plugins) cpSync(path, join(folder, "plugins"), { recursive: true });
   const folderInside = folder.slice(root.length);
@@ -194,12 +197,14 @@ function luaLiteral(value: LuaValue): string {
  * Below the range from which the system gives out ports (32768 and up on Linux): between this look and Prosody's own
  * listening, any connection of anybody could take one of those.
  */
+export async function freePort(): Promise<number> {
+  const port = randomInt(12_000, 32_000);
+  return (await isFree(port)) ? port : freePort();
+}
+
 async function freePorts(count: 3): Promise<[number, number, number]> {
   const ports = new Set<number>();
-  while (ports.size < count) {
-    const port = randomInt(12_000, 32_000);
-    if (await isFree(port)) ports.add(port);
-  }
+  while (ports.size < count) ports.add(await freePort());
   return [...ports] as [number, number, number];
 }
 

@@ -141,8 +141,8 @@ component_interfaces = { "127.0.0.1" }
 http_ports = { ${ports.httpPort} }
 https_ports = {}
 
-modules_enabled = { "saslauth", "disco", "presence", "message", "iq", "ping", "admin_shell", "http_openmetrics" }
-modules_disabled = { "tls", "offline"${federation ? "" : ', "s2s"'} }
+modules_enabled = { "saslauth", "disco", "presence", "message", "iq", "ping", "admin_shell", "http_openmetrics", "s2s", "dialback" }
+modules_disabled = { "tls", "offline"${federation ? "" : ', "s2s", "dialback"'} }
 allow_unencrypted_plain_auth = true
 c2s_require_encryption = false
 statistics = "internal"
@@ -178,6 +178,7 @@ function federated(folder: string, { domain, addresses }: Federation): string {
 s2s_ports = { 5269 }
 s2s_interfaces = { ${luaLiteral(addresses[domain]!)} }
 s2s_require_encryption = false
+allow_anonymous_s2s = true
 unbound = { hoststxt = ${luaLiteral(join(folder, "hosts"))}, resolvconf = false }`;
 }
 

@@ -3,12 +3,14 @@
 -- A message with such a URL waits for the oracle outside of its session, before any other module sees it; then it goes its way
 -- as if it had just been sent: so the archive, the copies for other devices and the remote server all carry the metadata.
 
+local modulemanager = require "core.modulemanager";
 local jid = require "util.jid";
 
 assert(module:get_host_type() == "local", "mod_media_metadata is for a VirtualHost; for rooms there is mod_muc_media_metadata");
 
-local media_metadata = module:require "muc_media_metadata"; -- of the folder mod_muc_media_metadata, which must be installed as well
-local guarded = media_metadata.guarded;
+-- Of the other module, which must be installed as well, if not loaded: module:require looks only among one's own files.
+local lookups = assert(modulemanager.loader:load_code_ext("muc_media_metadata", "lookups", "lib.lua", module.environment))();
+local guarded = lookups.guarded;
 
 local under_way = setmetatable({}, { __mode = "k" }); -- the stanzas that had their turn, to be let pass
 
@@ -23,29 +25,29 @@ local function on_message(event)
 	if under_way[stanza] or st_type ~= "chat" and st_type ~= "normal" then
 		return; -- What is said in a room is the room's to annotate.
 	end
-	media_metadata.strip_metadata(stanza);
+	lookups.strip_metadata(stanza);
 	local place, who = origin.full_jid, jid.bare(stanza.attr.to or origin.full_jid);
-	return media_metadata.take {
+	return lookups.take {
 		stanza = stanza, place = place, who = who, looks_up = true;
-		find_line = function () return media_metadata.line_of(place, who); end;
+		find_line = function () return lookups.line_of(place, who); end;
 		deliver = function () send_on(origin, stanza); end;
 	} or nil;
 end
 
 -- Whoever goes is heard first.
 local function on_unbind(event)
-	media_metadata.flush_place(event.session.full_jid);
+	lookups.flush_place(event.session.full_jid);
 end
 
 function module.unload()
-	media_metadata.flush_all();
+	lookups.flush_all();
 end
 
-module:add_feature(media_metadata.xmlns_metadata);
+module:add_feature(lookups.xmlns_metadata);
 
 for _, kind in ipairs { "bare", "full", "host" } do
 	-- Before all others: they see the stanza once, when it goes its way, and judge by what is true then (a block list, a firewall).
 	module:hook("pre-message/"..kind, guarded("handle a message", on_message), 1000);
 end
 module:hook("pre-resource-unbind", guarded("flush", on_unbind), 1000);
-module:hook_global("server-stopping", guarded("flush", media_metadata.flush_all));
+module:hook_global("server-stopping", guarded("flush", lookups.flush_all));

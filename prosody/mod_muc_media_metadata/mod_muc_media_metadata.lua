@@ -8,8 +8,8 @@ local st = require "util.stanza";
 
 module:depends("muc");
 
-local media_metadata = module:require "muc_media_metadata";
-local guarded = media_metadata.guarded;
+local lookups = module:require "lookups";
+local guarded = lookups.guarded;
 
 local annotates_private = module:get_option_boolean("muc_media_metadata_private", false); -- messages between two in a room
 
@@ -20,12 +20,12 @@ local function is_on(room)
 end
 
 local function find_line(room, from, occupant) -- > line or nil; all sessions of an occupant share one, and keep it over a change of nick
-	local line = media_metadata.line_of(room.jid, from);
+	local line = lookups.line_of(room.jid, from);
 	if line then
 		return line;
 	end
 	for real_jid in occupant:each_session() do
-		line = media_metadata.line_of(room.jid, real_jid);
+		line = lookups.line_of(room.jid, real_jid);
 		if line then
 			return line;
 		end
@@ -72,7 +72,7 @@ local function on_groupchat(event)
 		return; -- Another module lets somebody speak for another: there is nobody to find again.
 	end
 	local room_jid = room.jid;
-	return media_metadata.take {
+	return lookups.take {
 		stanza = stanza, place = room_jid, who = from, looks_up = is_on(room);
 		find_line = function () return find_line(room, from, occupant); end;
 		deliver = function (entry) return broadcast(room_jid, entry); end;
@@ -80,7 +80,7 @@ local function on_groupchat(event)
 end
 
 local function on_any_groupchat(event)
-	media_metadata.strip_metadata(event.stanza);
+	lookups.strip_metadata(event.stanza);
 end
 
 -- A message to an occupant waits in the same line: what somebody says in a room is heard in the order in which they said it.
@@ -97,8 +97,8 @@ local function on_private(event)
 	if not occupant then
 		return; -- The room says so.
 	end
-	media_metadata.strip_metadata(stanza);
-	return media_metadata.take {
+	lookups.strip_metadata(stanza);
+	return lookups.take {
 		stanza = stanza, place = room_jid, who = from, looks_up = is_on(room);
 		find_line = function () return find_line(room, from, occupant); end;
 		deliver = function ()
@@ -113,7 +113,7 @@ end
 -- Fires before the leave is seen by anybody, for lost connections too.
 local function on_leave(event)
 	local room, real_jid = event.room, event.stanza.attr.from;
-	local line = media_metadata.line_of(room.jid, real_jid);
+	local line = lookups.line_of(room.jid, real_jid);
 	if not line then
 		return;
 	end
@@ -121,13 +121,13 @@ local function on_leave(event)
 	for _, entry in ipairs(line.waiting) do
 		entry.nick = find_speaker(room, entry.from);
 	end
-	media_metadata.flush(line);
+	lookups.flush(line);
 end
 
 local function flush_session(room_jid, real_jid)
-	local line = media_metadata.line_of(room_jid, real_jid);
+	local line = lookups.line_of(room_jid, real_jid);
 	if line then
-		media_metadata.flush(line);
+		lookups.flush(line);
 	end
 end
 
@@ -150,7 +150,7 @@ local function on_error_stanza(event)
 end
 
 local function on_destroy(event)
-	media_metadata.flush_place(event.room.jid);
+	lookups.flush_place(event.room.jid);
 end
 
 -- A room's owners decide.
@@ -176,21 +176,21 @@ end
 local function add_room_info(event)
 	local room = event.room;
 	if is_on(room) then
-		event.reply:tag("feature", { var = media_metadata.xmlns_metadata }):up();
+		event.reply:tag("feature", { var = lookups.xmlns_metadata }):up();
 	end
 	table.insert(event.form, { name = room_option, type = "boolean" });
 	event.formdata[room_option] = is_on(room);
 end
 
 function module.unload()
-	media_metadata.flush_all();
+	lookups.flush_all();
 end
 
 local function hook(name, handler, priority)
 	module:hook(name, guarded("handle "..name, handler), priority);
 end
 
-module:add_feature(media_metadata.xmlns_metadata);
+module:add_feature(lookups.xmlns_metadata);
 
 hook("muc-occupant-groupchat", on_any_groupchat, 100);
 -- After the role check (50), changes of subject and media restrictions (20), limits and occupant ids (0).
@@ -205,4 +205,4 @@ hook("message/full", on_private, -1); -- the last before mod_muc's
 hook("muc-config-form", add_room_option, 70 - 1); -- under "Other options"
 hook("muc-config-submitted/"..room_option, on_room_option);
 hook("muc-disco#info", add_room_info);
-module:hook_global("server-stopping", guarded("flush", media_metadata.flush_all));
+module:hook_global("server-stopping", guarded("flush", lookups.flush_all));

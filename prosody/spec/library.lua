@@ -26,7 +26,7 @@ local stand_ins = {
 };
 
 -- options: name > value
-local function load_library(options)
+local function load_lookups(options)
 	local set = require "util.set";
 	local function option(_, name, default)
 		if options[name] ~= nil then
@@ -43,7 +43,7 @@ local function load_library(options)
 		};
 		require = function (name) return stand_ins[name] or require(name); end;
 	}, { __index = _G });
-	return assert(loadfile(folder.."muc_media_metadata.lib.lua", "t", environment))();
+	return assert(loadfile(folder.."lookups.lib.lua", "t", environment))();
 end
 
-return { has_prosody = has_prosody; st = st; load_elements = load_elements; load_library = load_library };
+return { has_prosody = has_prosody; st = st; load_elements = load_elements; load_lookups = load_lookups };

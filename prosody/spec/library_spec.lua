@@ -246,9 +246,9 @@ describe("the library of the modules", function ()
 
 	describe("the options", function ()
 		it("know no other output and no other scope", function ()
-			assert.is_table(support.load_library({ muc_media_metadata_output = { "sims" }, muc_media_metadata_scope = "local-uploads" }));
-			assert.has_error(function () support.load_library({ muc_media_metadata_output = { "sims", "simms" } }); end);
-			assert.has_error(function () support.load_library({ muc_media_metadata_scope = "local" }); end);
+			assert.is_table(support.load_lookups({ muc_media_metadata_output = { "sims" }, muc_media_metadata_scope = "local-uploads" }));
+			assert.has_error(function () support.load_lookups({ muc_media_metadata_output = { "sims", "simms" } }); end);
+			assert.has_error(function () support.load_lookups({ muc_media_metadata_scope = "local" }); end);
 		end);
 	end);
 
@@ -341,7 +341,7 @@ describe("the library of the modules", function ()
 	describe("the breaker", function ()
 		it("opens after failures in a row, lets one try after the cooldown, and closes on success", function ()
 			local now = 0;
-			local breaker = support.load_library({}).new_breaker(3, 30, 2, function () return now; end);
+			local breaker = support.load_lookups({}).new_breaker(3, 30, 2, function () return now; end);
 			assert.is_falsy(breaker.fail());
 			assert.is_falsy(breaker.fail());
 			breaker.succeed();
@@ -368,7 +368,7 @@ describe("the library of the modules", function ()
 
 		it("lets another try when one ended without a verdict", function ()
 			local now = 0;
-			local breaker = support.load_library({}).new_breaker(1, 30, 2, function () return now; end);
+			local breaker = support.load_lookups({}).new_breaker(1, 30, 2, function () return now; end);
 			breaker.fail();
 			now = 30;
 			breaker.ask();

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { canMakeDebian13, debian13 } from "../support/debian-13.ts";
 import { hasProsody } from "../support/prosody.ts";
 import { requires } from "../support/require.ts";
@@ -13,7 +13,10 @@ const reader = readFileSync(new URL("../support/slixmpp/read_message.py", import
 const picture = "https://upload.example.net/a/summit.png";
 
 const isLacking = requires("debootstrap, run as root,", canMakeDebian13());
-const root = isLacking ? "" : debian13();
+let root: string;
+beforeAll(async () => {
+  if (!isLacking) root = await debian13();
+}, 1_200_000);
 
 /** A message as slixmpp of Debian 13 understands it; the one of Debian 12 does not know these XEPs yet. */
 function readWithSlixmpp(message: string): unknown {

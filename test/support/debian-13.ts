@@ -1,7 +1,8 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 const packages = ["prosody", "lua-unbound", "python3-slixmpp"];
 
@@ -18,26 +19,23 @@ export function canMakeDebian13(): boolean {
  *
  * @throws Error with what the program said that failed
  */
-export function debian13(): string {
+export async function debian13(): Promise<string> {
   const whole = join(root, "media-oracle-whole");
   if (existsSync(whole)) return root;
   rmSync(root, { recursive: true, force: true });
   mkdirSync(root);
-  run("debootstrap", ["--variant=minbase", "trixie", root, "http://deb.debian.org/debian"]);
+  await run("debootstrap", ["--variant=minbase", "trixie", root, "http://deb.debian.org/debian"]);
   const policy = join(root, "usr/sbin/policy-rc.d");
   writeFileSync(policy, "#!/bin/sh\nexit 101\n"); // nothing that is installed is started
   chmodSync(policy, 0o755);
   copyFileSync("/etc/resolv.conf", join(root, "etc/resolv.conf"));
-  run("chroot", [root, "apt-get", "update", "-qq"]);
-  run("chroot", [root, "apt-get", "install", "-qq", "-y", "--no-install-recommends", ...packages]);
+  await run("chroot", [root, "apt-get", "update", "-qq"]);
+  await run("chroot", [root, "apt-get", "install", "-qq", "-y", "--no-install-recommends", ...packages]);
   writeFileSync(whole, "");
   return root;
 }
 
-function run(program: string, args: readonly string[]): void {
-  const { status, stdout, stderr } = spawnSync(program, args, {
-    encoding: "utf8",
-    env: { PATH: process.env.PATH, DEBIAN_FRONTEND: "noninteractive" },
-  });
-  if (status !== 0) throw new Error(`${program} ${args.join(" ")} failed:\n${stdout}\n${stderr}`);
+async function run(program: string, args: readonly string[]): Promise<void> {
+  const environment = { PATH: process.env.PATH, DEBIAN_FRONTEND: "noninteractive" };
+  await promisify(execFile)(program, args, { env: environment, maxBuffer: 64 * 1024 * 1024 });
 }

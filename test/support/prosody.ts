@@ -40,6 +40,8 @@ export interface ProsodyOptions {
   readonly hasUploads?: boolean;
   /** A free one where it is not given. */
   readonly httpPort?: number;
+  /** Where `prosodyctl install` put our modules; where it is not given, they are copied from here. */
+  readonly installedIn?: string;
   /** What other servers know it as, and how it finds them. */
   readonly federation?: Federation;
 }
@@ -122,7 +124,7 @@ export async function startProsody(onFinished: OnFinished, options: ProsodyOptio
 type Ports = Readonly<Record<"c2sPort" | "componentPort" | "httpPort", number>>;
 
 function configuration(folder: string, domain: string, ports: Ports, options: ProsodyOptions): string {
-  const { module, roomModules = [], hostModule, hasUploads = false, federation } = options;
+  const { module, roomModules = [], hostModule, hasUploads = false, federation, installedIn } = options;
   const hostModules = hostModule ? ["mam", "carbons", "blocklist", "media_metadata"] : [];
   return `
 run_as_root = true
@@ -130,7 +132,7 @@ pidfile = ${luaLiteral(join(folder, "prosody.pid"))}
 data_path = ${luaLiteral(join(folder, "data"))}
 admin_socket = ${luaLiteral(join(folder, "admin.sock"))}
 certificates = ${luaLiteral(folder)}
-plugin_paths = { ${luaLiteral(join(folder, "plugins"))} }
+${installedIn ? `installer_plugin_path = ${luaLiteral(installedIn)}` : `plugin_paths = { ${luaLiteral(join(folder, "plugins"))} }`}
 log = { debug = "*console" }
 
 interfaces = { "127.0.0.1" }

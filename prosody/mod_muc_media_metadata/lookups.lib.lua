@@ -1,7 +1,7 @@
 -- Asks media-oracle about the media of a message while the message waits in line, outside of any session.
 --
--- Shared by mod_muc_media_metadata and mod_media_metadata: it has the name of its folder, since module:require finds it from both
--- by that. Each module that loads it has its own options (with its name as their prefix), metrics, breaker and lines.
+-- Shared by mod_muc_media_metadata and mod_media_metadata. Each module that loads it has its own options (with its name as their
+-- prefix), metrics, breaker and lines.
 
 local async = require "util.async";
 local http = require "net.http";
@@ -102,7 +102,10 @@ local function upload_hosts() -- > set of "host:port", and "host" where the port
 		if file_share then
 			local uploads = file_share.module;
 			local base_url = uploads:get_option_string("http_file_share_base_url") or uploads:http_url();
-			found:add(base_url:lower():match("^https?://([^/?#]+)"));
+			local authority = base_url:lower():match("^https?://([^/?#]+)");
+			if authority then
+				found:add(authority);
+			end
 		end
 	end
 	return found;

@@ -3,7 +3,7 @@ import { megabytes } from "./support/figures.ts";
 import { type PhaseFigures, talk } from "./support/crowd.ts";
 import { printTable, quantile } from "./support/table.ts";
 
-const options = { occupants: 200, speakers: 20, messagesPerSecond: 50, phaseMs: 30_000 };
+const options = { occupants: 200, speakers: 20, messagesPerSecond: 50, phaseMs: 10_000 };
 
 const inMs = (values: readonly number[]): string =>
   values.length === 0 ? "–" : [0.5, 0.95, 1].map((share) => quantile(values, share).toFixed(0)).join(", ");

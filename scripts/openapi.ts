@@ -18,6 +18,7 @@ export async function openapiYaml(): Promise<string> {
   const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string };
   const app = await createApp({
     oracle: unused,
+    forget: unused,
     parseTarget: unused,
     tokens: [],
     namedTokens: null,

@@ -5,10 +5,15 @@ import closeWithGrace from "close-with-grace";
 import { Command } from "commander";
 import { pino } from "pino";
 import { cached } from "./cache/cached.ts";
+import { createKeys } from "./cache/key.ts";
+import { createMemory } from "./cache/memory.ts";
+import { createOnce } from "./cache/once.ts";
+import { createRemember } from "./cache/remember.ts";
 import { type Config, ConfigError, type Machine, parseConfig, settingsHelp } from "./config.ts";
 import { createAddressPolicy } from "./fetch/address.ts";
 import { createBreaker } from "./fetch/breaker.ts";
 import { createByteBudget } from "./fetch/budget.ts";
+import { createPauses } from "./fetch/pauses.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
 import { createSlots } from "./fetch/slots.ts";
 import { createSource } from "./fetch/source.ts";
@@ -16,7 +21,7 @@ import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { createNamedToken, isTokenName } from "./http/named-token.ts";
-import { createDecoder } from "./media/decoder.ts";
+import { createDecoder, type Picture } from "./media/decoder.ts";
 import { createOracle } from "./oracle.ts";
 
 // sysexits.h: EX_CONFIG
@@ -27,6 +32,16 @@ const headBytes = 64 * 1024;
 
 // Ten in a row are more than bad luck. Half a minute is what a restart takes. 4096 names of 253 bytes are some 2 MB.
 const deadHosts = { maxFailures: 10, windowMs: 60_000, openMs: 30_000, maxHosts: 4096, now: () => performance.now() };
+
+// An hour: whoever can make one URL of a host ask for a pause shuts off all of it for so long.
+const maxPauseMs = 3_600_000;
+
+// Of the memory of the cache: ten thousand pictures, since few have many URLs.
+const pictureShare = 1 / 16;
+
+// A process takes its next body, or says what it found, while another has its processor: without one, the processors
+// stand idle for a seventh of the time.
+const sparesForDecoders = 1;
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -39,6 +54,16 @@ const machine: Machine = {
   memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),
   readFile: (path) => readFileSync(path, "utf8"),
 };
+
+/** The settings that another answer to the same URL may come of: where one changes, what is remembered is forgotten. */
+function settingsOfAnswers(config: Config): unknown {
+  const { ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS } = config;
+  const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS } = config;
+  return [
+    [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
+    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted()],
+  ];
+}
 
 /** Puts the service together, listens, and ends on SIGTERM or SIGINT. */
 async function serve(config: Config): Promise<void> {
@@ -74,6 +99,12 @@ async function serve(config: Config): Promise<void> {
       maxWaiting: config.QUEUE,
     }),
     breaker: createBreaker(deadHosts),
+    pauses: createPauses({
+      defaultMs: config.FAILURE_MS,
+      maxMs: maxPauseMs,
+      maxHosts: deadHosts.maxHosts,
+      now: Date.now,
+    }),
     budget: createByteBudget(config.FETCH_BYTES),
     maxBytes: config.MAX_BYTES,
     headBytes,
@@ -83,7 +114,7 @@ async function serve(config: Config): Promise<void> {
   });
   const decoder = createDecoder({
     entry: new URL("./media/child.js", import.meta.url),
-    processes: config.DECODERS,
+    processes: config.DECODERS + sparesForDecoders,
     decodeTimeoutMs: config.DECODE_TIMEOUT_MS,
     decodeBytes: config.DECODE_BYTES,
     maxWaiting: config.QUEUE,
@@ -95,6 +126,10 @@ async function serve(config: Config): Promise<void> {
     slots,
     openSource,
     decoder,
+    pictureOnce: createOnce<Picture>({
+      maxBytes: config.CACHE_BYTES * pictureShare,
+      isFinal: ({ warning }) => warning === null,
+    }),
     fetchTimeoutMs: config.FETCH_TIMEOUT_MS,
   });
   const metrics = createMetrics({
@@ -102,19 +137,34 @@ async function serve(config: Config): Promise<void> {
     queueDepth: () => slots.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
   });
-  const remembering = cached(pipeline, { maxBytes: config.CACHE_BYTES, now: Date.now });
-  const oracle = observed(remembering, metrics);
+  const oracle = cached(observed(pipeline, metrics), {
+    keyOf: createKeys(settingsOfAnswers(config)),
+    memory: createMemory(config.CACHE_BYTES * (1 - pictureShare)),
+    shared: null,
+    remember: createRemember({
+      limits: {
+        minMs: config.FRESH_MIN_MS,
+        maxMs: config.FRESH_MAX_MS,
+        defaultMs: config.FRESH_DEFAULT_MS,
+        failureMs: config.FAILURE_MS,
+      },
+      now: Date.now,
+      random: Math.random,
+    }),
+    now: Date.now,
+  });
 
   let closing = false;
   const app = await createApp({
     oracle,
+    forget: oracle.forget,
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
     rateLimit:
       config.RATE_LIMIT === null
         ? null
-        : { perMinute: config.RATE_LIMIT, remembered: remembering.remembered, now: () => performance.now() },
+        : { perMinute: config.RATE_LIMIT, isRemembered: oracle.isRemembered, now: () => performance.now() },
     isReady: () => !closing && decoder.isReady,
     metrics,
     logger,

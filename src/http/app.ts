@@ -18,6 +18,8 @@ import { createRequestIds } from "./request-id.ts";
 
 export interface AppOptions extends AccessOptions {
   readonly oracle: Oracle;
+  /** Lets go of what is remembered of a target. */
+  readonly forget: (target: Target) => Promise<void>;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   readonly parseTarget: (text: string) => Target;
   /** Null where everybody may ask as much as they like. */
@@ -63,7 +65,7 @@ function requestError(thrown: unknown): OracleError {
 
 /** Builds the HTTP side around an oracle. It does not listen yet. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { oracle, parseTarget, isReady, metrics, version } = options;
+  const { oracle, forget, parseTarget, isReady, metrics, version } = options;
   const log = createLookupLog(options.logger);
   const requestIdOf = createRequestIds();
 
@@ -104,6 +106,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const scope = isOpen(options) ? "public" : "private";
   addMetadataRoutes(app, {
     oracle,
+    forget,
     parseTarget: rememberedTargets(parseTarget, rememberedTexts),
     guards,
     scope,

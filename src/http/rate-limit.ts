@@ -1,13 +1,12 @@
 import type { FastifyRequest } from "fastify";
 import { isIPv6 } from "node:net";
-import type { Description } from "../domain/description.ts";
 import type { Target } from "../domain/target.ts";
 
 export interface RateLimitOptions {
   /** Questions in a minute from one token, or one address where no token is needed. */
   readonly perMinute: number;
-  /** What the cache would answer at once, or null; starts nothing. Such questions are not counted, and never refused. */
-  readonly remembered: (target: Target) => Description | null;
+  /** Whether the answer would come from memory; starts nothing. Such questions are not counted, and never refused. */
+  readonly isRemembered: (target: Target) => boolean;
   /** Milliseconds, never set back. */
   readonly now: () => number;
 }
@@ -35,7 +34,7 @@ const maxClients = 20_000;
  * A fixed minute, not a bucket that refills: what is promised is what the headers can say, and a client that keeps to it is never
  * refused. Who asks at the end of one minute and the beginning of the next gets twice as much in a short time, once.
  */
-export function createRateLimit({ perMinute, remembered, now }: RateLimitOptions): RateLimit {
+export function createRateLimit({ perMinute, isRemembered, now }: RateLimitOptions): RateLimit {
   // In the order in which their minutes began, so that those that are over are the first.
   const clients = new Map<string, { readonly until: number; left: number }>();
   const policy = `"client";q=${perMinute};w=${windowMs / 1000}`;
@@ -48,7 +47,7 @@ export function createRateLimit({ perMinute, remembered, now }: RateLimitOptions
   }
 
   return (request, target) => {
-    if (remembered(target)) return null;
+    if (isRemembered(target)) return null;
     const time = now();
     const account = request.client?.account ?? addressAccount(request.socket.remoteAddress ?? "");
     let client = clients.get(account);

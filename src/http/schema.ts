@@ -106,6 +106,8 @@ export const questionQuerySchema = z.strictObject({
     .meta({ description: `${fieldsDescription}. Separated by commas`, examples: ["type,bytes"] }),
 });
 
+export const forgetQuerySchema = questionQuerySchema.pick({ url: true });
+
 export type Question = Pick<z.infer<typeof questionBodySchema>, "url" | "deadlineMs">;
 
 const problemTypePrefix = "urn:media-oracle:problem:";

@@ -22,6 +22,7 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   sharp: ["media"],
   blurhash: [], // decodes in the tests and on the page: its encoder has a fault
   "lru-cache": ["cache"],
+  "http-cache-semantics": ["cache"],
 };
 
 function importsOf(file: string): string[] {

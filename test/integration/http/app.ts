@@ -48,7 +48,7 @@ export function remembered(
   kept: NonNullable<Description["kept"]>,
   cached: Description["cached"] = "hit",
 ): Description {
-  return { known: metadata, done: Promise.resolve(metadata), cached, timings: {}, kept };
+  return { known: metadata, done: Promise.resolve(metadata), cached, timings: {}, terms: null, kept };
 }
 
 export interface RunningApp {
@@ -64,6 +64,7 @@ export interface AppSettings {
   readonly namedTokens?: NamedTokenOptions;
   readonly rateLimit?: RateLimitOptions;
   readonly isReady?: () => boolean;
+  readonly forget?: (target: Target) => Promise<void>;
   readonly level?: string;
 }
 
@@ -72,6 +73,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
   const metrics = createMetrics({ inflight: () => 1, queueDepth: () => 2, decoderRestarts: () => 3 });
   const app = await createApp({
     oracle: observed(oracle, metrics),
+    forget: settings.forget ?? (() => Promise.resolve()),
     parseTarget: parseAnything,
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,

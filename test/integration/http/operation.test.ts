@@ -42,7 +42,7 @@ test("metrics count how requests were answered and how lookups ended, and hold n
     'media_oracle_cache_total{result="hit"} 2',
     'media_oracle_cache_total{result="miss"} 2',
     'media_oracle_cache_total{result="collapsed"} 0',
-    'media_oracle_source_total{outcome="success"} 1',
+    'media_oracle_source_total{outcome="success"} 3', // no cache stands between here
     'media_oracle_source_total{outcome="source_unreachable"} 1',
     'media_oracle_refused_total{reason="address"} 1',
     'media_oracle_decode_seconds_bucket{le="0.05",format="webp"} 1',

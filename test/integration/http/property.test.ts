@@ -13,6 +13,7 @@ const token = createNamedToken("chat.example.org", null, key);
 const openApp = (settings: Partial<AppOptions>) =>
   createApp({
     oracle: () => described(),
+    forget: () => Promise.resolve(),
     parseTarget: parseAnything,
     tokens: [],
     namedTokens: null,
@@ -27,7 +28,7 @@ const openApp = (settings: Partial<AppOptions>) =>
 const apps = await Promise.all([
   openApp({}),
   openApp({ tokens: ["a"], namedTokens: { key, revokedNames: ["left"] } }),
-  openApp({ rateLimit: { perMinute: 1, remembered: () => null, now: () => performance.now() } }),
+  openApp({ rateLimit: { perMinute: 1, isRemembered: () => false, now: () => performance.now() } }),
 ]);
 
 const nested = fc.nat({ max: 9000 }).map((depth) => "[".repeat(depth) + "]".repeat(depth));

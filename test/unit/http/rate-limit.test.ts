@@ -30,7 +30,7 @@ test.for([
 
 test("so many in a minute, then none until it is over", () => {
   let time = 1000;
-  const ask = createRateLimit({ perMinute: 2, remembered: () => null, now: () => time });
+  const ask = createRateLimit({ perMinute: 2, isRemembered: () => false, now: () => time });
   const request = from("192.0.2.1");
   expect([ask(request, target), ask(request, target)]).toEqual([null, null]);
   time += 18_500;
@@ -44,7 +44,7 @@ test("so many in a minute, then none until it is over", () => {
 });
 
 test("each token has a quota of its own, wherever it comes from, and so has each address", () => {
-  const ask = createRateLimit({ perMinute: 1, remembered: () => null, now: () => 0 });
+  const ask = createRateLimit({ perMinute: 1, isRemembered: () => false, now: () => 0 });
   expect(ask(from("192.0.2.1"), target)).toBeNull();
   expect(ask(from("192.0.2.2"), target)).toBeNull();
   expect(ask(from("192.0.2.1", "name a"), target)).toBeNull();
@@ -55,7 +55,7 @@ test("each token has a quota of its own, wherever it comes from, and so has each
 
 test("no number of addresses makes it remember more than 20,000", () => {
   let time = 0;
-  const ask = createRateLimit({ perMinute: 1, remembered: () => null, now: () => time });
+  const ask = createRateLimit({ perMinute: 1, isRemembered: () => false, now: () => time });
   const first = from("first");
   expect(ask(first, target)).toBeNull();
   for (let count = 1; count < 20_000; count += 1) ask(from(`other ${count}`), target);

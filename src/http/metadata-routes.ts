@@ -10,7 +10,7 @@ import { age, cacheControl, cacheStatus, failureCacheStatus, freshnessHeaders, s
 import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
-import type { RateLimit } from "./rate-limit.ts";
+import type { RateLimit, Refusal } from "./rate-limit.ts";
 import { etagOf, isUnmodified, renderedReply } from "./reply.ts";
 import { forgetQuerySchema, type Question, questionBodySchema, questionQuerySchema, replySchema } from "./schema.ts";
 
@@ -66,9 +66,8 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     }
   }
 
-  /** @throws OracleError `rate_limited`, before anything is looked up */
-  function admit(request: FastifyRequest, reply: FastifyReply, target: Target): void {
-    const refusal = rateLimit?.(request, target);
+  /** @throws OracleError `rate_limited` where there is a refusal, before anything is looked up */
+  function admit(request: FastifyRequest, reply: FastifyReply, refusal: Refusal | null): void {
     if (!refusal) return;
     reply.header("retry-after", refusal.retryAfter);
     reply.header("ratelimit", refusal.rateLimit).header("ratelimit-policy", refusal.policy);
@@ -112,7 +111,9 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
   ): Promise<void> {
     let answer: Answer;
     try {
-      answer = await answerBy(description, description.kept === null ? deadlineMs : null);
+      // From the question on: the rate limit may have had to ask others.
+      const leftMs = deadlineMs === null ? null : Math.max(0, deadlineMs - (performance.now() - startedAt));
+      answer = await answerBy(description, description.kept === null ? leftMs : null);
     } catch (thrown) {
       const error = toOracleError(thrown);
       const { cached, kept } = description;
@@ -129,7 +130,22 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     const startedAt = performance.now();
     metrics.requested(nameOf(request.client));
     const target = targetOf(question, request);
-    admit(request, reply, target);
+    const refusal = rateLimit?.(request, target) ?? null;
+    if (refusal instanceof Promise) {
+      return refusal.then((refusal) => lookUp(question, request, reply, target, refusal, startedAt));
+    }
+    return lookUp(question, request, reply, target, refusal, startedAt);
+  }
+
+  function lookUp(
+    question: Question,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    target: Target,
+    refusal: Refusal | null,
+    startedAt: number,
+  ): Promise<void> | undefined {
+    admit(request, reply, refusal);
     const description = oracle(target);
     // A success that is remembered needs no waiting, not even for a promise that is settled.
     if (description.kept !== null && description.known !== null) {

@@ -8,7 +8,7 @@ local jid = require "util.jid";
 
 assert(module:get_host_type() == "local", "mod_media_metadata is for a VirtualHost; for rooms there is mod_muc_media_metadata");
 
--- Of the other module, which must be installed as well, if not loaded: module:require looks only among one's own files.
+-- Of the other module, which must be installed, not enabled: module:require looks only among one's own files.
 local lookups = assert(modulemanager.loader:load_code_ext("muc_media_metadata", "lookups", "lib.lua", module.environment))();
 local guarded = lookups.guarded;
 

@@ -416,7 +416,7 @@ local function add_elements(stanza, media, described, outputs) -- > boolean: whe
 				if outputs:contains("sims") then
 					add(stanza, affordable(sims_tag(metadata, url)));
 				end
-				local id = distinct > 1 and "media-"..(#shares + 1) or nil; -- XEP-0447 2.1: several must have one
+				local id = distinct > 1 and "media-"..(#shares + 1) or nil; -- readers tell several apart by it
 				local share = outputs:contains("sfs") and metadata.sha256 and affordable(sfs_tag(metadata, url, id), fallback_tag());
 				if share then
 					table.insert(shares, { url = url; tag = share });

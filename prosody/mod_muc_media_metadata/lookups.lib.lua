@@ -421,7 +421,7 @@ local function take(message)
 	line = line or new_line(message.place);
 	join(line, message.who);
 	local entry = {
-		stanza = message.stanza, deliver = message.deliver, from = message.who;
+		stanza = message.stanza, deliver = message.deliver;
 		arrived = monotonic(), media = media, metadata = {}, lookups = {};
 	};
 	table.insert(line.waiting, entry);

@@ -52,7 +52,7 @@ end
 
 -- What mod_muc does after muc-occupant-groupchat.
 local function broadcast(room_jid, entry) -- > false where the sender may no longer speak
-	local stanza, from = entry.stanza, entry.from;
+	local stanza, from = entry.stanza, entry.stanza.attr.from;
 	local room = get_room(room_jid);
 	local nick, err_type, condition, text = find_speaker(room, from);
 	nick = nick or room and entry.nick;
@@ -119,7 +119,7 @@ local function on_leave(event)
 	end
 	-- With an asynchronous archive some go out after the leave: who may speak is settled now.
 	for _, entry in ipairs(line.waiting) do
-		entry.nick = find_speaker(room, entry.from);
+		entry.nick = find_speaker(room, entry.stanza.attr.from);
 	end
 	lookups.flush(line);
 end

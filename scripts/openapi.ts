@@ -18,12 +18,19 @@ export async function openapiYaml(): Promise<string> {
   const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string };
   const app = await createApp({
     oracle: unused,
+    forget: unused,
     parseTarget: unused,
     tokens: [],
     namedTokens: null,
     rateLimit: null,
-    isReady: () => true,
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}) }),
+    readiness: () => "ok",
+    metrics: createMetrics({
+      inflight: () => 0,
+      queueDepth: () => 0,
+      decoderRestarts: () => 0,
+      enabled: () => ({}),
+      shared: null,
+    }),
     logger: pino({ level: "silent" }),
     version,
   });

@@ -1,8 +1,8 @@
-import { type Oracle, type Progress, type Stage, startDescription } from "./domain/description.ts";
-import type { Metadata } from "./domain/metadata.ts";
+import { type Oracle, type Previous, type Progress, type Stage, startDescription } from "./domain/description.ts";
+import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
 import type { Slots } from "./fetch/slots.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
-import type { Decoder } from "./media/decoder.ts";
+import type { Decoder, Picture } from "./media/decoder.ts";
 import type { Format } from "./media/formats.ts";
 import { mediaType, sniff, sniffBytes } from "./media/sniff.ts";
 
@@ -10,23 +10,54 @@ export interface OracleOptions {
   readonly slots: Slots;
   readonly openSource: OpenSource;
   readonly decoder: Decoder;
+  readonly pictureOnce: PictureOnce;
   /** From the moment the lookup is asked for to the last byte, waiting for a slot included. */
   readonly fetchTimeoutMs: number;
 }
 
+/** Looks at the same bytes once: gives what was seen in them before, at whatever URL, or is being seen. */
+export type PictureOnce = (
+  sha256: string,
+  look: () => Promise<Picture>,
+) => Promise<{ readonly result: Picture; readonly isOwn: boolean }>;
+
 /** The pipeline: target → slot → source → sniff → read → decode and hash. Each step takes what the one before gave. */
-export function createOracle({ slots, openSource, decoder, fetchTimeoutMs }: OracleOptions): Oracle {
-  return (target) =>
+export function createOracle(options: OracleOptions): Oracle {
+  const { slots, openSource, decoder, pictureOnce, fetchTimeoutMs } = options;
+  return (target, previous) =>
     startDescription(async (progress) => {
       using limit = startTimeLimit(fetchTimeoutMs);
       using slot = await timed(progress, "queue", slots.take(target.url.host, limit.signal));
       // Closed only at the very end: until then the body counts against the memory for bodies.
-      using source = await timed(progress, "fetch", openSource(target, limit.signal));
+      using source = await timed(progress, "fetch", openSource(target, previous?.validators ?? null, limit.signal));
+      progress.heard(source.terms);
+      if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
       const { format, body } = await timed(progress, "fetch", read(source, progress));
       slot.release(); // others may fetch while this one is decoded
-      if (format) await look(decoder, format, body, progress);
+      if (format) await look(format, body, previous, progress);
       return progress.learn({});
     });
+
+  async function see(format: Format, { bytes, sha256 }: Body): Promise<{ picture: Picture; isOwn: boolean }> {
+    if (sha256 === null) return { picture: await decoder.measure(bytes, format), isOwn: true };
+    const { result, isOwn } = await pictureOnce(sha256, () => decoder.describe(bytes, format));
+    return { picture: result, isOwn };
+  }
+
+  /** Learns what the pixels tell. Of a body that is not whole only the dimensions: half a picture has another hash. */
+  async function look(format: Format, body: Body, previous: Previous | undefined, progress: Progress): Promise<void> {
+    const known = seenBefore(body, previous);
+    if (known) return void progress.learn(known);
+    const { picture, isOwn } = await see(format, body);
+    const { width, height, animated, durationMs, blurhash, thumbhash, warning } = picture;
+    // That half a file cannot be measured is said by the body's own warning already.
+    const warnings = warning && !body.warning ? [warning] : [];
+    progress.learn({ width, height, animated, durationMs, blurhash, thumbhash, warnings });
+    if (!isOwn) return; // the time was another lookup's
+    progress.took("queue", picture.queueMs);
+    progress.took("decode", picture.decodeMs);
+    progress.took("hash", picture.hashMs);
+  }
 }
 
 /** Reads the source to its end, and tells what it is before that. */
@@ -42,16 +73,11 @@ async function read(source: Source, progress: Progress): Promise<{ format: Forma
   return { format, body };
 }
 
-/** Learns what the pixels tell. Of a body that is not whole only the dimensions: half a picture has another hash. */
-async function look(decoder: Decoder, format: Format, body: Body, progress: Progress): Promise<void> {
-  const picture = await (body.warning ? decoder.measure(body.bytes, format) : decoder.describe(body.bytes, format));
-  const { width, height, animated, durationMs, blurhash, thumbhash, warning } = picture;
-  // That half a file cannot be measured is said by the body's own warning already.
-  const warnings = warning && !body.warning ? [warning] : [];
-  progress.learn({ width, height, animated, durationMs, blurhash, thumbhash, warnings });
-  progress.took("queue", picture.queueMs);
-  progress.took("decode", picture.decodeMs);
-  progress.took("hash", picture.hashMs);
+/** What the pixels told of the very same bytes, where the source sent them again. */
+function seenBefore({ sha256 }: Body, previous: Previous | undefined): Partial<Metadata> | null {
+  if (sha256 === null || sha256 !== previous?.metadata.sha256 || previous.metadata.blurhash === null) return null;
+  const { width, height, animated, durationMs, blurhash, thumbhash } = previous.metadata;
+  return { width, height, animated, durationMs, blurhash, thumbhash };
 }
 
 function declaredBy({ declaredBytes, declaredType, filename }: Source): Partial<Metadata> {

@@ -1,99 +1,201 @@
-import { LRUCache } from "lru-cache";
-import { type Description, type Oracle, seenAs } from "../domain/description.ts";
+import { type Cached, type Description, type Oracle, seenAs } from "../domain/description.ts";
+import { OracleError, toOracleError } from "../domain/errors.ts";
 import type { Metadata } from "../domain/metadata.ts";
 import type { Target } from "../domain/target.ts";
-import { type OracleError, toOracleError } from "../domain/errors.ts";
-import { failureLifetimeMs, isBrief, metadataLifetimeMs } from "./lifetime.ts";
+import {
+  type Entry,
+  isForErrors,
+  isNewer,
+  isRecalledOpenly,
+  latestPart,
+  type Recalled,
+  recall,
+  type Setback,
+  type Success,
+} from "./entry.ts";
+import type { Ending } from "./freshness.ts";
+import type { KeyOf } from "./key.ts";
+import type { Memory } from "./memory.ts";
+import { keptOf, outcomeOf, recalledDescription } from "./recalled.ts";
+import type { Remember } from "./remember.ts";
+import type { SharedStore } from "./shared.ts";
 
 export interface CacheOptions {
-  /** Memory that all entries together may take, in bytes, as {@link entryBytes} estimates it. */
-  readonly maxBytes: number;
+  readonly keyOf: KeyOf;
+  readonly memory: Memory;
+  /** Null where there is none. */
+  readonly shared: SharedStore | null;
+  readonly remember: Remember;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
 
-/** An oracle that can also be asked what it would answer from memory. */
+/** An oracle that can also be asked what it would answer from memory, and told to forget. */
 export interface RememberingOracle extends Oracle {
-  /** The outcome that is remembered, or null; starts nothing. */
-  readonly remembered: (target: Target) => Description | null;
-}
-
-// What V8 takes for an entry besides its text: the description, the metadata, the maps' slots. Measured: 1.1 to 1.4 kB.
-const entryOverheadBytes = 1500;
-
-// The brief ones may take this share: a flood of dead links must leave the pictures where they are.
-const briefShare = 1 / 8;
-
-function entryBytes(description: Description, key: string): number {
-  return entryOverheadBytes + 2 * (key.length + (description.known?.filename?.length ?? 0));
+  /**
+   * Whether the answer would come from memory, as far as a caller may know; starts nothing. For what cannot be reached it is
+   * never said to: how long that is remembered depends on why.
+   */
+  readonly isRemembered: (target: Target) => boolean;
+  /** The same, where another replica may remember it: memory then takes over what it does. */
+  readonly isRememberedAnywhere: (target: Target) => Promise<boolean>;
+  /** Forgets a target, in the shared store too; a lookup of it that is under way will not be remembered. Never rejects. */
+  readonly forget: (target: Target) => Promise<void>;
 }
 
 /**
  * Answers from memory what was looked up lately, and lets any number of callers share one lookup under way.
  *
- * A failure is remembered for a short time by its kind, apart from the successes, and so are descriptions that were cut
- * short: neither evicts nor replaces a success. Nobody who leaves ends the lookup of the others.
+ * What has just become stale is answered as well, while the origin is asked again; what is staler, where the origin fails.
+ * Nobody who leaves ends the lookup of the others.
  */
-export function cached(oracle: Oracle, { maxBytes, now }: CacheOptions): RememberingOracle {
-  const settled = new LRUCache<string, Description>({
-    maxSize: maxBytes * (1 - briefShare),
-    sizeCalculation: entryBytes,
-  });
-  const brief = new LRUCache<string, Description>({ maxSize: maxBytes * briefShare, sizeCalculation: entryBytes });
+export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }: CacheOptions): RememberingOracle {
   const running = new Map<string, Description>();
 
-  function fresh(tier: LRUCache<string, Description>, key: string): Description | undefined {
-    const entry = tier.get(key);
-    return entry?.kept && now() < entry.kept.until ? entry : undefined;
+  function recalled(key: string): Recalled | null {
+    const entry = memory.get(key);
+    return entry ? recall(entry, now()) : null;
   }
-
-  function keep(key: string, outcome: Metadata | OracleError): Description["kept"] {
-    const isFailure = outcome instanceof Error;
-    const lifetimeMs = isFailure ? failureLifetimeMs(outcome) : metadataLifetimeMs(outcome);
-    if (lifetimeMs === 0) return null;
-    const kept = { since: now(), until: now() + lifetimeMs };
-    const done = isFailure ? Promise.reject(outcome) : Promise.resolve(outcome);
-    done.catch(() => undefined);
-    const entry: Description = { known: isFailure ? null : outcome, done, cached: "hit", timings: {}, kept };
-    if (isFailure || isBrief(outcome)) {
-      brief.set(key, entry);
-    } else {
-      settled.set(key, entry);
-      brief.delete(key);
-    }
-    return kept;
-  }
-
-  function start(key: string, description: Description): Description {
-    let kept: Description["kept"] = null;
-    const done = description.done.then(
-      (metadata) => {
-        running.delete(key);
-        kept = keep(key, metadata);
-        return metadata;
-      },
-      (error: unknown) => {
-        running.delete(key);
-        kept = keep(key, toOracleError(error));
-        throw error;
-      },
-    );
-    done.catch(() => undefined);
-    return seenAs(description, "miss", done, () => kept);
-  }
-
-  const remembered = ({ href }: Target) => fresh(settled, href) ?? fresh(brief, href) ?? null;
 
   function describe(target: Target): Description {
-    const entry = remembered(target);
-    if (entry) return entry;
-    const key = target.href;
-    const shared = running.get(key);
-    if (shared) return seenAs(shared, "collapsed");
-    const description = start(key, oracle(target));
+    const key = keyOf(target);
+    const known = recalled(key);
+    if (known?.isDue && !running.has(key)) start(key, target, "refresh");
+    if (known) return recalledDescription(known);
+    const begun = running.get(key);
+    if (begun) return seenAs(begun, (own) => (own === "stale" ? "stale" : "collapsed"));
+    return start(key, target, "answer");
+  }
+
+  /** @param purpose an answer may be what another replica has stale; a refresh is for what is newer */
+  function start(key: string, target: Target, purpose: "answer" | "refresh"): Description {
+    let entry = memory.get(key) ?? null;
+    let origin: Description | null = null;
+    let known: Metadata | null = null;
+    let cached: Cached = "miss";
+    let kept: Description["kept"] = null;
+    let written = Promise.resolve();
+
+    /** Whether nobody had the target forgotten meanwhile. */
+    const isWanted = () => running.get(key) === description;
+
+    /** The success that may be answered although the origin was not heard. */
+    function standIn(): Success | null {
+      const success = entry?.success ?? null;
+      return isWanted() && isForErrors(success, now()) ? success : null;
+    }
+
+    function keep(next: Entry): void {
+      entry = next;
+      memory.set(key, next);
+      if (shared) written = shared.set(key, next);
+    }
+
+    /** @throws OracleError where the part is a failure */
+    function answerWith(how: Cached, part: Success | Setback): Metadata {
+      cached = how;
+      kept = isWanted() ? keptOf(part) : null;
+      const outcome = outcomeOf(part);
+      if (outcome instanceof OracleError) throw outcome;
+      return (known = outcome);
+    }
+
+    async function askOrigin(): Promise<Metadata> {
+      origin = oracle(target, entry?.success ?? undefined);
+      const ending = await endingOf(origin);
+      const next = remember(ending, entry);
+      if (next && isWanted()) keep(next);
+      const substitute = ending.error?.code === "internal" || next?.setback === null ? null : standIn();
+      if (substitute) return answerWith("stale", substitute);
+      if (next) return answerWith(origin.cached, latestPart(next));
+      return origin.done; // a failure that is not the target's fault
+    }
+
+    /** What another replica knows that was not known here. */
+    async function lookIn(store: SharedStore): Promise<Recalled | null> {
+      const found = await store.get(key);
+      if (!found || !isWanted() || !isNewer(found, entry)) return null;
+      entry = found;
+      memory.set(key, found);
+      const known = recall(found, now());
+      return known?.isDue && purpose === "refresh" ? null : known;
+    }
+
+    /** The origin is asked by one replica for all of them. */
+    async function askTogether(store: SharedStore): Promise<Metadata> {
+      const found = await lookIn(store);
+      if (found) return answerWith(found.cached, found.part);
+      const unlock = await store.lock(key);
+      try {
+        // Another replica may have had the lock since the first look, also where this one did not wait for it.
+        const learnt = await lookIn(store);
+        return learnt ? answerWith(learnt.cached, learnt.part) : await askOrigin();
+      } finally {
+        // Nobody here waits for the store; who has the lock next shall find what was learnt.
+        void written.then(unlock);
+      }
+    }
+
+    const done = (shared ? askTogether(shared) : askOrigin()).finally(() => {
+      if (isWanted()) running.delete(key);
+    });
+    done.catch(() => undefined);
+    const description: Description = {
+      get known() {
+        return known ?? origin?.known ?? standIn()?.metadata ?? null;
+      },
+      done,
+      get cached() {
+        return cached;
+      },
+      get timings() {
+        return origin?.timings ?? {};
+      },
+      get terms() {
+        return origin?.terms ?? null;
+      },
+      get kept() {
+        return kept;
+      },
+    };
     running.set(key, description);
     return description;
   }
 
-  return Object.assign(describe, { remembered });
+  function isRemembered(target: Target): boolean {
+    const entry = memory.get(keyOf(target));
+    return entry !== undefined && isRecalledOpenly(entry, now());
+  }
+
+  function forgetHere(key: string): void {
+    running.delete(key);
+    memory.delete(key);
+  }
+
+  shared?.onForgotten(forgetHere);
+  return Object.assign(describe, {
+    isRemembered,
+    async isRememberedAnywhere(target: Target) {
+      const key = keyOf(target);
+      const found = await shared?.get(key);
+      if (found && isNewer(found, memory.get(key) ?? null)) memory.set(key, found);
+      return isRemembered(target);
+    },
+    async forget(target: Target) {
+      const key = keyOf(target);
+      forgetHere(key);
+      await shared?.delete(key);
+    },
+  });
+}
+
+/** How a lookup ended. Never rejects. */
+async function endingOf(description: Description): Promise<Ending> {
+  try {
+    const metadata = await description.done;
+    const isConfirmed = description.cached === "revalidated";
+    return { metadata, terms: description.terms, isConfirmed, error: null };
+  } catch (error) {
+    return { metadata: null, terms: null, isConfirmed: false, error: toOracleError(error) };
+  }
 }

@@ -1,12 +1,23 @@
 import { OracleError, toOracleError } from "./errors.ts";
 import { type Metadata, unknownMetadata } from "./metadata.ts";
 import type { Target } from "./target.ts";
+import type { Terms, Validators } from "./terms.ts";
 
-/** Answers at once with a lookup under way: whoever asks waits for it as long as they like. Never throws. */
-export type Oracle = (target: Target) => Description;
+/**
+ * Answers at once with a lookup under way: whoever asks waits for it as long as they like. Never throws.
+ *
+ * @param previous what was learnt of the same target before: where that still holds, it is not fetched or decoded anew
+ */
+export type Oracle = (target: Target, previous?: Previous) => Description;
+
+/** A whole description of long ago. */
+export interface Previous {
+  readonly metadata: Metadata;
+  readonly validators: Validators | null;
+}
 
 /** How a caller came by a description (RFC 9211 says it on the wire). */
-export type Cached = "hit" | "miss" | "collapsed" | "stale";
+export type Cached = "hit" | "miss" | "collapsed" | "stale" | "revalidated";
 
 /** The stages that are timed. */
 export type Stage = "queue" | "fetch" | "decode" | "hash";
@@ -22,6 +33,8 @@ export interface Description {
   readonly done: Promise<Metadata>;
   readonly cached: Cached;
   readonly timings: Timings;
+  /** Null until the origin answered with success, and where it was not asked. */
+  readonly terms: Terms | null;
   /**
    * When the outcome was learnt and until when it is remembered, epoch milliseconds; null while it is under way, or where
    * it is not remembered. Where it is, {@link known} is the whole metadata, or null where the outcome is a failure.
@@ -33,6 +46,10 @@ export interface Description {
 export interface Progress {
   /** Adds what a stage learnt to what is known; warnings are appended. */
   learn(part: Partial<Metadata>): Metadata;
+  /** What was learnt before still holds, as the origin says: it is all that is known. */
+  confirm(metadata: Metadata): Metadata;
+  /** Notes how long the origin says that its answer holds. */
+  heard(terms: Terms): void;
   /** Adds to the time that the stage took. */
   took(stage: Stage, milliseconds: number): void;
 }
@@ -45,6 +62,8 @@ export interface Progress {
 export function startDescription(lookup: (progress: Progress) => Promise<Metadata>): Description {
   const timings: Partial<Record<Stage, number>> = {};
   let known: Metadata | null = null;
+  let terms: Terms | null = null;
+  let cached: Cached = "miss";
   const progress: Progress = {
     learn(part) {
       const before = known ?? unknownMetadata;
@@ -52,6 +71,12 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       known = Object.freeze({ ...before, ...part, warnings: Object.freeze(warnings) });
       return known;
     },
+    confirm(metadata) {
+      known = metadata;
+      cached = "revalidated";
+      return metadata;
+    },
+    heard: (said) => void (terms = said),
     took: (stage, milliseconds) => void (timings[stage] = (timings[stage] ?? 0) + milliseconds),
   };
   const done = lookup(progress).catch((error: unknown) => {
@@ -63,28 +88,35 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       return known;
     },
     done,
-    cached: "miss",
+    get cached() {
+      return cached;
+    },
     timings,
+    get terms() {
+      return terms;
+    },
     kept: null,
   };
 }
 
-/** The same lookup as another caller sees it: who came by it otherwise, or after it was kept. */
-export function seenAs(
-  description: Description,
-  cached: Cached,
-  done: Promise<Metadata> = description.done,
-  kept: () => Description["kept"] = () => description.kept,
-): Description {
+/** The same lookup as another caller sees it. */
+export function seenAs(description: Description, cached: (own: Cached) => Cached): Description {
   return {
     get known() {
       return description.known;
     },
-    done,
-    cached,
-    timings: description.timings,
+    done: description.done,
+    get cached() {
+      return cached(description.cached);
+    },
+    get timings() {
+      return description.timings;
+    },
+    get terms() {
+      return description.terms;
+    },
     get kept() {
-      return kept();
+      return description.kept;
     },
   };
 }

@@ -1,7 +1,7 @@
 import { cleanFilename } from "../domain/filename.ts";
 
 /** Headers as they came: Latin-1 text, an array where one came more than once. */
-type Headers = Readonly<Record<string, string | string[] | undefined>>;
+export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i; // RFC 9110 5.6.2
 

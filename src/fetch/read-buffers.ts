@@ -17,31 +17,37 @@ export interface ReadBuffers {
   lend(): Reading;
 }
 
-const bytesARead = 64 * 1024;
+// At first, and for as long as so little comes at a time: a thousand dripping bodies shall not take much.
+const smallBytes = 4 * 1024;
+const largeBytes = 64 * 1024;
 // Of more connections at once than usual the memory goes back to the system.
 const maxSpare = 32;
 
+type Pair = readonly [Uint8Array, Uint8Array];
+const pair = (bytes: number): Pair => [new Uint8Array(bytes), new Uint8Array(bytes)];
+
 export function createReadBuffers(): ReadBuffers {
-  const fresh = () => new Uint8Array(bytesARead);
-  const freshPair = () => [fresh(), fresh()] as const;
-  const spare: ReturnType<typeof freshPair>[] = [];
+  const spare: Pair[] = []; // large ones
 
   return {
     lend() {
-      // By turns: what came last is taken by whoever reads the socket before the next read, but after this one.
-      const buffers = spare.pop() ?? freshPair();
+      let buffers = pair(smallBytes);
+      let large: Pair | null = null;
       let turn = 0;
       let unread = 0; // bytes that were there already when the last ones came
       let socket: Socket | null = null;
       const onread: OnReadOpts = {
         buffer() {
-          turn += 1;
           // Where somebody lets what came lie, it must stay as it is.
-          return unread > 0 ? fresh() : buffers[turn % 2 ? 0 : 1];
+          if (unread > 0) return new Uint8Array(smallBytes);
+          // By turns: what came last is taken by whoever reads the socket before the next read, but after this.
+          turn = 1 - turn;
+          return turn === 0 ? buffers[0] : buffers[1];
         },
         callback(length, into) {
           if (!socket) return true;
           unread = socket.readableLength;
+          if (!large && length === into.length) buffers = large = spare.pop() ?? pair(largeBytes);
           return socket.push(into.subarray(0, length));
         },
       };
@@ -50,7 +56,7 @@ export function createReadBuffers(): ReadBuffers {
         feed(opened) {
           socket = opened;
           opened.once("close", () => {
-            if (spare.length < maxSpare) spare.push(buffers);
+            if (large && spare.length < maxSpare) spare.push(large);
           });
         },
       };

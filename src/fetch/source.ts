@@ -1,25 +1,41 @@
 import { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
+import type { Terms, Validators } from "../domain/terms.ts";
 import { type Body, createIncomingBody, type IncomingBody } from "./body.ts";
 import type { Breaker } from "./breaker.ts";
 import type { ByteBudget } from "./budget.ts";
 import { type ConnectOptions, createConnect } from "./connect.ts";
 import { exchange, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
+import type { Pauses } from "./pauses.ts";
 import { portOf } from "./target.ts";
+import { conditionsOf, termsOf, urlHash } from "./terms.ts";
 
 export type { Body } from "./body.ts";
 
 /**
  * Opens a target: follows redirects, each checked like the first, and resolves when the head of a success is there.
  *
+ * @param validators from an earlier time: where they still hold, the source may say so instead of sending the body again
  * @param signal the end of the whole fetch, body included: it destroys the connection at once
  * @throws OracleError `source_unreachable`, `source_status`, `source_redirects`, `source_protocol`, `overloaded`
  */
-export type OpenSource = (target: Target, signal: AbortSignal) => Promise<Source>;
+export type OpenSource = (
+  target: Target,
+  validators: Validators | null,
+  signal: AbortSignal,
+) => Promise<Source | NotModified>;
+
+/** A source that said that what it sent with those validators still holds (304). Its connection is gone. */
+export interface NotModified extends Disposable {
+  readonly isNotModified: true;
+  readonly terms: Terms;
+}
 
 /** A response with success, its body coming in by itself; disposed of, it is closed. */
 export interface Source extends Disposable {
+  readonly isNotModified: false;
+  readonly terms: Terms;
   /** `Content-Length`, where it is there and says what the size is. */
   readonly declaredBytes: number | null;
   /** `type/subtype` of `Content-Type`, lower case. */
@@ -42,6 +58,7 @@ export interface SourceOptions extends ConnectOptions {
   /** For the targets of redirects. */
   readonly parseTarget: (text: string) => Target;
   readonly breaker: Breaker;
+  readonly pauses: Pauses;
   readonly budget: ByteBudget;
   readonly maxBytes: number;
   /** What is read of a body that is larger than `maxBytes`. */
@@ -56,7 +73,7 @@ interface Answer {
   readonly body: IncomingBody | null;
 }
 
-// 300 and 304 are answers, not redirects: the one leaves the choice to the reader, the other was not asked for.
+// 300 is an answer, not a redirect: it leaves the choice to the reader. So is a 304 that was not asked for.
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
 export function createSource(options: SourceOptions): OpenSource {
@@ -68,16 +85,19 @@ export function createSource(options: SourceOptions): OpenSource {
     "accept-encoding": "identity",
   };
 
-  return async (target, signal) => {
+  return async (target, validators, signal) => {
     let hop = target;
     for (let redirects = 0; ; redirects += 1) {
-      const { response, body } = await ask(hop, signal);
-      if (body) return sourceOf(response, body);
-      if (isSuccess(response)) return codedSourceOf(response);
+      // A redirect that leads elsewhere by now must not be asked with the validators of where it led before.
+      const hash = urlHash(hop);
+      const asked = validators?.urlHash === hash ? validators : null;
+      const { response, body } = await ask(hop, asked, signal);
+      const terms = termsOf(response.headers, hash, redirects > 0);
+      if (body) return sourceOf(response, terms, body);
+      if (isSuccess(response)) return codedSourceOf(response, terms);
+      if (asked && response.status === 304) return notModified(terms, asked);
       const location = locationOf(response);
-      if (location === null) {
-        throw new OracleError("source_status", `status ${response.status}`, { upstreamStatus: response.status });
-      }
+      if (location === null) throw statusError(hop, response);
       if (redirects === options.maxRedirects) {
         throw new OracleError("source_redirects", `more than ${options.maxRedirects} redirects`);
       }
@@ -85,14 +105,14 @@ export function createSource(options: SourceOptions): OpenSource {
     }
   };
 
-  /** One request, unless the host is one that does not answer. */
-  async function ask(target: Target, signal: AbortSignal): Promise<Answer> {
-    const place = target.via ?? target.url;
+  /** One request, unless the host is one that does not answer, or wants to be left alone. */
+  async function ask(target: Target, validators: Validators | null, signal: AbortSignal): Promise<Answer> {
     // Each hop by itself: a redirect to a dead host must not shut off the one that said it.
-    using attempt = options.breaker.begin(`${place.hostname}:${portOf(place)}`);
+    options.pauses.check(hostOf(target));
+    using attempt = options.breaker.begin(hostOf(target));
     const began = performance.now();
     try {
-      const answer = await askOnce(target, signal);
+      const answer = await askOnce(target, validators, signal);
       attempt.answered();
       return answer;
     } catch (error) {
@@ -104,10 +124,11 @@ export function createSource(options: SourceOptions): OpenSource {
   }
 
   /** Where there is no body, none is wanted, and the connection is gone already. */
-  async function askOnce(target: Target, signal: AbortSignal): Promise<Answer> {
+  async function askOnce(target: Target, validators: Validators | null, signal: AbortSignal): Promise<Answer> {
     const socket = await connect(target, signal);
     const { pathname, search } = target.via ?? target.url;
-    const request = { host: target.url.host, path: pathname + search, headers };
+    const conditions = validators ? conditionsOf(validators) : {};
+    const request = { host: target.url.host, path: pathname + search, headers: { ...headers, ...conditions } };
     let body: IncomingBody | null = null;
     const response = await exchange(socket, request, signal, (head) => {
       if (!isSuccess(head) || isCoded(head.headers)) return null;
@@ -116,6 +137,13 @@ export function createSource(options: SourceOptions): OpenSource {
       return body;
     });
     return { response, body };
+  }
+
+  function statusError(hop: Target, { status, headers }: Response): OracleError {
+    const retryAfter = singleHeader(headers, "retry-after");
+    const isBusy = status === 429 || status === 503;
+    const pause = isBusy ? { retryAfterMs: options.pauses.begin(hostOf(hop), status, retryAfter) } : {};
+    return new OracleError("source_status", `status ${status}`, { upstreamStatus: status, ...pause });
   }
 
   /** The text of `Location` goes through the same parser as the first URL did, not through one that repairs it. */
@@ -128,6 +156,12 @@ export function createSource(options: SourceOptions): OpenSource {
   }
 }
 
+/** Name and port that are connected to. */
+function hostOf({ url, via }: Target): string {
+  const place = via ?? url;
+  return `${place.hostname}:${portOf(place)}`;
+}
+
 /** 203 is a success that somebody in between has altered. 206 would be a part of something: we asked for no range. */
 function isSuccess({ status }: ResponseHead): boolean {
   return status === 200 || status === 203;
@@ -138,13 +172,15 @@ function isSilence(error: unknown): boolean {
   return error instanceof OracleError && error.code === "source_unreachable" && error.reason !== "address";
 }
 
-function sourceOf(response: Response, body: IncomingBody): Source {
+function sourceOf(response: Response, terms: Terms, body: IncomingBody): Source {
   const { headers } = response;
   function close() {
     response.close();
     body.release();
   }
   return {
+    isNotModified: false,
+    terms,
     declaredBytes: declaredBytesOf(headers),
     declaredType: declaredTypeOf(headers),
     filename: filenameOf(headers),
@@ -156,9 +192,11 @@ function sourceOf(response: Response, body: IncomingBody): Source {
 }
 
 /** Nothing of a coded body is read: no decoder, no bomb. Who codes what was asked for plain has told no size either. */
-function codedSourceOf({ headers, close }: Response): Source {
+function codedSourceOf({ headers, close }: Response, terms: Terms): Source {
   const nothing = new Uint8Array(0);
   return {
+    isNotModified: false,
+    terms,
     declaredBytes: null,
     declaredType: declaredTypeOf(headers),
     filename: filenameOf(headers),
@@ -166,6 +204,20 @@ function codedSourceOf({ headers, close }: Response): Source {
     body: () => Promise.resolve({ bytes: nothing, sha256: null, warning: "body_encoded" }),
     close,
     [Symbol.dispose]: close,
+  };
+}
+
+/** What such a response leaves out is as it was (RFC 9111 4.3.4). */
+function notModified(terms: Terms, asked: Validators): NotModified {
+  const { etag, lastModified } = terms.validators ?? asked;
+  return {
+    isNotModified: true,
+    terms: {
+      ...terms,
+      lastModified: terms.lastModified ?? asked.lastModified ?? undefined,
+      validators: { ...asked, etag: etag ?? asked.etag, lastModified: lastModified ?? asked.lastModified },
+    },
+    [Symbol.dispose]: () => undefined, // its connection is gone already
   };
 }
 

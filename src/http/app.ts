@@ -15,15 +15,18 @@ import { sendProblem } from "./problem.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { rememberedTargets } from "./remembered-targets.ts";
 import { createRequestIds } from "./request-id.ts";
+import type { Health } from "./schema.ts";
 
 export interface AppOptions extends AccessOptions {
   readonly oracle: Oracle;
+  /** Lets go of what is remembered of a target. */
+  readonly forget: (target: Target) => Promise<void>;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   readonly parseTarget: (text: string) => Target;
   /** Null where everybody may ask as much as they like. */
   readonly rateLimit: RateLimitOptions | null;
-  /** Whether a lookup would be answered now. */
-  readonly isReady: () => boolean;
+  /** Whether a lookup would be answered now, and with all that it should have. */
+  readonly readiness: () => Health;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Of the program, for the document. */
@@ -63,7 +66,7 @@ function requestError(thrown: unknown): OracleError {
 
 /** Builds the HTTP side around an oracle. It does not listen yet. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { oracle, parseTarget, isReady, metrics, version } = options;
+  const { oracle, forget, parseTarget, readiness, metrics, version } = options;
   const log = createLookupLog(options.logger);
   const requestIdOf = createRequestIds();
 
@@ -104,6 +107,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const scope = isOpen(options) ? "public" : "private";
   addMetadataRoutes(app, {
     oracle,
+    forget,
     parseTarget: rememberedTargets(parseTarget, rememberedTexts),
     guards,
     scope,
@@ -111,7 +115,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     metrics,
     log,
   });
-  addOperationRoutes(app, { guards, isReady, metrics });
+  addOperationRoutes(app, { guards, readiness, metrics });
   await app.ready();
   return app;
 }

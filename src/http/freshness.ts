@@ -1,4 +1,5 @@
 import type { Cached, Description, Stage } from "../domain/description.ts";
+import type { FailureCode } from "../domain/errors.ts";
 
 type Kept = NonNullable<Description["kept"]>;
 
@@ -21,6 +22,7 @@ const cacheStatuses = {
   hit: "media-oracle; hit",
   miss: "media-oracle; fwd=miss",
   collapsed: "media-oracle; fwd=miss; collapsed",
+  revalidated: "media-oracle; fwd=stale; fwd-status=304",
 } as const satisfies Partial<Record<Cached, string>>;
 
 /** RFC 9211: a stale answer is a hit whose time is over, by so many seconds. */
@@ -29,6 +31,25 @@ export function cacheStatus(cached: Cached, kept: Kept | null, now: number): str
   const ttl = kept ? Math.min(0, Math.floor((kept.until - now) / 1000)) : 0;
   return `media-oracle; hit; ttl=${ttl}; detail=stale`;
 }
+
+/**
+ * The same of a failure. Of what cannot be reached nothing is told: how long that is remembered depends on why, and the answer
+ * must not.
+ */
+export function failureCacheStatus(code: FailureCode, cached: Cached, kept: Kept | null, now: number): string {
+  return code === "source_unreachable" ? "media-oracle" : cacheStatus(cached, kept, now);
+}
+
+/** For the document. */
+export const freshnessHeaders = {
+  "Cache-Status":
+    "How the answer was come by (RFC 9211): `hit`; `fwd=miss`; `fwd=miss; collapsed`, of a lookup that was under way; " +
+    "`fwd=stale; fwd-status=304`, confirmed by the origin; `hit; ttl=-30; detail=stale`, over for 30 seconds, and being " +
+    "looked up again or answered because the origin fails",
+  "Cache-Control": "How long the answer holds; `no-store` where it is not remembered, or `partial`",
+  Age: "Of an answer from memory: seconds since its origin was asked",
+  "Server-Timing": "What the answer had to wait for, in milliseconds: queue, fetch, decode, hash",
+} as const;
 
 const stages: readonly Stage[] = ["queue", "fetch", "decode", "hash"];
 

@@ -6,16 +6,17 @@ import { type FailureCode, OracleError, toOracleError } from "../domain/errors.t
 import type { Target } from "../domain/target.ts";
 import { answerHeaders, jsonType, writeAnswer } from "./answer.ts";
 import { type Guards, nameOf } from "./auth.ts";
-import { age, cacheControl, cacheStatus, serverTiming } from "./freshness.ts";
+import { age, cacheControl, cacheStatus, failureCacheStatus, freshnessHeaders, serverTiming } from "./freshness.ts";
 import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
-import type { RateLimit } from "./rate-limit.ts";
+import type { RateLimit, Refusal } from "./rate-limit.ts";
 import { etagOf, isUnmodified, renderedReply } from "./reply.ts";
-import { type Question, questionBodySchema, questionQuerySchema, replySchema } from "./schema.ts";
+import { forgetQuerySchema, type Question, questionBodySchema, questionQuerySchema, replySchema } from "./schema.ts";
 
 export interface MetadataRoutesOptions {
   readonly oracle: Oracle;
+  readonly forget: (target: Target) => Promise<void>;
   readonly parseTarget: (text: string) => Target;
   readonly guards: Guards;
   /** Who may keep the answers: `private` where a token is needed to read them. */
@@ -39,12 +40,20 @@ const lookupFailures: readonly FailureCode[] = [
   "deadline_exceeded",
 ];
 
-/** Adds `POST /metadata` and its twin for curl, browsers and HTTP caches. */
+const forgetFailures: readonly FailureCode[] = [
+  "unauthorized",
+  "url_invalid",
+  "url_unsupported",
+  "request_too_large", // of a body, which nobody reads
+  "request_unsupported",
+];
+
+/** Adds `POST /metadata`, its twin for curl, browsers and HTTP caches, and what lets go of an answer. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
-  const { oracle, parseTarget, guards, scope, rateLimit, metrics, log } = options;
+  const { oracle, forget, parseTarget, guards, scope, rateLimit, metrics, log } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
-  function targetOf(question: Question, request: FastifyRequest): Target {
+  function targetOf(question: Pick<Question, "url">, request: FastifyRequest): Target {
     try {
       return parseTarget(question.url);
     } catch (thrown) {
@@ -57,9 +66,8 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     }
   }
 
-  /** @throws OracleError `rate_limited`, before anything is looked up */
-  function admit(request: FastifyRequest, reply: FastifyReply, target: Target): void {
-    const refusal = rateLimit?.(request, target);
+  /** @throws OracleError `rate_limited` where there is a refusal, before anything is looked up */
+  function admit(request: FastifyRequest, reply: FastifyReply, refusal: Refusal | null): void {
     if (!refusal) return;
     reply.header("retry-after", refusal.retryAfter);
     reply.header("ratelimit", refusal.rateLimit).header("ratelimit-policy", refusal.policy);
@@ -77,6 +85,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     { metadata, partial }: Answer,
   ): void {
     const { cached, kept } = description;
+    metrics.answered(cached);
     const now = Date.now();
     const headers = answerHeaders(reply);
     headers.push("Cache-Control", kept === null || partial ? "no-store" : cacheControl(scope, kept));
@@ -102,10 +111,15 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
   ): Promise<void> {
     let answer: Answer;
     try {
-      answer = await answerBy(description, description.kept === null ? deadlineMs : null);
+      // From the question on: the rate limit may have had to ask others.
+      const leftMs = deadlineMs === null ? null : Math.max(0, deadlineMs - (performance.now() - startedAt));
+      answer = await answerBy(description, description.kept === null ? leftMs : null);
     } catch (thrown) {
-      log.failed(request, target, description, toOracleError(thrown), startedAt);
-      reply.header("cache-status", cacheStatus(description.cached, description.kept, Date.now()));
+      const error = toOracleError(thrown);
+      const { cached, kept } = description;
+      metrics.answered(cached);
+      log.failed(request, target, description, error, startedAt);
+      reply.header("cache-status", failureCacheStatus(error.code, cached, kept, Date.now()));
       throw thrown;
     }
     log.answered(request, target, description, answer, startedAt);
@@ -116,7 +130,22 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     const startedAt = performance.now();
     metrics.requested(nameOf(request.client));
     const target = targetOf(question, request);
-    admit(request, reply, target);
+    const refusal = rateLimit?.(request, target) ?? null;
+    if (refusal instanceof Promise) {
+      return refusal.then((refusal) => lookUp(question, request, reply, target, refusal, startedAt));
+    }
+    return lookUp(question, request, reply, target, refusal, startedAt);
+  }
+
+  function lookUp(
+    question: Question,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    target: Target,
+    refusal: Refusal | null,
+    startedAt: number,
+  ): Promise<void> | undefined {
+    admit(request, reply, refusal);
     const description = oracle(target);
     // A success that is remembered needs no waiting, not even for a promise that is settled.
     if (description.kept !== null && description.known !== null) {
@@ -129,7 +158,9 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
   }
 
   const shared = { tags: ["metadata"], security: [{}, { token: [] }] };
-  const known = jsonResponse("What is known of the URL", replySchema);
+  const known = jsonResponse("What is known of the URL", replySchema, freshnessHeaders);
+  const etag = "The same tag means the same bytes, on every replica";
+  const knownTagged = jsonResponse("What is known of the URL", replySchema, { ...freshnessHeaders, ETag: etag });
   app.route({
     method: "POST",
     url: "/metadata",
@@ -153,11 +184,30 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       summary: "Describe a URL, for curl, browsers and HTTP caches",
       querystring: questionQuerySchema,
       response: {
-        200: known,
+        200: knownTagged,
         304: z.null().describe("What the caller has is still so (If-None-Match)"),
         ...problemResponses(...lookupFailures),
       },
     },
     handler: (request, reply) => describe(request.query, request, reply),
+  });
+  app.route({
+    method: "DELETE",
+    url: "/metadata",
+    onRequest: guards,
+    schema: {
+      ...shared,
+      operationId: "forget",
+      summary: "Forget what is remembered of a URL: the next question asks its origin",
+      querystring: forgetQuerySchema,
+      response: {
+        204: z.null().describe("Nothing is remembered of it now"),
+        ...problemResponses(...forgetFailures),
+      },
+    },
+    async handler(request, reply) {
+      await forget(targetOf(request.query, request));
+      writeAnswer(reply, 204, answerHeaders(reply), null);
+    },
   });
 }

@@ -1,17 +1,17 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Cached, Description, Oracle } from "../domain/description.ts";
+import type { Cached, Oracle } from "../domain/description.ts";
 import { type OracleError, toOracleError } from "../domain/errors.ts";
 
 /** What is counted for the operator. No label ever holds a host of a URL, or a word from a caller or an origin. */
 export interface Metrics {
   /** Counts a question by who asks: a name of a token that was made, never what a stranger sends. Free, too. */
   requested(client: string): void;
-  /** Counts a request by how its description was come by. Free: the hot path of a hit. */
-  asked(cached: Cached): void;
+  /** Counts an answer by how its description was come by. Free: the hot path of a hit. */
+  answered(cached: Cached): void;
   /** Counts a question that was not looked up: the target parser or the rate limit refused it. */
   refused(code: "url_invalid" | "url_unsupported" | "rate_limited"): void;
   /** Counts how a lookup ended, once for each that went to the origin. */
-  described(type: string, decodeMs: number | undefined): void;
+  described(how: "success" | "not_modified", type: string, decodeMs: number | undefined): void;
   failed(error: OracleError): void;
   /** Prometheus text exposition format 0.0.4. */
   text(): Promise<string>;
@@ -28,6 +28,16 @@ export interface Gauges {
   decoderRestarts(): number;
   /** What is looked into, by the names that the settings have for it, and `poster` for frames of videos. */
   enabled(): Readonly<Record<string, boolean>>;
+  /** Of the cache that replicas share; null where there is none. */
+  readonly shared: SharedGauges | null;
+}
+
+export interface SharedGauges {
+  /** Whether it is there, and takes what it is given. */
+  isWell(): boolean;
+  /** Since the start, and how many of them failed. */
+  calls(): number;
+  failures(): number;
 }
 
 // What decodes are called by; an origin chooses the type, so that any other must share one label or be a series of its own.
@@ -56,21 +66,43 @@ function formatOf(type: string): string {
 // From a thumbnail (a few ms) to the decode time limit's default (10 s).
 const decodeBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+function addSharedMetrics(registers: Registry[], shared: SharedGauges): void {
+  new Gauge({
+    name: "media_oracle_shared_up",
+    help: "Whether the shared cache is there, and takes what it is given",
+    registers,
+    collect() {
+      this.set(shared.isWell() ? 1 : 0);
+    },
+  });
+  new Counter({
+    name: "media_oracle_shared_calls_total",
+    help: "Calls to the shared cache; one that failed was done without",
+    labelNames: ["outcome"],
+    registers,
+    collect() {
+      this.reset();
+      this.inc({ outcome: "ok" }, shared.calls() - shared.failures());
+      this.inc({ outcome: "failed" }, shared.failures());
+    },
+  });
+}
+
 export function createMetrics(gauges: Gauges): Metrics {
   const register = new Registry();
   const registers = [register];
   collectDefaultMetrics({ register });
 
   // Plain numbers, handed over when somebody reads: an increment of prom-client's costs more than all else a hit does.
-  const asked: Record<Cached, number> = { hit: 0, miss: 0, collapsed: 0, stale: 0 };
+  const answered: Record<Cached, number> = { hit: 0, miss: 0, collapsed: 0, stale: 0, revalidated: 0 };
   new Counter({
     name: "media_oracle_cache_total",
-    help: "Requests by how the description was come by",
+    help: "Answers by how the description was come by",
     labelNames: ["result"],
     registers,
     collect() {
       this.reset();
-      for (const [result, count] of Object.entries(asked)) this.inc({ result }, count);
+      for (const [result, count] of Object.entries(answered)) this.inc({ result }, count);
     },
   });
   const requested = new Map<string, number>();
@@ -86,7 +118,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   });
   const sources = new Counter({
     name: "media_oracle_source_total",
-    help: "Lookups that went to an origin, by outcome: success or a failure code",
+    help: "Lookups that went to an origin, by outcome: success, not_modified or a failure code",
     labelNames: ["outcome"],
     registers,
   });
@@ -128,6 +160,7 @@ export function createMetrics(gauges: Gauges): Metrics {
       this.inc(gauges.decoderRestarts());
     },
   });
+  if (gauges.shared) addSharedMetrics(registers, gauges.shared);
 
   new Gauge({
     name: "media_oracle_format_enabled",
@@ -141,10 +174,10 @@ export function createMetrics(gauges: Gauges): Metrics {
 
   return {
     requested: (client) => void requested.set(client, (requested.get(client) ?? 0) + 1),
-    asked: (cached) => void (asked[cached] += 1),
+    answered: (cached) => void (answered[cached] += 1),
     refused: (reason) => refusals.inc({ reason }),
-    described(type, decodeMs) {
-      sources.inc({ outcome: "success" });
+    described(outcome, type, decodeMs) {
+      sources.inc({ outcome });
       if (decodeMs !== undefined) decodes.observe({ format: formatOf(type) }, decodeMs / 1000);
     },
     failed({ code, reason }) {
@@ -156,19 +189,17 @@ export function createMetrics(gauges: Gauges): Metrics {
   };
 }
 
-function count(description: Description, metrics: Metrics): void {
-  description.done.then(
-    ({ type }) => metrics.described(type, description.timings.decode),
-    (error: unknown) => metrics.failed(toOracleError(error)),
-  );
-}
-
-/** Counts what the oracle is asked and, of what goes to an origin, how it ends. Nothing that a caller notices. */
+/** Counts how the lookups of an oracle end, whoever waits for them. Nothing that they notice. */
 export function observed(oracle: Oracle, metrics: Metrics): Oracle {
-  return (target) => {
-    const description = oracle(target);
-    metrics.asked(description.cached);
-    if (description.cached === "miss") count(description, metrics);
+  return (target, previous) => {
+    const description = oracle(target, previous);
+    description.done.then(
+      ({ type }) => {
+        const how = description.cached === "revalidated" ? "not_modified" : "success";
+        metrics.described(how, type, description.timings.decode);
+      },
+      (error: unknown) => metrics.failed(toOracleError(error)),
+    );
     return description;
   };
 }

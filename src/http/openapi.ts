@@ -16,7 +16,11 @@ const description = [
 interface Documented {
   readonly description: string;
   readonly content: Record<string, { readonly schema: z.ZodType }>;
+  readonly headers?: DocumentedHeaders;
 }
+
+/** What the headers of a response tell, by their names. */
+export type DocumentedHeaders = Readonly<Record<string, string>>;
 
 // Any request may meet these, whatever its route; 431 is said before there is one, with the code of a body too large.
 const unreadable: readonly (readonly [status: number, title: string])[] = [[431, "The headers are too large"]];
@@ -34,11 +38,25 @@ export function problemResponses(...codes: readonly FailureCode[]): Record<numbe
   return Object.fromEntries([...titles].map(([status, description]) => [status, { description, content }]));
 }
 
-export function jsonResponse(words: string, schema: z.ZodType): Documented {
-  return { description: words, content: { "application/json": { schema } } };
+export function jsonResponse(words: string, schema: z.ZodType, headers: DocumentedHeaders = {}): Documented {
+  return { description: words, content: { "application/json": { schema } }, headers };
 }
 
 const withSchemas = createJsonSchemaTransformObject({});
+const schemaTransform = createJsonSchemaTransform({});
+
+/** The generator's own leaves out the headers. */
+const transform: typeof schemaTransform = (input) => {
+  const transformed = schemaTransform(input);
+  const responses = input.schema.response as Record<string, Partial<Documented>> | undefined;
+  const made = transformed.schema.response as Record<string, object> | undefined;
+  for (const [status, { headers = {} }] of Object.entries(responses ?? {})) {
+    const schemas: Record<string, object> = {};
+    for (const [name, description] of Object.entries(headers)) schemas[name] = { type: "string", description };
+    if (Object.keys(schemas).length > 0) Object.assign(made?.[status] ?? {}, { headers: schemas });
+  }
+  return transformed;
+};
 
 /** Makes `app.swagger()` give the OpenAPI 3.1 document of the routes that are added from now on. */
 export async function registerOpenapi(app: FastifyInstance, version: string): Promise<void> {
@@ -57,7 +75,7 @@ export async function registerOpenapi(app: FastifyInstance, version: string): Pr
         },
       },
     },
-    transform: createJsonSchemaTransform({}),
+    transform,
     transformObject(document) {
       const whole = withSchemas(document) as Partial<OpenAPIV3_1.Document>;
       const schemas = Object.entries(whole.components?.schemas ?? {});

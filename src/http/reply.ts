@@ -15,6 +15,9 @@ export interface Rendered {
 // Metadata is immutable and a hit gives the same object each time, so its JSON is made once and goes when the cache lets go of it.
 const whole = new WeakMap<Metadata, Rendered>();
 
+// The cache counts what it remembers, and that holds no URLs: long ones would take more in these texts than it counted.
+const maxKeptCharacters = 512;
+
 function render(target: Target, metadata: Metadata, partial: boolean): Rendered {
   // The order of keys is part of the contract.
   const reply: ReplyBody = {
@@ -43,7 +46,7 @@ export function renderedReply(target: Target, metadata: Metadata, partial: boole
   const known = whole.get(metadata);
   if (known?.href === target.href) return known;
   const rendered = render(target, metadata, false);
-  whole.set(metadata, rendered);
+  if (target.href.length <= maxKeptCharacters) whole.set(metadata, rendered);
   return rendered;
 }
 

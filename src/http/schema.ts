@@ -106,6 +106,8 @@ export const questionQuerySchema = z.strictObject({
     .meta({ description: `${fieldsDescription}. Separated by commas`, examples: ["type,bytes"] }),
 });
 
+export const forgetQuerySchema = questionQuerySchema.pick({ url: true });
+
 export type Question = Pick<z.infer<typeof questionBodySchema>, "url" | "deadlineMs">;
 
 const problemTypePrefix = "urn:media-oracle:problem:";
@@ -147,5 +149,11 @@ export const problemSchema = z
 export type Problem = z.infer<typeof problemSchema>;
 
 export const healthSchema = z
-  .strictObject({ status: z.enum(["ok", "unready"]) })
+  .strictObject({
+    status: z
+      .enum(["ok", "degraded", "unready"])
+      .describe("`degraded`: lookups are answered, without the shared cache, which is away or takes nothing"),
+  })
   .meta({ id: "Health", description: "Whether the service is alive, or would answer a lookup" });
+
+export type Health = z.infer<typeof healthSchema>["status"];

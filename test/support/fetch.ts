@@ -2,9 +2,18 @@ import { OracleError } from "../../src/domain/errors.ts";
 import { createAddressPolicy, parseAddressRule, parseCidr } from "../../src/fetch/address.ts";
 import { createBreaker } from "../../src/fetch/breaker.ts";
 import { type ByteBudget, createByteBudget } from "../../src/fetch/budget.ts";
+import { createPauses } from "../../src/fetch/pauses.ts";
 import type { Resolve } from "../../src/fetch/resolver.ts";
 import { createSlots } from "../../src/fetch/slots.ts";
-import { createSource, type Source, type SourceOptions } from "../../src/fetch/source.ts";
+import type { Target } from "../../src/domain/target.ts";
+import type { Validators } from "../../src/domain/terms.ts";
+import {
+  createSource,
+  type NotModified,
+  type OpenSource,
+  type Source,
+  type SourceOptions,
+} from "../../src/fetch/source.ts";
 import { createTargetParser, parsePortRange, parseRewrite } from "../../src/fetch/target.ts";
 
 /** Settings as an operator writes them, with what most tests want where one is absent. */
@@ -25,8 +34,12 @@ export interface FetcherOptions extends Partial<
 
 export interface Fetcher {
   readonly budget: ByteBudget;
+  readonly parseTarget: (url: string) => Target;
+  readonly openSource: OpenSource;
   /** @throws OracleError */
   readonly open: (url: string, limit?: number | AbortSignal) => Promise<Source>;
+  /** As long as it takes. @throws OracleError */
+  readonly reopen: (url: string, validators: Validators | null) => Promise<Source | NotModified>;
   /** How fetching the whole of it ends: `ok`, a warning, or a failure's code with reason or status. */
   readonly outcome: (url: string, limit?: number | AbortSignal) => Promise<string>;
 }
@@ -49,6 +62,7 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
     // Neither is in the way of tests of other things.
     addressSlots: createSlots({ maxActive: 10_000, maxActivePerHost: 10_000, maxWaiting: 0 }),
     breaker: createBreaker({ maxFailures: Infinity, windowMs: 0, openMs: 0, maxHosts: 1, now: () => 0 }),
+    pauses: createPauses({ defaultMs: 1, maxMs: 1, maxHosts: 1, now: () => Date.now() }),
     maxBytes: 1_000_000,
     headBytes: 4096,
     connectTimeoutMs: 2000,
@@ -62,12 +76,18 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
 
   /** @param limit of the whole fetch, in milliseconds or as its end */
   async function open(url: string, limit: number | AbortSignal = 10_000): Promise<Source> {
-    return openSource(parseTarget(url), typeof limit === "number" ? AbortSignal.timeout(limit) : limit);
+    const signal = typeof limit === "number" ? AbortSignal.timeout(limit) : limit;
+    const source = await openSource(parseTarget(url), null, signal);
+    if (source.isNotModified) throw new Error("a 304 that was not asked for");
+    return source;
   }
 
   return {
     budget,
+    parseTarget,
+    openSource,
     open,
+    reopen: (url, validators) => openSource(parseTarget(url), validators, AbortSignal.timeout(10_000)),
     async outcome(url, limit) {
       try {
         const source = await open(url, limit);

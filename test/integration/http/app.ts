@@ -4,10 +4,10 @@ import { type Description, type Oracle, startDescription } from "../../../src/do
 import { OracleError } from "../../../src/domain/errors.ts";
 import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
 import type { Target } from "../../../src/domain/target.ts";
-import { createApp } from "../../../src/http/app.ts";
+import { type AppOptions, createApp } from "../../../src/http/app.ts";
 import type { NamedTokenOptions } from "../../../src/http/named-token.ts";
 import type { RateLimitOptions } from "../../../src/http/rate-limit.ts";
-import { createMetrics, observed } from "../../../src/http/metrics.ts";
+import { createMetrics, type Gauges, observed } from "../../../src/http/metrics.ts";
 
 export const summit: Metadata = {
   bytes: 3032449,
@@ -48,7 +48,7 @@ export function remembered(
   kept: NonNullable<Description["kept"]>,
   cached: Description["cached"] = "hit",
 ): Description {
-  return { known: metadata, done: Promise.resolve(metadata), cached, timings: {}, kept };
+  return { known: metadata, done: Promise.resolve(metadata), cached, timings: {}, terms: null, kept };
 }
 
 export interface RunningApp {
@@ -63,7 +63,9 @@ export interface AppSettings {
   readonly tokens?: readonly string[];
   readonly namedTokens?: NamedTokenOptions;
   readonly rateLimit?: RateLimitOptions;
-  readonly isReady?: () => boolean;
+  readonly readiness?: AppOptions["readiness"];
+  readonly shared?: Gauges["shared"];
+  readonly forget?: (target: Target) => Promise<void>;
   readonly level?: string;
 }
 
@@ -74,14 +76,16 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     queueDepth: () => 2,
     decoderRestarts: () => 3,
     enabled: () => ({ png: true, svg: false }),
+    shared: settings.shared ?? null,
   });
   const app = await createApp({
     oracle: observed(oracle, metrics),
+    forget: settings.forget ?? (() => Promise.resolve()),
     parseTarget: parseAnything,
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,
     rateLimit: settings.rateLimit ?? null,
-    isReady: settings.isReady ?? (() => true),
+    readiness: settings.readiness ?? (() => "ok"),
     metrics,
     logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),
     version: "1.2.3",

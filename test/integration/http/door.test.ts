@@ -231,7 +231,6 @@ describe("requests", () => {
   test.for([
     ["GET", "/nothing"],
     ["GET", "/metadata/"],
-    ["DELETE", "/metadata"],
     ["PUT", "/metadata"],
     ["POST", "/healthz"],
     ["OPTIONS", "/metadata"],

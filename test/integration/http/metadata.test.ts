@@ -1,6 +1,7 @@
 import { expect, test, type TestContext } from "vitest";
 import { type Description, type Oracle, startDescription } from "../../../src/domain/description.ts";
 import { type FailureCode, failures, OracleError, type UnreachableReason } from "../../../src/domain/errors.ts";
+import type { Target } from "../../../src/domain/target.ts";
 import { ask, type Answer, askMetadata } from "../../support/contract.ts";
 import {
   type AppSettings,
@@ -296,4 +297,22 @@ test("an oracle that throws is a bug too", async ({ onTestFinished }) => {
     throw new Error("should never throw");
   });
   expect((await askMetadata(app.url, { url })).status).toBe(500);
+});
+
+test("DELETE forgets the URL, and says nothing more", async ({ onTestFinished }) => {
+  const forgotten: string[] = [];
+  const forget = ({ href }: Target) => Promise.resolve(void forgotten.push(href));
+  const app = await appFor(onTestFinished, () => described(), { forget });
+  const { status, text } = await ask(twin(app, { url: `${url}#fragment` }), { method: "DELETE" });
+  expect([status, text, forgotten]).toEqual([204, "", [url]]);
+  const refused = await ask(twin(app, { url: "aesgcm://upload.example.org/a" }), { method: "DELETE" });
+  expect([refused.status, refused.json.code]).toEqual([400, "url_unsupported"]);
+  expect((await ask(`${app.url}/metadata`, { method: "DELETE" })).json.code).toBe("request_invalid");
+  expect(forgotten).toHaveLength(1);
+});
+
+test("where tokens are set nobody forgets without one", async ({ onTestFinished }) => {
+  const forget = () => Promise.reject(new Error("must not be asked"));
+  const app = await appFor(onTestFinished, () => described(), { forget, tokens: ["s3cret"] });
+  expect((await ask(twin(app, { url }), { method: "DELETE" })).status).toBe(401);
 });

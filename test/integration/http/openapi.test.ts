@@ -19,12 +19,19 @@ test("openapi.yaml is what npm run openapi makes", async () => {
 test("the routes of the app and of the document are the same set", async () => {
   const app = await createApp({
     oracle: () => described(),
+    forget: () => Promise.resolve(),
     parseTarget: parseAnything,
     tokens: [],
     namedTokens: null,
     rateLimit: null,
-    isReady: () => true,
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}) }),
+    readiness: () => "ok",
+    metrics: createMetrics({
+      inflight: () => 0,
+      queueDepth: () => 0,
+      decoderRestarts: () => 0,
+      enabled: () => ({}),
+      shared: null,
+    }),
     logger: pino({ level: "silent" }),
     version: "0.0.0",
   });

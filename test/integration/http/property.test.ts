@@ -13,12 +13,19 @@ const token = createNamedToken("chat.example.org", null, key);
 const openApp = (settings: Partial<AppOptions>) =>
   createApp({
     oracle: () => described(),
+    forget: () => Promise.resolve(),
     parseTarget: parseAnything,
     tokens: [],
     namedTokens: null,
     rateLimit: null,
-    isReady: () => true,
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}) }),
+    readiness: () => "ok",
+    metrics: createMetrics({
+      inflight: () => 0,
+      queueDepth: () => 0,
+      decoderRestarts: () => 0,
+      enabled: () => ({}),
+      shared: null,
+    }),
     logger: pino({ level: "silent" }),
     version: "0.0.0",
     ...settings,
@@ -27,7 +34,7 @@ const openApp = (settings: Partial<AppOptions>) =>
 const apps = await Promise.all([
   openApp({}),
   openApp({ tokens: ["a"], namedTokens: { key, revokedNames: ["left"] } }),
-  openApp({ rateLimit: { perMinute: 1, remembered: () => null, now: () => performance.now() } }),
+  openApp({ rateLimit: { perMinute: 1, isRemembered: () => false, together: null, now: () => performance.now() } }),
 ]);
 
 const nested = fc.nat({ max: 9000 }).map((depth) => "[".repeat(depth) + "]".repeat(depth));

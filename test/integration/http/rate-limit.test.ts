@@ -16,7 +16,7 @@ async function openLimited(onTestFinished: TestContext["onTestFinished"], perMin
   const recall = ({ url }: Target): Description | null => {
     if (url.pathname === "/hit") return remembered(summit, kept);
     if (url.pathname === "/failed-hit") {
-      return { ...failed(new OracleError("source_unreachable", "")), cached: "hit", kept };
+      return { ...failed(new OracleError("source_status", "")), cached: "hit", kept };
     }
     return null;
   };
@@ -27,7 +27,12 @@ async function openLimited(onTestFinished: TestContext["onTestFinished"], perMin
     return described();
   };
   const app = await startApp(oracle, {
-    rateLimit: { perMinute, remembered: recall, now: () => performance.now() },
+    rateLimit: {
+      perMinute,
+      isRemembered: (target) => recall(target) !== null,
+      together: null,
+      now: () => performance.now(),
+    },
     ...(isClosed && { namedTokens: { key, revokedNames: [] } }),
   });
   onTestFinished(() => app.close());

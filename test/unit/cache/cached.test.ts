@@ -1,45 +1,74 @@
 import { expect, test } from "vitest";
 import { cached } from "../../../src/cache/cached.ts";
-import { type Oracle, answerBy, startDescription } from "../../../src/domain/description.ts";
+import { createKeys } from "../../../src/cache/key.ts";
+import { createMemory } from "../../../src/cache/memory.ts";
+import { createRemember } from "../../../src/cache/remember.ts";
+import { answerBy, type Oracle, type Previous, startDescription } from "../../../src/domain/description.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
-import type { Metadata } from "../../../src/domain/metadata.ts";
+import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
 import { targetOf } from "../../support/targets.ts";
+import { termsWith } from "../../support/terms.ts";
 
 const picture = targetOf("https://example.com/a.png");
-const maxBytes = 1024 ** 2;
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const dayMs = 24 * hourMs;
 
 interface Lookup {
+  /** What it was told of an earlier one. */
+  readonly previous: Previous | undefined;
   learn(part: Partial<Metadata>): void;
-  end(part?: Partial<Metadata>): Promise<void>;
-  fail(error: Error): Promise<void>;
+  /** @param cacheControl what the origin says of it */
+  end(part?: Partial<Metadata>, cacheControl?: string): Promise<void>;
+  /** Ends it with a 304. */
+  confirm(cacheControl?: string): Promise<void>;
+  fail(error: OracleError): Promise<void>;
 }
 
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
 /** An oracle whose lookups end when the test says so, and a clock that the test moves. */
-function startCache(options: { maxBytes?: number } = {}) {
+function startCache({ maxBytes = 1024 ** 2 } = {}) {
   const lookups: Lookup[] = [];
-  const clock = { ms: 1_000_000 };
-  const pipeline: Oracle = () =>
+  const clock = { ms: 1_700_000_000_000 };
+  const now = () => clock.ms;
+  const pipeline: Oracle = (_target, previous) =>
     startDescription(
       (progress) =>
         new Promise((resolve, reject) => {
           lookups.push({
+            previous,
             learn: (part) => void progress.learn(part),
-            end: async (part = {}) => {
+            async end(part = {}, cacheControl) {
+              progress.heard(termsWith({ cacheControl }));
               resolve(progress.learn(part));
               await settled();
             },
-            fail: async (error) => {
+            async confirm(cacheControl) {
+              progress.heard(termsWith({ cacheControl }));
+              resolve(progress.confirm(previous?.metadata ?? unknownMetadata));
+              await settled();
+            },
+            async fail(error) {
               reject(error);
               await settled();
             },
           });
         }),
     );
-  const oracle = cached(pipeline, { maxBytes: options.maxBytes ?? maxBytes, now: () => clock.ms });
+  const limits = { minMs: minuteMs, maxMs: 7 * dayMs, defaultMs: hourMs, failureMs: minuteMs };
+  const oracle = cached(pipeline, {
+    keyOf: createKeys("the settings of the test"),
+    memory: createMemory(maxBytes),
+    shared: null,
+    remember: createRemember({ limits, now, random: () => 0.5 }),
+    now,
+  });
   return { oracle, lookups, clock };
 }
 
-const settled = () => new Promise((resolve) => setImmediate(resolve));
+const status = (upstreamStatus: number) => new OracleError("source_status", "said by the test", { upstreamStatus });
+const timeout = () => new OracleError("source_unreachable", "said by the test", { reason: "timeout" });
 
 test("a thousand callers at once make one lookup", async () => {
   const { oracle, lookups } = startCache();
@@ -70,51 +99,34 @@ test("a lookup that outlived every caller is a hit afterwards", async () => {
   expect(await again.done).toMatchObject({ bytes: 7 });
 });
 
-test("a success is a hit for an hour and looked up again afterwards", async () => {
-  const { oracle, lookups, clock } = startCache();
-  oracle(picture);
-  await lookups[0]!.end();
-  clock.ms += 3_599_999;
-  expect(oracle(picture).cached).toBe("hit");
-  clock.ms += 1;
-  expect(oracle(picture).cached).toBe("miss");
+test("a hit is the same object each time, so that its reply is made once", async () => {
+  const { oracle, lookups } = startCache();
+  const first = oracle(picture);
+  await lookups[0]!.end({ bytes: 7 });
+  expect(oracle(picture)).toBe(oracle(picture));
+  expect(oracle(picture).known).toBe(await first.done);
 });
 
-test.each([
-  ["source_unreachable", 60_000],
-  ["source_status", 60_000],
-  ["source_redirects", 600_000],
-  ["source_protocol", 60_000],
-] as const)("the failure %s is remembered for %i ms", async (code, lifetimeMs) => {
+test("a failure is a hit too, with what is told of it", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
-  await lookups[0]!.fail(new OracleError(code, "said by the test"));
-  clock.ms += lifetimeMs - 1;
-  await expect(oracle(picture).done).rejects.toMatchObject({ code });
-  expect(lookups).toHaveLength(1);
+  await lookups[0]!.fail(status(404));
+  clock.ms += 10 * minuteMs - 1;
+  const again = oracle(picture);
+  expect([again.cached, again.known]).toEqual(["hit", null]);
+  await expect(again.done).rejects.toMatchObject({ code: "source_status", upstreamStatus: 404 });
   clock.ms += 1;
   expect(oracle(picture).cached).toBe("miss");
 });
 
 test.each(["overloaded", "internal"] as const)("%s is not remembered: it is not the URL's fault", async (code) => {
   const { oracle, lookups } = startCache();
-  oracle(picture);
+  const first = oracle(picture);
   await lookups[0]!.fail(new OracleError(code, "said by the test"));
+  await expect(first.done).rejects.toMatchObject({ code });
+  expect(first.kept).toBeNull();
   expect(oracle(picture).cached).toBe("miss");
 });
-
-test.each(["body_truncated", "body_timeout", "decode_timeout"] as const)(
-  "a description with %s is remembered for a minute only",
-  async (warning) => {
-    const { oracle, lookups, clock } = startCache();
-    oracle(picture);
-    await lookups[0]!.end({ warnings: [warning] });
-    clock.ms += 59_999;
-    expect(oracle(picture).cached).toBe("hit");
-    clock.ms += 1;
-    expect(oracle(picture).cached).toBe("miss");
-  },
-);
 
 test("a flood of failures does not push a success out", async () => {
   const { oracle, lookups } = startCache({ maxBytes: 64 * 1024 });
@@ -122,7 +134,7 @@ test("a flood of failures does not push a success out", async () => {
   await lookups[0]!.end({ bytes: 7 });
   for (let index = 1; index <= 500; index += 1) {
     oracle(targetOf(`https://example.com/${index}`));
-    await lookups[index]!.fail(new OracleError("source_status", "404", { upstreamStatus: 404 }));
+    await lookups[index]!.fail(status(404));
   }
   expect(oracle(picture).cached).toBe("hit");
 });
@@ -143,19 +155,242 @@ test("whoever waited for a miss can tell until when it is kept", async () => {
   const second = oracle(picture);
   expect(first.kept).toBeNull();
   await lookups[0]!.end();
-  expect(first.kept).toEqual({ since: clock.ms, until: clock.ms + 3_600_000 });
+  expect(first.kept).toEqual({ since: clock.ms, until: clock.ms + hourMs });
   expect(second.kept).toEqual(first.kept);
 });
 
 test("what would be answered from memory can be asked without beginning a lookup", async () => {
   const { oracle, lookups, clock } = startCache();
-  expect(oracle.remembered(picture)).toBeNull();
-  expect(lookups).toHaveLength(0);
+  expect(oracle.isRemembered(picture)).toBe(false);
   void oracle(picture);
-  expect(oracle.remembered(picture)).toBeNull(); // under way is not remembered
+  expect(oracle.isRemembered(picture)).toBe(false); // under way is not remembered
   await lookups[0]!.end({ bytes: 7 });
-  expect(oracle.remembered(picture)).toBe(oracle(picture));
-  clock.ms += 2 * 3_600_000;
-  expect(oracle.remembered(picture)).toBeNull();
+  expect(oracle.isRemembered(picture)).toBe(true);
+  clock.ms += hourMs + 10 * minuteMs - 1;
+  expect(oracle.isRemembered(picture)).toBe(true); // stale, and answered at once all the same
+  clock.ms += 1;
+  expect(oracle.isRemembered(picture)).toBe(false);
   expect(lookups).toHaveLength(1);
+});
+
+test.each(["address", "timeout", "reset", "name"] as const)(
+  "an unreachable target (%s) is never said to be remembered: for how long it is would tell why",
+  async (reason) => {
+    const { oracle, lookups } = startCache();
+    oracle(picture);
+    await lookups[0]!.fail(new OracleError("source_unreachable", "said by the test", { reason }));
+    expect(oracle(picture).cached).toBe("hit");
+    expect(oracle.isRemembered(picture)).toBe(false);
+  },
+);
+
+test("what has just become stale is answered at once, while the origin is asked once in the background", async () => {
+  const { oracle, lookups, clock } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 }, "max-age=600");
+  clock.ms += 600_000;
+  const stale = Array.from({ length: 10 }, () => oracle(picture));
+  expect(stale.map(({ cached, known }) => [cached, known?.bytes])).toEqual(stale.map(() => ["stale", 7]));
+  expect(stale[0]!.kept).toEqual({ since: clock.ms - 600_000, until: clock.ms });
+  expect(lookups).toHaveLength(2);
+  await lookups[1]!.end({ bytes: 8 }, "max-age=600");
+  const fresh = oracle(picture);
+  expect([fresh.cached, fresh.known?.bytes]).toEqual(["hit", 8]);
+  expect(lookups).toHaveLength(2);
+});
+
+test("past that the caller waits, and shares the lookup that is under way in the background", async () => {
+  const { oracle, lookups, clock } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 }, "max-age=600");
+  clock.ms += 600_000;
+  oracle(picture); // begins the refresh
+  clock.ms += 60_000;
+  const late = oracle(picture);
+  expect(late.cached).toBe("collapsed");
+  await lookups[1]!.end({ bytes: 8 });
+  expect(await late.done).toMatchObject({ bytes: 8 });
+  expect(lookups).toHaveLength(2);
+});
+
+test("a failed refresh is not tried again before its time, and the stale answer is given meanwhile", async () => {
+  const { oracle, lookups, clock } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 }, "max-age=600");
+  clock.ms += 600_000;
+  oracle(picture);
+  await lookups[1]!.fail(status(500));
+  clock.ms += minuteMs - 1;
+  expect(oracle(picture)).toMatchObject({ cached: "stale", known: { bytes: 7 } });
+  expect(lookups).toHaveLength(2);
+  clock.ms += 1;
+  const waiting = oracle(picture); // no longer within what is served while it is asked
+  expect([waiting.cached, lookups.length]).toEqual(["miss", 3]);
+  await lookups[2]!.fail(status(500));
+  expect([waiting.cached, (await waiting.done).bytes]).toEqual(["stale", 7]);
+});
+
+test.each([
+  ["401", () => status(401)],
+  ["403", () => status(403)],
+  ["429", () => status(429)],
+  ["503", () => status(503)],
+  ["500", () => status(500)],
+  ["a time-out", timeout],
+  ["a reset", () => new OracleError("source_unreachable", "said by the test", { reason: "reset" })],
+  ["a refused address", () => new OracleError("source_unreachable", "said by the test", { reason: "address" })],
+  ["an overload of ours", () => new OracleError("overloaded", "said by the test")],
+])("on %s a success of the last day is answered", async (_name, error) => {
+  const { oracle, lookups, clock } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 });
+  clock.ms += hourMs + dayMs - 1;
+  const answer = oracle(picture);
+  await lookups[1]!.fail(error());
+  expect((await answer.done).bytes).toBe(7);
+  expect([answer.cached, answer.known?.bytes]).toEqual(["stale", 7]);
+  expect(answer.kept).toEqual({ since: clock.ms + 1 - hourMs - dayMs, until: clock.ms + 1 - dayMs });
+});
+
+test("an older one is not", async () => {
+  const { oracle, lookups, clock } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 });
+  clock.ms += hourMs + dayMs;
+  const answer = oracle(picture);
+  await lookups[1]!.fail(status(500));
+  await expect(answer.done).rejects.toMatchObject({ upstreamStatus: 500 });
+});
+
+test.each(["body_truncated", "body_timeout", "decode_timeout"] as const)(
+  "a description with %s does not take the place of a whole one, and is answered where there is none",
+  async (warning) => {
+    const { oracle, lookups, clock } = startCache();
+    oracle(picture);
+    await lookups[0]!.end({ warnings: [warning], bytes: 6 });
+    expect(oracle(picture)).toMatchObject({ cached: "hit", known: { bytes: 6 } });
+    clock.ms += 2 * minuteMs;
+    oracle(picture);
+    await lookups[1]!.end({ bytes: 7 });
+    clock.ms += 2 * hourMs;
+    const answer = oracle(picture);
+    await lookups[2]!.end({ warnings: [warning], bytes: 6 });
+    expect(await answer.done).toMatchObject({ bytes: 7 });
+    expect([answer.cached, answer.known?.bytes]).toEqual(["stale", 7]);
+  },
+);
+
+test.each([404, 410, 451])("a %i drops the success", async (gone) => {
+  const { oracle, lookups, clock } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 });
+  clock.ms += hourMs;
+  expect(oracle(picture).cached).toBe("stale");
+  await lookups[1]!.fail(status(gone));
+  const answer = oracle(picture);
+  expect(answer.cached).toBe("hit");
+  await expect(answer.done).rejects.toMatchObject({ upstreamStatus: gone });
+  clock.ms += 10 * minuteMs;
+  const later = oracle(picture);
+  await lookups[2]!.fail(status(500));
+  await expect(later.done).rejects.toMatchObject({ upstreamStatus: 500 });
+});
+
+test("a bug of ours is not hidden behind a stale answer", async () => {
+  const { oracle, lookups, clock } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 });
+  clock.ms += 2 * hourMs;
+  const answer = oracle(picture);
+  await lookups[1]!.fail(new OracleError("internal", "said by the test"));
+  await expect(answer.done).rejects.toMatchObject({ code: "internal" });
+});
+
+test("a time-out after the other is asked again later and later", async () => {
+  const { oracle, lookups, clock } = startCache();
+  for (const minutes of [2, 4, 8, 10, 10]) {
+    oracle(picture);
+    await lookups.at(-1)!.fail(timeout());
+    clock.ms += minutes * minuteMs - 1;
+    expect(oracle(picture).cached).toBe("hit");
+    clock.ms += 1;
+  }
+  oracle(picture);
+  await lookups.at(-1)!.end({ bytes: 7 }); // and from the beginning again
+  clock.ms += 3 * dayMs;
+  oracle(picture);
+  await lookups.at(-1)!.fail(timeout());
+  clock.ms += 2 * minuteMs;
+  expect(oracle(picture).cached).toBe("miss");
+});
+
+test("at the deadline a stale success is what is known, as long as the origin has said nothing", async () => {
+  const { oracle, lookups, clock } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 });
+  clock.ms += 2 * hourMs;
+  expect(await answerBy(oracle(picture), 1)).toMatchObject({ partial: true, metadata: { bytes: 7 } });
+  lookups[1]!.learn({ type: "image/png" });
+  expect(await answerBy(oracle(picture), 1)).toMatchObject({ partial: true, metadata: { bytes: null } });
+});
+
+test("a 304 keeps the metadata, as the same object, and begins its time anew", async () => {
+  const { oracle, lookups, clock } = startCache();
+  const first = oracle(picture);
+  await lookups[0]!.end({ bytes: 7 }, "max-age=600");
+  clock.ms += hourMs;
+  const answer = oracle(picture);
+  expect(lookups[1]!.previous?.metadata).toBe(await first.done);
+  await lookups[1]!.confirm("max-age=1200");
+  expect(await answer.done).toBe(await first.done);
+  expect([answer.cached, answer.kept]).toEqual(["revalidated", { since: clock.ms, until: clock.ms + 1_200_000 }]);
+  expect(oracle(picture)).toMatchObject({ cached: "hit", known: { bytes: 7 } });
+});
+
+test("a 304 that says nothing of freshness renews what was said before", async () => {
+  const { oracle, lookups, clock } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 }, "max-age=600");
+  clock.ms += dayMs;
+  const answer = oracle(picture);
+  await lookups[1]!.confirm();
+  expect(answer.kept).toEqual({ since: clock.ms, until: clock.ms + 600_000 });
+  clock.ms += 600_000;
+  expect(oracle(picture).cached).toBe("stale");
+});
+
+test("what was forgotten is looked up again", async () => {
+  const { oracle, lookups } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 });
+  await oracle.forget(picture);
+  expect(oracle(picture).cached).toBe("miss");
+  expect(lookups[1]!.previous).toBeUndefined();
+});
+
+test("a lookup that was under way when its target was forgotten is answered, but not remembered", async () => {
+  const { oracle, lookups } = startCache();
+  const before = oracle(picture);
+  await oracle.forget(picture);
+  const after = oracle(picture);
+  expect([after.cached, lookups.length]).toEqual(["miss", 2]);
+  await lookups[0]!.end({ bytes: 7 });
+  expect((await before.done).bytes).toBe(7);
+  expect(before.kept).toBeNull();
+  expect(oracle(picture).cached).toBe("collapsed"); // with the second one, which the first did not end
+  await lookups[1]!.end({ bytes: 8 });
+  expect((await after.done).bytes).toBe(8);
+  expect(oracle(picture).known?.bytes).toBe(8);
+});
+
+test("nor does a refresh under way bring back what was forgotten, or answer it", async () => {
+  const { oracle, lookups, clock } = startCache();
+  oracle(picture);
+  await lookups[0]!.end({ bytes: 7 });
+  clock.ms += 2 * hourMs;
+  const waiting = oracle(picture);
+  await oracle.forget(picture);
+  await lookups[1]!.fail(status(500));
+  await expect(waiting.done).rejects.toMatchObject({ upstreamStatus: 500 });
+  expect(oracle(picture).cached).toBe("miss");
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { age, cacheControl, cacheStatus, serverTiming } from "../../../src/http/freshness.ts";
+import { age, cacheControl, cacheStatus, failureCacheStatus, serverTiming } from "../../../src/http/freshness.ts";
 import { startDescription } from "../../../src/domain/description.ts";
 import { unknownMetadata } from "../../../src/domain/metadata.ts";
 
@@ -17,6 +17,19 @@ test("a clock that was set back makes no negative age or lifetime", () => {
 
 test("a stale answer tells since when", () => {
   expect(cacheStatus("stale", kept, 1_100_900)).toBe("media-oracle; hit; ttl=-10; detail=stale");
+});
+
+test("of an unreachable target it is not told whether it was remembered", () => {
+  const told = (["hit", "miss", "collapsed"] as const).map((cached) =>
+    failureCacheStatus("source_unreachable", cached, kept, 1_000_000),
+  );
+  expect(new Set(told)).toEqual(new Set(["media-oracle"]));
+  expect(failureCacheStatus("source_status", "hit", kept, 1_000_000)).toBe("media-oracle; hit");
+});
+
+test("an answer that the origin confirmed is told from one that it sent anew", () => {
+  expect(cacheStatus("revalidated", kept, 1_000_000)).toBe("media-oracle; fwd=stale; fwd-status=304");
+  expect(cacheStatus("miss", kept, 1_000_000)).toBe("media-oracle; fwd=miss");
 });
 
 test("stages that were not come to are left out", () => {

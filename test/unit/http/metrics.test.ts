@@ -1,17 +1,17 @@
 import { expect, test } from "vitest";
-import { startDescription } from "../../../src/domain/description.ts";
+import { type Oracle, startDescription } from "../../../src/domain/description.ts";
 import { unknownMetadata } from "../../../src/domain/metadata.ts";
 import type { Target } from "../../../src/domain/target.ts";
 import { createMetrics, observed } from "../../../src/http/metrics.ts";
 
 const url = new URL("https://upload.example.org/a");
 const target: Target = { href: url.href, url, via: null };
-const none = { inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}) };
+const none = { inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}), shared: null };
 
 test("media types that origins make up share one label", async () => {
   const metrics = createMetrics(none);
-  for (let made = 0; made < 100; made += 1) metrics.described(`image/made-up-${made}`, 1);
-  metrics.described("image/svg+xml", 1);
+  for (let made = 0; made < 100; made += 1) metrics.described("success", `image/made-up-${made}`, 1);
+  metrics.described("success", "image/svg+xml", 1);
   const series = (await metrics.text())
     .split("\n")
     .filter((line) => line.startsWith("media_oracle_decode_seconds_count"));
@@ -27,17 +27,26 @@ test("what is looked into is told, and what is off too", async () => {
   expect(await metrics.text()).toContain('media_oracle_format_enabled{format="svg"} 0');
 });
 
-test("only what goes to an origin has an outcome, and what was not decoded no time", async () => {
+test("each lookup has an outcome, and what was not decoded no time", async () => {
   const metrics = createMetrics(none);
-  const description = startDescription(() => Promise.resolve(unknownMetadata));
-  for (const cached of ["miss", "collapsed", "hit", "stale"] as const) {
-    observed(() => ({ ...description, cached }), metrics)(target);
-  }
-  await description.done;
+  const whole = () => startDescription(() => Promise.resolve(unknownMetadata));
+  const confirmed = () => startDescription((progress) => Promise.resolve(progress.confirm(unknownMetadata)));
+  for (const lookup of [whole, confirmed, confirmed]) await observed(lookup, metrics)(target).done;
   const text = await metrics.text();
   expect(text).toContain('media_oracle_source_total{outcome="success"} 1');
-  expect(text).toContain('media_oracle_cache_total{result="stale"} 1');
+  expect(text).toContain('media_oracle_source_total{outcome="not_modified"} 2');
   expect(text).not.toContain("media_oracle_decode_seconds_count{");
+});
+
+test("a lookup is told what was known before, also when it is observed", () => {
+  const previous = { metadata: unknownMetadata, validators: null };
+  const told: unknown[] = [];
+  const oracle: Oracle = (_target, previous) => {
+    told.push(previous);
+    return startDescription(() => Promise.resolve(unknownMetadata));
+  };
+  observed(oracle, createMetrics(none))(target, previous);
+  expect(told).toEqual([previous]);
 });
 
 test("the observed description is the oracle's own", () => {

@@ -1,0 +1,47 @@
+import type { Description } from "../domain/description.ts";
+import { OracleError } from "../domain/errors.ts";
+import type { Metadata } from "../domain/metadata.ts";
+import type { Recalled, Setback, Success } from "./entry.ts";
+
+type Part = Success | Setback;
+
+// One object for all who ask, as long as the part is remembered: a hit makes nothing.
+const descriptions = {
+  hit: new WeakMap<Part, Description>(),
+  stale: new WeakMap<Part, Description>(),
+};
+
+/** What is remembered, as a description that has ended. */
+export function recalledDescription({ cached, part }: Recalled): Description {
+  const known = descriptions[cached].get(part);
+  if (known) return known;
+  const outcome = outcomeOf(part);
+  const isFailure = outcome instanceof OracleError;
+  const done = isFailure ? Promise.reject(outcome) : Promise.resolve(outcome);
+  done.catch(() => undefined);
+  const description: Description = {
+    known: isFailure ? null : outcome,
+    done,
+    cached,
+    timings: {},
+    terms: null,
+    kept: keptOf(part),
+  };
+  descriptions[cached].set(part, description);
+  return description;
+}
+
+export function keptOf(part: Part): NonNullable<Description["kept"]> {
+  return { since: part.since, until: "until" in part ? part.until : part.freshUntil };
+}
+
+/** The metadata, or the failure as it was. */
+export function outcomeOf(part: Part): Metadata | OracleError {
+  if ("metadata" in part) return part.metadata;
+  if ("metadata" in part.outcome) return part.outcome.metadata;
+  const { code, upstreamStatus, reason } = part.outcome.failure;
+  return new OracleError(code, "remembered", {
+    ...(upstreamStatus !== null && { upstreamStatus }),
+    ...(reason !== null && { reason }),
+  });
+}

@@ -309,13 +309,13 @@ describe("pictures that wait", () => {
     expect(decoder.waiting).toBe(0);
   });
 
-  test("are failed when the decoder is closed, and so are later ones", async ({ onTestFinished }) => {
+  test("are over when the decoder is closed, as if their time were, and so are later ones", async ({ onTestFinished }) => {
     const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
     const asked = [decoder.describe(photo, jpeg), decoder.describe(photo, jpeg)];
     await decoder.close();
     const outcomes = await Promise.all([...asked, decoder.describe(photo, jpeg)]);
-    expect(outcomes.map(({ warning }) => warning)).toEqual(Array(3).fill("decode_failed"));
+    expect(outcomes.map(({ warning }) => warning)).toEqual(Array(3).fill("decode_timeout"));
     expect(decoder).toMatchObject({ isReady: false, children: [] });
   });
 });

@@ -256,7 +256,8 @@ describe("slow pictures", () => {
       onTestFinished,
       `writeSync(3, '{"ready":true}\\n');
        const read = (bytes) => { const buffer = Buffer.alloc(bytes); for (let at = 0; at < bytes;) at += readSync(3, buffer, at, bytes - at, null); return buffer; };
-       const learnt = { width: 5, height: 5, animated: false, blurhash: null, thumbhash: null, warning: null };
+       const learnt = { width: 5, height: 5, animated: false, blurhash: null, thumbhash: null, durationMs: null, warning: null,
+                        clipBytes: 0, container: "mov", rotation: 0 };
        for (;;) {
          const header = read(${requestBytes});
          const number = header.readDoubleLE(0);

@@ -42,16 +42,15 @@ const deadHosts = { maxFailures: 10, windowMs: 60_000, openMs: 30_000, maxHosts:
 // An hour: whoever can make one URL of a host ask for a pause shuts off all of it for so long.
 const maxPauseMs = 3_600_000;
 
-// A call that takes longer would be felt; the others of a replica then go on without. Half a second is the least that a restart takes.
-const redisLimits = { timeoutMs: 200, retryMs: 500, keyPrefix: "media-oracle:" };
+// What a lookup waits for a call at most. Half a second: a Redis that comes back is used again soon, and not stormed until then.
+const redisLimits = { timeoutMs: 200, connectTimeoutMs: 1000, retryMs: 500, keyPrefix: "media-oracle:" };
 
-// In 5 s nearly all lookups end: the origins that are slower are asked by each replica. 50 ms are a tenth of what a lookup takes.
+// In 5 s nearly all lookups end; an origin that is slower may be asked by each replica. 50 ms are little beside a lookup.
 const lockLimits = { lockMs: 5000, pollMs: 50, now: Date.now };
 
 // A full cache is written in some 0.3 s, 23 MB.
 const saveEveryMs = 5 * 60_000;
 
-// Of the memory of the cache: what pictures look like takes half as much as an entry, and few bytes have many URLs.
 // Of the memory of the cache: ten thousand pictures, since few have many URLs.
 const pictureShare = 1 / 16;
 

@@ -13,7 +13,7 @@ export type RedisCounter = (name: string, windowMs: number) => Promise<SharedCou
 export function createRedisCounter(redis: BoundedRedis): RedisCounter {
   return async (name, windowMs) => {
     const key = `count:${hash("sha256", name, "base64url")}`;
-    const counting = redis.client.multi().set(key, 0, "PX", windowMs, "NX").incr(key).pttl(key).exec();
+    const counting = () => redis.client.multi().set(key, 0, "PX", windowMs, "NX").incr(key).pttl(key).exec();
     const replies = await redis.write(counting).catch(() => null);
     const [, [, asked] = [], [, leftMs] = []] = replies ?? [];
     // A number that somebody else put there may be of any size, and last for ever.

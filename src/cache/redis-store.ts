@@ -29,7 +29,7 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
   return {
     async get(key) {
       // Not GET: whoever may write there could have us read half a gigabyte.
-      const text = await orNull(redis.read(client.getrange(entryName(key), 0, maxEntryBytes)));
+      const text = await orNull(redis.read(() => client.getrange(entryName(key), 0, maxEntryBytes)));
       const found = text ? textToEntry(text, now()) : null;
       return found?.key === key ? found.entry : null;
     },
@@ -37,11 +37,11 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
     async set(key, entry) {
       const lifetimeMs = Math.ceil(usefulUntil(entry) - now());
       if (lifetimeMs <= 0) return;
-      await orNull(redis.write(client.set(entryName(key), entryToText(key, entry), "PX", lifetimeMs)));
+      await orNull(redis.write(() => client.set(entryName(key), entryToText(key, entry), "PX", lifetimeMs)));
     },
 
     async delete(key) {
-      await orNull(redis.write(client.del(entryName(key))));
+      await orNull(redis.write(() => client.del(entryName(key))));
       await orNull(redis.publish(forgottenChannel, `${replica} ${key}`));
     },
 
@@ -57,9 +57,9 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
       });
       const end = performance.now() + lockMs + pollMs; // one try after the lock of who is gone is over
       while (performance.now() < end) {
-        const isAcquired = await orNull(redis.write(mutex.tryAcquire()));
+        const isAcquired = await orNull(redis.write(() => mutex.tryAcquire()));
         if (isAcquired === null) break; // the store is gone, or full, or read-only
-        if (isAcquired) return () => void orNull(redis.write(mutex.release()));
+        if (isAcquired) return () => void orNull(redis.write(() => mutex.release()));
       }
       return () => undefined;
     },

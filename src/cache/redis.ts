@@ -6,8 +6,10 @@ export type RedisState = "ready" | "refusing" | "away";
 
 export interface RedisOptions {
   readonly address: RedisAddress;
-  /** Every call ends within, with an answer or an error; and so do connecting and what is said then, each. */
+  /** Every call ends within, with an answer or an error. */
   readonly timeoutMs: number;
+  /** So do connecting, and what is said then, within this each; nobody waits for it. */
+  readonly connectTimeoutMs: number;
   /** Between two attempts to connect, and between two looks whether it takes something again. */
   readonly retryMs: number;
   /** All keys and channels begin so. */
@@ -19,10 +21,10 @@ export interface BoundedRedis {
   readonly state: RedisState;
   /** Its answers go through {@link read} or {@link write}. */
   readonly client: Redis;
-  /** The answer to a command that reads, counted. Rejects as it does: the caller goes on without. */
-  read<T>(answer: Promise<T>): Promise<T>;
+  /** The answer to a command that reads, in time. Rejects otherwise: the caller goes on without. */
+  read<T>(command: () => Promise<T>): Promise<T>;
   /** The same for one that writes: where it is refused, {@link state} tells. */
-  write<T>(answer: Promise<T>): Promise<T>;
+  write<T>(command: () => Promise<T>): Promise<T>;
   /** Tells others on the channel. Rejects as {@link read} does. */
   publish(channel: string, message: string): Promise<unknown>;
   /** Tells what is published on the channel, also by this client, while it is connected: what is missed is lost. */
@@ -46,12 +48,12 @@ function isRefusal(error: unknown): boolean {
 /**
  * Connects, and stays connected as well as it can.
  *
- * The connection is the breaker: one answer that does not come in time closes it, and until the next one is open and has answered,
+ * The connection is the breaker: one answer that does not come in time closes it, and until the next one is open and was answered on,
  * calls fail at once. Nothing waits for a connection, and nothing is sent twice.
  *
  * Errors are told by {@link BoundedRedis.state} alone: those of ioredis hold the command, and so may hold the password.
  */
-export function createRedis({ address, timeoutMs, retryMs, keyPrefix }: RedisOptions): BoundedRedis {
+export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, keyPrefix }: RedisOptions): BoundedRedis {
   const { host, port, username, password, database, isTls } = address;
   const redis = new Redis({
     host,
@@ -63,9 +65,9 @@ export function createRedis({ address, timeoutMs, retryMs, keyPrefix }: RedisOpt
     ...(isTls && { tls: { rejectUnauthorized: true } }),
     keyPrefix,
     protocol: 3, // subscribes and asks on one connection
-    connectTimeout: timeoutMs,
-    commandTimeout: timeoutMs,
-    socketTimeout: timeoutMs,
+    connectTimeout: connectTimeoutMs,
+    socketTimeout: connectTimeoutMs,
+    disconnectTimeout: timeoutMs, // for the other side to say goodbye
     // All replicas lose it in the same moment: they shall not come back in the same moment.
     retryStrategy: () => retryMs * (0.5 + Math.random()),
     maxRetriesPerRequest: 0,
@@ -92,21 +94,22 @@ export function createRedis({ address, timeoutMs, retryMs, keyPrefix }: RedisOpt
     for (const listener of listeners) listener(now);
   }
 
-  async function read<T>(answer: Promise<T>): Promise<T> {
+  async function read<T>(command: () => Promise<T>): Promise<T> {
     calls += 1;
     try {
-      return await answer;
+      if (!isConnected) throw new Error("not connected");
+      return await inTime(command());
     } catch (error) {
       failures += 1;
       throw error;
     }
   }
 
-  async function write<T>(answer: Promise<T>): Promise<T> {
+  async function write<T>(command: () => Promise<T>): Promise<T> {
     try {
-      const given = await read(answer);
+      const answer = await read(command);
       isRefusing = false;
-      return given;
+      return answer;
     } catch (error) {
       if (isRefusal(error)) isRefusing = true;
       throw error;
@@ -115,9 +118,30 @@ export function createRedis({ address, timeoutMs, retryMs, keyPrefix }: RedisOpt
     }
   }
 
+  async function inTime<T>(answer: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<null>((resolve) => {
+      // Not ioredis' own time limit: where this process was busy for so long, the answer is there, and read after the timers.
+      timer = setTimeout(() => setImmediate(resolve, null), timeoutMs);
+    });
+    const first = await Promise.race([answer.then((value) => ({ value })), late]);
+    clearTimeout(timer);
+    if (first) return first.value;
+    drop();
+    throw new Error("no answer in time");
+  }
+
+  /** Closes the connection: answers come in order, so that all that is asked next would be late as well. */
+  function drop() {
+    if (!isConnected) return; // another call was late, too
+    isConnected = false;
+    tell();
+    redis.disconnect(true);
+  }
+
   // Also where nobody asks for anything it shall be seen that it takes something again.
   const probe = setInterval(() => {
-    if (isRefusing) write(redis.set("probe", "", "PX", timeoutMs)).catch(() => undefined);
+    if (isRefusing) write(() => redis.set("probe", "", "PX", timeoutMs)).catch(() => undefined);
   }, retryMs);
   probe.unref();
 
@@ -146,7 +170,7 @@ export function createRedis({ address, timeoutMs, retryMs, keyPrefix }: RedisOpt
     client: redis,
     read,
     write,
-    publish: (channel, message) => read(redis.publish(keyPrefix + channel, message)),
+    publish: (channel, message) => read(() => redis.publish(keyPrefix + channel, message)),
     subscribe(channel, onMessage) {
       channels.set(channel, onMessage);
       if (isConnected) redis.subscribe(keyPrefix + channel).catch(() => undefined);

@@ -28,6 +28,8 @@ export function isHttpDate(text: string): boolean {
 
 /** What a source said of how long its answer holds: headers as they came, hostile; of one that came more than once all, with commas. */
 export interface Terms {
+  /** Whether redirects led there, which may lead elsewhere while the answer still holds. */
+  readonly isRedirected: boolean;
   readonly cacheControl: string | undefined;
   readonly expires: string | undefined;
   readonly age: string | undefined;

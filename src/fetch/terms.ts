@@ -9,9 +9,10 @@ export function urlHash({ href }: Target): string {
 }
 
 /** What a response with success, or a 304, says of how long it holds. Never throws. */
-export function termsOf(headers: Headers, urlHash: string): Terms {
+export function termsOf(headers: Headers, urlHash: string, isRedirected: boolean): Terms {
   const all = (name: string) => (headers[name] === undefined ? undefined : [headers[name]].flat().join(", "));
   return {
+    isRedirected,
     cacheControl: all("cache-control"),
     expires: all("expires"),
     age: all("age"),

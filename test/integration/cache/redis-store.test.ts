@@ -24,7 +24,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
 
   async function openStore(time = now): Promise<{ redis: BoundedRedis; store: SharedStore }> {
     const address = parseRedisAddress(server.url);
-    const redis = createRedis({ address, timeoutMs: 200, retryMs: 100, keyPrefix: "test:" });
+    const redis = createRedis({ address, timeoutMs: 200, connectTimeoutMs: 1000, retryMs: 100, keyPrefix: "test:" });
     onTestFinished(() => redis.close());
     const ready = new Promise<void>((resolve) => redis.onChange((state) => state === "ready" && resolve()));
     const store = createRedisStore(redis, { lockMs, pollMs: 20, now: () => time });

@@ -10,7 +10,13 @@ const timeoutMs = 200;
 const slackMs = 250;
 
 function connectTo(url: string): BoundedRedis {
-  const redis = createRedis({ address: parseRedisAddress(url), timeoutMs, retryMs: 200, keyPrefix: "test:" });
+  const redis = createRedis({
+    address: parseRedisAddress(url),
+    timeoutMs,
+    connectTimeoutMs: 1000,
+    retryMs: 200,
+    keyPrefix: "test:",
+  });
   onTestFinished(() => redis.close());
   return redis;
 }
@@ -28,8 +34,8 @@ async function startPair(options: RedisServerOptions = {}): Promise<{ server: Re
   return { server, redis };
 }
 
-const set = (redis: BoundedRedis, value: string) => redis.write(redis.client.set("key", value));
-const get = (redis: BoundedRedis) => redis.read(redis.client.get("key"));
+const set = (redis: BoundedRedis, value: string) => redis.write(() => redis.client.set("key", value));
+const get = (redis: BoundedRedis) => redis.read(() => redis.client.get("key"));
 
 /** How many milliseconds it took to end, however it did. */
 async function spanOf(call: Promise<unknown>): Promise<number> {
@@ -93,6 +99,16 @@ describe.skipIf(requires("redis-server", hasRedis))("a Redis", () => {
     make(server, false);
     await reached(redis, "ready");
     await set(redis, "after");
+  });
+
+  test("that answers while this process is too busy to look is not taken for one that stalls", async () => {
+    const { redis } = await startPair();
+    await set(redis, "value");
+    const asked = get(redis);
+    const end = performance.now() + 2 * timeoutMs;
+    while (performance.now() < end);
+    expect(await asked).toBe("value");
+    expect(redis.state).toBe("ready");
   });
 
   test("that is flushed is empty, and well", async () => {

@@ -142,6 +142,7 @@ test("whatever an origin says of freshness, what is remembered can be read again
     date: maybe(date),
     lastModified: maybe(date),
     validators: fc.constant(null),
+    isRedirected: fc.boolean(),
   });
   const limits = { minMs: 60_000, maxMs: 365 * 86_400_000, defaultMs: 3_600_000, failureMs: 60_000 };
   const remember = createRemember({ limits, now: () => now, random: () => 1 });

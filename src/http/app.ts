@@ -5,8 +5,10 @@ import type { Oracle } from "../domain/description.ts";
 import { OracleError, toOracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type AccessOptions, createGuards, isOpen } from "./auth.ts";
+import { addBatchRoute } from "./batch-route.ts";
 import { connectionOptions, refuseConnection } from "./connection.ts";
 import { createLookupLog } from "./log.ts";
+import { createLookups } from "./lookups.ts";
 import { addMetadataRoutes } from "./metadata-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { registerOpenapi } from "./openapi.ts";
@@ -105,16 +107,15 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.decorateRequest("client", null);
   const guards = createGuards(options);
   const scope = isOpen(options) ? "public" : "private";
-  addMetadataRoutes(app, {
+  const lookups = createLookups({
     oracle,
-    forget,
     parseTarget: rememberedTargets(parseTarget, rememberedTexts),
-    guards,
-    scope,
     rateLimit: options.rateLimit && createRateLimit(options.rateLimit),
     metrics,
     log,
   });
+  addMetadataRoutes(app, { lookups, forget, guards, scope });
+  addBatchRoute(app, { lookups, guards, log });
   addOperationRoutes(app, { guards, readiness, metrics });
   await app.ready();
   return app;

@@ -2,8 +2,8 @@ import eslint from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-/** Rooms may import `domain` and themselves; only `oracle.ts` and `main.ts` join them. */
-const rooms = ["domain", "fetch", "media", "cache", "http"];
+/** Rooms may import `domain` and themselves; only `oracle.ts`, `compose.ts` and `cli/` join them. */
+const rooms = ["domain", "fetch", "media", "cache", "http", "client"];
 const walls = rooms.map((room) => ({
   files: [`src/${room}/**/*.ts`],
   rules: {
@@ -32,7 +32,7 @@ export default defineConfig(
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", ignoreRestSiblings: true }],
       "no-restricted-properties": [
         "error",
-        { object: "process", property: "env", message: "settings are read in main.ts only" },
+        { object: "process", property: "env", message: "the environment is read in main.ts only" },
       ],
     },
   },

@@ -12,16 +12,17 @@ export async function serve(config: Config, { machine, decoderEnvironment }: Con
     ...(process.stdout.isTTY && { transport: { target: "pino-pretty" } }),
   });
   const service = await compose(config, { logger, version: machine.version, decoderEnvironment });
-  closeWithGrace({ delay: Math.max(1, config.SHUTDOWN_MS), logger: false }, async ({ err, signal }) => {
+  const ending = closeWithGrace({ delay: Math.max(1, config.SHUTDOWN_MS), logger: false }, async ({ err, signal }) => {
     if (err) logger.fatal({ err }, "ends because of an error nobody expected");
     else logger.info({ signal }, "shutting down");
     await service.close();
   });
-  await service.start();
-  const { HOST: host, PORT: port } = config;
-  const address = await service.app.listen({ host, port }).catch(async (error: unknown) => {
+  try {
+    await service.start();
+    logger.info(`listening at ${await service.app.listen({ host: config.HOST, port: config.PORT })}`);
+  } catch (error) {
+    ending.uninstall(); // or it would end the process as if all were well
     await service.close();
-    throw new UnavailableError(error instanceof Error ? error.message : "cannot listen", { cause: error });
-  });
-  logger.info(`listening at ${address}`);
+    throw new UnavailableError(error instanceof Error ? error.message : "cannot start", { cause: error });
+  }
 }

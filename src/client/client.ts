@@ -14,7 +14,6 @@ export interface ClientOptions {
 }
 
 export interface Wishes {
-  /** Milliseconds; then what is known is answered, as `partial`. */
   readonly deadlineMs?: number | undefined;
   readonly fields?: readonly (keyof Metadata)[] | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -43,9 +42,7 @@ export class ProblemError extends Error {
 }
 
 /** Nobody answered, or somebody who is no media-oracle. */
-export class NoAnswerError extends Error {
-  override readonly name = "NoAnswerError";
-}
+export class NoAnswerError extends Error {}
 
 function json<T>(response: Response): Promise<T> {
   return response.json().catch((error: unknown) => {

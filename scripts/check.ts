@@ -97,6 +97,7 @@ function luaFiles(folder: string): string[] {
 check("lint", "npx", ["eslint", "."]);
 check("format", "npx", ["prettier", "--check", "--log-level=warn", "."]);
 check("types", "npx", ["tsc", "-p", "."]);
+check("types of the page", "npx", ["tsc", "-p", "page"]);
 check("openapi.yaml", "npx", ["redocly", "lint", "openapi.yaml"]);
 if (has("luacheck")) check("luacheck", "luacheck", ["--no-color", ...luaFiles("prosody")]);
 else skip("luacheck", "luacheck");

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { cached } from "./cache/cached.ts";
@@ -228,6 +229,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     metrics,
     logger,
     version,
+    page: fileURLToPath(new URL("./page", import.meta.url)),
   });
 
   return {

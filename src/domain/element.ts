@@ -7,7 +7,8 @@ type Known = Pick<Metadata, "bytes" | "type" | "blurhash" | "width" | "height">;
 // What XML 1.0 does not allow to stand for itself in text (section 2.4), and quotes for the sake of attributes.
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-function escaped(text: string): string {
+/** Text as it stands in XML. */
+export function escapeXml(text: string): string {
   return text.replaceAll(/[&<>"]/g, (character) => entities[character] ?? character);
 }
 
@@ -15,7 +16,7 @@ function escaped(text: string): string {
 function childrenOf({ bytes, type, blurhash, width, height }: Known): string[] {
   const isTyped = type !== unknownMetadata.type || [bytes, blurhash, width, height].some((value) => value !== null);
   return Object.entries({ bytes, type: isTyped ? type : null, blurhash, width, height }).flatMap(([name, value]) =>
-    value === null ? [] : [`<${name}>${escaped(String(value))}</${name}>`],
+    value === null ? [] : [`<${name}>${escapeXml(String(value))}</${name}>`],
   );
 }
 
@@ -36,5 +37,5 @@ export function outOfBandElement(url: string, metadata: Known | null): string {
     children.length === 0
       ? []
       : [`  <metadata xmlns="${namespace}">`, ...children.map((child) => `    ${child}`), "  </metadata>"];
-  return ['<x xmlns="jabber:x:oob">', `  <url>${escaped(url)}</url>`, ...added, "</x>"].join("\n");
+  return ['<x xmlns="jabber:x:oob">', `  <url>${escapeXml(url)}</url>`, ...added, "</x>"].join("\n");
 }

@@ -13,6 +13,7 @@ import { addMetadataRoutes } from "./metadata-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { registerOpenapi } from "./openapi.ts";
 import { addOperationRoutes } from "./operation-routes.ts";
+import { addPageRoutes } from "./page-routes.ts";
 import { sendProblem } from "./problem.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { rememberedTargets } from "./remembered-targets.ts";
@@ -33,6 +34,8 @@ export interface AppOptions extends AccessOptions {
   readonly logger: Logger;
   /** Of the program, for the document. */
   readonly version: string;
+  /** The folder of the page for people, or null where there is none. */
+  readonly page: string | null;
 }
 
 // What a busy server is asked for within minutes; 2 × 512 × 10 kB = 10 MB where every text is as long as it may be.
@@ -116,6 +119,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   });
   addMetadataRoutes(app, { lookups, forget, guards, scope });
   addBatchRoute(app, { lookups, guards, log });
+  if (options.page !== null) addPageRoutes(app, options.page);
   addOperationRoutes(app, { guards, readiness, metrics });
   await app.ready();
   return app;

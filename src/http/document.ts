@@ -18,6 +18,7 @@ export async function openapiDocument(version: string): Promise<object> {
     metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, shared: null }),
     logger: pino({ level: "silent" }),
     version,
+    page: null,
   });
   const document = app.swagger();
   await app.close();

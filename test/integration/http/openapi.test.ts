@@ -28,6 +28,7 @@ test("the routes of the app and of the document are the same set", async () => {
     metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, shared: null }),
     logger: pino({ level: "silent" }),
     version: "0.0.0",
+    page: null,
   });
   // One line a route: "├── /metadata (POST, GET, HEAD)", and four characters further in what is below it. HEAD comes with every
   // GET (RFC 9110 9.1) and is not documented apart.

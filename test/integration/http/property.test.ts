@@ -22,6 +22,7 @@ const openApp = (settings: Partial<AppOptions>) =>
     metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, shared: null }),
     logger: pino({ level: "silent" }),
     version: "0.0.0",
+    page: null,
     ...settings,
   });
 

@@ -23,7 +23,8 @@ export function showAnswer(answer, picture, note, needsToken) {
   element("note").hidden = note === "";
   element("note").textContent = note;
   renderFields(metadata);
-  renderPreviews(metadata, picture);
+  renderPreviews(metadata);
+  renderPicture(metadata.type, picture);
   renderTimings(answer);
   showForms(metadata, needsToken);
   element("answer-title").focus();
@@ -52,50 +53,58 @@ function renderFields(metadata) {
   );
 }
 
-/**
- * @param {Metadata} metadata
- * @param {string} picture
- */
-function renderPreviews({ type, blurhash, thumbhash, width, height }, picture) {
-  const aspect = (height ?? 1) / (width ?? 1);
+/** @param {Metadata} metadata */
+function renderPreviews({ blurhash, thumbhash, width, height }) {
+  const aspect = (width ?? 1) / (height ?? 1);
   const columns = 64;
-  const rows = Math.max(1, Math.min(256, Math.round(columns * aspect)));
-  paint("blurhash", blurhash === null ? null : { width: columns, height: rows, rgba: decode(blurhash, columns, rows) });
-  paint("thumbhash", thumbhash === null ? null : rasterOf(thumbhash));
-
-  const figure = element("picture");
-  figure.hidden = !type.startsWith("image/");
-  figure.querySelector("img")?.remove();
-  element("load").hidden = false;
-  element("load").onclick = () => {
-    const image = document.createElement("img");
-    image.referrerPolicy = "no-referrer";
-    image.alt = "The picture itself";
-    image.onerror = () => image.replaceWith(made("p", "The browser could not load it."));
-    image.src = picture;
-    element("load").hidden = true;
-    figure.prepend(image);
-  };
+  const rows = Math.max(1, Math.min(256, Math.round(columns / aspect)));
+  const blurred = blurhash === null ? null : { w: columns, h: rows, rgba: decode(blurhash, columns, rows) };
+  paint("blurhash", blurred, aspect);
+  paint("thumbhash", thumbhash === null ? null : thumbHashToRGBA(bytesOf(thumbhash)), aspect);
 }
 
-/** @param {string} thumbhash base64 */
-function rasterOf(thumbhash) {
-  const { w, h, rgba } = thumbHashToRGBA(Uint8Array.from(atob(thumbhash), (character) => character.charCodeAt(0)));
-  return { width: w, height: h, rgba };
+/** @param {string} base64 */
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
 /**
  * @param {string} id of the canvas
- * @param {{ width: number; height: number; rgba: Uint8Array | Uint8ClampedArray } | null} raster
+ * @param {{ w: number; h: number; rgba: Uint8Array | Uint8ClampedArray } | null} raster
+ * @param {number} aspect of the picture: that of the raster is rounded
  */
-function paint(id, raster) {
+function paint(id, raster, aspect) {
   const canvas = /** @type {HTMLCanvasElement} */ (element(id));
   /** @type {HTMLElement} */ (canvas.parentElement).hidden = raster === null;
   if (raster === null) return;
-  canvas.width = raster.width;
-  canvas.height = raster.height;
-  const pixels = new ImageData(Uint8ClampedArray.from(raster.rgba), raster.width, raster.height);
+  canvas.style.aspectRatio = String(aspect);
+  [canvas.width, canvas.height] = [raster.w, raster.h];
+  const pixels = new ImageData(Uint8ClampedArray.from(raster.rgba), raster.w, raster.h);
   canvas.getContext("2d")?.putImageData(pixels, 0, 0);
+}
+
+/**
+ * Offers to load the picture. Not by itself: its host would see who looks.
+ *
+ * @param {string} type
+ * @param {string} picture where it is loaded from
+ */
+function renderPicture(type, picture) {
+  element("picture").hidden = !type.startsWith("image/");
+  const load = /** @type {HTMLButtonElement} */ (made("button", "Load the picture itself"));
+  load.type = "button";
+  load.id = "load";
+  load.addEventListener("click", () => {
+    const image = document.createElement("img");
+    image.referrerPolicy = "no-referrer";
+    image.alt = "The picture itself";
+    image.addEventListener("error", () =>
+      element("frame").replaceChildren(made("p", "The browser could not load it.")),
+    );
+    image.src = picture;
+    element("frame").replaceChildren(image);
+  });
+  element("frame").replaceChildren(load);
 }
 
 /** @param {Answer} answer */
@@ -116,5 +125,5 @@ function renderTimings({ timings, cacheStatus }) {
       return item;
     }),
   );
-  element("cache").textContent = `The answer came ${cacheWords(cacheStatus)}. Cache-Status: ${cacheStatus}`;
+  element("cache").textContent = `How it was come by: ${cacheWords(cacheStatus)} (Cache-Status: ${cacheStatus})`;
 }

@@ -63,11 +63,8 @@ async function show(look) {
 /** @param {unknown} error */
 function explain(error) {
   const problem = error instanceof ProblemError ? error.problem : null;
-  const what = made("strong", problem ? problem.code : "no answer");
-  element("failure").append(
-    what,
-    ` ${problem ? problemWords(problem) : "The service does not answer. Is it running?"}`,
-  );
+  const words = problem ? problemWords(problem) : "The service does not answer. Is it running?";
+  element("failure").append(words, ...(problem ? [" ", made("code", problem.code)] : []));
   if (problem?.code !== "unauthorized") return;
   element("door").hidden = false;
   token.focus();

@@ -1,5 +1,9 @@
 /** Installs the Debian packages that the whole suite needs, where that is possible, then runs every check. */
 import { ensureDebianPackages } from "./debian.ts";
 
-ensureDebianPackages(["prosody", "lua-check", "lua-busted", "openssl", "redis-server"]);
+ensureDebianPackages([
+  ...["prosody", "lua-check", "lua-busted", "openssl", "redis-server"],
+  ...["chromium", "bash", "fish", "zsh"], // the page, and the completion of commands
+  ...["curl", "python3", "lua5.4", "lua-socket"], // the examples
+]);
 await import("./check.ts");

@@ -39,8 +39,14 @@ export default defineConfig(
   ...walls,
   // The type check knows what a browser has.
   { files: ["page/**"], rules: { "no-undef": "off" } },
+  // As anybody would write it who has the package and no type check.
   {
-    files: ["src/main.ts", "test/**", "bench/**", "scripts/**", "*.config.*"],
+    files: ["examples/**"],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { globals: { process: "readonly", console: "readonly" } },
+  },
+  {
+    files: ["src/main.ts", "test/**", "bench/**", "scripts/**", "examples/**", "*.config.*"],
     rules: { "no-restricted-properties": "off" },
   },
   {

@@ -99,7 +99,7 @@ check("format", "npx", ["prettier", "--check", "--log-level=warn", "."]);
 check("types", "npx", ["tsc", "-p", "."]);
 check("types of the page", "npx", ["tsc", "-p", "page"]);
 check("openapi.yaml", "npx", ["redocly", "lint", "openapi.yaml"]);
-if (has("luacheck")) check("luacheck", "luacheck", ["--no-color", ...luaFiles("prosody")]);
+if (has("luacheck")) check("luacheck", "luacheck", ["--no-color", ...luaFiles("prosody"), ...luaFiles("examples")]);
 else skip("luacheck", "luacheck");
 busted();
 tests();

@@ -81,9 +81,8 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
         expect(Math.abs(value - [0x40, 0x80, 0xc0, 0xff][index]!)).toBeLessThan(12);
       }
     }
-    expect(await page.locator("#stages li").allInnerTexts()).toEqual(
-      ["queue", "fetch", "decode", "hash"].map((stage) => expect.stringMatching(new RegExp(`^${stage} [\\d.]+ ms$`))),
-    );
+    const stages = await page.locator("#stages li").allInnerTexts();
+    expect(stages.map((text) => text.replace(/ [\d.]+ ms$/, ""))).toEqual(["queue", "fetch", "decode", "hash"]);
     expect(await page.locator("#cache").innerText()).toContain("looked up just now");
     await ask(page, origin.url("/a/photo.jpg?x=<b>"));
     await page.getByText("from memory: its host was not asked").waitFor();

@@ -52,21 +52,21 @@ const pictureShare = 1 / 16;
 const sparesForDecoders = 1;
 
 /** The settings that another answer to the same URL may come of: where one changes, what is remembered is forgotten. */
-function settingsOfAnswers(config: Config): unknown {
+function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
   const { ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS } = config;
   const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS } = config;
   return [
     [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
-    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted()],
+    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), ffmpeg],
   ];
 }
 
 /** Connects to what replicas share; whether it is there is told, and nothing waits for it. */
 function openShared(address: RedisAddress, logger: Logger) {
   const redis = createRedis({ address, ...redisLimits });
-  redis.onChange((state) => {
+  redis.onChange((state, reason) => {
     if (state === "ready") logger.info("the shared cache is there");
-    else logger.warn({ state }, "the shared cache is of no use now: goes on from its own memory");
+    else logger.warn({ state, reason }, "the shared cache is of no use now: goes on from its own memory");
   });
   return {
     redis,
@@ -103,6 +103,8 @@ export interface Surroundings {
   readonly version: string;
   /** Of the decoder's processes: nothing else of ours reaches them. */
   readonly decoderEnvironment: Readonly<Record<string, string>>;
+  /** Where ffmpeg is, for videos; null without it. */
+  readonly ffmpeg: string | null;
 }
 
 /** The service, put together. */
@@ -118,6 +120,7 @@ export interface Service {
 /** Puts the service together: the one place where every room is known. */
 export async function compose(config: Config, surroundings: Surroundings): Promise<Service> {
   const { logger, version, decoderEnvironment } = surroundings;
+  const ffmpeg = config.FORMATS.includes("video") ? surroundings.ffmpeg : null;
   const parseTarget = createTargetParser({
     allowPorts: config.ALLOW_PORTS,
     extraPorts: config.ALLOW_ADDRESSES.flatMap(({ port }) => port ?? []),
@@ -165,6 +168,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     decodeBytes: config.DECODE_BYTES,
     maxWaiting: config.QUEUE,
     formats: config.FORMATS,
+    ffmpeg,
     environment: decoderEnvironment,
   });
   const pipeline = createOracle({
@@ -183,10 +187,11 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     inflight: () => slots.active + decoder.busy,
     queueDepth: () => slots.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
+    enabled: () => decoder.enabled,
     shared: shared?.gauges ?? null,
   });
   const oracle = cached(observed(pipeline, metrics), {
-    keyOf: createKeys(settingsOfAnswers(config)),
+    keyOf: createKeys(settingsOfAnswers(config, ffmpeg)),
     memory,
     shared: shared?.store ?? null,
     remember: createRemember({
@@ -237,6 +242,9 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     async start() {
       await decoder.start();
       logger.info({ decoders: decoder.walls }, "the decoder's processes are ready, behind these walls");
+      if (config.FORMATS.includes("video") && !decoder.enabled.poster) {
+        logger.info("there is no ffmpeg: videos have no blurhash");
+      }
     },
     async close() {
       closing = true;

@@ -49,10 +49,10 @@ export function createOracle(options: OracleOptions): Oracle {
     const known = seenBefore(body, previous);
     if (known) return void progress.learn(known);
     const { picture, isOwn } = await see(format, body);
-    const { width, height, animated, blurhash, thumbhash, warning } = picture;
+    const { width, height, animated, durationMs, blurhash, thumbhash, warning } = picture;
     // That half a file cannot be measured is said by the body's own warning already.
     const warnings = warning && !body.warning ? [warning] : [];
-    progress.learn({ width, height, animated, blurhash, thumbhash, warnings });
+    progress.learn({ width, height, animated, durationMs, blurhash, thumbhash, warnings });
     if (!isOwn) return; // the time was another lookup's
     progress.took("queue", picture.queueMs);
     progress.took("decode", picture.decodeMs);
@@ -76,8 +76,8 @@ async function read(source: Source, progress: Progress): Promise<{ format: Forma
 /** What the pixels told of the very same bytes, where the source sent them again. */
 function seenBefore({ sha256 }: Body, previous: Previous | undefined): Partial<Metadata> | null {
   if (sha256 === null || sha256 !== previous?.metadata.sha256 || previous.metadata.blurhash === null) return null;
-  const { width, height, animated, blurhash, thumbhash } = previous.metadata;
-  return { width, height, animated, blurhash, thumbhash };
+  const { width, height, animated, durationMs, blurhash, thumbhash } = previous.metadata;
+  return { width, height, animated, durationMs, blurhash, thumbhash };
 }
 
 function declaredBy({ declaredBytes, declaredType, filename }: Source): Partial<Metadata> {

@@ -55,8 +55,10 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
         // Never made longer: a replica that hangs would hold up the others, and one refresh that fails would end the process.
         refreshInterval: 0,
       });
-      const end = performance.now() + lockMs + pollMs; // one try after the lock of who is gone is over
-      while (performance.now() < end) {
+      const began = performance.now();
+      // The last try is made when the lock of who is gone is over.
+      for (let isOver = false; !isOver;) {
+        isOver = performance.now() - began >= lockMs;
         const isAcquired = await orNull(redis.write(() => mutex.tryAcquire()));
         if (isAcquired === null) break; // the store is gone, or full, or read-only
         if (isAcquired) return () => void orNull(redis.write(() => mutex.release()));

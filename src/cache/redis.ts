@@ -29,8 +29,12 @@ export interface BoundedRedis {
   publish(channel: string, message: string): Promise<unknown>;
   /** Tells what is published on the channel, also by this client, while it is connected: what is missed is lost. */
   subscribe(channel: string, onMessage: (message: string) => void): void;
-  /** Tells each change of {@link state} from now on, and where it was never there that it is away. */
-  onChange(listener: (state: RedisState) => void): void;
+  /**
+   * Tells each change of {@link state} from now on, and where it was never there that it is away.
+   *
+   * `reason` is a code of the system, of TLS or of Redis (`ECONNREFUSED`, `CERT_HAS_EXPIRED`, `WRONGPASS`, `OOM`), where there is one.
+   */
+  onChange(listener: (state: RedisState, reason: string | null) => void): void;
   /** Calls so far, and how many of them failed. */
   readonly calls: number;
   readonly failures: number;
@@ -45,13 +49,18 @@ function isRefusal(error: unknown): boolean {
   return error instanceof ReplyError && !harmless.test((error as Error).message);
 }
 
+/** The code alone: messages and what ioredis adds to them hold the command, and so may hold the password. */
+function reasonOf(error: unknown): string | null {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const [word] = /^[A-Z]{2,}\b/.exec(message) ?? [];
+  return code ?? word ?? null;
+}
+
 /**
  * Connects, and stays connected as well as it can.
  *
  * The connection is the breaker: one answer that does not come in time closes it, and until the next one is open and was answered on,
  * calls fail at once. Nothing waits for a connection, and nothing is sent twice.
- *
- * Errors are told by {@link BoundedRedis.state} alone: those of ioredis hold the command, and so may hold the password.
  */
 export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, keyPrefix }: RedisOptions): BoundedRedis {
   const { host, port, username, password, database, isTls } = address;
@@ -77,11 +86,12 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
     enableReadyCheck: false, // INFO is a right that not every user has; who still loads says so to each command
     disableClientInfo: true,
   });
-  const listeners: ((state: RedisState) => void)[] = [];
+  const listeners: ((state: RedisState, reason: string | null) => void)[] = [];
   const channels = new Map<string, (message: string) => void>();
   let isConnected = false;
   let isRefusing = false;
   let told: RedisState | null = null;
+  let reason: string | null = null;
   let calls = 0;
   let failures = 0;
 
@@ -91,7 +101,7 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
     const now = state();
     if (told === now) return;
     told = now;
-    for (const listener of listeners) listener(now);
+    for (const listener of listeners) listener(now, now === "ready" ? null : reason);
   }
 
   async function read<T>(command: () => Promise<T>): Promise<T> {
@@ -111,7 +121,10 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
       isRefusing = false;
       return answer;
     } catch (error) {
-      if (isRefusal(error)) isRefusing = true;
+      if (isRefusal(error)) {
+        isRefusing = true;
+        reason = reasonOf(error);
+      }
       throw error;
     } finally {
       tell();
@@ -124,9 +137,12 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
       // Not ioredis' own time limit: where this process was busy for so long, the answer is there, and read after the timers.
       timer = setTimeout(() => setImmediate(resolve, null), timeoutMs);
     });
-    const first = await Promise.race([answer.then((value) => ({ value })), late]);
-    clearTimeout(timer);
-    if (first) return first.value;
+    try {
+      const first = await Promise.race([answer.then((value) => ({ value })), late]);
+      if (first) return first.value;
+    } finally {
+      clearTimeout(timer);
+    }
     drop();
     throw new Error("no answer in time");
   }
@@ -135,6 +151,7 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
   function drop() {
     if (!isConnected) return; // another call was late, too
     isConnected = false;
+    reason = "ETIMEDOUT";
     tell();
     redis.disconnect(true);
   }
@@ -154,7 +171,7 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
     isConnected = false;
     tell();
   });
-  redis.on("error", () => undefined); // a close follows
+  redis.on("error", (error) => void (reason = reasonOf(error))); // a close follows
   redis.on("message", (channel, message) => channels.get(channel.slice(keyPrefix.length))?.(message));
 
   return {

@@ -3,7 +3,7 @@ import { type Logger, pino } from "pino";
 import { createClient, NoAnswerError, ProblemError, type Answer, type Problem } from "../client/client.ts";
 import { problemWords } from "../client/words.ts";
 import { ConfigError } from "../config.ts";
-import type { Context } from "./context.ts";
+import { type Context, surroundingsFor } from "./context.ts";
 import { UnavailableError, UsageError } from "./exit.ts";
 import { addSettings, readConfig } from "./settings.ts";
 
@@ -69,7 +69,6 @@ function openServer(server: string, context: Context): Asked {
  * it needs no token; what it learns is forgotten, unless a shared cache is set.
  */
 async function openHere(options: AskingOptions, context: Context, maxDecoders: number): Promise<Asked> {
-  const { machine, decoderEnvironment } = context;
   // Whoever asks a service at other times has its token set; the settings do not know of it.
   const { MEDIA_ORACLE_TOKEN, MEDIA_ORACLE_TOKEN_FILE, ...environment } = context.environment;
   const config = readConfig({ ...options }, { ...context, environment });
@@ -83,7 +82,7 @@ async function openHere(options: AskingOptions, context: Context, maxDecoders: n
       CACHE_FILE: null,
       DECODERS: Math.min(config.DECODERS, maxDecoders),
     },
-    { logger: createStderrLogger(options.verbose === true), version: machine.version, decoderEnvironment },
+    surroundingsFor(context, createStderrLogger(options.verbose === true)),
   );
   await service.start();
   const client = createClient({

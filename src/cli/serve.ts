@@ -2,16 +2,16 @@ import closeWithGrace from "close-with-grace";
 import { pino } from "pino";
 import { compose } from "../compose.ts";
 import type { Config } from "../config.ts";
-import type { Context } from "./context.ts";
+import { type Context, surroundingsFor } from "./context.ts";
 import { UnavailableError } from "./exit.ts";
 
 /** Answers over HTTP until SIGTERM or SIGINT comes. */
-export async function serve(config: Config, { machine, decoderEnvironment }: Context): Promise<void> {
+export async function serve(config: Config, context: Context): Promise<void> {
   const logger = pino({
     level: config.LOG_LEVEL,
     ...(process.stdout.isTTY && { transport: { target: "pino-pretty" } }),
   });
-  const service = await compose(config, { logger, version: machine.version, decoderEnvironment });
+  const service = await compose(config, surroundingsFor(context, logger));
   const ending = closeWithGrace({ delay: Math.max(1, config.SHUTDOWN_MS), logger: false }, async ({ err, signal }) => {
     if (err) logger.fatal({ err }, "ends because of an error nobody expected");
     else logger.info({ signal }, "shutting down");

@@ -22,25 +22,28 @@ export async function startReplicas(
   settings: Record<string, string>,
 ): Promise<Replicas> {
   const running: Service[] = [];
-  let started = 0;
+  const starts: Promise<Service>[] = [];
+  // Also those that were still starting when the test ran out of time.
   onTestFinished(async () => {
-    await Promise.all(running.map((service) => service.stop()));
+    await Promise.all(starts.map(async (start) => (await start.catch(() => null))?.stop()));
   });
   async function start(): Promise<Service> {
-    started += 1;
-    const service = await startService({
+    const starting = startService({
       ALLOW_ADDRESSES: "127.0.0.0/8",
       ALLOW_PORTS: "1-65535",
       PER_HOST: "64", // the origin is one, but stands for many
       DECODERS: "1",
       LOG_LEVEL: "info",
       ...settings,
-      USER_AGENT: `replica/${started}`,
+      USER_AGENT: `replica/${starts.length + 1}`,
     });
+    starts.push(starting);
+    const service = await starting;
     running.push(service);
     return service;
   }
-  await Promise.all(Array.from({ length: count }, start));
+  const first = await Promise.all(Array.from({ length: count }, start));
+  running.splice(0, count, ...first); // in the order of their names, not in that in which they were ready
   await Promise.all(running.map((service) => waitUntilReady(service)));
   return {
     running,

@@ -2,10 +2,13 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { type Origin, startOrigin } from "../../support/origin.ts";
 import { ask } from "../../support/replicas.ts";
 import { type Service, startService } from "../../support/service.ts";
+
+// Each starts some processes, which a busy machine lets wait.
+vi.setConfig({ testTimeout: 90_000 });
 
 function makeFile(): string {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-restart-"));

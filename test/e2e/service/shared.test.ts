@@ -1,12 +1,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { makeCertificates, startOrigin } from "../../support/origin.ts";
 import { hasRedis, type RedisServer, startRedis } from "../../support/redis.ts";
 import { ask, forget, readiness, startReplicas, waitUntilReady } from "../../support/replicas.ts";
 import { requires } from "../../support/require.ts";
-import { runProgram, startService } from "../../support/service.ts";
+import { startService } from "../../support/service.ts";
+
+// Each starts some processes, which a busy machine lets wait.
+vi.setConfig({ testTimeout: 90_000 });
 
 // Of one call to the shared cache, and what a busy machine may add to a lookup.
 const timeoutMs = 200;
@@ -164,24 +167,5 @@ describe.skipIf(skipped)("the address of the Redis", () => {
     await ask(service, origin.url("/b.txt"));
     const metrics = await (await fetch(`${service.url}/metrics`)).text();
     expect(service.output() + metrics).not.toContain("planted-secret");
-  });
-
-  test.each([
-    ["http://:planted-secret@127.0.0.1/", "redis://"],
-    ["redis://:planted-secret@127.0.0.1/?family=6", "after ? or #"],
-    ["redis://:planted-secret@127.0.0.1/db", "database"],
-    ["redis://:planted-secret%zz@127.0.0.1", "percent-encoded"],
-    ["planted-secret", "redis://"],
-  ])("that cannot be read is a fault that does not repeat it: %s", async (url, words) => {
-    const { code, stderr } = await runProgram([], { REDIS_URL: url });
-    expect(code).toBe(78);
-    expect(stderr).toContain("MEDIA_ORACLE_REDIS_URL");
-    expect(stderr).toContain(words);
-    expect(stderr).not.toContain("planted-secret");
-  });
-
-  test("has no flag", async () => {
-    const { stderr } = await runProgram(["serve", "--redis-url", "redis://127.0.0.1"]);
-    expect(stderr).toContain("unknown option");
   });
 });

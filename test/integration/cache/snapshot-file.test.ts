@@ -115,7 +115,7 @@ test("a writer killed at any moment leaves the file before or the one after, who
   }
   await removeTemporaryFiles(file);
   expect(readdirSync(folder)).toEqual(["cache"]);
-});
+}, 90_000); // fifteen processes are started
 
 test("only the temporary files of this file are removed", async () => {
   const folder = makeFolder();

@@ -2,8 +2,8 @@ import eslint from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-/** Rooms may import `domain` and themselves; only `oracle.ts` and `main.ts` join them. */
-const rooms = ["domain", "fetch", "media", "cache", "http"];
+/** Rooms may import `domain` and themselves; only `oracle.ts`, `compose.ts` and `cli/` join them. */
+const rooms = ["domain", "fetch", "media", "cache", "http", "client"];
 const walls = rooms.map((room) => ({
   files: [`src/${room}/**/*.ts`],
   rules: {
@@ -29,16 +29,24 @@ export default defineConfig(
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/no-confusing-void-expression": "off",
       "@typescript-eslint/no-meaningless-void-operator": "off",
-      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", ignoreRestSiblings: true }],
       "no-restricted-properties": [
         "error",
-        { object: "process", property: "env", message: "settings are read in main.ts only" },
+        { object: "process", property: "env", message: "the environment is read in main.ts only" },
       ],
     },
   },
   ...walls,
+  // The type check knows what a browser has.
+  { files: ["page/**"], rules: { "no-undef": "off" } },
+  // As anybody would write it who has the package and no type check.
   {
-    files: ["src/main.ts", "test/**", "bench/**", "scripts/**", "*.config.*"],
+    files: ["examples/**"],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { globals: { process: "readonly", console: "readonly" } },
+  },
+  {
+    files: ["src/main.ts", "test/**", "bench/**", "scripts/**", "examples/**", "*.config.*"],
     rules: { "no-restricted-properties": "off" },
   },
   {

@@ -8,6 +8,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -33,7 +34,7 @@ function filesBelow(folder: string): string[] {
 }
 
 function sources(): string {
-  const files = filesBelow(join(root, "src")).map((file) => join("src", file));
+  const files = ["src", "page"].flatMap((folder) => filesBelow(join(root, folder)).map((file) => join(folder, file)));
   const hash = createHash("sha256");
   for (const file of ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", ...files]) {
     hash
@@ -53,6 +54,27 @@ function builtFrom(): string | null {
   }
 }
 
+// What the page has of others, and of ours that runs in a browser as well.
+const pageModules = {
+  "vendor/blurhash.js": "node_modules/blurhash/dist/esm/index.js",
+  "vendor/thumbhash.js": "node_modules/thumbhash/thumbhash.js",
+  "vendor/swagger-ui-bundle.js": "node_modules/@fastify/swagger-ui/static/swagger-ui-bundle.js",
+  "vendor/swagger-ui.css": "node_modules/@fastify/swagger-ui/static/swagger-ui.css",
+};
+const sharedModules = ["client/client.js", "client/words.js", "domain/element.js", "domain/metadata.js"];
+
+/** @param target of the page, beside what was compiled */
+function copyPage(target: string): void {
+  const copy = (from: string, to: string) => {
+    mkdirSync(dirname(join(target, to)), { recursive: true });
+    copyFileSync(from, join(target, to));
+  };
+  const own = filesBelow(join(root, "page")).filter((file) => !/\.d\.ts$|tsconfig/.test(file));
+  for (const file of own) copy(join(root, "page", file), file);
+  for (const [file, from] of Object.entries(pageModules)) copy(join(root, from), file);
+  for (const file of sharedModules) copy(join(target, "..", file), file);
+}
+
 export function build({ ifStale }: { ifStale: boolean }): void {
   const stamp = sources();
   if (ifStale && builtFrom() === stamp) return;
@@ -64,6 +86,7 @@ export function build({ ifStale }: { ifStale: boolean }): void {
       stdio: "inherit",
     });
     if (compiled.status !== 0) throw new Error("the build failed");
+    copyPage(join(fresh, "page"));
     const files = filesBelow(fresh);
     for (const file of files) {
       mkdirSync(dirname(join(dist, file)), { recursive: true });

@@ -98,8 +98,9 @@ function luaFiles(folder: string): string[] {
 check("lint", "npx", ["eslint", "."]);
 check("format", "npx", ["prettier", "--check", "--log-level=warn", "."]);
 check("types", "npx", ["tsc", "-p", "."]);
+check("types of the page", "npx", ["tsc", "-p", "page"]);
 check("openapi.yaml", "npx", ["redocly", "lint", "openapi.yaml"]);
-if (has("luacheck")) check("luacheck", "luacheck", ["--no-color", ...luaFiles("prosody")]);
+if (has("luacheck")) check("luacheck", "luacheck", ["--no-color", ...luaFiles("prosody"), ...luaFiles("examples")]);
 else skip("luacheck", "luacheck");
 busted();
 tests();

@@ -1,42 +1,33 @@
-/** Writes the document of the API, as the running app gives it, to `openapi.yaml`. */
+/** `npm run openapi`: writes the document of the API, as the app gives it, to `openapi.yaml`, and its types for the client. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import pino from "pino";
-import { stringify } from "yaml";
-import { createApp } from "../src/http/app.ts";
-import { createMetrics } from "../src/http/metrics.ts";
+import openapiTS, { astToString, type OpenAPI3 } from "openapi-typescript";
+import { format, resolveConfig } from "prettier";
+import { parse, stringify } from "yaml";
+import { openapiDocument } from "../src/http/document.ts";
 
 const root = new URL("..", import.meta.url);
 
 export const openapiFile = fileURLToPath(new URL("openapi.yaml", root));
+export const clientTypesFile = fileURLToPath(new URL("src/client/api.ts", root));
+
+/** The types of what a document says is answered; the few lines that ask are the client's own. */
+export async function clientTypes(yaml: string): Promise<string> {
+  const document = { ...(parse(yaml) as OpenAPI3), paths: {} };
+  const types = astToString(await openapiTS(document, { silent: true }));
+  const options = { ...(await resolveConfig(clientTypesFile)), parser: "typescript" };
+  return format(`// Made by npm run openapi. Do not edit.\n${types}`, options);
+}
 
 /** The document of this checkout. */
 export async function openapiYaml(): Promise<string> {
-  const unused = (): never => {
-    throw new Error("nothing is looked up here");
-  };
   const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string };
-  const app = await createApp({
-    oracle: unused,
-    forget: unused,
-    parseTarget: unused,
-    tokens: [],
-    namedTokens: null,
-    rateLimit: null,
-    readiness: () => "ok",
-    metrics: createMetrics({
-      inflight: () => 0,
-      queueDepth: () => 0,
-      decoderRestarts: () => 0,
-      enabled: () => ({}),
-      shared: null,
-    }),
-    logger: pino({ level: "silent" }),
-    version,
-  });
-  const document = app.swagger();
-  await app.close();
+  const document = await openapiDocument(version);
   return `# Made by npm run openapi. Do not edit.\n${stringify(document, { lineWidth: 120, aliasDuplicateObjects: false })}`;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(openapiFile, await openapiYaml());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const yaml = await openapiYaml();
+  writeFileSync(openapiFile, yaml);
+  writeFileSync(clientTypesFile, await clientTypes(yaml));
+}

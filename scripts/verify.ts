@@ -2,13 +2,8 @@
 import { ensureDebianPackages } from "./debian.ts";
 
 ensureDebianPackages([
-  "prosody",
-  "lua-check",
-  "lua-busted",
-  "lua-unbound",
-  "libxml2-utils",
-  "openssl",
-  "redis-server",
-  "ffmpeg",
+  ...["prosody", "lua-check", "lua-busted", "lua-unbound", "libxml2-utils", "openssl", "redis-server", "ffmpeg"],
+  ...["chromium", "bash", "fish", "zsh"], // the page, and the completion of commands
+  ...["curl", "python3", "lua5.4", "lua-socket"], // the examples
 ]);
 await import("./check.ts");

@@ -221,6 +221,21 @@ export function settingsHelp(machine: Machine): SettingHelp[] {
   }));
 }
 
+export interface SettingText {
+  readonly variable: string;
+  /** As it was given, or the default. Null where it is a secret that is set. */
+  readonly text: string | null;
+  readonly isDefault: boolean;
+}
+
+/** The text of every setting, in the table's order, for people to look at: secrets are not told. */
+export function settingTexts(environment: Texts, flags: Texts, machine: Machine): SettingText[] {
+  return names.map((name) => {
+    const { text = "", isDefault } = textOf(name, environment, flags, machine);
+    return { variable: prefix + name, text: isSecret(name) && !isDefault ? null : text, isDefault };
+  });
+}
+
 /** What is wrong with the settings: every fault, a line each. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -240,7 +255,7 @@ type Texts = Readonly<Record<string, string | undefined>>;
  * @throws ConfigError with all faults at once
  */
 export function parseConfig(environment: Texts, flags: Texts, machine: Machine): Config {
-  const faults = unknownVariables(environment).map((variable) => `${variable} is not a setting`);
+  const faults = unknownVariables(environment).map((variable) => `${variable} is not a setting${hintFor(variable)}`);
   const values: Partial<Record<SettingName, unknown>> = {};
   for (const name of names) {
     const { label, text, fault } = textOf(name, environment, flags, machine);
@@ -276,29 +291,45 @@ function fallbackOf(name: SettingName, machine: Machine): string {
   return typeof fallback === "function" ? fallback(machine) : fallback;
 }
 
-/** Where a setting's text comes from, and how a fault in it is to be called. */
-function textOf(name: SettingName, environment: Texts, flags: Texts, machine: Machine) {
+interface FoundText {
+  /** What the text is called where something is wrong with it. */
+  readonly label: string;
+  readonly text?: string;
+  readonly isDefault: boolean;
+  readonly fault?: string;
+}
+
+/** Looks where a setting's text may be: the flag, the variable, the file that its twin names; else it is the default. */
+function textOf(name: SettingName, environment: Texts, flags: Texts, machine: Machine): FoundText {
   const variable = prefix + name;
   const flag = flags[flagOf(name)];
-  if (flag) return { label: `--${flagOf(name)}`, text: flag };
+  if (flag) return { label: `--${flagOf(name)}`, text: flag, isDefault: false };
   const file = isSecret(name) ? environment[`${variable}_FILE`] : undefined;
   if (file && environment[variable]) {
-    return { label: variable, text: undefined, fault: `${variable} and ${variable}_FILE are both set` };
+    return { label: variable, isDefault: false, fault: `${variable} and ${variable}_FILE are both set` };
   }
   if (file) {
     try {
       const text = machine.readFile(file).trim();
-      return { label: `${variable}_FILE`, text: secretOf(name) === "list" ? text.replaceAll(/\s+/g, ",") : text };
+      const items = secretOf(name) === "list" ? text.replaceAll(/\s+/g, ",") : text;
+      return { label: `${variable}_FILE`, text: items, isDefault: false };
     } catch {
-      return { label: variable, text: undefined, fault: `${variable}_FILE names a file that cannot be read` };
+      return { label: variable, isDefault: false, fault: `${variable}_FILE names a file that cannot be read` };
     }
   }
   const text = environment[variable] ?? "";
-  return { label: variable, text: text === "" ? fallbackOf(name, machine) : text };
+  const isDefault = text === "";
+  return { label: variable, text: isDefault ? fallbackOf(name, machine) : text, isDefault };
 }
 
 // Kubernetes sets these for a Service named media-oracle; they are not meant for us.
 const serviceLink = /^MEDIA_ORACLE_(SERVICE|PORT)_/;
+
+/** Whoever means to protect the service must not believe that they have. */
+function hintFor(variable: string): string {
+  if (!/^MEDIA_ORACLE_TOKEN(_FILE)?$/.test(variable)) return "";
+  return `: it is for commands that ask a service; the tokens that open this one are ${prefix}TOKENS`;
+}
 
 function unknownVariables(environment: Texts): string[] {
   const known = new Set(names.flatMap((name) => [prefix + name, ...(isSecret(name) ? [`${prefix}${name}_FILE`] : [])]));

@@ -29,7 +29,12 @@ export function answerHeaders(reply: FastifyReply): HeaderList {
  *
  * @param body null where the status has none (304)
  */
-export function writeAnswer(reply: FastifyReply, status: number, headers: HeaderList, body: string | null): void {
+export function writeAnswer(
+  reply: FastifyReply,
+  status: number,
+  headers: HeaderList,
+  body: string | Buffer | null,
+): void {
   reply.hijack();
   reply.raw.writeHead(status, headers);
   if (body === null) reply.raw.end();

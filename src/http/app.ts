@@ -5,12 +5,15 @@ import type { Oracle } from "../domain/description.ts";
 import { OracleError, toOracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type AccessOptions, createGuards, isOpen } from "./auth.ts";
+import { addBatchRoute } from "./batch-route.ts";
 import { connectionOptions, refuseConnection } from "./connection.ts";
 import { createLookupLog } from "./log.ts";
+import { createLookups } from "./lookups.ts";
 import { addMetadataRoutes } from "./metadata-routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { registerOpenapi } from "./openapi.ts";
 import { addOperationRoutes } from "./operation-routes.ts";
+import { addPageRoutes } from "./page-routes.ts";
 import { sendProblem } from "./problem.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { rememberedTargets } from "./remembered-targets.ts";
@@ -31,6 +34,8 @@ export interface AppOptions extends AccessOptions {
   readonly logger: Logger;
   /** Of the program, for the document. */
   readonly version: string;
+  /** The folder of the page for people, or null where there is none. */
+  readonly page: string | null;
 }
 
 // What a busy server is asked for within minutes; 2 × 512 × 10 kB = 10 MB where every text is as long as it may be.
@@ -105,16 +110,16 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.decorateRequest("client", null);
   const guards = createGuards(options);
   const scope = isOpen(options) ? "public" : "private";
-  addMetadataRoutes(app, {
+  const lookups = createLookups({
     oracle,
-    forget,
     parseTarget: rememberedTargets(parseTarget, rememberedTexts),
-    guards,
-    scope,
     rateLimit: options.rateLimit && createRateLimit(options.rateLimit),
     metrics,
     log,
   });
+  addMetadataRoutes(app, { lookups, forget, guards, scope });
+  addBatchRoute(app, { lookups, guards, log });
+  if (options.page !== null) addPageRoutes(app, options.page);
   addOperationRoutes(app, { guards, readiness, metrics });
   await app.ready();
   return app;

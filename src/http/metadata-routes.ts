@@ -1,30 +1,30 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { answerBy, type Answer, type Description, type Oracle } from "../domain/description.ts";
-import { type FailureCode, OracleError, toOracleError } from "../domain/errors.ts";
+import type { FailureCode } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
-import { answerHeaders, jsonType, writeAnswer } from "./answer.ts";
-import { type Guards, nameOf } from "./auth.ts";
-import { age, cacheControl, cacheStatus, failureCacheStatus, freshnessHeaders, serverTiming } from "./freshness.ts";
-import type { LookupLog } from "./log.ts";
-import type { Metrics } from "./metrics.ts";
-import { jsonResponse, problemResponses } from "./openapi.ts";
-import type { RateLimit, Refusal } from "./rate-limit.ts";
-import { etagOf, isUnmodified, renderedReply } from "./reply.ts";
-import { forgetQuerySchema, type Question, questionBodySchema, questionQuerySchema, replySchema } from "./schema.ts";
+import { wants } from "./accept.ts";
+import { answerHeaders, writeAnswer } from "./answer.ts";
+import type { Guards } from "./auth.ts";
+import { age, cacheControl, cacheStatus, freshnessHeaders, serverTiming } from "./freshness.ts";
+import type { Described, Lookups, Outcome } from "./lookups.ts";
+import { problemResponses } from "./openapi.ts";
+import { etagOf, isUnmodified, renderedElement, renderedReply } from "./reply.ts";
+import {
+  elementSchema,
+  forgetQuerySchema,
+  type Question,
+  questionBodySchema,
+  questionQuerySchema,
+  replySchema,
+} from "./schema.ts";
 
 export interface MetadataRoutesOptions {
-  readonly oracle: Oracle;
+  readonly lookups: Lookups;
   readonly forget: (target: Target) => Promise<void>;
-  readonly parseTarget: (text: string) => Target;
   readonly guards: Guards;
   /** Who may keep the answers: `private` where a token is needed to read them. */
   readonly scope: "public" | "private";
-  /** Null where there is none. */
-  readonly rateLimit: RateLimit | null;
-  readonly metrics: Metrics;
-  readonly log: LookupLog;
 }
 
 const lookupFailures: readonly FailureCode[] = [
@@ -48,119 +48,54 @@ const forgetFailures: readonly FailureCode[] = [
   "request_unsupported",
 ];
 
+const xmlTypes = ["application/xml", "text/xml"];
+
 /** Adds `POST /metadata`, its twin for curl, browsers and HTTP caches, and what lets go of an answer. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
-  const { oracle, forget, parseTarget, guards, scope, rateLimit, metrics, log } = options;
+  const { lookups, forget, guards, scope } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
-  function targetOf(question: Pick<Question, "url">, request: FastifyRequest): Target {
-    try {
-      return parseTarget(question.url);
-    } catch (thrown) {
-      const error = toOracleError(thrown);
-      if (error.code === "url_invalid" || error.code === "url_unsupported") {
-        metrics.refused(error.code);
-        log.refused(request, error);
-      }
-      throw thrown;
-    }
-  }
-
-  /** @throws OracleError `rate_limited` where there is a refusal, before anything is looked up */
-  function admit(request: FastifyRequest, reply: FastifyReply, refusal: Refusal | null): void {
-    if (!refusal) return;
-    reply.header("retry-after", refusal.retryAfter);
-    reply.header("ratelimit", refusal.rateLimit).header("ratelimit-policy", refusal.policy);
-    const error = new OracleError("rate_limited", "one question too many");
-    metrics.refused("rate_limited");
-    log.refused(request, error);
-    throw error;
-  }
-
-  function send(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    target: Target,
-    description: Description,
-    { metadata, partial }: Answer,
-  ): void {
+  function send(request: FastifyRequest, reply: FastifyReply, { target, description, answer }: Described): void {
     const { cached, kept } = description;
-    metrics.answered(cached);
+    const { metadata, partial } = answer;
     const now = Date.now();
     const headers = answerHeaders(reply);
     headers.push("Cache-Control", kept === null || partial ? "no-store" : cacheControl(scope, kept));
     headers.push("Cache-Status", cacheStatus(cached, kept, now), "Server-Timing", serverTiming(description));
     if (kept !== null && (cached === "hit" || cached === "stale")) headers.push("Age", age(kept, now));
-    const rendered = renderedReply(target, metadata, partial);
+    const isXml = wants(request.headers.accept, xmlTypes);
+    const rendered = isXml ? renderedElement(metadata) : renderedReply(target, metadata, partial);
     if (request.method !== "POST" && !partial) {
       const etag = etagOf(rendered);
-      headers.push("ETag", etag);
+      headers.push("Vary", "Accept", "ETag", etag);
       if (isUnmodified(request.headers["if-none-match"], etag)) return writeAnswer(reply, 304, headers, null);
     }
-    headers.push("Content-Type", jsonType, "Content-Length", rendered.contentLength);
+    headers.push("Content-Type", rendered.contentType, "Content-Length", rendered.contentLength);
     writeAnswer(reply, 200, headers, rendered.body);
   }
 
-  async function waitAndSend(
-    request: FastifyRequest<object>,
-    reply: FastifyReply,
-    target: Target,
-    description: Description,
-    deadlineMs: number | null,
-    startedAt: number,
-  ): Promise<void> {
-    let answer: Answer;
-    try {
-      // From the question on: the rate limit may have had to ask others.
-      const leftMs = deadlineMs === null ? null : Math.max(0, deadlineMs - (performance.now() - startedAt));
-      answer = await answerBy(description, description.kept === null ? leftMs : null);
-    } catch (thrown) {
-      const error = toOracleError(thrown);
-      const { cached, kept } = description;
-      metrics.answered(cached);
-      log.failed(request, target, description, error, startedAt);
-      reply.header("cache-status", failureCacheStatus(error.code, cached, kept, Date.now()));
-      throw thrown;
-    }
-    log.answered(request, target, description, answer, startedAt);
-    send(request, reply, target, description, answer);
+  /** @throws OracleError the failure, for the error handler */
+  function conclude(request: FastifyRequest, reply: FastifyReply, outcome: Outcome): void {
+    if (!outcome.error) return send(request, reply, outcome);
+    reply.headers(outcome.headers);
+    throw outcome.error;
   }
 
   function describe(question: Question, request: FastifyRequest, reply: FastifyReply): Promise<void> | undefined {
-    const startedAt = performance.now();
-    metrics.requested(nameOf(request.client));
-    const target = targetOf(question, request);
-    const refusal = rateLimit?.(request, target) ?? null;
-    if (refusal instanceof Promise) {
-      return refusal.then((refusal) => lookUp(question, request, reply, target, refusal, startedAt));
-    }
-    return lookUp(question, request, reply, target, refusal, startedAt);
-  }
-
-  function lookUp(
-    question: Question,
-    request: FastifyRequest,
-    reply: FastifyReply,
-    target: Target,
-    refusal: Refusal | null,
-    startedAt: number,
-  ): Promise<void> | undefined {
-    admit(request, reply, refusal);
-    const description = oracle(target);
-    // A success that is remembered needs no waiting, not even for a promise that is settled.
-    if (description.kept !== null && description.known !== null) {
-      const answer = { metadata: description.known, partial: false };
-      log.answered(request, target, description, answer, startedAt);
-      send(request, reply, target, description, answer);
-      return undefined;
-    }
-    return waitAndSend(request, reply, target, description, question.deadlineMs ?? null, startedAt);
+    const outcome = lookups.lookUp(request, question, performance.now());
+    if (outcome instanceof Promise) return outcome.then((outcome) => conclude(request, reply, outcome));
+    conclude(request, reply, outcome);
+    return undefined;
   }
 
   const shared = { tags: ["metadata"], security: [{}, { token: [] }] };
-  const known = jsonResponse("What is known of the URL", replySchema, freshnessHeaders);
+  const known = {
+    description: "What is known of the URL; as the XML element of a stanza where `Accept` asks for that",
+    content: { "application/json": { schema: replySchema }, "application/xml": { schema: elementSchema } },
+    headers: freshnessHeaders,
+  };
   const etag = "The same tag means the same bytes, on every replica";
-  const knownTagged = jsonResponse("What is known of the URL", replySchema, { ...freshnessHeaders, ETag: etag });
+  const knownTagged = { ...known, headers: { ...freshnessHeaders, ETag: etag } };
   app.route({
     method: "POST",
     url: "/metadata",
@@ -206,7 +141,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       },
     },
     async handler(request, reply) {
-      await forget(targetOf(request.query, request));
+      await forget(lookups.targetOf(request, request.query.url));
       writeAnswer(reply, 204, answerHeaders(reply), null);
     },
   });

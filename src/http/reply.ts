@@ -1,24 +1,35 @@
 import { createHash } from "node:crypto";
+import { metadataElement } from "../domain/element.ts";
 import { filenameOfUrl } from "../domain/filename.ts";
 import type { Metadata } from "../domain/metadata.ts";
 import type { Target } from "../domain/target.ts";
+import { jsonType } from "./answer.ts";
 import type { ReplyBody } from "./schema.ts";
 
-/** A reply's bytes, made once for all who ask. */
+/** A reply's text. */
 export interface Rendered {
-  readonly href: string;
+  readonly contentType: string;
   readonly body: string;
   readonly contentLength: string;
   etag: string | null;
 }
 
+/** A reply made once for all who ask. */
+interface RenderedReply extends Rendered {
+  readonly href: string;
+}
+
 // Metadata is immutable and a hit gives the same object each time, so its JSON is made once and goes when the cache lets go of it.
-const whole = new WeakMap<Metadata, Rendered>();
+const whole = new WeakMap<Metadata, RenderedReply>();
 
 // The cache counts what it remembers, and that holds no URLs: long ones would take more in these texts than it counted.
 const maxKeptCharacters = 512;
 
-function render(target: Target, metadata: Metadata, partial: boolean): Rendered {
+function text(contentType: string, body: string): Rendered {
+  return { contentType, body, contentLength: String(Buffer.byteLength(body)), etag: null };
+}
+
+function render(target: Target, metadata: Metadata, partial: boolean): RenderedReply {
   // The order of keys is part of the contract.
   const reply: ReplyBody = {
     url: target.href,
@@ -37,7 +48,7 @@ function render(target: Target, metadata: Metadata, partial: boolean): Rendered 
     warnings: [...metadata.warnings],
   };
   const body = JSON.stringify(reply);
-  return { href: target.href, body, contentLength: String(Buffer.byteLength(body)), etag: null };
+  return { href: target.href, ...text(jsonType, body) };
 }
 
 /** The reply for a target. Two targets may have the very same metadata: their replies still differ. */
@@ -48,6 +59,11 @@ export function renderedReply(target: Target, metadata: Metadata, partial: boole
   const rendered = render(target, metadata, false);
   if (target.href.length <= maxKeptCharacters) whole.set(metadata, rendered);
   return rendered;
+}
+
+/** The same as XML: what a chat server adds to a stanza. */
+export function renderedElement(metadata: Metadata): Rendered {
+  return text("application/xml; charset=utf-8", metadataElement(metadata));
 }
 
 /** A strong validator: the same tag means the same bytes (RFC 9110 8.8.3), on every replica. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type FailureCode, failures } from "../domain/errors.ts";
+import { metadataElement } from "../domain/element.ts";
 import { warningCodes } from "../domain/metadata.ts";
 
 // The wire, in zod: requests are parsed with these, replies are documented by them. A reply is built by hand (reply.ts),
@@ -69,6 +70,11 @@ export const replySchema = z
 
 export type ReplyBody = z.infer<typeof replySchema>;
 
+export const elementSchema = z.string().meta({
+  description: "`bytes`, `type`, `blurhash`, `width`, `height`, in this order; what is unknown is left out",
+  examples: [metadataElement(exampleReply)],
+});
+
 const deadlineBounds = { least: 50, most: 30_000 };
 const fieldNames = replySchema.keyof().options;
 
@@ -105,6 +111,16 @@ export const questionQuerySchema = z.strictObject({
     .optional()
     .meta({ description: `${fieldsDescription}. Separated by commas`, examples: ["type,bytes"] }),
 });
+
+const maxBatchUrls = 100;
+
+/** As many characters as a hundred of the longest URLs have, twice over for what JSON escapes. */
+export const maxBatchBytes = 2 * maxBatchUrls * 2048;
+
+export const batchBodySchema = questionBodySchema
+  .omit({ url: true })
+  .extend({ urls: z.array(z.string()).min(1).max(maxBatchUrls).describe(`${urlDescription}, each`) })
+  .meta({ examples: [{ urls: [exampleReply.url, "https://example.org/gone.png"], deadlineMs: 1500 }] });
 
 export const forgetQuerySchema = questionQuerySchema.pick({ url: true });
 
@@ -147,6 +163,20 @@ export const problemSchema = z
   });
 
 export type Problem = z.infer<typeof problemSchema>;
+
+const itemIndex = z.int().min(0).describe("Which of the `urls`, from 0");
+const itemUrl = z.string().describe("As it was asked for");
+
+export const batchItemSchema = z
+  .union([
+    z.strictObject({ index: itemIndex, url: itemUrl, metadata: replySchema }),
+    z.strictObject({ index: itemIndex, url: itemUrl, problem: problemSchema }),
+  ])
+  .meta({ id: "BatchItem", description: "What is known of one URL, or why nothing can be said" });
+
+export const batchReplySchema = z
+  .strictObject({ items: z.array(batchItemSchema).describe("In the order of the `urls`") })
+  .meta({ id: "Batch", description: "Every URL with what is known of it, or why nothing can be said" });
 
 export const healthSchema = z
   .strictObject({

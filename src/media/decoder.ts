@@ -63,7 +63,7 @@ export interface Decoder {
   readonly enabled: Readonly<Record<DecodableName | "poster", boolean>>;
   /** @throws Error where a process cannot start: sharp is missing, or a loader that should be blocked is not */
   start(): Promise<void>;
-  /** Ends the processes; pictures under way are `decode_failed`. */
+  /** Ends the processes; pictures under way are `decode_timeout`, which nobody remembers for long. */
   close(): Promise<void>;
 }
 
@@ -208,7 +208,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
       pool.discard(member); // it died, or says what no healthy one would
       // Only a picture that was not looked at is tried again, or one that crashes its process would crash two. That
       // holds for SIGKILL too: where memory is short, the system sends it for the picture's sake.
-      if (wasTaken || isClosed || job.untaken >= maxUntaken) return job.settle({ warning: "decode_failed", queueMs });
+      if (isClosed) return job.settle({ warning: "decode_timeout", queueMs });
+      if (wasTaken || job.untaken >= maxUntaken) return job.settle({ warning: "decode_failed", queueMs });
       job.untaken += 1;
       return enqueue(job);
     }
@@ -259,7 +260,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
 
   function submit(question: Question, signal?: AbortSignal): Promise<Learnt> {
     const { lane } = question;
-    if (isClosed || signal?.aborted) return Promise.resolve({ ...nothing, warning: "decode_failed" });
+    if (isClosed || signal?.aborted) return Promise.resolve({ ...nothing, warning: "decode_timeout" });
     if (waiting[lane].size >= maxWaiting && !pool.isFree(lane)) {
       return Promise.resolve({ ...nothing, warning: "decode_timeout" });
     }
@@ -313,7 +314,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   async function close(): Promise<void> {
     isClosed = true;
     clearInterval(checks);
-    for (const job of lanes.flatMap((lane) => [...waiting[lane].keys()])) job.settle({ warning: "decode_failed" });
+    for (const job of lanes.flatMap((lane) => [...waiting[lane].keys()])) job.settle({ warning: "decode_timeout" });
     await pool.close();
   }
 

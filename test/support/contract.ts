@@ -30,7 +30,7 @@ export interface AnswerParts {
 function check(keys: readonly string[], { status, body }: AnswerParts, what: string): void {
   const validate = ajv.getSchema(`openapi#${pointer(...keys)}`);
   if (!validate) throw new Error(`${what}: no schema at ${pointer(...keys)}`);
-  const value: unknown = keys.includes("text/plain") ? body : JSON.parse(body);
+  const value: unknown = keys.some((key) => /[/+]json$/.test(key) || key === "Problem") ? JSON.parse(body) : body;
   if (!validate(value)) throw new Error(`${what}: ${ajv.errorsText(validate.errors)} in ${body}`);
   const told = (value as { status?: unknown }).status;
   if (typeof told === "number" && told !== status) throw new Error(`${what}: says that it is a ${told}`);

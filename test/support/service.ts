@@ -66,15 +66,23 @@ export async function startService(
   };
 }
 
-/** Runs the built program to its end. */
+/**
+ * Runs the built program to its end.
+ *
+ * @param settings without the prefix
+ * @param surroundings further variables, and what the program reads from its standard input
+ */
 export async function runProgram(
   args: readonly string[],
   settings: Record<string, string> = {},
+  { environment = {}, input = "" }: { environment?: NodeJS.ProcessEnv; input?: string } = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [program, ...args], {
-    env: environmentOf(settings),
-    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...environmentOf(settings), ...environment },
+    stdio: ["pipe", "pipe", "pipe"],
   });
+  child.stdin.on("error", () => undefined); // a program that does not read it may have ended before
+  child.stdin.end(input);
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));

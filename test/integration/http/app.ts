@@ -67,6 +67,7 @@ export interface AppSettings {
   readonly shared?: Gauges["shared"];
   readonly forget?: (target: Target) => Promise<void>;
   readonly level?: string;
+  readonly page?: string;
 }
 
 export async function startApp(oracle: Oracle, settings: AppSettings = {}): Promise<RunningApp> {
@@ -89,6 +90,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     metrics,
     logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),
     version: "1.2.3",
+    page: settings.page ?? null,
   });
   const url = await app.listen({ host: "127.0.0.1", port: 0 });
   return { url, port: Number(new URL(url).port), log: () => lines.join(""), close: () => app.close() };

@@ -316,3 +316,36 @@ test("where tokens are set nobody forgets without one", async ({ onTestFinished 
   const app = await appFor(onTestFinished, () => described(), { forget, tokens: ["s3cret"] });
   expect((await ask(twin(app, { url }), { method: "DELETE" })).status).toBe(401);
 });
+
+test("Accept: application/xml gives the element that a chat server adds to a stanza", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => described());
+  const element =
+    '<metadata xmlns="xmpp:prosody.im/protocol/media-metadata#0"><bytes>3032449</bytes><type>image/jpeg</type>' +
+    "<blurhash>LEHV6nWB2yk8pyo0adR*.7kCMdnj</blurhash><width>4096</width><height>2160</height></metadata>";
+  const accept = "application/xml";
+  for (const answer of [
+    await askMetadata(app.url, { url }, { accept }),
+    await ask(twin(app, { url }), { headers: { accept } }),
+  ]) {
+    expect([answer.status, answer.text]).toEqual([200, element]);
+    expect(answer.headers.get("content-type")).toBe("application/xml; charset=utf-8");
+  }
+});
+
+test("a failure is a problem document, also for who wants XML", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => failed(new OracleError("source_unreachable", "")));
+  const { status, json } = await askMetadata(app.url, { url }, { accept: "application/xml" });
+  expect([status, json.code]).toEqual([502, "source_unreachable"]);
+});
+
+test("caches can tell the XML and the JSON of one URL apart", async ({ onTestFinished }) => {
+  const kept = { since: Date.now(), until: Date.now() + minuteMs };
+  const app = await appFor(onTestFinished, () => remembered(summit, kept));
+  const json = await ask(twin(app, { url }));
+  const xml = await ask(twin(app, { url }), { headers: { accept: "text/xml" } });
+  expect([json.headers.get("vary"), xml.headers.get("vary")]).toEqual(["Accept", "Accept"]);
+  const etag = xml.headers.get("etag")!;
+  expect(etag).not.toBe(json.headers.get("etag"));
+  const again = { accept: "text/xml", "if-none-match": etag };
+  expect((await ask(twin(app, { url }), { headers: again })).status).toBe(304);
+});

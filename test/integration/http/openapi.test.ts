@@ -34,11 +34,16 @@ test("the routes of the app and of the document are the same set", async () => {
     }),
     logger: pino({ level: "silent" }),
     version: "0.0.0",
+    page: null,
   });
-  // One line a route: "├── /metadata (POST, GET, HEAD)". HEAD comes with every GET (RFC 9110 9.1) and is not documented apart.
-  const served = [...app.printRoutes({ commonPrefix: false }).matchAll(/(\/\S*) \(([A-Z, ]+)\)/g)].flatMap(
-    ([, path = "", methods = ""]) => methods.split(", ").map((method) => `${method} ${path}`),
-  );
+  // One line a route: "├── /metadata (POST, GET, HEAD)", and four characters further in what is below it. HEAD comes with every
+  // GET (RFC 9110 9.1) and is not documented apart.
+  const parts: string[] = [];
+  const lines = app.printRoutes({ commonPrefix: false }).matchAll(/^(.*── )(\/\S*) \(([A-Z, ]+)\)/gm);
+  const served = Array.from(lines, ([, indent = "", part = "", methods = ""]) => {
+    parts.splice(indent.length / 4 - 1, Infinity, part);
+    return methods.split(", ").map((method) => `${method} ${parts.join("")}`);
+  }).flat();
   const documented = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
   );

@@ -1,0 +1,133 @@
+import { Command, Option } from "commander";
+import { type Logger, pino } from "pino";
+import { createClient, NoAnswerError, ProblemError, type Answer, type Problem } from "../client/client.ts";
+import { problemWords } from "../client/words.ts";
+import { ConfigError } from "../config.ts";
+import { type Context, surroundingsFor } from "./context.ts";
+import { UnavailableError, UsageError } from "./exit.ts";
+import { addSettings, readConfig } from "./settings.ts";
+
+/** Options of the commands that ask. */
+export interface AskingOptions {
+  readonly server?: string;
+  readonly deadlineMs?: number;
+  readonly verbose?: true;
+}
+
+export type Client = ReturnType<typeof createClient>;
+
+/** Whom the commands ask: a service, or one of their own within this process. */
+export interface Asked {
+  readonly client: Client;
+  readonly close: () => Promise<void>;
+}
+
+/** What is known of a URL, or why nothing is. */
+export type Outcome = { readonly answer: Answer } | { readonly problem: Problem; readonly retryAfterMs: number | null };
+
+function parseWholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${text} is not a whole number`);
+  return Number(text);
+}
+
+export function wholeNumber(flags: string, about: string): Option {
+  return new Option(flags, about).argParser(parseWholeNumber);
+}
+
+/** Gives a command the flags that say whom to ask, and how. */
+export function addAskingOptions(command: Command, context: Context): Command {
+  command
+    .option(
+      "--server <url>",
+      "ask this service instead of looking up here; its token is MEDIA_ORACLE_TOKEN or in MEDIA_ORACLE_TOKEN_FILE",
+    )
+    .addOption(wholeNumber("--deadline-ms <n>", "take what is known by then"))
+    .option("--verbose", "log to stderr what is done, with the reasons that callers are not told");
+  return addSettings(command, context, false);
+}
+
+/** The service's token. No flag: a command line can be read by every user of the machine. */
+function readToken({ environment, machine }: Context): string | undefined {
+  const { MEDIA_ORACLE_TOKEN: token, MEDIA_ORACLE_TOKEN_FILE: file } = environment;
+  if (token && file) throw new ConfigError(["MEDIA_ORACLE_TOKEN and MEDIA_ORACLE_TOKEN_FILE are both set"]);
+  if (!file) return token === "" ? undefined : token;
+  try {
+    return machine.readFile(file).trim();
+  } catch {
+    throw new ConfigError(["MEDIA_ORACLE_TOKEN_FILE names a file that cannot be read"]);
+  }
+}
+
+function openServer(server: string, context: Context): Asked {
+  if (!/^https?:\/\//.test(server) || !URL.canParse(server)) throw new UsageError(`--server ${server} is not a URL`);
+  const token = readToken(context);
+  return { client: createClient({ baseUrl: server, token }), close: () => Promise.resolve() };
+}
+
+/**
+ * Puts together the very service that would answer, guard and all, and asks it without a socket. Nobody but this process can, so
+ * it needs no token; what it learns is forgotten, unless a shared cache is set.
+ */
+async function openHere(options: AskingOptions, context: Context, maxDecoders: number): Promise<Asked> {
+  // Whoever asks a service at other times has its token set; the settings do not know of it.
+  const { MEDIA_ORACLE_TOKEN, MEDIA_ORACLE_TOKEN_FILE, ...environment } = context.environment;
+  const config = readConfig({ ...options }, { ...context, environment });
+  const { compose } = await import("../compose.ts");
+  const service = await compose(
+    {
+      ...config,
+      TOKENS: [],
+      TOKEN_KEY: null,
+      RATE_LIMIT: null,
+      CACHE_FILE: null,
+      DECODERS: Math.min(config.DECODERS, maxDecoders),
+    },
+    surroundingsFor(context, createStderrLogger(options.verbose === true)),
+  );
+  await service.start();
+  const client = createClient({
+    baseUrl: "http://localhost",
+    async fetch(url, { method = "GET", headers, body }) {
+      const {
+        statusCode,
+        headers: answered,
+        body: text,
+      } = await service.app.inject({
+        method: method as "POST",
+        url: url.pathname,
+        headers: Object.fromEntries(new Headers(headers)),
+        payload: body as string,
+      });
+      return new Response(text, { status: statusCode, headers: answered as Record<string, string> });
+    },
+  });
+  return { client, close: () => service.close() };
+}
+
+function createStderrLogger(isVerbose: boolean): Logger {
+  return pino({ level: isVerbose ? "debug" : "silent" }, pino.destination({ dest: 2, sync: true }));
+}
+
+/** @param maxDecoders as many as the command can keep busy */
+export async function openAsked(options: AskingOptions, context: Context, maxDecoders: number): Promise<Asked> {
+  return options.server === undefined ? openHere(options, context, maxDecoders) : openServer(options.server, context);
+}
+
+/**
+ * Asks about one URL.
+ *
+ * @throws UnavailableError where it is no use to ask about any other
+ */
+export async function ask(client: Client, url: string, deadlineMs: number | undefined): Promise<Outcome> {
+  try {
+    return { answer: await client.describe(url, { deadlineMs }) };
+  } catch (error) {
+    if (error instanceof NoAnswerError) throw new UnavailableError(error.message, { cause: error });
+    if (!(error instanceof ProblemError)) throw error;
+    const { problem, retryAfterMs } = error;
+    if (problem.code === "unauthorized" || problem.code === "route_unknown") {
+      throw new UnavailableError(problemWords(problem), { cause: error });
+    }
+    return { problem, retryAfterMs };
+  }
+}

@@ -1,0 +1,25 @@
+import { existsSync } from "node:fs";
+import { delimiter, isAbsolute, join } from "node:path";
+import type { Logger } from "pino";
+import type { Surroundings } from "../compose.ts";
+import type { Machine } from "../config.ts";
+
+/** What the commands know of the process they run in. */
+export interface Context {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly machine: Machine;
+  /** Of the decoder's processes: nothing else of ours reaches them. */
+  readonly decoderEnvironment: Readonly<Record<string, string>>;
+}
+
+/** Where a program lies among those that can be called by name; null where none does. */
+function findProgram(name: string, path: string): string | null {
+  const files = path.split(delimiter).map((folder) => join(folder, name));
+  return files.find((file) => isAbsolute(file) && existsSync(file)) ?? null;
+}
+
+/** What a service is put together with. */
+export function surroundingsFor({ environment, machine, decoderEnvironment }: Context, logger: Logger): Surroundings {
+  const ffmpeg = findProgram("ffmpeg", environment.PATH ?? "");
+  return { logger, version: machine.version, decoderEnvironment, ffmpeg };
+}

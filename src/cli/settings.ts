@@ -1,0 +1,32 @@
+import { type Command, Option } from "commander";
+import { type Config, parseConfig, settingsHelp } from "../config.ts";
+import type { Context } from "./context.ts";
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** Makes every setting that is no secret a flag of the command. */
+export function addSettings(command: Command, { machine }: Context, isShown: boolean): Command {
+  for (const { flag, variable, fallback, about } of settingsHelp(machine)) {
+    if (flag === null) continue;
+    const option = new Option(`--${flag} <value>`, `${about} [${variable}${fallback && `, ${fallback}`}]`);
+    command.addOption(isShown ? option : option.hideHelp());
+  }
+  return isShown
+    ? command
+    : command.addHelpText("after", "\nAnd the settings, as flags of `media-oracle serve` or variables.");
+}
+
+/** What of a command's options are flags of settings, by the flag's name. */
+export function settingFlags(options: Options, { machine }: Context): Record<string, string> {
+  const known = settingsHelp(machine).flatMap(({ flag }) => flag ?? []);
+  const given = known.map((flag) => [
+    flag,
+    options[flag.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())],
+  ]);
+  return Object.fromEntries(given.filter(([, value]) => typeof value === "string")) as Record<string, string>;
+}
+
+/** @throws ConfigError with all faults at once */
+export function readConfig(options: Options, context: Context): Config {
+  return parseConfig(context.environment, settingFlags(options, context), context.machine);
+}

@@ -1,0 +1,177 @@
+// Made by npm run openapi. Do not edit.
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+  schemas: {
+    /**
+     * @description What is known of the URL. Every key is always there; null means that it could not be learnt.
+     * @example {
+     *       "url": "https://upload.example.org/a/summit.jpg",
+     *       "bytes": 3032449,
+     *       "bytesSource": "counted",
+     *       "type": "image/jpeg",
+     *       "blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
+     *       "width": 4096,
+     *       "height": 2160,
+     *       "thumbhash": "1QcSHQRnh493V4dIh4eXh1h4kJUI",
+     *       "animated": false,
+     *       "durationMs": null,
+     *       "sha256": "35da6a0d13984a4e7e0edce830a005d227b04ad31cd1056020fd0a7b97603641",
+     *       "filename": "summit.jpg",
+     *       "partial": false,
+     *       "warnings": []
+     *     }
+     */
+    Metadata: {
+      /** @description What was looked up: normalised, without the fragment */
+      url: string;
+      /** @description Size of the representation as stored, in bytes */
+      bytes: number | null;
+      /** @description Whether `bytes` was counted by reading to the end, or is the origin's word */
+      bytesSource: ("counted" | "declared") | null;
+      /** @description Media type, told from the bytes; lower case, no parameters; `application/octet-stream` where unknown (RFC 9110 8.3.1) */
+      type: string;
+      /** @description BlurHash of 4 x 3 components, of the upright first frame on white */
+      blurhash: string | null;
+      /** @description Pixels, as displayed: after EXIF or container orientation */
+      width: number | null;
+      /** @description Pixels, as displayed */
+      height: number | null;
+      /** @description ThumbHash, base64, transparency kept */
+      thumbhash: string | null;
+      animated: boolean | null;
+      durationMs: number | null;
+      /** @description Hex; only where the whole body was read */
+      sha256: string | null;
+      /** @description From Content-Disposition, else the URL's last path segment; without control characters and separators */
+      filename: string | null;
+      /** @description Whether the deadline came first: asking again later tells more */
+      partial: boolean;
+      /** @description What could not be done although the URL answered with success */
+      warnings: (
+        | "type_mismatch"
+        | "decode_failed"
+        | "decode_timeout"
+        | "too_many_pixels"
+        | "body_too_large"
+        | "body_truncated"
+        | "body_timeout"
+        | "body_encoded"
+      )[];
+    };
+    /**
+     * @description Why nothing can be said (RFC 9457)
+     * @example {
+     *       "type": "urn:media-oracle:problem:source_status",
+     *       "title": "The URL was answered, but not with success",
+     *       "status": 502,
+     *       "code": "source_status",
+     *       "retryable": false,
+     *       "upstreamStatus": 404
+     *     }
+     */
+    Problem: {
+      /**
+       * @description Names the code; not an address to open
+       * @enum {string}
+       */
+      type:
+        | "urn:media-oracle:problem:url_invalid"
+        | "urn:media-oracle:problem:url_unsupported"
+        | "urn:media-oracle:problem:request_invalid"
+        | "urn:media-oracle:problem:unauthorized"
+        | "urn:media-oracle:problem:route_unknown"
+        | "urn:media-oracle:problem:request_timeout"
+        | "urn:media-oracle:problem:request_too_large"
+        | "urn:media-oracle:problem:request_unsupported"
+        | "urn:media-oracle:problem:rate_limited"
+        | "urn:media-oracle:problem:internal"
+        | "urn:media-oracle:problem:source_unreachable"
+        | "urn:media-oracle:problem:source_status"
+        | "urn:media-oracle:problem:source_redirects"
+        | "urn:media-oracle:problem:source_protocol"
+        | "urn:media-oracle:problem:overloaded"
+        | "urn:media-oracle:problem:deadline_exceeded";
+      /** @enum {string} */
+      title:
+        | "The text is not an absolute http(s) URL"
+        | "URLs of this kind are not looked up"
+        | "The request does not have the documented form"
+        | "A valid bearer token is needed"
+        | "No such route"
+        | "The request did not arrive in time"
+        | "The request is too large"
+        | "Send the request with Content-Type: application/json"
+        | "Too much was asked for within a minute"
+        | "Something is wrong on our side"
+        | "The URL could not be reached"
+        | "The URL was answered, but not with success"
+        | "The URL redirects too often"
+        | "The URL was answered with something that is not HTTP"
+        | "Too much is being looked up at the moment"
+        | "Nothing was known by the deadline";
+      status: number;
+      /**
+       * @description Stable: callers may switch on it
+       * @enum {string}
+       */
+      code:
+        | "url_invalid"
+        | "url_unsupported"
+        | "request_invalid"
+        | "unauthorized"
+        | "route_unknown"
+        | "request_timeout"
+        | "request_too_large"
+        | "request_unsupported"
+        | "rate_limited"
+        | "internal"
+        | "source_unreachable"
+        | "source_status"
+        | "source_redirects"
+        | "source_protocol"
+        | "overloaded"
+        | "deadline_exceeded";
+      /** @description Whether asking the same again later may help */
+      retryable: boolean;
+      /** @description With `source_status`: the origin's */
+      upstreamStatus?: number;
+    };
+    /** @description What is known of one URL, or why nothing can be said */
+    BatchItem:
+      | {
+          /** @description Which of the `urls`, from 0 */
+          index: number;
+          /** @description As it was asked for */
+          url: string;
+          metadata: components["schemas"]["Metadata"];
+        }
+      | {
+          /** @description Which of the `urls`, from 0 */
+          index: number;
+          /** @description As it was asked for */
+          url: string;
+          problem: components["schemas"]["Problem"];
+        };
+    /** @description Every URL with what is known of it, or why nothing can be said */
+    Batch: {
+      /** @description In the order of the `urls` */
+      items: components["schemas"]["BatchItem"][];
+    };
+    /** @description Whether the service is alive, or would answer a lookup */
+    Health: {
+      /**
+       * @description `degraded`: lookups are answered, without the shared cache, which is away or takes nothing
+       * @enum {string}
+       */
+      status: "ok" | "degraded" | "unready";
+    };
+  };
+  responses: never;
+  parameters: never;
+  requestBodies: never;
+  headers: never;
+  pathItems: never;
+}
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;

@@ -1,0 +1,257 @@
+import { fileURLToPath } from "node:url";
+import type { FastifyInstance } from "fastify";
+import type { Logger } from "pino";
+import { cached } from "./cache/cached.ts";
+import { createKeys } from "./cache/key.ts";
+import { createMemory, type Memory } from "./cache/memory.ts";
+import { createOnce } from "./cache/once.ts";
+import { createRedis } from "./cache/redis.ts";
+import type { RedisAddress } from "./cache/redis-address.ts";
+import { createRedisCounter } from "./cache/redis-counter.ts";
+import { createRedisStore } from "./cache/redis-store.ts";
+import { createRemember } from "./cache/remember.ts";
+import { createSnapshot } from "./cache/snapshot.ts";
+import { SnapshotRefused } from "./cache/snapshot-file.ts";
+import type { Config } from "./config.ts";
+import { createAddressPolicy } from "./fetch/address.ts";
+import { createBreaker } from "./fetch/breaker.ts";
+import { createByteBudget } from "./fetch/budget.ts";
+import { createPauses } from "./fetch/pauses.ts";
+import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
+import { createSlots } from "./fetch/slots.ts";
+import { createSource } from "./fetch/source.ts";
+import { createTargetParser } from "./fetch/target.ts";
+import { createApp } from "./http/app.ts";
+import { createMetrics, observed } from "./http/metrics.ts";
+import { createDecoder, type Picture } from "./media/decoder.ts";
+import { createOracle } from "./oracle.ts";
+
+// What the decoder is given of a body that was announced too large: the dimensions of nearly all pictures lie in it.
+const headBytes = 64 * 1024;
+
+// Ten in a row are more than bad luck. Half a minute is what a restart takes. 4096 names of 253 bytes are some 2 MB.
+const deadHosts = { maxFailures: 10, windowMs: 60_000, openMs: 30_000, maxHosts: 4096, now: () => performance.now() };
+
+// An hour: whoever can make one URL of a host ask for a pause shuts off all of it for so long.
+const maxPauseMs = 3_600_000;
+
+// What a lookup waits for a call at most. Half a second: a Redis that comes back is used again soon, and not stormed until then.
+const redisLimits = { timeoutMs: 200, connectTimeoutMs: 1000, retryMs: 500, keyPrefix: "media-oracle:" };
+
+// In 5 s nearly all lookups end; an origin that is slower may be asked by each replica. 50 ms are little beside a lookup.
+const lockLimits = { lockMs: 5000, pollMs: 50, now: Date.now };
+
+// A full cache is written in some 0.3 s, 23 MB.
+const saveEveryMs = 5 * 60_000;
+
+// Of the memory of the cache: ten thousand pictures, since few have many URLs.
+const pictureShare = 1 / 16;
+
+// A process takes its next body, or says what it found, while another has its processor: without one, the processors
+// stand idle for a seventh of the time.
+const sparesForDecoders = 1;
+
+/** The settings that another answer to the same URL may come of: where one changes, what is remembered is forgotten. */
+function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
+  const { ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS } = config;
+  const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS } = config;
+  return [
+    [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
+    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), ffmpeg],
+  ];
+}
+
+/** Connects to what replicas share; whether it is there is told, and nothing waits for it. */
+function openShared(address: RedisAddress, logger: Logger) {
+  const redis = createRedis({ address, ...redisLimits });
+  redis.onChange((state, reason) => {
+    if (state === "ready") logger.info("the shared cache is there");
+    else logger.warn({ state, reason }, "the shared cache is of no use now: goes on from its own memory");
+  });
+  return {
+    redis,
+    store: createRedisStore(redis, lockLimits),
+    count: createRedisCounter(redis),
+    gauges: {
+      isWell: () => redis.state === "ready",
+      calls: () => redis.calls,
+      failures: () => redis.failures,
+    },
+  };
+}
+
+/** Fills the memory from the file, and keeps the file from now on. Whatever goes wrong is told, and costs what was remembered. */
+async function openSnapshot(file: string, memory: Memory, maxBytes: number, logger: Logger) {
+  const snapshot = createSnapshot({ file, memory, maxBytes, now: Date.now });
+  const warn = (error: unknown, words: string) => {
+    const { code, message } = error as NodeJS.ErrnoException;
+    logger.warn({ reason: error instanceof SnapshotRefused ? message : code }, words);
+  };
+  const save = () => snapshot.save().catch((error: unknown) => warn(error, "the cache could not be saved"));
+  try {
+    logger.info({ entries: await snapshot.load() }, "the cache was read from its file");
+  } catch (error) {
+    warn(error, "the cache's file cannot be used: it starts empty");
+  }
+  setInterval(() => void save(), saveEveryMs).unref();
+  return { save };
+}
+
+export interface Surroundings {
+  readonly logger: Logger;
+  /** Of the program. */
+  readonly version: string;
+  /** Of the decoder's processes: nothing else of ours reaches them. */
+  readonly decoderEnvironment: Readonly<Record<string, string>>;
+  /** Where ffmpeg is, for videos; null without it. */
+  readonly ffmpeg: string | null;
+}
+
+/** The service, put together. */
+export interface Service {
+  /** Does not listen yet; what is not listened for can be injected. */
+  readonly app: FastifyInstance;
+  /** Resolves when pictures can be decoded. */
+  start(): Promise<void>;
+  /** Says that it is not ready, ends the requests in flight as they end, then all that was started. */
+  close(): Promise<void>;
+}
+
+/** Puts the service together: the one place where every room is known. */
+export async function compose(config: Config, surroundings: Surroundings): Promise<Service> {
+  const { logger, version, decoderEnvironment } = surroundings;
+  const ffmpeg = config.FORMATS.includes("video") ? surroundings.ffmpeg : null;
+  const parseTarget = createTargetParser({
+    allowPorts: config.ALLOW_PORTS,
+    extraPorts: config.ALLOW_ADDRESSES.flatMap(({ port }) => port ?? []),
+    allowHosts: config.ALLOW_HOSTS,
+    denyHosts: config.DENY_HOSTS,
+    rewrites: config.REWRITES,
+  });
+  const slots = createSlots({
+    maxActive: config.FETCH_CONCURRENCY,
+    maxActivePerHost: config.PER_HOST,
+    maxWaiting: config.QUEUE,
+  });
+  const openSource = createSource({
+    parseTarget,
+    resolve: createResolver({ timeoutMs: config.CONNECT_TIMEOUT_MS }),
+    resolveTrusted,
+    addressPolicy: createAddressPolicy({
+      allow: config.ALLOW_ADDRESSES,
+      deny: config.DENY_ADDRESSES,
+      ports: config.ALLOW_PORTS,
+    }),
+    addressSlots: createSlots({
+      maxActive: Infinity, // bounded by the slots of the lookups
+      maxActivePerHost: config.PER_HOST,
+      maxWaiting: config.QUEUE,
+    }),
+    breaker: createBreaker(deadHosts),
+    pauses: createPauses({
+      defaultMs: config.FAILURE_MS,
+      maxMs: maxPauseMs,
+      maxHosts: deadHosts.maxHosts,
+      now: Date.now,
+    }),
+    budget: createByteBudget(config.FETCH_BYTES),
+    maxBytes: config.MAX_BYTES,
+    headBytes,
+    connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
+    maxRedirects: config.MAX_REDIRECTS,
+    userAgent: config.USER_AGENT,
+  });
+  const decoder = createDecoder({
+    entry: new URL("./media/child.js", import.meta.url),
+    processes: config.DECODERS + sparesForDecoders,
+    decodeTimeoutMs: config.DECODE_TIMEOUT_MS,
+    decodeBytes: config.DECODE_BYTES,
+    maxWaiting: config.QUEUE,
+    formats: config.FORMATS,
+    ffmpeg,
+    environment: decoderEnvironment,
+  });
+  const pipeline = createOracle({
+    slots,
+    openSource,
+    decoder,
+    pictureOnce: createOnce<Picture>({
+      maxBytes: config.CACHE_BYTES * pictureShare,
+      isFinal: ({ warning }) => warning === null,
+    }),
+    fetchTimeoutMs: config.FETCH_TIMEOUT_MS,
+  });
+  const shared = config.REDIS_URL && openShared(config.REDIS_URL, logger);
+  const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));
+  const metrics = createMetrics({
+    inflight: () => slots.active + decoder.busy,
+    queueDepth: () => slots.waiting + decoder.waiting,
+    decoderRestarts: () => decoder.restarts,
+    enabled: () => decoder.enabled,
+    shared: shared?.gauges ?? null,
+  });
+  const oracle = cached(observed(pipeline, metrics), {
+    keyOf: createKeys(settingsOfAnswers(config, ffmpeg)),
+    memory,
+    shared: shared?.store ?? null,
+    remember: createRemember({
+      limits: {
+        minMs: config.FRESH_MIN_MS,
+        maxMs: config.FRESH_MAX_MS,
+        defaultMs: config.FRESH_DEFAULT_MS,
+        failureMs: config.FAILURE_MS,
+      },
+      now: Date.now,
+      random: Math.random,
+    }),
+    now: Date.now,
+  });
+
+  const snapshot = config.CACHE_FILE
+    ? await openSnapshot(config.CACHE_FILE, memory, 2 * config.CACHE_BYTES, logger)
+    : null;
+
+  let closing = false;
+  const app = await createApp({
+    oracle,
+    forget: oracle.forget,
+    parseTarget,
+    tokens: config.TOKENS,
+    namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
+    rateLimit:
+      config.RATE_LIMIT === null
+        ? null
+        : {
+            perMinute: config.RATE_LIMIT,
+            isRemembered: oracle.isRemembered,
+            together: shared && { isRemembered: oracle.isRememberedAnywhere, count: shared.count },
+            now: () => performance.now(),
+          },
+    readiness() {
+      if (closing || !decoder.isReady) return "unready";
+      return shared && shared.redis.state !== "ready" ? "degraded" : "ok";
+    },
+    metrics,
+    logger,
+    version,
+    page: fileURLToPath(new URL("./page", import.meta.url)),
+  });
+
+  return {
+    app,
+    async start() {
+      await decoder.start();
+      logger.info({ decoders: decoder.walls }, "the decoder's processes are ready, behind these walls");
+      if (config.FORMATS.includes("video") && !decoder.enabled.poster) {
+        logger.info("there is no ffmpeg: videos have no blurhash");
+      }
+    },
+    async close() {
+      closing = true;
+      // At once, since the requests in flight may take all the time there is; and again with what they have brought.
+      await Promise.all([app.close(), snapshot?.save()]);
+      await Promise.all([decoder.close(), snapshot?.save()]);
+      shared?.redis.close();
+    },
+  };
+}

@@ -1,0 +1,128 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { OracleError } from "../domain/errors.ts";
+import { wants } from "./accept.ts";
+import { answerHeaders, jsonType, writeAnswer } from "./answer.ts";
+import type { Guards } from "./auth.ts";
+import type { LookupLog } from "./log.ts";
+import type { Lookups, Outcome } from "./lookups.ts";
+import { problemResponses } from "./openapi.ts";
+import { problemOf } from "./problem.ts";
+import { renderedReply } from "./reply.ts";
+import { batchBodySchema, batchReplySchema, maxBatchBytes, type Question } from "./schema.ts";
+
+export interface BatchRouteOptions {
+  readonly lookups: Lookups;
+  readonly guards: Guards;
+  readonly log: LookupLog;
+}
+
+// As many as fetches run at once from one host by default: a batch of one host's URLs then leaves its queue to others.
+const atOnce = 16;
+
+// What is begun later cannot be answered in time; timers are early by a millisecond or two.
+const leastLeftMs = 5;
+
+const linesType = "application/x-ndjson";
+
+/** Adds `POST /metadata/batch`: up to a hundred URLs in one request. */
+export function addBatchRoute(instance: FastifyInstance, { lookups, guards, log }: BatchRouteOptions): void {
+  const app = instance.withTypeProvider<ZodTypeProvider>();
+
+  function lookUp(request: FastifyRequest, question: Question, startedAt: number): Outcome | Promise<Outcome> {
+    const { deadlineMs } = question;
+    // Those whose turn comes too late are not begun: all of them at once would be what the turns are there to avoid.
+    if (deadlineMs === undefined || performance.now() - startedAt < deadlineMs - leastLeftMs) {
+      return lookups.lookUp(request, question, startedAt);
+    }
+    return { error: new OracleError("deadline_exceeded", "not begun by the deadline"), headers: {} };
+  }
+
+  function itemText(request: FastifyRequest, index: number, url: string, outcome: Outcome): string {
+    const asked = `{"index":${index},"url":${JSON.stringify(url)}`;
+    if (outcome.error) {
+      if (outcome.error.code === "internal") log.broken(request, outcome.error);
+      return `${asked},"problem":${JSON.stringify(problemOf(outcome.error))}}`;
+    }
+    const { target, answer } = outcome;
+    return `${asked},"metadata":${renderedReply(target, answer.metadata, answer.partial).body}}`;
+  }
+
+  /** Looks up all of them, some at once, and tells of each as it ends; of nobody who waits no more. */
+  async function lookUpAll(
+    request: FastifyRequest,
+    { urls, ...wishes }: z.infer<typeof batchBodySchema>,
+    tell: (item: string, index: number) => void,
+  ): Promise<void> {
+    const startedAt = performance.now();
+    const waiting = urls.entries();
+    const takeTurns = async () => {
+      for (const [index, url] of waiting) {
+        if (request.socket.destroyed) return;
+        tell(itemText(request, index, url, await lookUp(request, { ...wishes, url }, startedAt)), index);
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, takeTurns));
+  }
+
+  async function answerInOrder(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    batch: z.infer<typeof batchBodySchema>,
+  ): Promise<void> {
+    const items: string[] = [];
+    await lookUpAll(request, batch, (item, index) => (items[index] = item));
+    const body = `{"items":[${items.join(",")}]}`;
+    const headers = answerHeaders(reply);
+    headers.push("Cache-Control", "no-store", "Content-Type", jsonType);
+    headers.push("Content-Length", String(Buffer.byteLength(body)));
+    writeAnswer(reply, 200, headers, body);
+  }
+
+  // What a slow reader makes us hold is bounded by what a hundred answers are: some 100 kB, 1 MB where the URLs are long.
+  async function answerAsTheyEnd(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    batch: z.infer<typeof batchBodySchema>,
+  ): Promise<void> {
+    const headers = answerHeaders(reply);
+    headers.push("Cache-Control", "no-store", "Content-Type", linesType);
+    reply.hijack();
+    reply.raw.writeHead(200, headers);
+    reply.raw.flushHeaders();
+    await lookUpAll(request, batch, (item) => void reply.raw.write(`${item}\n`));
+    reply.raw.end();
+  }
+
+  app.route({
+    method: "POST",
+    url: "/metadata/batch",
+    onRequest: guards,
+    bodyLimit: maxBatchBytes,
+    schema: {
+      tags: ["metadata"],
+      security: [{}, { token: [] }],
+      operationId: "describeAll",
+      summary: "Describe up to a hundred URLs",
+      description:
+        `Some are looked up at once; each is limited, remembered and logged as if it were asked for alone. With \`Accept: ${linesType}\` ` +
+        "each is answered as soon as it is known, else all together. `deadlineMs` counts for the whole batch: URLs that are not begun by then are `deadline_exceeded`.",
+      body: batchBodySchema,
+      response: {
+        200: {
+          description: "What is known of each URL",
+          content: {
+            "application/json": { schema: batchReplySchema },
+            [linesType]: { schema: z.string().describe("A `BatchItem` a line, in the order in which they are known") },
+          },
+        },
+        ...problemResponses("unauthorized", "request_too_large", "request_unsupported"),
+      },
+    },
+    handler: (request, reply) =>
+      wants(request.headers.accept, [linesType])
+        ? answerAsTheyEnd(request, reply, request.body)
+        : answerInOrder(request, reply, request.body),
+  });
+}

@@ -1,0 +1,32 @@
+import { pino } from "pino";
+import { createApp } from "./app.ts";
+import { createMetrics } from "./metrics.ts";
+
+/** The OpenAPI document, of an app that is never asked anything. */
+export async function openapiDocument(version: string): Promise<object> {
+  const unused = (): never => {
+    throw new Error("nothing is looked up here");
+  };
+  const app = await createApp({
+    oracle: unused,
+    forget: unused,
+    parseTarget: unused,
+    tokens: [],
+    namedTokens: null,
+    rateLimit: null,
+    readiness: () => "ok",
+    metrics: createMetrics({
+      inflight: () => 0,
+      queueDepth: () => 0,
+      decoderRestarts: () => 0,
+      enabled: () => ({}),
+      shared: null,
+    }),
+    logger: pino({ level: "silent" }),
+    version,
+    page: null,
+  });
+  const document = app.swagger();
+  await app.close();
+  return document;
+}

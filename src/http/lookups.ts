@@ -1,0 +1,128 @@
+import type { FastifyRequest } from "fastify";
+import { answerBy, type Answer, type Description, type Oracle } from "../domain/description.ts";
+import { OracleError, toOracleError } from "../domain/errors.ts";
+import type { Target } from "../domain/target.ts";
+import { nameOf } from "./auth.ts";
+import { failureCacheStatus } from "./freshness.ts";
+import type { LookupLog } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import type { RateLimit, Refusal } from "./rate-limit.ts";
+import type { Question } from "./schema.ts";
+
+export interface LookupsOptions {
+  readonly oracle: Oracle;
+  readonly parseTarget: (text: string) => Target;
+  /** Null where there is none. */
+  readonly rateLimit: RateLimit | null;
+  readonly metrics: Metrics;
+  readonly log: LookupLog;
+}
+
+/** What is to be said to one question. */
+export type Outcome = Described | Failed;
+
+export interface Described {
+  readonly error: null;
+  readonly target: Target;
+  readonly description: Description;
+  readonly answer: Answer;
+}
+
+export interface Failed {
+  readonly error: OracleError;
+  /** What the failure's answer says besides. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Looks up what callers ask for, whatever route they ask by: each question is counted, limited, waited for and logged. */
+export interface Lookups {
+  /**
+   * Answers at once what is remembered, without even a promise; a promise never rejects.
+   *
+   * @param startedAt `performance.now()` when the question came, from which its deadline counts
+   */
+  lookUp(request: FastifyRequest, question: Question, startedAt: number): Outcome | Promise<Outcome>;
+  /** @throws OracleError `url_invalid` or `url_unsupported` */
+  targetOf(request: FastifyRequest, url: string): Target;
+}
+
+export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: LookupsOptions): Lookups {
+  function targetOf(request: FastifyRequest, url: string): Target {
+    try {
+      return parseTarget(url);
+    } catch (thrown) {
+      const error = toOracleError(thrown);
+      if (error.code === "url_invalid" || error.code === "url_unsupported") {
+        metrics.refused(error.code);
+        log.refused(request, error);
+      }
+      throw thrown;
+    }
+  }
+
+  function refused(request: FastifyRequest, { retryAfter, rateLimit, policy }: Refusal): Failed {
+    const error = new OracleError("rate_limited", "one question too many");
+    metrics.refused("rate_limited");
+    log.refused(request, error);
+    const headers = { "retry-after": retryAfter, ratelimit: rateLimit, "ratelimit-policy": policy };
+    return { error, headers };
+  }
+
+  async function waitFor(
+    request: FastifyRequest,
+    question: Question,
+    target: Target,
+    description: Description,
+    startedAt: number,
+  ): Promise<Outcome> {
+    const { deadlineMs } = question;
+    // From the question on: the rate limit may have had to ask others.
+    const leftMs = deadlineMs === undefined ? null : Math.max(0, deadlineMs - (performance.now() - startedAt));
+    try {
+      const answer = await answerBy(description, description.kept === null ? leftMs : null);
+      log.answered(request, target, description, answer, startedAt);
+      metrics.answered(description.cached);
+      return { error: null, target, description, answer };
+    } catch (thrown) {
+      const error = toOracleError(thrown);
+      const { cached, kept } = description;
+      metrics.answered(cached);
+      log.failed(request, target, description, error, startedAt);
+      return { error, headers: { "cache-status": failureCacheStatus(error.code, cached, kept, Date.now()) } };
+    }
+  }
+
+  function admitted(
+    request: FastifyRequest,
+    question: Question,
+    target: Target,
+    refusal: Refusal | null,
+    startedAt: number,
+  ): Outcome | Promise<Outcome> {
+    if (refusal) return refused(request, refusal);
+    const description = oracle(target);
+    const { known, kept, cached } = description;
+    // A success that is remembered needs no waiting, not even for a promise that is settled.
+    if (kept === null || known === null) return waitFor(request, question, target, description, startedAt);
+    const answer = { metadata: known, partial: false };
+    log.answered(request, target, description, answer, startedAt);
+    metrics.answered(cached);
+    return { error: null, target, description, answer };
+  }
+
+  return {
+    targetOf,
+    lookUp(request, question, startedAt) {
+      metrics.requested(nameOf(request.client));
+      let target: Target;
+      try {
+        target = targetOf(request, question.url);
+      } catch (thrown) {
+        return { error: toOracleError(thrown), headers: {} };
+      }
+      const refusal = rateLimit?.(request, target) ?? null;
+      if (!(refusal instanceof Promise)) return admitted(request, question, target, refusal, startedAt);
+      return refusal.then((refusal) => admitted(request, question, target, refusal, startedAt));
+    },
+  };
+}

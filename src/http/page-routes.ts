@@ -1,0 +1,73 @@
+import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { extname, join } from "node:path";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { answerHeaders, writeAnswer } from "./answer.ts";
+import { isUnmodified } from "./reply.ts";
+
+const contentTypes: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".json": "application/json; charset=utf-8",
+  ".svg": "image/svg+xml; charset=utf-8",
+  ".jpg": "image/jpeg",
+  ".txt": "text/plain; charset=utf-8",
+};
+
+// Nothing runs and nothing is applied but our own files; no frame, no form, no foreign base. Pictures alone may come from elsewhere:
+// somebody may want to see the one that was asked about. swagger-ui draws its icons from data: URLs.
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self' data: http: https:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+/** Where a file of the page is served: the pages at the root, what they need below `/assets/`. */
+function pathOf(file: string): string {
+  if (file === "index.html") return "/";
+  return file.endsWith(".html") ? `/${file.slice(0, -".html".length)}` : `/assets/${file}`;
+}
+
+interface Loaded {
+  readonly body: Buffer;
+  readonly etag: string;
+}
+
+async function load(path: string): Promise<Loaded> {
+  const body = await readFile(path);
+  return { body, etag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"` };
+}
+
+/**
+ * Adds the page for people at `/` and the API's at `/docs`: the files of a folder, each read when it is first asked for.
+ *
+ * Nothing of a request is ever made part of a path: each file has a route of its own.
+ */
+export function addPageRoutes(app: FastifyInstance, folder: string): void {
+  for (const file of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    const contentType = contentTypes[extname(file)];
+    if (contentType === undefined) continue;
+    let loaded: Promise<Loaded> | null = null;
+    app.route({
+      method: "GET",
+      url: pathOf(file),
+      schema: { hide: true },
+      async handler(request: FastifyRequest, reply: FastifyReply) {
+        const { body, etag } = await (loaded ??= load(join(folder, file)));
+        const headers = answerHeaders(reply);
+        headers.push("Content-Security-Policy", policy, "Referrer-Policy", "no-referrer");
+        headers.push("Cross-Origin-Opener-Policy", "same-origin", "Cache-Control", "no-cache", "ETag", etag);
+        if (isUnmodified(request.headers["if-none-match"], etag)) return writeAnswer(reply, 304, headers, null);
+        headers.push("Content-Type", contentType, "Content-Length", String(body.byteLength));
+        writeAnswer(reply, 200, headers, body);
+      },
+    });
+  }
+}

@@ -1,0 +1,123 @@
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { startOrigin } from "../../support/origin.ts";
+import { runProgram } from "../../support/service.ts";
+
+const allowed = { ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" };
+
+interface Item {
+  readonly index: number;
+  readonly url: string;
+  readonly metadata?: { readonly bytes: number };
+  readonly problem?: { readonly code: string };
+}
+
+const itemsOf = (text: string): Item[] =>
+  text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Item);
+
+async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "media-oracle-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  return folder;
+}
+
+/** A service that answers in the words of the test. */
+async function startSpeaker(answer: (url: string) => { status?: number; body: object; retryAfter?: string }) {
+  const asked: string[] = [];
+  const origin = await startOrigin(onTestFinished, (request, response) => {
+    let text = "";
+    request.setEncoding("utf8").on("data", (part: string) => (text += part));
+    void once(request, "end").then(() => {
+      const { url } = JSON.parse(text) as { url: string };
+      asked.push(url);
+      const { status = 200, body, retryAfter } = answer(url);
+      if (retryAfter !== undefined) response.setHeader("retry-after", retryAfter);
+      const type = status === 200 ? "application/json" : "application/problem+json";
+      response.writeHead(status, { "content-type": type }).end(JSON.stringify(body));
+    });
+  });
+  return { url: origin.url(""), asked };
+}
+
+const problem = (code: string, retryable: boolean) => ({ type: "", title: "no", status: 502, code, retryable });
+
+test("batch takes a URL a line as such, as a JSON string or in an object, and tells which is which", async () => {
+  const origin = await startOrigin(onTestFinished, (_request, response) => response.end("hello"));
+  const [plain, quoted, inside] = ["/a", "/b", "/c"].map((path) => origin.url(path));
+  const input = `${plain}\n\n"${quoted}"\r\n{"url":"${inside}","id":7}\nnonsense\n`;
+  const { code, stdout, stderr } = await runProgram(["batch"], allowed, { input });
+  const items = itemsOf(stdout).sort((one, other) => one.index - other.index);
+  expect(items.map(({ index, url, metadata, problem }) => [index, url, metadata?.bytes ?? problem?.code])).toEqual([
+    [0, plain, 5],
+    [1, quoted, 5],
+    [2, inside, 5],
+    [3, "nonsense", "url_invalid"],
+  ]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^4 asked in .*, 1 failed\n$/);
+});
+
+test("batch writes each answer as it comes, not in the order of the lines", async () => {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const origin = await startOrigin(onTestFinished, ({ url }, response) => {
+    if (url === "/last") setTimeout(release, 100);
+    void (url === "/first" ? released : Promise.resolve()).then(() => response.end("hello"));
+  });
+  const input = ["/first", "/second", "/last"].map((path) => `${origin.url(path)}\n`).join("");
+  const { code, stdout } = await runProgram(["batch", "-", "--concurrency", "2"], allowed, { input });
+  expect(code).toBe(0);
+  expect(itemsOf(stdout).map(({ index }) => index)).toEqual([1, 2, 0]);
+});
+
+test("batch --resume goes on behind the line that it was ended in, and asks again only what may go better", async () => {
+  const folder = await makeFolder();
+  const [input, output] = [join(folder, "urls"), join(folder, "answers")];
+  const urls = ["answered", "dead", "gone", "torn", "new", "new"].map((name) => `https://example.org/${name}`);
+  await writeFile(input, urls.join("\n"));
+  const line = (index: number, told: object) => `${JSON.stringify({ index, url: urls[index], ...told })}\n`;
+  const before =
+    line(0, { metadata: { partial: false } }) +
+    line(1, { problem: problem("source_unreachable", true) }) +
+    line(2, { problem: problem("source_status", false) });
+  await writeFile(output, before + line(3, { metadata: {} }).slice(0, 20));
+  const service = await startSpeaker((url) => ({ body: { url, partial: false } }));
+  const batch = ["batch", input, "--server", service.url, "--output", output];
+  expect((await runProgram(batch)).code).toBe(2); // what is there is not written over
+
+  const { code, stdout, stderr } = await runProgram([...batch, "--resume"]);
+  expect([code, stdout]).toEqual([0, ""]);
+  expect(stderr).toMatch(/^4 asked in .*, 2 were answered before\n$/);
+  expect(service.asked.sort()).toEqual([urls[1], urls[3], urls[4], urls[5]].sort());
+  const written = await readFile(output, "utf8");
+  expect(written.startsWith(before)).toBe(true);
+  expect(itemsOf(written)).toHaveLength(7);
+
+  await runProgram([...batch, "--resume"]);
+  expect(service.asked).toHaveLength(4);
+});
+
+test("batch asks again after as long as a busy service wants", async () => {
+  let busy = 2;
+  const service = await startSpeaker((url) =>
+    busy-- > 0 ? { status: 503, body: problem("overloaded", true), retryAfter: "0" } : { body: { url } },
+  );
+  const input = "https://example.org/a\n";
+  const { code, stdout } = await runProgram(["batch", "--server", service.url], {}, { input });
+  expect([code, service.asked.length]).toEqual([0, 3]);
+  expect(itemsOf(stdout)).toEqual([
+    { index: 0, url: "https://example.org/a", metadata: { url: "https://example.org/a" } },
+  ]);
+});
+
+test("batch ends with 69 where no service answers, and with 2 where there is no such file", async () => {
+  const input = "https://example.org/a\n";
+  expect((await runProgram(["batch", "--server", "http://127.0.0.1:9"], {}, { input })).code).toBe(69);
+  expect((await runProgram(["batch", "/no/such/file"])).code).toBe(2);
+});

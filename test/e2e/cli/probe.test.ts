@@ -1,0 +1,157 @@
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { expect, onTestFinished, test } from "vitest";
+import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
+import { rgbaToBlurhash } from "../../../src/media/blurhash.ts";
+import { startOrigin } from "../../support/origin.ts";
+import { runProgram, startService } from "../../support/service.ts";
+
+const photo = await sharp({ create: { width: 640, height: 480, channels: 3, background: "#4080c0" } })
+  .jpeg()
+  .toBuffer();
+
+const allowed = { ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" };
+
+async function startPhoto(): Promise<string> {
+  const origin = await startOrigin(onTestFinished, ({ url }, response) => {
+    if (url === "/gone.jpg") response.writeHead(404).end();
+    else response.end(photo);
+  });
+  return origin.url("");
+}
+
+const blueHash = rgbaToBlurhash(1, 1, Uint8Array.of(0x40, 0x80, 0xc0, 0xff), { x: 4, y: 3 });
+
+/** A service that says this of everything. */
+async function startSpeaker(part: Partial<Metadata> & { readonly url?: string }): Promise<string> {
+  const body = { url: "https://example.org/", ...unknownMetadata, partial: false, ...part };
+  const origin = await startOrigin(onTestFinished, (_request, response) => {
+    response.setHeader("content-type", "application/json").end(JSON.stringify(body));
+  });
+  return origin.url("");
+}
+
+test("probe says in words what a URL is, and nothing but that on stdout", async () => {
+  const origin = await startPhoto();
+  const { code, stdout, stderr } = await runProgram(["probe", `${origin}/a/summit.jpg`], allowed);
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(stdout.split("\n")[0]).toBe(`${origin}/a/summit.jpg`);
+  for (const line of [
+    /^ {2}type {8}image\/jpeg$/m,
+    new RegExp(`^  size        .*\\(${photo.byteLength} bytes, counted\\)$`, "m"),
+    /^ {2}pixels {6}640 x 480$/m,
+    /^ {2}blurhash {4}L.{27}$/m,
+    /^ {2}filename {4}summit\.jpg$/m,
+    /^ {2}come by {5}looked up just now$/m,
+  ]) {
+    expect(stdout).toMatch(line);
+  }
+});
+
+test("probe draws the blurhash for whoever can see colours, and for nobody else", async () => {
+  const service = await startSpeaker({ blurhash: blueHash, width: 640, height: 480 });
+  const look = async (environment: NodeJS.ProcessEnv) =>
+    (await runProgram(["probe", "--server", service, "https://example.org/"], {}, { environment })).stdout;
+  const drawn = await look({ FORCE_COLOR: "3" });
+  const pixels = [...drawn.matchAll(/38;2;(\d+);(\d+);(\d+);/g)].map((match) => match.slice(1).map(Number));
+  expect(pixels.length).toBeGreaterThan(300);
+  for (const [index, value] of [0x40, 0x80, 0xc0].entries()) {
+    for (const pixel of pixels) expect(Math.abs(pixel[index]! - value)).toBeLessThan(6);
+  }
+  expect(await look({ FORCE_COLOR: "1" })).toContain("\x1b[38;5;");
+  expect(await look({ FORCE_COLOR: "3", NO_COLOR: "1" })).not.toContain("\x1b");
+  expect(await look({})).not.toContain("\x1b");
+});
+
+test("probe --json says what the service says, a line a URL, failures too", async () => {
+  const origin = await startPhoto();
+  const urls = [`${origin}/a.jpg`, `${origin}/gone.jpg`, "ftp://example.org/"];
+  const service = await startService(allowed);
+  onTestFinished(async () => void (await service.stop()));
+  const asked = await Promise.all(
+    urls.map((url) => fetch(`${service.url}/metadata?url=${encodeURIComponent(url)}`).then((reply) => reply.json())),
+  );
+  const { code, stdout, stderr } = await runProgram(["probe", "--json", ...urls], allowed);
+  expect([code, stderr]).toEqual([1, ""]);
+  const lines = stdout.trim().split("\n");
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(asked);
+});
+
+test("probe --xml says it as it will stand in the stanza", async () => {
+  const url = `${await startPhoto()}/a.jpg?x=1&y=2`;
+  const { code, stdout } = await runProgram(["probe", "--xml", url], allowed);
+  expect(code).toBe(0);
+  expect(stdout.replace(/<blurhash>L[^<]{27}</, "<blurhash><")).toBe(
+    `<x xmlns="jabber:x:oob">
+  <url>${url.replace("&", "&amp;")}</url>
+  <metadata xmlns="xmpp:prosody.im/protocol/media-metadata#0">
+    <bytes>${photo.byteLength}</bytes>
+    <type>image/jpeg</type>
+    <blurhash></blurhash>
+    <width>640</width>
+    <height>480</height>
+  </metadata>
+</x>
+`,
+  );
+});
+
+test("probe without settings connects to no private address, as the service would not, and ends with 1", async () => {
+  let connections = 0;
+  const inside = createServer((socket) => {
+    connections += 1;
+    socket.destroy();
+  }).listen(0, "127.0.0.1");
+  await once(inside, "listening");
+  onTestFinished(() => void inside.close());
+  const { port } = inside.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}/`;
+  const { code, stdout, stderr } = await runProgram(["probe", "--allow-ports", "1-65535", url]);
+  expect([code, stdout, connections]).toEqual([1, "", 0]);
+  expect(stderr).toMatch(/could not be reached.*MEDIA_ORACLE_ALLOW_ADDRESSES/);
+  // The operator may know why; a caller of the service may not.
+  const { stderr: verbose } = await runProgram(["probe", "--verbose", "--allow-ports", "1-65535", url]);
+  expect(verbose).toContain('"reason":"address"');
+});
+
+test("probe --server asks a service, with the token from the environment or a file", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "media-oracle-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, "token"), "open-sesame\n");
+  const service = await startService({ ...allowed, TOKENS: "open-sesame" });
+  onTestFinished(async () => void (await service.stop()));
+  const ask = [`--server=${service.url}`, "--json", `${await startPhoto()}/a.jpg`];
+  const byVariable = await runProgram(["probe", ...ask], { TOKEN: "open-sesame" });
+  expect(byVariable.code).toBe(0);
+  expect(JSON.parse(byVariable.stdout)).toMatchObject({ width: 640 });
+  expect((await runProgram(["probe", ...ask], { TOKEN_FILE: join(folder, "token") })).code).toBe(0);
+  const refused = await runProgram(["probe", ...ask], { TOKEN: "wrong" });
+  expect([refused.code, refused.stdout]).toEqual([69, ""]);
+  expect(refused.stderr).toContain("token");
+});
+
+test("probe --server ends with 69 where nothing answers, or something else does", async () => {
+  const other = await startOrigin(onTestFinished, (_request, response) => response.end("<html>"));
+  for (const server of ["http://127.0.0.1:9", other.url("")]) {
+    const { code, stdout, stderr } = await runProgram(["probe", "--server", server, "https://example.org/a.jpg"]);
+    expect([code, stdout]).toEqual([69, ""]);
+    expect(stderr).toContain(server);
+  }
+});
+
+test("probe shows nothing that a terminal would obey, whatever a service says", async () => {
+  const service = await startSpeaker({
+    url: "https://example.org/\u001b[2J",
+    type: "image/png\u0007",
+    blurhash: "\u001b]0;title",
+    filename: "\u009b31m",
+  });
+  const { stdout } = await runProgram(["probe", "--server", service, "https://example.org/"]);
+  expect(stdout).toContain("image/png");
+  // eslint-disable-next-line no-control-regex -- these are what it looks for
+  expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+});

@@ -1,0 +1,140 @@
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { requires } from "../../support/require.ts";
+import { runProgram } from "../../support/service.ts";
+
+const has = (command: string): boolean => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
+
+test("a wrong command line ends with 2, says why on stderr and nothing on stdout", async () => {
+  for (const args of [
+    ["prob"],
+    ["probe"],
+    ["probe", "--no-such-flag"],
+    ["probe", "--json", "--xml", "https://a.org"],
+  ]) {
+    const { code, stdout, stderr } = await runProgram(args);
+    expect([args, code, stdout]).toEqual([args, 2, ""]);
+    expect(stderr).not.toBe("");
+  }
+});
+
+test("a port that is taken ends with 69", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  onTestFinished(() => void taken.close());
+  const { code, stderr } = await runProgram(["serve"], { PORT: String((taken.address() as AddressInfo).port) });
+  expect(code).toBe(69);
+  expect(stderr).toContain("EADDRINUSE");
+});
+
+test("config print shows every setting, says which are set, and tells no secret", async () => {
+  const settings = { MAX_BYTES: "1000", TOKENS: "planted-secret", REDIS_URL: "redis://:planted-secret@localhost" };
+  const { code, stdout } = await runProgram(["config", "print", "--port", "9000"], settings);
+  expect(code).toBe(0);
+  const lines = stdout.split("\n");
+  for (const line of [
+    "MEDIA_ORACLE_PORT=9000",
+    "MEDIA_ORACLE_MAX_BYTES=1000",
+    "# MEDIA_ORACLE_MAX_REDIRECTS=5",
+    "MEDIA_ORACLE_TOKENS=********",
+    "MEDIA_ORACLE_REDIS_URL=********",
+    "# MEDIA_ORACLE_TOKEN_KEY=",
+  ]) {
+    expect(lines).toContain(line);
+  }
+  expect(stdout).not.toContain("planted-secret");
+});
+
+test("config check ends with 0, or with 78 and all faults", async () => {
+  const good = await runProgram(["config", "check"]);
+  expect([good.code, good.stdout]).toEqual([0, ""]);
+  const bad = await runProgram(["config", "check"], { PORT: "x", TYPO: "1" });
+  expect(bad.code).toBe(78);
+  for (const word of ["MEDIA_ORACLE_PORT", "MEDIA_ORACLE_TYPO"]) expect(bad.stderr).toContain(word);
+});
+
+test("a token for asking a service is never taken for one that protects it", async () => {
+  const { code, stderr } = await runProgram(["serve"], { TOKEN: "planted-secret" });
+  expect(code).toBe(78);
+  expect(stderr).toContain("MEDIA_ORACLE_TOKENS");
+  expect(stderr).not.toContain("planted-secret");
+});
+
+test("openapi prints the document that is checked in, and version the program's version", async () => {
+  const root = new URL("../../../", import.meta.url);
+  const { stdout } = await runProgram(["openapi"]);
+  expect(JSON.parse(stdout)).toEqual(parse(readFileSync(new URL("openapi.yaml", root), "utf8")));
+  const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string };
+  expect((await runProgram(["version"])).stdout).toBe(`${version}\n`);
+});
+
+test("output that nobody reads to its end is no error", () => {
+  const program = new URL("../../../dist/main.js", import.meta.url).pathname;
+  const { stdout, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${program}" openapi | head -c 1`], {
+    encoding: "utf8",
+  });
+  expect([stdout, stderr]).toEqual(["{", ""]);
+});
+
+describe("the completion script completes commands and flags", () => {
+  async function writeScript(shell: string): Promise<string> {
+    const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const { code, stdout } = await runProgram(["completion", shell]);
+    expect(code).toBe(0);
+    writeFileSync(join(folder, "completion"), stdout);
+    return join(folder, "completion");
+  }
+
+  const run = (shell: string, args: string[]): string[] => {
+    const { stdout, stderr } = spawnSync(shell, args, {
+      encoding: "utf8",
+      env: { PATH: process.env.PATH, HOME: tmpdir() },
+    });
+    expect(stderr).toBe("");
+    return stdout.trim().split("\n");
+  };
+
+  test.skipIf(requires("bash", has("bash")))("in bash", async () => {
+    const file = await writeScript("bash");
+    const complete = (words: string) =>
+      run("bash", [
+        "-c",
+        `. ${file}; COMP_WORDS=(${words}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _media_oracle; printf '%s\\n' "\${COMPREPLY[@]}"`,
+      ]);
+    expect(complete("media-oracle pr")).toEqual(["probe"]);
+    expect(complete("media-oracle probe --j")).toEqual(["--json"]);
+    expect(complete("media-oracle serve --max-b")).toEqual(["--max-bytes"]);
+    expect(complete("media-oracle config ''")).toEqual(expect.arrayContaining(["print", "check"]));
+  });
+
+  test.skipIf(requires("fish", has("fish")))("in fish", async () => {
+    const file = await writeScript("fish");
+    const complete = (line: string) =>
+      run("fish", ["--no-config", "-c", `source ${file}; complete -C ${JSON.stringify(line)}`]).map(
+        (found) => found.split("\t")[0],
+      );
+    expect(complete("media-oracle pr")).toEqual(["probe"]);
+    expect(complete("media-oracle probe --j")).toEqual(["--json"]);
+  });
+
+  test.skipIf(requires("zsh", has("zsh")))("in zsh", async () => {
+    const file = await writeScript("zsh");
+    const complete = (words: string, current: number) =>
+      run("zsh", [
+        "-f",
+        "-c",
+        `autoload -U compinit; compinit -D; _describe() { print -l -- \${(P)2} }; . ${file}; words=(${words}); CURRENT=${current}; _media_oracle; print -- $_comps[media-oracle]`,
+      ]);
+    expect(complete("media-oracle ''", 2)).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^probe:say what/), "_media_oracle"]),
+    );
+    expect(complete("media-oracle probe ''", 3)).toEqual(expect.arrayContaining([expect.stringMatching(/^--json:/)]));
+  });
+});

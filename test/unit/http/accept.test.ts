@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { wants } from "../../../src/http/accept.ts";
+
+const xml = ["application/xml", "text/xml"];
+
+test("a type is wanted where it is named and nothing else is wanted more", () => {
+  for (const accept of [
+    "application/xml",
+    "text/xml",
+    "APPLICATION/XML; charset=utf-8",
+    "application/xml, */*;q=0.1",
+    "application/xml;q=0.5, application/json;q=0.4",
+    "application/json;q=0, text/xml;q=0.001",
+  ]) {
+    expect([accept, wants(accept, xml)]).toEqual([accept, true]);
+  }
+});
+
+test("a type is not wanted where it is not named, refused, or wanted less: so a browser gets no XML", () => {
+  for (const accept of [
+    undefined,
+    "",
+    "*/*",
+    "application/*",
+    "application/json",
+    "application/xml;q=0",
+    "application/xml;q=0.9, application/json",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "application/xmlish",
+    ",;,q=1",
+  ]) {
+    expect([accept, wants(accept, xml)]).toEqual([accept, false]);
+  }
+});

@@ -1,0 +1,12 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { clientTypes, clientTypesFile, openapiFile } from "../../scripts/openapi.ts";
+
+test("the client's types are those of openapi.yaml (else: npm run openapi)", async () => {
+  expect(readFileSync(clientTypesFile, "utf8")).toBe(await clientTypes(readFileSync(openapiFile, "utf8")));
+});
+
+test("the client has a hundred lines at most, so that anybody can read what it does", () => {
+  const text = readFileSync(new URL("../../src/client/client.ts", import.meta.url), "utf8");
+  expect(text.split("\n").length - 1).toBeLessThanOrEqual(100);
+});

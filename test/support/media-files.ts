@@ -254,3 +254,14 @@ export const mediaFiles: Readonly<Record<MeasuredName, MediaFile>> = {
   svg: { ...still, make: () => Buffer.from(svg) },
   svgz: { ...still, make: () => gzipSync(svg) },
 };
+
+/** One bit in a hundred bytes is another, the same ones for the same seed. */
+export function flipped(body: Uint8Array, seed: number): Uint8Array {
+  const copy = Uint8Array.from(body);
+  let state = seed;
+  for (let count = Math.ceil(copy.length / 100); count > 0; count -= 1) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    copy[state % copy.length]! ^= 1 << (state >>> 29);
+  }
+  return copy;
+}

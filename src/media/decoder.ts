@@ -1,5 +1,6 @@
 import type { WarningCode } from "../domain/metadata.ts";
 import { type Cost, type DecodableName, type Format, decodableFormats, formats } from "./formats.ts";
+import type { Size } from "./pixels.ts";
 import { type Lane, type Member, type ProcessState, createPool, lanes } from "./pool.ts";
 import { type ReadPoster, createPosters } from "./poster.ts";
 import { UntakenError, startProcess } from "./process.ts";
@@ -97,6 +98,8 @@ const quickMs = 70;
 const maxQuickBytes = 5 * 1024 ** 2;
 // What takes so long without having looked so is a bomb, or the machine is busy with some.
 const longestQuickMs = 300;
+// Of what a reader reads: the first one in a process loads its library, which takes a tenth of a second, more on a busy machine.
+const longestReaderMs = 1000;
 // A picture goes before those that came up to ten times earlier than it is expected to take less: so many large ones
 // need not be gone through first. After the longest patience even a bomb goes before all that come.
 const patience = 10;
@@ -195,7 +198,10 @@ export function createDecoder(options: DecoderOptions): Decoder {
     let wasTaken = true;
     try {
       const begun = await member.process.ask(request, body);
-      timers.push(setTimeout(end, decodeTimeoutMs), setTimeout(demote, longestQuickMs));
+      timers.push(
+        setTimeout(end, decodeTimeoutMs),
+        setTimeout(demote, isByReader(format) ? longestReaderMs : longestQuickMs),
+      );
       const message = await begun.answer;
       answer = parseAnswer(message.line, number);
       if (answer && answer.clipBytes > 0) clip = { ...clipIn(answer), bytes: message.clip };
@@ -271,7 +277,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
         signal?.removeEventListener("abort", giveUp);
         leave(job);
         job.isSettled = true;
-        resolve({ ...nothing, ...learnt });
+        resolve({ ...nothing, ...(learnt.warning && sizeInHead(question)), ...learnt });
       };
       const dueAt = dueIn(lane === "slow" ? Infinity : guessMs(question));
       const job: Job = { ...question, askedAt, dueAt, untaken: 0, isSettled: false, settle };
@@ -363,12 +369,22 @@ export function createDecoder(options: DecoderOptions): Decoder {
   };
 }
 
+function isByReader({ decoding }: Format): boolean {
+  return decoding !== null && "load" in decoding;
+}
+
 function dueIn(expectedMs: number): number {
   return performance.now() + Math.min(longestPatienceMs, patience * expectedMs);
 }
 
-function guessMs({ body, format }: Pick<Job, "body" | "format">): number {
-  const size = format.readSize?.(body.subarray(0, guessHeadBytes));
+/** What can be told although nobody looked, or whoever did came to no end. */
+function sizeInHead({ body, format }: Pick<Job, "body" | "format">): Size | null {
+  return format.readSize?.(body.subarray(0, guessHeadBytes)) ?? null;
+}
+
+function guessMs(job: Pick<Job, "body" | "format">): number {
+  const { body } = job;
+  const size = sizeInHead(job);
   const pixels = size ? size.width * size.height : guessedPixels;
   return (body.byteLength * guessedNanoseconds.byte + pixels * guessedNanoseconds.pixel) / 1e6;
 }

@@ -20,7 +20,7 @@ const lying = [0, 0xff, 0x7f, 1];
 
 /** A length, a count or a size somewhere in the first kilobyte is another. */
 function* lies(body: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < Math.min(1024, body.length - 4); at += 16) {
+  for (let at = 0; at < Math.min(1024, body.length - 4); at += 32) {
     for (const value of lying) {
       const copy = Uint8Array.from(body);
       copy.fill(value, at, at + 4);
@@ -30,8 +30,8 @@ function* lies(body: Uint8Array): Generator<Uint8Array> {
 }
 
 function* broken(body: Uint8Array): Generator<Uint8Array> {
-  for (let share = 1; share < 40; share += 1) yield body.subarray(0, Math.ceil((body.length * share) / 40));
-  for (let seed = 1; seed <= 100; seed += 1) yield flipped(body, seed);
+  for (let share = 1; share < 20; share += 1) yield body.subarray(0, Math.ceil((body.length * share) / 20));
+  for (let seed = 1; seed <= 60; seed += 1) yield flipped(body, seed);
   yield* lies(body);
 }
 

@@ -112,7 +112,7 @@ describe("a process", () => {
     const lost = decoder.describe(large, png);
     process.kill(await decodingPid(decoder), "SIGKILL");
     const beside = decoder.describe(photo, jpeg);
-    expect(await lost).toMatchObject({ width: null, warning: "decode_failed" });
+    expect(await lost).toMatchObject({ width: 9000, blurhash: null, warning: "decode_failed" });
     expect(await beside).toMatchObject(good);
     await vi.waitFor(() => expect(decoder.children).toHaveLength(3), 10_000);
     expect(decoder.restarts).toBe(1);
@@ -139,7 +139,7 @@ describe("a process", () => {
       process.kill(pid, "SIGSTOP");
       expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
       const behind = decoder.describe(large, png); // waits for the only place, and may run when that is replaced
-      expect(await hung).toMatchObject({ width: null, warning: "decode_timeout", decodeMs: 8000 });
+      expect(await hung).toMatchObject({ width: 9000, blurhash: null, warning: "decode_timeout", decodeMs: 8000 });
       expect(await behind).toMatchObject({ width: 9000, warning: null });
       expect(isAlive(pid)).toBe(false);
     },
@@ -198,7 +198,7 @@ describe("a process", () => {
     const ends: (() => Promise<void> | void)[] = [];
     const entry = standIn((end) => ends.push(end), `${takesOne} ${does}; setInterval(() => {}, 1000);`);
     const decoder = await startDecoder((end) => ends.unshift(end), { entry });
-    expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: null, warning: "decode_failed" });
+    expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: 64, blurhash: null, warning: "decode_failed" });
     await vi.waitFor(() => expect(decoder.restarts).toBe(1), 10_000);
     for (const end of ends) await end();
   });

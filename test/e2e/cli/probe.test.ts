@@ -24,7 +24,12 @@ async function startPhoto(): Promise<string> {
   return origin.url("");
 }
 
-const blueHash = rgbaToBlurhash(1, 1, Uint8Array.of(0x40, 0x80, 0xc0, 0xff), { x: 4, y: 3 });
+const blueHash = rgbaToBlurhash(
+  32,
+  32,
+  Uint8Array.from({ length: 32 * 32 * 4 }, (_, index) => [0x40, 0x80, 0xc0, 0xff][index % 4]!),
+  { x: 4, y: 3 },
+);
 
 /** A service that says this of everything. */
 async function startSpeaker(part: Partial<Metadata> & { readonly url?: string }): Promise<string> {
@@ -37,7 +42,9 @@ async function startSpeaker(part: Partial<Metadata> & { readonly url?: string })
 
 test("probe says in words what a URL is, and nothing but that on stdout", async () => {
   const origin = await startPhoto();
-  const { code, stdout, stderr } = await runProgram(["probe", `${origin}/a/summit.jpg`], allowed);
+  // As in the container, where the service itself would want tokens.
+  const settings = { ...allowed, HOST: "0.0.0.0" };
+  const { code, stdout, stderr } = await runProgram(["probe", `${origin}/a/summit.jpg`], settings);
   expect([code, stderr]).toEqual([0, ""]);
   expect(stdout.split("\n")[0]).toBe(`${origin}/a/summit.jpg`);
   for (const line of [

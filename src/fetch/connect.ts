@@ -4,6 +4,7 @@ import { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type AddressPolicy, isSameAddress } from "./address.ts";
 import { within } from "./deadline.ts";
+import { createReadBuffers, type ReadBuffers } from "./read-buffers.ts";
 import type { Resolve } from "./resolver.ts";
 import type { Slot, Slots } from "./slots.ts";
 import { toSourceError } from "./source-error.ts";
@@ -48,6 +49,7 @@ const nextAddressMs = 250;
  * the very addresses that were judged, without a second question to the name servers.
  */
 export function createConnect(options: ConnectOptions): Connect {
+  const readBuffers = createReadBuffers();
   const phase = { timeoutMs: options.connectTimeoutMs, reason: "timeout" } as const;
 
   async function addressesOf(target: Target, port: number, signal: AbortSignal): Promise<string[]> {
@@ -76,6 +78,8 @@ export function createConnect(options: ConnectOptions): Connect {
 
   return async (target, outer) => {
     let waits = false;
+    const place = target.via ?? target.url;
+    const isSecure = place.protocol === "https:"; // TLS has the connection's bytes to itself, and memory of its own
 
     /** An address without room is waited for only where those that have some did not answer. */
     async function connectToAny(addresses: readonly string[], port: number, signal: AbortSignal): Promise<Socket> {
@@ -87,17 +91,16 @@ export function createConnect(options: ConnectOptions): Connect {
         throw new OracleError("source_unreachable", "too late to connect", { reason: "timeout" });
       }
       const others = addresses.filter((address) => !ways.some((way) => way.address === address));
-      const socket = connectToFirst(ways, port, signal);
+      const socket = connectToFirst(ways, port, signal, isSecure ? null : readBuffers);
       return others.length === 0 ? socket : socket.catch(() => connectToAny(others, port, signal));
     }
 
     const opened = within(phase, outer, async (signal) => {
-      const place = target.via ?? target.url;
       const port = portOf(place);
       const addresses = await addressesOf(target, port, signal);
       try {
         const socket = await connectToAny(inTurn(addresses), port, signal);
-        return place.protocol === "https:" ? await secured(socket, target.url.hostname, options.ca) : socket;
+        return isSecure ? await secured(socket, target.url.hostname, options.ca) : socket;
       } catch (error) {
         throw toSourceError(error);
       }
@@ -121,7 +124,12 @@ function inTurn(addresses: readonly string[]): string[] {
 }
 
 /** Connects to the first address that answers; each next one is tried when the one before failed or takes its time. */
-function connectToFirst(ways: readonly Way[], port: number, signal: AbortSignal): Promise<Socket> {
+function connectToFirst(
+  ways: readonly Way[],
+  port: number,
+  signal: AbortSignal,
+  readBuffers: ReadBuffers | null,
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const trying = new Set<Socket>();
     const untried = [...ways];
@@ -139,7 +147,16 @@ function connectToFirst(ways: readonly Way[], port: number, signal: AbortSignal)
       const way = untried.shift();
       if (!way) return;
       const { address, slot } = way;
-      const socket = connectTcp({ host: address, port, family: isIP(address), lookup: neverLookup, noDelay: true });
+      const reading = readBuffers?.lend();
+      const socket = connectTcp({
+        host: address,
+        port,
+        family: isIP(address),
+        lookup: neverLookup,
+        noDelay: true,
+        ...(reading && { onread: reading.onread }),
+      });
+      reading?.feed(socket);
       trying.add(socket);
       socket.once("close", () => slot.release());
       // For all of the phase, not only while it is being tried: in the TLS handshake too.

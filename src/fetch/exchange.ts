@@ -151,7 +151,8 @@ export function exchange(
       const chunk = read(piece > 0 ? piece : undefined);
       if (reading !== "heads" || !chunk) return chunk;
       headBytes += chunk.length;
-      if (headBytes <= maxHeadBytes) return chunk;
+      // The parser keeps lines by reference until the head is whole, while the memory is read into again.
+      if (headBytes <= maxHeadBytes) return Buffer.from(chunk);
       cut("truncated", () => protocol("a head without end"));
       return null;
     };

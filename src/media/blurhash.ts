@@ -28,9 +28,13 @@ function toBase83(value: number, digits: number): string {
 
 /** Row by row, `length` values a term: cos(π · term · position / length). */
 function cosines(terms: number, length: number): Float64Array {
-  return Float64Array.from({ length: terms * length }, (_, index) =>
-    Math.cos((Math.PI * Math.floor(index / length) * (index % length)) / length),
-  );
+  const table = new Float64Array(terms * length);
+  for (let term = 0, at = 0; term < terms; term += 1) {
+    for (let position = 0; position < length; position += 1, at += 1) {
+      table[at] = Math.cos((Math.PI * term * position) / length);
+    }
+  }
+  return table;
 }
 
 /**

@@ -4,7 +4,7 @@
  * Started by `process.ts` only, with the settings as its one argument. It holds nothing that a picture which takes it over could
  * steal, and is killed rather than asked to stop.
  */
-import { read, writeSync } from "node:fs";
+import { read, readSync, writeSync } from "node:fs";
 import { promisify } from "node:util";
 import { rgbaToBlurhash } from "./blurhash.ts";
 import type { DecodableName, Decoding } from "./formats.ts";
@@ -41,26 +41,35 @@ try {
 
 /** Answers request after request; the parent sends the next one when it has the answer. */
 async function serve(reader: Reader): Promise<never> {
-  let header = receive(requestBytes);
+  let header = receiveHeader();
   for (;;) {
     const request = decodeRequest(await header);
     say({ taken: request.number });
-    const body = await receive(request.bytes);
-    header = receive(requestBytes); // waits already while a picture is decoded: so it is seen that the parent is gone
+    const body = receiveBody(request.bytes);
+    header = receiveHeader(); // waits already while a picture is decoded: so it is seen that the parent is gone
     say(await answer(reader, request, body));
   }
 }
 
-/** Straight into one buffer of the right size: nothing is copied twice. */
-async function receive(bytes: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(bytes);
-  for (let at = 0; at < bytes;) {
-    const { bytesRead } = await readChannel(channel, buffer, at, bytes - at, null);
-    // The parent is gone, or wants no more. Not process.exit(): that waits for a decode under way, perhaps for minutes.
-    if (bytesRead === 0) process.kill(process.pid, "SIGKILL");
-    at += bytesRead;
-  }
-  return buffer;
+/** Waits beside whatever else is done: for a header, which may not come for hours. */
+async function receiveHeader(): Promise<Buffer> {
+  const header = Buffer.alloc(requestBytes);
+  for (let at = 0; at < header.length;)
+    at += received(await readChannel(channel, header, at, header.length - at, null));
+  return header;
+}
+
+/** Straight into one buffer of the right size, and at once: nothing else is to be done before it is there. */
+function receiveBody(bytes: number): Buffer {
+  const body = Buffer.allocUnsafeSlow(bytes);
+  for (let at = 0; at < bytes;) at += received({ bytesRead: readSync(channel, body, at, bytes - at, null) });
+  return body;
+}
+
+/** The parent is gone, or wants no more, where nothing came. Not process.exit(): that waits for a decode under way, perhaps for minutes. */
+function received({ bytesRead }: { bytesRead: number }): number {
+  if (bytesRead === 0) process.kill(process.pid, "SIGKILL");
+  return bytesRead;
 }
 
 function say(message: object): void {

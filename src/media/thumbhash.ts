@@ -5,34 +5,51 @@ interface Channel {
   readonly scale: number;
 }
 
+const together = 4;
+
 /** Row by row, `length` values a term: cos(π · term · (position + ½) / length). */
 function cosines(terms: number, length: number): Float64Array {
-  return Float64Array.from({ length: terms * length }, (_, index) =>
-    Math.cos((Math.PI / length) * Math.floor(index / length) * ((index % length) + 0.5)),
-  );
+  const table = new Float64Array(terms * length);
+  for (let term = 0, at = 0; term < terms; term += 1) {
+    const step = (Math.PI / length) * term;
+    for (let position = 0; position < length; position += 1, at += 1) table[at] = Math.cos(step * (position + 0.5));
+  }
+  return table;
 }
 
 /**
  * The cosine terms of a channel in the triangle of low frequencies.
  *
- * Summed pixel by pixel in the order of the author's package. Row by row saves 0.2 ms of 0.8, but where a channel is
- * flat or symmetric the last bits decide the rounding, and the bytes would differ from everybody else's.
+ * Each is summed pixel by pixel in the order of the author's package: where a channel is flat or symmetric the last bits
+ * decide the rounding, and the bytes would differ from everybody else's. Four terms go together, since a processor that
+ * waits for one sum can add to three others meanwhile.
  */
 function transform(width: number, height: number, channel: Float64Array, x: number, y: number): Channel {
   const alongX = cosines(x, width);
-  const alongY = cosines(y, height);
-  const terms: number[] = [];
-  for (let j = 0; j < y; j += 1) {
-    for (let i = 0; i * y < x * (y - j); i += 1) {
-      let sum = 0;
+  const alongY = cosines(y + together - 1, height);
+  const sums = new Float64Array(x * (y + together - 1));
+  for (let i = 0; i < x; i += 1) {
+    for (let j = 0; i * y < x * (y - j); j += together) {
+      let [a, b, c, d] = [0, 0, 0, 0];
       for (let row = 0, at = 0; row < height; row += 1) {
-        const weight = alongY[j * height + row] ?? 0;
-        for (let column = 0; column < width; column += 1, at += 1) {
-          sum += (channel[at] ?? 0) * (alongX[i * width + column] ?? 0) * weight;
+        const weightA = alongY[j * height + row] ?? 0;
+        const weightB = alongY[(j + 1) * height + row] ?? 0;
+        const weightC = alongY[(j + 2) * height + row] ?? 0;
+        const weightD = alongY[(j + 3) * height + row] ?? 0;
+        for (let column = i * width; column < (i + 1) * width; column += 1, at += 1) {
+          const value = (channel[at] ?? 0) * (alongX[column] ?? 0);
+          a += value * weightA;
+          b += value * weightB;
+          c += value * weightC;
+          d += value * weightD;
         }
       }
-      terms.push(sum / (width * height));
+      [a, b, c, d].forEach((sum, index) => (sums[(j + index) * x + i] = sum));
     }
+  }
+  const terms: number[] = [];
+  for (let j = 0; j < y; j += 1) {
+    for (let i = 0; i * y < x * (y - j); i += 1) terms.push((sums[j * x + i] ?? 0) / (width * height));
   }
   const [average = 0, ...varying] = terms;
   const scale = varying.reduce((most, term) => Math.max(most, Math.abs(term)), 0);

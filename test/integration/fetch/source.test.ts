@@ -1,4 +1,6 @@
 import { createHash } from "node:crypto";
+import type { Socket } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { createFetcher } from "../../support/fetch.ts";
 import { startOrigin, startSpeakingOrigin } from "../../support/origin.ts";
@@ -24,6 +26,23 @@ describe("a response with success", () => {
     source.close();
     expect(budget.used).toBe(0);
     await origin.idle();
+  });
+
+  test("whose head comes in many pieces is read as it was sent", async ({ onTestFinished }) => {
+    const fillers = Array.from({ length: 12 }, (_, index) => `X-${index}: ${"x".repeat(100)}\r\n`);
+    const disposition = "Content-Disposition: attachment; filename=sent.gif\r\n";
+    const pieces = ["HTTP/1.1 200 OK\r\nContent-Ty", "pe: image/gif\r\n", disposition, ...fillers, "\r\n", "abc"];
+    const send = async (socket: Socket) => {
+      for (const piece of pieces) {
+        socket.write(piece);
+        await setTimeout(5); // so that each is read by itself
+      }
+      socket.end();
+    };
+    const origin = await startSpeakingOrigin(onTestFinished, (socket) => void send(socket));
+    const source = await createFetcher().open(origin.url("/a"));
+    expect(source).toMatchObject({ declaredType: "image/gif", filename: "sent.gif" });
+    expect(Buffer.from((await source.body()).bytes).toString()).toBe("abc");
   });
 
   test("without Content-Length is counted to its end", async ({ onTestFinished }) => {

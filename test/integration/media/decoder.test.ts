@@ -120,8 +120,12 @@ describe("a process", () => {
 
   test("that is killed before it looked at its picture costs none", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
+    await allIdle(decoder);
+    const pids = decoder.children.map(({ pid }) => pid);
+    for (const pid of pids) process.kill(pid, "SIGSTOP"); // or it might be quicker than the signal below
     const asked = decoder.describe(Buffer.concat([photo, Buffer.alloc(4e6)]), jpeg); // the write is half done
     process.kill(busyPid(decoder), "SIGKILL");
+    for (const pid of pids) process.kill(pid, "SIGCONT");
     expect(await asked).toMatchObject(good);
   });
 

@@ -63,7 +63,7 @@ export function createOracle(options: OracleOptions): Oracle {
 /** Reads the source to its end, and tells what it is before that. */
 async function read(source: Source, progress: Progress): Promise<{ format: Format | null; body: Body }> {
   progress.learn(declaredBy(source));
-  const head = await source.head(sniffBytes);
+  const head = (await source.arrived(sniffBytes)).slice(0, sniffBytes);
   const format = sniff(head);
   const { type, mismatch } = mediaType(format, source.declaredType);
   progress.learn({ type, warnings: mismatch ? ["type_mismatch"] : [] });

@@ -39,6 +39,9 @@ const maxPauseMs = 3_600_000;
 // Of the memory of the cache: ten thousand pictures, since few have many URLs.
 const pictureShare = 1 / 16;
 
+// From a near origin all has come by then, and to decode its beginning too would only be more work.
+const patienceMs = 50;
+
 // A process takes its next body, or says what it found, while another has its processor: without one, the processors
 // stand idle for a seventh of the time.
 const sparesForDecoders = 1;
@@ -58,10 +61,10 @@ const machine: Machine = {
 /** The settings that another answer to the same URL may come of: where one changes, what is remembered is forgotten. */
 function settingsOfAnswers(config: Config): unknown {
   const { ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS } = config;
-  const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS } = config;
+  const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS, EARLY_STOP } = config;
   return [
     [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
-    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted()],
+    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), EARLY_STOP],
   ];
 }
 
@@ -131,6 +134,8 @@ async function serve(config: Config): Promise<void> {
       isFinal: ({ warning }) => warning === null,
     }),
     fetchTimeoutMs: config.FETCH_TIMEOUT_MS,
+    stopEarly: config.EARLY_STOP,
+    patienceMs,
   });
   const metrics = createMetrics({
     inflight: () => slots.active + decoder.busy,

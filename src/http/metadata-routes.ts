@@ -11,8 +11,16 @@ import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
 import type { RateLimit } from "./rate-limit.ts";
+import type { Fields } from "../domain/fields.ts";
 import { etagOf, isUnmodified, renderedReply } from "./reply.ts";
-import { forgetQuerySchema, type Question, questionBodySchema, questionQuerySchema, replySchema } from "./schema.ts";
+import {
+  fieldsOf,
+  forgetQuerySchema,
+  type Question,
+  questionBodySchema,
+  questionQuerySchema,
+  replySchema,
+} from "./schema.ts";
 
 export interface MetadataRoutesOptions {
   readonly oracle: Oracle;
@@ -25,6 +33,12 @@ export interface MetadataRoutesOptions {
   readonly rateLimit: RateLimit | null;
   readonly metrics: Metrics;
   readonly log: LookupLog;
+}
+
+/** For what, and for how long, a caller waits. */
+interface Wait {
+  readonly deadlineMs: number | undefined;
+  readonly fields: Fields;
 }
 
 const lookupFailures: readonly FailureCode[] = [
@@ -67,8 +81,8 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
   }
 
   /** @throws OracleError `rate_limited`, before anything is looked up */
-  function admit(request: FastifyRequest, reply: FastifyReply, target: Target): void {
-    const refusal = rateLimit?.(request, target);
+  function admit(request: FastifyRequest, reply: FastifyReply, target: Target, fields: Fields): void {
+    const refusal = rateLimit?.(request, target, fields);
     if (!refusal) return;
     reply.header("retry-after", refusal.retryAfter);
     reply.header("ratelimit", refusal.rateLimit).header("ratelimit-policy", refusal.policy);
@@ -107,12 +121,12 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     reply: FastifyReply,
     target: Target,
     description: Description,
-    deadlineMs: number | null,
+    { deadlineMs, fields }: Wait,
     startedAt: number,
   ): Promise<void> {
     let answer: Answer;
     try {
-      answer = await answerBy(description, description.kept === null ? deadlineMs : null);
+      answer = await answerBy(description, description.kept === null ? (deadlineMs ?? null) : null, fields);
     } catch (thrown) {
       const error = toOracleError(thrown);
       const { cached, kept } = description;
@@ -129,8 +143,9 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     const startedAt = performance.now();
     metrics.requested(nameOf(request.client));
     const target = targetOf(question, request);
-    admit(request, reply, target);
-    const description = oracle(target);
+    const fields = fieldsOf(question);
+    admit(request, reply, target, fields);
+    const description = oracle(target, fields);
     // A success that is remembered needs no waiting, not even for a promise that is settled.
     if (description.kept !== null && description.known !== null) {
       const answer = { metadata: description.known, partial: false };
@@ -138,7 +153,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       send(request, reply, target, description, answer);
       return undefined;
     }
-    return waitAndSend(request, reply, target, description, question.deadlineMs ?? null, startedAt);
+    return waitAndSend(request, reply, target, description, { deadlineMs: question.deadlineMs, fields }, startedAt);
   }
 
   const shared = { tags: ["metadata"], security: [{}, { token: [] }] };

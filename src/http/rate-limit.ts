@@ -1,12 +1,13 @@
 import type { FastifyRequest } from "fastify";
 import { isIPv6 } from "node:net";
+import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 
 export interface RateLimitOptions {
   /** Questions in a minute from one token, or one address where no token is needed. */
   readonly perMinute: number;
   /** Whether the answer would come from memory; starts nothing. Such questions are not counted, and never refused. */
-  readonly isRemembered: (target: Target) => boolean;
+  readonly isRemembered: (target: Target, fields: Fields) => boolean;
   /** Milliseconds, never set back. */
   readonly now: () => number;
 }
@@ -21,7 +22,7 @@ export interface Refusal {
 }
 
 /** Counts the question; gives the refusal where it is one too many, else null. */
-export type RateLimit = (request: FastifyRequest, target: Target) => Refusal | null;
+export type RateLimit = (request: FastifyRequest, target: Target, fields?: Fields) => Refusal | null;
 
 const windowMs = 60_000;
 
@@ -46,8 +47,8 @@ export function createRateLimit({ perMinute, isRemembered, now }: RateLimitOptio
     }
   }
 
-  return (request, target) => {
-    if (isRemembered(target)) return null;
+  return (request, target, fields = null) => {
+    if (isRemembered(target, fields)) return null;
     const time = now();
     const account = request.client?.account ?? addressAccount(request.socket.remoteAddress ?? "");
     let client = clients.get(account);

@@ -23,8 +23,8 @@ export async function openapiYaml(): Promise<string> {
     tokens: [],
     namedTokens: null,
     rateLimit: null,
-    isReady: () => true,
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
+    readiness: () => "ok",
+    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, shared: null }),
     logger: pino({ level: "silent" }),
     version,
   });

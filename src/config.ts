@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
+import { parseRedisAddress } from "./cache/redis-address.ts";
 import { parseAddressRule, parseCidr } from "./fetch/address.ts";
 import { parseHostPattern, parsePortRange, parseRewrite } from "./fetch/target.ts";
 import { type DecodableName, decodableFormats } from "./media/formats.ts";
@@ -61,6 +62,15 @@ const list = <T>(parsePart: (part: string) => T): z.ZodType<T[], string> =>
       }
     });
   });
+
+const redisAddress = z.string().transform((text, context) => {
+  try {
+    return parseRedisAddress(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: error instanceof Error ? error.message : "cannot be read" });
+    return z.NEVER;
+  }
+});
 
 const listenHost = z
   .string()
@@ -167,6 +177,19 @@ const settings = {
   ),
   FETCH_BYTES: setting(integer(1, 2 ** 40), String(256 * mebibyte), "memory that all bodies being read may take"),
   CACHE_BYTES: setting(integer(1, 2 ** 40), String(64 * mebibyte), "memory of the cache"),
+  CACHE_FILE: setting(
+    optional(z.string()),
+    "",
+    "keeps what is remembered over a restart; written every five minutes and at a shutdown",
+  ),
+  REDIS_URL: {
+    ...setting(
+      optional(redisAddress),
+      "",
+      "Redis or Valkey that replicas share: redis://[[user]:password@]host[:port][/database], rediss:// for TLS",
+    ),
+    secret: "text",
+  },
   FRESH_MIN_MS: setting(integer(1, 365 * dayMs), "60000", "a description is fresh for at least so long, by ±10 %"),
   FRESH_MAX_MS: setting(integer(1, 365 * dayMs), String(7 * dayMs), "and at most so long, whatever its origin says"),
   FRESH_DEFAULT_MS: setting(integer(1, 365 * dayMs), "3600000", "where its origin says nothing"),

@@ -3,12 +3,18 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import closeWithGrace from "close-with-grace";
 import { Command } from "commander";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import { cached } from "./cache/cached.ts";
 import { createKeys } from "./cache/key.ts";
-import { createMemory } from "./cache/memory.ts";
+import { createMemory, type Memory } from "./cache/memory.ts";
 import { createOnce } from "./cache/once.ts";
+import { createRedis } from "./cache/redis.ts";
+import type { RedisAddress } from "./cache/redis-address.ts";
+import { createRedisCounter } from "./cache/redis-counter.ts";
+import { createRedisStore } from "./cache/redis-store.ts";
 import { createRemember } from "./cache/remember.ts";
+import { createSnapshot } from "./cache/snapshot.ts";
+import { SnapshotRefused } from "./cache/snapshot-file.ts";
 import { type Config, ConfigError, type Machine, parseConfig, settingsHelp } from "./config.ts";
 import { createAddressPolicy } from "./fetch/address.ts";
 import { createBreaker } from "./fetch/breaker.ts";
@@ -35,6 +41,15 @@ const deadHosts = { maxFailures: 10, windowMs: 60_000, openMs: 30_000, maxHosts:
 
 // An hour: whoever can make one URL of a host ask for a pause shuts off all of it for so long.
 const maxPauseMs = 3_600_000;
+
+// What a lookup waits for a call at most. Half a second: a Redis that comes back is used again soon, and not stormed until then.
+const redisLimits = { timeoutMs: 200, connectTimeoutMs: 1000, retryMs: 500, keyPrefix: "media-oracle:" };
+
+// In 5 s nearly all lookups end; an origin that is slower may be asked by each replica. 50 ms are little beside a lookup.
+const lockLimits = { lockMs: 5000, pollMs: 50, now: Date.now };
+
+// A full cache is written in some 0.3 s, 23 MB.
+const saveEveryMs = 5 * 60_000;
 
 // Of the memory of the cache: ten thousand pictures, since few have many URLs.
 const pictureShare = 1 / 16;
@@ -66,6 +81,42 @@ function settingsOfAnswers(config: Config): unknown {
     [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
     [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), EARLY_STOP],
   ];
+}
+
+/** Connects to what replicas share; whether it is there is told, and nothing waits for it. */
+function openShared(address: RedisAddress, logger: Logger) {
+  const redis = createRedis({ address, ...redisLimits });
+  redis.onChange((state, reason) => {
+    if (state === "ready") logger.info("the shared cache is there");
+    else logger.warn({ state, reason }, "the shared cache is of no use now: goes on from its own memory");
+  });
+  return {
+    redis,
+    store: createRedisStore(redis, lockLimits),
+    count: createRedisCounter(redis),
+    gauges: {
+      isWell: () => redis.state === "ready",
+      calls: () => redis.calls,
+      failures: () => redis.failures,
+    },
+  };
+}
+
+/** Fills the memory from the file, and keeps the file from now on. Whatever goes wrong is told, and costs what was remembered. */
+async function openSnapshot(file: string, memory: Memory, maxBytes: number, logger: Logger) {
+  const snapshot = createSnapshot({ file, memory, maxBytes, now: Date.now });
+  const warn = (error: unknown, words: string) => {
+    const { code, message } = error as NodeJS.ErrnoException;
+    logger.warn({ reason: error instanceof SnapshotRefused ? message : code }, words);
+  };
+  const save = () => snapshot.save().catch((error: unknown) => warn(error, "the cache could not be saved"));
+  try {
+    logger.info({ entries: await snapshot.load() }, "the cache was read from its file");
+  } catch (error) {
+    warn(error, "the cache's file cannot be used: it starts empty");
+  }
+  setInterval(() => void save(), saveEveryMs).unref();
+  return { save };
 }
 
 /** Puts the service together, listens, and ends on SIGTERM or SIGINT. */
@@ -137,15 +188,18 @@ async function serve(config: Config): Promise<void> {
     stopEarly: config.EARLY_STOP,
     patienceMs,
   });
+  const shared = config.REDIS_URL && openShared(config.REDIS_URL, logger);
+  const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));
   const metrics = createMetrics({
     inflight: () => slots.active + decoder.busy,
     queueDepth: () => slots.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
+    shared: shared?.gauges ?? null,
   });
   const oracle = cached(observed(pipeline, metrics), {
     keyOf: createKeys(settingsOfAnswers(config)),
-    memory: createMemory(config.CACHE_BYTES * (1 - pictureShare)),
-    shared: null,
+    memory,
+    shared: shared?.store ?? null,
     remember: createRemember({
       limits: {
         minMs: config.FRESH_MIN_MS,
@@ -159,6 +213,10 @@ async function serve(config: Config): Promise<void> {
     now: Date.now,
   });
 
+  const snapshot = config.CACHE_FILE
+    ? await openSnapshot(config.CACHE_FILE, memory, 2 * config.CACHE_BYTES, logger)
+    : null;
+
   let closing = false;
   const app = await createApp({
     oracle,
@@ -169,8 +227,16 @@ async function serve(config: Config): Promise<void> {
     rateLimit:
       config.RATE_LIMIT === null
         ? null
-        : { perMinute: config.RATE_LIMIT, isRemembered: oracle.isRemembered, now: () => performance.now() },
-    isReady: () => !closing && decoder.isReady,
+        : {
+            perMinute: config.RATE_LIMIT,
+            isRemembered: oracle.isRemembered,
+            together: shared && { isRemembered: oracle.isRememberedAnywhere, count: shared.count },
+            now: () => performance.now(),
+          },
+    readiness() {
+      if (closing || !decoder.isReady) return "unready";
+      return shared && shared.redis.state !== "ready" ? "degraded" : "ok";
+    },
     metrics,
     logger,
     version,
@@ -179,8 +245,10 @@ async function serve(config: Config): Promise<void> {
     closing = true;
     if (err) logger.fatal({ err }, "ends because of an error nobody expected");
     else logger.info({ signal }, "shutting down");
-    await app.close(); // waits for the requests in flight
-    await decoder.close();
+    // At once, since the requests in flight may take all the time there is; and again with what they have brought.
+    await Promise.all([app.close(), snapshot?.save()]);
+    await Promise.all([decoder.close(), snapshot?.save()]);
+    shared?.redis.close();
   });
 
   await decoder.start();

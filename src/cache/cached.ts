@@ -39,6 +39,8 @@ export interface RememberingOracle extends Oracle {
    * never said to: how long that is remembered depends on why.
    */
   readonly isRemembered: (target: Target, fields?: Fields) => boolean;
+  /** The same, where another replica may remember it: memory then takes over what it does. */
+  readonly isRememberedAnywhere: (target: Target, fields?: Fields) => Promise<boolean>;
   /** Forgets a target, in the shared store too; a lookup of it that is under way will not be remembered. Never rejects. */
   readonly forget: (target: Target) => Promise<void>;
 }
@@ -139,13 +141,14 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
     async function askTogether(store: SharedStore): Promise<Metadata> {
       const found = await lookIn(store);
       if (found) return answerWith(found.cached, found.part);
-      const lock = await store.lock(key);
+      const unlock = await store.lock(key);
       try {
-        const learnt = lock.wasWaitedFor ? await lookIn(store) : null;
+        // Another replica may have had the lock since the first look, also where this one did not wait for it.
+        const learnt = await lookIn(store);
         return learnt ? answerWith(learnt.cached, learnt.part) : await askOrigin();
       } finally {
         // Nobody here waits for the store; who has the lock next shall find what was learnt.
-        void written.then(() => lock.release());
+        void written.then(unlock);
       }
     }
 
@@ -180,15 +183,28 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
     return description;
   }
 
+  function isRemembered(target: Target, fields: Fields = null): boolean {
+    const entry = memory.get(keyOf(target));
+    return entry !== undefined && isRecalledOpenly(entry, now(), fields);
+  }
+
+  function forgetHere(key: string): void {
+    running.delete(key);
+    memory.delete(key);
+  }
+
+  shared?.onForgotten(forgetHere);
   return Object.assign(describe, {
-    isRemembered(target: Target, fields: Fields = null) {
-      const entry = memory.get(keyOf(target));
-      return entry !== undefined && isRecalledOpenly(entry, now(), fields);
+    isRemembered,
+    async isRememberedAnywhere(target: Target, fields: Fields = null) {
+      const key = keyOf(target);
+      const found = await shared?.get(key);
+      if (found && isNewer(found, memory.get(key) ?? null)) memory.set(key, found);
+      return isRemembered(target, fields);
     },
     async forget(target: Target) {
       const key = keyOf(target);
-      running.delete(key);
-      memory.delete(key);
+      forgetHere(key);
       await shared?.delete(key);
     },
   });

@@ -46,7 +46,7 @@ interface Circumstances {
   readonly now: number;
 }
 
-type Span = number | ((ending: Ending, circumstances: Circumstances) => number);
+type Span = (ending: Ending, circumstances: Circumstances) => number;
 
 interface Row {
   readonly when: (ending: Ending) => boolean;
@@ -91,7 +91,9 @@ export function freshnessOf(ending: Ending, circumstances: Circumstances): Fresh
   const row = table.find(({ when }) => when(ending));
   if (!row) return null;
   const { fresh, stale = () => 0, onError = 0, earlier } = row;
-  const freshMs = typeof fresh === "number" ? fresh : fresh(ending, circumstances);
+  // What a redirect says of itself is not read: it may lead elsewhere before what it leads to is over.
+  const mostMs = ending.terms?.isRedirected ? circumstances.limits.defaultMs : Infinity;
+  const freshMs = Math.min(mostMs, fresh(ending, circumstances));
   return { freshMs, staleMs: stale(freshMs), staleOnErrorMs: onError, earlier };
 }
 

@@ -9,15 +9,15 @@ export interface SharedStore {
   /** Kept until `usefulUntil(entry)` by the store's own means. Not waited for. */
   set(key: string, entry: Entry): Promise<void>;
   delete(key: string): Promise<void>;
+  /** Tells what another replica was told to forget, while the store is there. */
+  onForgotten(listener: (key: string) => void): void;
   /**
    * The right to ask the origin, so that one replica does it for all. Resolves when it is had, or without it when the store
    * is gone or another had it for too long: then the origin is asked all the same.
+   *
+   * @returns what gives it back
    */
-  lock(key: string): Promise<Lock>;
+  lock(key: string): Promise<Unlock>;
 }
 
-export interface Lock {
-  /** Whether another replica had it meanwhile, and so may have learnt what this one wants to. */
-  readonly wasWaitedFor: boolean;
-  release(): void;
-}
+export type Unlock = () => void;

@@ -29,8 +29,19 @@ export const failures = {
 export type FailureCode = keyof typeof failures;
 
 /** Why a source could not be reached, for the operator's metrics and logs only: a caller must not learn it. */
-export type UnreachableReason =
-  "address" | "name" | "refused" | "reset" | "tls" | "timeout" | "redirect" | "network" | "breaker"; // it did not answer lately, and was not asked again
+export type UnreachableReason = (typeof unreachableReasons)[number];
+
+export const unreachableReasons = [
+  "address",
+  "name",
+  "refused",
+  "reset",
+  "tls",
+  "timeout",
+  "redirect",
+  "network",
+  "breaker", // it did not answer lately, and was not asked again
+] as const;
 
 interface FailureDetails extends ErrorOptions {
   /** The origin's status, where it answered. */

@@ -16,7 +16,8 @@ export function cleanFilename(name: string): string | null {
     .replace(unwanted, "")
     .trim()
     .slice(0, maxCharacters)
-    .replace(/\p{Cs}$/u, "");
+    .replace(/\p{Cs}$/u, "")
+    .trimEnd();
   return clean === "" || clean === "." || clean === ".." ? null : clean;
 }
 

@@ -95,7 +95,7 @@ export function createSource(options: SourceOptions): OpenSource {
       const hash = urlHash(hop);
       const asked = validators?.urlHash === hash ? validators : null;
       const { response, body } = await ask(hop, asked, signal);
-      const terms = termsOf(response.headers, hash);
+      const terms = termsOf(response.headers, hash, redirects > 0);
       if (body) return sourceOf(response, terms, body);
       if (isSuccess(response)) return codedSourceOf(response, terms);
       if (asked && response.status === 304) return notModified(terms, asked);

@@ -1,15 +1,7 @@
 import { hash } from "node:crypto";
 import type { Target } from "../domain/target.ts";
-import type { Terms, Validators } from "../domain/terms.ts";
+import { isEntityTag, isHttpDate, type Terms, type Validators } from "../domain/terms.ts";
 import { type Headers, singleHeader } from "./headers.ts";
-
-const maxTagCharacters = 256; // the longest that are met, of multipart uploads, have some 70
-
-// RFC 9110 8.8.3, less what is not visible ASCII: the tag goes into a request, where a line break would begin another header.
-const entityTag = /^(?:W\/)?"[\x21\x23-\x7e]*"$/;
-
-// RFC 9110 5.6.7. The obsolete forms are read by nobody who compares it as text.
-const httpDate = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 
 /** Tells URLs apart that must not be remembered as text. */
 export function urlHash({ href }: Target): string {
@@ -17,9 +9,10 @@ export function urlHash({ href }: Target): string {
 }
 
 /** What a response with success, or a 304, says of how long it holds. Never throws. */
-export function termsOf(headers: Headers, urlHash: string): Terms {
+export function termsOf(headers: Headers, urlHash: string, isRedirected: boolean): Terms {
   const all = (name: string) => (headers[name] === undefined ? undefined : [headers[name]].flat().join(", "));
   return {
+    isRedirected,
     cacheControl: all("cache-control"),
     expires: all("expires"),
     age: all("age"),
@@ -32,8 +25,8 @@ export function termsOf(headers: Headers, urlHash: string): Terms {
 function validatorsOf(headers: Headers, urlHash: string): Validators | null {
   const tag = singleHeader(headers, "etag") ?? "";
   const date = singleHeader(headers, "last-modified") ?? "";
-  const etag = tag.length <= maxTagCharacters && entityTag.test(tag) ? tag : null;
-  const lastModified = httpDate.test(date) && !Number.isNaN(Date.parse(date)) ? date : null;
+  const etag = isEntityTag(tag) ? tag : null;
+  const lastModified = isHttpDate(date) ? date : null;
   return etag === null && lastModified === null ? null : { etag, lastModified, urlHash };
 }
 

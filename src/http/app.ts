@@ -15,6 +15,7 @@ import { sendProblem } from "./problem.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { rememberedTargets } from "./remembered-targets.ts";
 import { createRequestIds } from "./request-id.ts";
+import type { Health } from "./schema.ts";
 
 export interface AppOptions extends AccessOptions {
   readonly oracle: Oracle;
@@ -24,8 +25,8 @@ export interface AppOptions extends AccessOptions {
   readonly parseTarget: (text: string) => Target;
   /** Null where everybody may ask as much as they like. */
   readonly rateLimit: RateLimitOptions | null;
-  /** Whether a lookup would be answered now. */
-  readonly isReady: () => boolean;
+  /** Whether a lookup would be answered now, and with all that it should have. */
+  readonly readiness: () => Health;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Of the program, for the document. */
@@ -65,7 +66,7 @@ function requestError(thrown: unknown): OracleError {
 
 /** Builds the HTTP side around an oracle. It does not listen yet. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { oracle, forget, parseTarget, isReady, metrics, version } = options;
+  const { oracle, forget, parseTarget, readiness, metrics, version } = options;
   const log = createLookupLog(options.logger);
   const requestIdOf = createRequestIds();
 
@@ -114,7 +115,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     metrics,
     log,
   });
-  addOperationRoutes(app, { guards, isReady, metrics });
+  addOperationRoutes(app, { guards, readiness, metrics });
   await app.ready();
   return app;
 }

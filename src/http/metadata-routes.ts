@@ -10,8 +10,8 @@ import { age, cacheControl, cacheStatus, failureCacheStatus, freshnessHeaders, s
 import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
-import type { RateLimit } from "./rate-limit.ts";
 import type { Fields } from "../domain/fields.ts";
+import type { RateLimit, Refusal } from "./rate-limit.ts";
 import { etagOf, isUnmodified, renderedReply } from "./reply.ts";
 import {
   fieldsOf,
@@ -35,8 +35,8 @@ export interface MetadataRoutesOptions {
   readonly log: LookupLog;
 }
 
-/** For what, and for how long, a caller waits. */
-interface Wait {
+/** How long a caller waits, and for what. */
+interface Needs {
   readonly deadlineMs: number | undefined;
   readonly fields: Fields;
 }
@@ -80,9 +80,8 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     }
   }
 
-  /** @throws OracleError `rate_limited`, before anything is looked up */
-  function admit(request: FastifyRequest, reply: FastifyReply, target: Target, fields: Fields): void {
-    const refusal = rateLimit?.(request, target, fields);
+  /** @throws OracleError `rate_limited` where there is a refusal, before anything is looked up */
+  function admit(request: FastifyRequest, reply: FastifyReply, refusal: Refusal | null): void {
     if (!refusal) return;
     reply.header("retry-after", refusal.retryAfter);
     reply.header("ratelimit", refusal.rateLimit).header("ratelimit-policy", refusal.policy);
@@ -121,12 +120,14 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     reply: FastifyReply,
     target: Target,
     description: Description,
-    { deadlineMs, fields }: Wait,
+    { deadlineMs, fields }: Needs,
     startedAt: number,
   ): Promise<void> {
     let answer: Answer;
     try {
-      answer = await answerBy(description, description.kept === null ? (deadlineMs ?? null) : null, fields);
+      // From the question on: the rate limit may have had to ask others.
+      const leftMs = deadlineMs === undefined ? null : Math.max(0, deadlineMs - (performance.now() - startedAt));
+      answer = await answerBy(description, description.kept === null ? leftMs : null, fields);
     } catch (thrown) {
       const error = toOracleError(thrown);
       const { cached, kept } = description;
@@ -143,9 +144,24 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     const startedAt = performance.now();
     metrics.requested(nameOf(request.client));
     const target = targetOf(question, request);
-    const fields = fieldsOf(question);
-    admit(request, reply, target, fields);
-    const description = oracle(target, fields);
+    const needs = { deadlineMs: question.deadlineMs, fields: fieldsOf(question) };
+    const refusal = rateLimit?.(request, target, needs.fields) ?? null;
+    if (refusal instanceof Promise) {
+      return refusal.then((refusal) => lookUp(needs, request, reply, target, refusal, startedAt));
+    }
+    return lookUp(needs, request, reply, target, refusal, startedAt);
+  }
+
+  function lookUp(
+    needs: Needs,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    target: Target,
+    refusal: Refusal | null,
+    startedAt: number,
+  ): Promise<void> | undefined {
+    admit(request, reply, refusal);
+    const description = oracle(target, needs.fields);
     // A success that is remembered needs no waiting, not even for a promise that is settled.
     if (description.kept !== null && description.known !== null) {
       const answer = { metadata: description.known, partial: false };
@@ -153,7 +169,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       send(request, reply, target, description, answer);
       return undefined;
     }
-    return waitAndSend(request, reply, target, description, { deadlineMs: question.deadlineMs, fields }, startedAt);
+    return waitAndSend(request, reply, target, description, needs, startedAt);
   }
 
   const shared = { tags: ["metadata"], security: [{}, { token: [] }] };

@@ -26,6 +26,16 @@ export interface Gauges {
   queueDepth(): number;
   /** Decoder processes that had to be replaced since the start. */
   decoderRestarts(): number;
+  /** Of the cache that replicas share; null where there is none. */
+  readonly shared: SharedGauges | null;
+}
+
+export interface SharedGauges {
+  /** Whether it is there, and takes what it is given. */
+  isWell(): boolean;
+  /** Since the start, and how many of them failed. */
+  calls(): number;
+  failures(): number;
 }
 
 // The media types that may be decoded; any other (an origin chooses it) shares one label, or each would be a series of its own.
@@ -50,6 +60,28 @@ function formatOf(type: string): string {
 
 // From a thumbnail (a few ms) to the decode time limit's default (10 s).
 const decodeBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+function addSharedMetrics(registers: Registry[], shared: SharedGauges): void {
+  new Gauge({
+    name: "media_oracle_shared_up",
+    help: "Whether the shared cache is there, and takes what it is given",
+    registers,
+    collect() {
+      this.set(shared.isWell() ? 1 : 0);
+    },
+  });
+  new Counter({
+    name: "media_oracle_shared_calls_total",
+    help: "Calls to the shared cache; one that failed was done without",
+    labelNames: ["outcome"],
+    registers,
+    collect() {
+      this.reset();
+      this.inc({ outcome: "ok" }, shared.calls() - shared.failures());
+      this.inc({ outcome: "failed" }, shared.failures());
+    },
+  });
+}
 
 export function createMetrics(gauges: Gauges): Metrics {
   const register = new Registry();
@@ -123,6 +155,7 @@ export function createMetrics(gauges: Gauges): Metrics {
       this.inc(gauges.decoderRestarts());
     },
   });
+  if (gauges.shared) addSharedMetrics(registers, gauges.shared);
 
   return {
     requested: (client) => void requested.set(client, (requested.get(client) ?? 0) + 1),

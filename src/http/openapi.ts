@@ -51,8 +51,9 @@ const transform: typeof schemaTransform = (input) => {
   const responses = input.schema.response as Record<string, Partial<Documented>> | undefined;
   const made = transformed.schema.response as Record<string, object> | undefined;
   for (const [status, { headers = {} }] of Object.entries(responses ?? {})) {
-    const described = Object.entries(headers).map(([name, description]) => [name, { type: "string", description }]);
-    if (described.length > 0) Object.assign(made?.[status] ?? {}, { headers: Object.fromEntries(described) });
+    const schemas: Record<string, object> = {};
+    for (const [name, description] of Object.entries(headers)) schemas[name] = { type: "string", description };
+    if (Object.keys(schemas).length > 0) Object.assign(made?.[status] ?? {}, { headers: schemas });
   }
   return transformed;
 };

@@ -5,24 +5,24 @@ import { beginAnswer, jsonType } from "./answer.ts";
 import type { Guards } from "./auth.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
-import { healthSchema } from "./schema.ts";
+import { type Health, healthSchema } from "./schema.ts";
 
 export interface OperationRoutesOptions {
   readonly guards: Guards;
-  readonly isReady: () => boolean;
+  readonly readiness: () => Health;
   readonly metrics: Metrics;
 }
 
-function sendHealth(reply: FastifyReply, isWell: boolean): FastifyReply {
-  return beginAnswer(reply, isWell ? 200 : 503, jsonType)
+function sendHealth(reply: FastifyReply, status: Health): FastifyReply {
+  return beginAnswer(reply, status === "unready" ? 503 : 200, jsonType)
     .header("cache-control", "no-store")
-    .send(JSON.stringify({ status: isWell ? "ok" : "unready" } satisfies z.infer<typeof healthSchema>));
+    .send(JSON.stringify({ status } satisfies z.infer<typeof healthSchema>));
 }
 
 /** Adds what an operator and their machines ask: health, readiness, metrics and the document of the API. */
 export function addOperationRoutes(
   instance: FastifyInstance,
-  { guards, isReady, metrics }: OperationRoutesOptions,
+  { guards, readiness, metrics }: OperationRoutesOptions,
 ): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const open = { tags: ["operation"], security: [] };
@@ -35,7 +35,7 @@ export function addOperationRoutes(
       summary: "Whether the service is alive",
       response: { 200: jsonResponse("It is", healthSchema), ...problemResponses() },
     },
-    handler: (_request, reply) => sendHealth(reply, true),
+    handler: (_request, reply) => sendHealth(reply, "ok"),
   });
   app.route({
     method: "GET",
@@ -45,12 +45,12 @@ export function addOperationRoutes(
       operationId: "readReadiness",
       summary: "Whether the service would answer a lookup",
       response: {
-        200: jsonResponse("It would", healthSchema),
+        200: jsonResponse("It would, if `degraded` without what replicas share", healthSchema),
         ...problemResponses(),
         503: jsonResponse("It is starting or stopping", healthSchema),
       },
     },
-    handler: (_request, reply) => sendHealth(reply, isReady()),
+    handler: (_request, reply) => sendHealth(reply, readiness()),
   });
   app.route({
     method: "GET",

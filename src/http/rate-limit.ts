@@ -3,13 +3,30 @@ import { isIPv6 } from "node:net";
 import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 
+/** What a client asked in its current minute, the latest question included. */
+export interface Count {
+  readonly asked: number;
+  /** Milliseconds until that minute is over. */
+  readonly leftMs: number;
+}
+
 export interface RateLimitOptions {
   /** Questions in a minute from one token, or one address where no token is needed. */
   readonly perMinute: number;
   /** Whether the answer would come from memory; starts nothing. Such questions are not counted, and never refused. */
   readonly isRemembered: (target: Target, fields: Fields) => boolean;
+  /** Null where there are no other replicas. */
+  readonly together: CountTogether | null;
   /** Milliseconds, never set back. */
   readonly now: () => number;
+}
+
+/** What replicas count together. Both take a moment, and no more than that where the others cannot be asked. */
+export interface CountTogether {
+  /** Whether what one of them remembers can be answered at once here too. */
+  isRemembered(target: Target, fields: Fields): Promise<boolean>;
+  /** Counts a question within minutes of such a length; null where that is not possible now: then this process counts. */
+  count(account: string, windowMs: number): Promise<Count | null>;
 }
 
 /** A question that is one too many, in the words of its headers. */
@@ -21,8 +38,12 @@ export interface Refusal {
   readonly policy: string;
 }
 
-/** Counts the question; gives the refusal where it is one too many, else null. */
-export type RateLimit = (request: FastifyRequest, target: Target, fields?: Fields) => Refusal | null;
+/** Counts the question; gives the refusal where it is one too many, else null. At once, but where replicas count together. */
+export type RateLimit = (
+  request: FastifyRequest,
+  target: Target,
+  fields?: Fields,
+) => Refusal | null | Promise<Refusal | null>;
 
 const windowMs = 60_000;
 
@@ -35,10 +56,32 @@ const maxClients = 20_000;
  * A fixed minute, not a bucket that refills: what is promised is what the headers can say, and a client that keeps to it is never
  * refused. Who asks at the end of one minute and the beginning of the next gets twice as much in a short time, once.
  */
-export function createRateLimit({ perMinute, isRemembered, now }: RateLimitOptions): RateLimit {
-  // In the order in which their minutes began, so that those that are over are the first.
-  const clients = new Map<string, { readonly until: number; left: number }>();
+export function createRateLimit({ perMinute, isRemembered, together, now }: RateLimitOptions): RateLimit {
+  const count = createCounter(now);
   const policy = `"client";q=${perMinute};w=${windowMs / 1000}`;
+
+  function judge({ asked, leftMs }: Count): Refusal | null {
+    if (asked <= perMinute) return null;
+    const seconds = String(Math.ceil(leftMs / 1000));
+    return { retryAfter: seconds, rateLimit: `"client";r=0;t=${seconds}`, policy };
+  }
+
+  async function countTogether(account: string, others: CountTogether): Promise<Refusal | null> {
+    return judge((await others.count(account, windowMs)) ?? count(account));
+  }
+
+  return (request, target, fields = null) => {
+    if (isRemembered(target, fields)) return null;
+    const account = request.client?.account ?? addressAccount(request.socket.remoteAddress ?? "");
+    if (!together) return judge(count(account));
+    return together.isRemembered(target, fields).then((is) => (is ? null : countTogether(account, together)));
+  };
+}
+
+/** Counts the questions of each client within this process. */
+function createCounter(now: () => number): (account: string) => Count {
+  // In the order in which their minutes began, so that those that are over are the first.
+  const clients = new Map<string, { readonly until: number; asked: number }>();
 
   function forget(time: number) {
     for (const [account, { until }] of clients) {
@@ -47,23 +90,17 @@ export function createRateLimit({ perMinute, isRemembered, now }: RateLimitOptio
     }
   }
 
-  return (request, target, fields = null) => {
-    if (isRemembered(target, fields)) return null;
+  return (account) => {
     const time = now();
-    const account = request.client?.account ?? addressAccount(request.socket.remoteAddress ?? "");
     let client = clients.get(account);
     if (!client || client.until <= time) {
       clients.delete(account);
       forget(time);
-      client = { until: time + windowMs, left: perMinute };
+      client = { until: time + windowMs, asked: 0 };
       clients.set(account, client);
     }
-    if (client.left > 0) {
-      client.left -= 1;
-      return null;
-    }
-    const seconds = String(Math.ceil((client.until - time) / 1000));
-    return { retryAfter: seconds, rateLimit: `"client";r=0;t=${seconds}`, policy };
+    client.asked += 1;
+    return { asked: client.asked, leftMs: client.until - time };
   };
 }
 

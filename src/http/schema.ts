@@ -160,5 +160,11 @@ export const problemSchema = z
 export type Problem = z.infer<typeof problemSchema>;
 
 export const healthSchema = z
-  .strictObject({ status: z.enum(["ok", "unready"]) })
+  .strictObject({
+    status: z
+      .enum(["ok", "degraded", "unready"])
+      .describe("`degraded`: lookups are answered, without the shared cache, which is away or takes nothing"),
+  })
   .meta({ id: "Health", description: "Whether the service is alive, or would answer a lookup" });
+
+export type Health = z.infer<typeof healthSchema>["status"];

@@ -5,8 +5,15 @@ import { type ByteBudget, createByteBudget } from "../../src/fetch/budget.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
 import type { Resolve } from "../../src/fetch/resolver.ts";
 import { createSlots } from "../../src/fetch/slots.ts";
+import type { Target } from "../../src/domain/target.ts";
 import type { Validators } from "../../src/domain/terms.ts";
-import { createSource, type NotModified, type Source, type SourceOptions } from "../../src/fetch/source.ts";
+import {
+  createSource,
+  type NotModified,
+  type OpenSource,
+  type Source,
+  type SourceOptions,
+} from "../../src/fetch/source.ts";
 import { createTargetParser, parsePortRange, parseRewrite } from "../../src/fetch/target.ts";
 
 /** Settings as an operator writes them, with what most tests want where one is absent. */
@@ -27,6 +34,8 @@ export interface FetcherOptions extends Partial<
 
 export interface Fetcher {
   readonly budget: ByteBudget;
+  readonly parseTarget: (url: string) => Target;
+  readonly openSource: OpenSource;
   /** @throws OracleError */
   readonly open: (url: string, limit?: number | AbortSignal) => Promise<Source>;
   /** As long as it takes. @throws OracleError */
@@ -75,6 +84,8 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
 
   return {
     budget,
+    parseTarget,
+    openSource,
     open,
     reopen: (url, validators) => openSource(parseTarget(url), validators, AbortSignal.timeout(10_000)),
     async outcome(url, limit) {

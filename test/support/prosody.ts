@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,9 +11,17 @@ import { promisify } from "node:util";
 
 const plugins = ["../../prosody", "./prosody"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 
+/** Another Debian's files, where its Prosody is to be used: the tests of another version set this. */
+const root = process.env.MEDIA_ORACLE_TEST_PROSODY_ROOT ?? "";
+
 /** `prosody --version` is no test of it: on 0.12 that starts a server. */
 export function hasProsody(): boolean {
+  if (root !== "") return existsSync(join(root, "usr/bin/prosody"));
   return spawnSync("sh", ["-c", "command -v prosody && command -v prosodyctl"]).status === 0;
+}
+
+function command(program: string, args: readonly string[]): [string, string[]] {
+  return root === "" ? [program, [...args]] : ["chroot", [root, program, ...args]];
 }
 
 /** What is given to it runs when whatever started the server is over. */
@@ -26,6 +34,22 @@ export interface ProsodyOptions {
   readonly module: Readonly<Record<string, LuaValue>>;
   /** Further modules on the rooms. */
   readonly roomModules?: readonly string[];
+  /** Options of `media_metadata`, which is on the host where this is set; its users then have accounts and archives. */
+  readonly hostModule?: Readonly<Record<string, LuaValue>>;
+  /** With an upload service (XEP-0363), at `upload.` and the domain. */
+  readonly hasUploads?: boolean;
+  /** A free one where it is not given. */
+  readonly httpPort?: number;
+  /** Where `prosodyctl install` put our modules; where it is not given, they are copied from here. */
+  readonly installedIn?: string;
+  /** What other servers know it as, and how it finds them. */
+  readonly federation?: Federation;
+}
+
+export interface Federation {
+  readonly domain: string;
+  /** Addresses of all servers by domain; servers listen on port 5269, so each must have its own. */
+  readonly addresses: Readonly<Record<string, string>>;
 }
 
 /** A real Prosody on loopback ports of its own, with rooms that are archived, and the module loaded on them. */
@@ -33,8 +57,10 @@ export interface Prosody {
   readonly domain: string;
   readonly c2sPort: number;
   readonly component: { readonly domain: string; readonly port: number; readonly secret: string };
+  readonly httpPort: number;
   /** OpenMetrics. */
   readonly metricsUrl: string;
+  readonly process: ChildProcess;
   /** The bare JID of a room, which the first who enters creates. */
   room(name: string): string;
   /** All that it logged so far, of level debug and up. */
@@ -49,15 +75,21 @@ export interface Prosody {
 
 /** Starts one in a temporary folder of its own. */
 export async function startProsody(onFinished: OnFinished, options: ProsodyOptions): Promise<Prosody> {
-  const folder = mkdtempSync(join(tmpdir(), "media-oracle-prosody-"));
+  const folder = mkdtempSync(join(root, tmpdir(), "media-oracle-prosody-"));
   onFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const [c2sPort, componentPort, httpPort] = await freePorts(3);
-  const configFile = join(folder, "prosody.cfg.lua");
+  const [c2sPort, componentPort, anyPort] = await freePorts(3);
+  const httpPort = options.httpPort ?? anyPort;
   mkdirSync(join(folder, "data"));
-  writeFileSync(configFile, configuration(folder, { c2sPort, componentPort, httpPort }, options));
+  for (const path of plugins) cpSync(path, join(folder, "plugins"), { recursive: true });
+  const folderInside = folder.slice(root.length);
+  const configFile = join(folderInside, "prosody.cfg.lua");
+  const domain = options.federation?.domain ?? "localhost";
+  const ports = { c2sPort, componentPort, httpPort };
+  writeFileSync(join(root, configFile), configuration(folderInside, domain, ports, options));
+  writeFileSync(join(folder, "hosts"), hostsFile(options.federation));
 
   const lines: string[] = [];
-  const child = spawn("prosody", ["--config", configFile, "-F"], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(...command("prosody", ["--config", configFile, "-F"]), { stdio: ["ignore", "pipe", "pipe"] });
   const exited = once(child, "exit");
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
@@ -71,15 +103,18 @@ export async function startProsody(onFinished: OnFinished, options: ProsodyOptio
 
   const errors = (): string[] => lines.filter((line) => /^\S+\s+error\s/.test(line));
   return {
-    domain: "localhost",
+    domain,
     c2sPort,
-    component: { domain: "bot.localhost", port: componentPort, secret: "secret" },
+    component: { domain: `bot.${domain}`, port: componentPort, secret: "secret" },
+    httpPort,
     metricsUrl: `http://127.0.0.1:${httpPort}/metrics`,
-    room: (name) => `${name}@rooms.localhost`,
+    process: child,
+    room: (name) => `${name}@rooms.${domain}`,
     log: () => lines.join("\n"),
     errors,
-    shell: async (command) => {
-      const { stdout } = await promisify(execFile)("prosodyctl", ["--config", configFile, "shell", command]);
+    shell: async (line) => {
+      const [program, args] = command("prosodyctl", ["--config", configFile, "shell", line]);
+      const { stdout } = await promisify(execFile)(program, args);
       return stdout;
     },
     stop,
@@ -88,17 +123,16 @@ export async function startProsody(onFinished: OnFinished, options: ProsodyOptio
 
 type Ports = Readonly<Record<"c2sPort" | "componentPort" | "httpPort", number>>;
 
-function configuration(folder: string, ports: Ports, { module, roomModules = [] }: ProsodyOptions): string {
-  const moduleOptions = Object.entries(module).map(
-    ([name, value]) => `  muc_media_metadata_${name} = ${luaLiteral(value)}`,
-  );
+function configuration(folder: string, domain: string, ports: Ports, options: ProsodyOptions): string {
+  const { module, roomModules = [], hostModule, hasUploads = false, federation, installedIn } = options;
+  const hostModules = hostModule ? ["mam", "carbons", "blocklist", "media_metadata"] : [];
   return `
 run_as_root = true
 pidfile = ${luaLiteral(join(folder, "prosody.pid"))}
 data_path = ${luaLiteral(join(folder, "data"))}
 admin_socket = ${luaLiteral(join(folder, "admin.sock"))}
 certificates = ${luaLiteral(folder)}
-plugin_paths = ${luaLiteral(plugins)}
+${installedIn ? `installer_plugin_path = ${luaLiteral(installedIn)}` : `plugin_paths = { ${luaLiteral(join(folder, "plugins"))} }`}
 log = { debug = "*console" }
 
 interfaces = { "127.0.0.1" }
@@ -108,26 +142,53 @@ component_ports = { ${ports.componentPort} }
 component_interfaces = { "127.0.0.1" }
 http_ports = { ${ports.httpPort} }
 https_ports = {}
-s2s_ports = {}
 
-modules_enabled = { "saslauth", "disco", "presence", "message", "iq", "ping", "admin_shell", "http_openmetrics" }
-modules_disabled = { "s2s", "tls", "offline" }
-authentication = "anonymous"
-c2s_require_encryption = false
+modules_enabled = { "saslauth", "disco", "presence", "message", "iq", "ping", "admin_shell", "http_openmetrics", "s2s", "dialback" }
+modules_disabled = { "tls", "offline"${federation ? "" : ', "s2s", "dialback"'} }
 allow_unencrypted_plain_auth = true
+c2s_require_encryption = false
 statistics = "internal"
 statistics_interval = "manual"
+${federation ? federated(folder, federation) : "s2s_ports = {}"}
 
-VirtualHost "localhost"
+VirtualHost ${luaLiteral(domain)}
+  modules_enabled = ${luaLiteral(hostModules)}
+  authentication = "${hostModule ? "insecure" : "anonymous"}"
+  insecure_open_authentication = "Yes please, I know what I'm doing!"
+${moduleOptions("media_metadata", hostModule ?? {})}
 
-Component "rooms.localhost" "muc"
+Component ${luaLiteral(`rooms.${domain}`)} "muc"
   modules_enabled = ${luaLiteral(["muc_mam", "muc_media_metadata", ...roomModules])}
   muc_room_locking = false
-${moduleOptions.join("\n")}
+${moduleOptions("muc_media_metadata", module)}
 
-Component "bot.localhost"
+Component ${luaLiteral(`bot.${domain}`)}
   component_secret = "secret"
+${hasUploads ? `\nComponent ${luaLiteral(`upload.${domain}`)} "http_file_share"` : ""}
 `;
+}
+
+function moduleOptions(name: string, options: Readonly<Record<string, LuaValue>>): string {
+  return Object.entries(options)
+    .map(([option, value]) => `  ${name}_${option} = ${luaLiteral(value)}`)
+    .join("\n");
+}
+
+/** Without TLS: what is of interest here is who waits for whom. Names are looked up in a file; `.test` is nobody else's (RFC 6761). */
+function federated(folder: string, { domain, addresses }: Federation): string {
+  return `
+s2s_ports = { 5269 }
+s2s_interfaces = { ${luaLiteral(addresses[domain]!)} }
+s2s_require_encryption = false
+allow_anonymous_s2s = true
+unbound = { hoststxt = ${luaLiteral(join(folder, "hosts"))}, resolvconf = false }`;
+}
+
+function hostsFile(federation: Federation | undefined): string {
+  const names = (domain: string): string => ["", "rooms.", "bot."].map((part) => part + domain).join(" ");
+  return Object.entries(federation?.addresses ?? {})
+    .map(([domain, address]) => `${address} ${names(domain)}\n`)
+    .join("");
 }
 
 function luaLiteral(value: LuaValue): string {
@@ -139,12 +200,14 @@ function luaLiteral(value: LuaValue): string {
  * Below the range from which the system gives out ports (32768 and up on Linux): between this look and Prosody's own
  * listening, any connection of anybody could take one of those.
  */
+export async function freePort(): Promise<number> {
+  const port = randomInt(12_000, 32_000);
+  return (await isFree(port)) ? port : freePort();
+}
+
 async function freePorts(count: 3): Promise<[number, number, number]> {
   const ports = new Set<number>();
-  while (ports.size < count) {
-    const port = randomInt(12_000, 32_000);
-    if (await isFree(port)) ports.add(port);
-  }
+  while (ports.size < count) ports.add(await freePort());
   return [...ports] as [number, number, number];
 }
 

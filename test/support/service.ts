@@ -28,13 +28,18 @@ function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
  * Starts the built program on a free port and waits until it listens.
  *
  * @param settings without the prefix: `{ ALLOW_PORTS: "80" }`
+ * @param environment of Node itself
+ *
  * It says so at the level `info`, so a `LOG_LEVEL` above that is of no use here.
  *
  * @throws Error with what it printed, where it ends instead, or says nothing
  */
-export async function startService(settings: Record<string, string> = {}): Promise<Service> {
+export async function startService(
+  settings: Record<string, string> = {},
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Service> {
   const child = spawn(process.execPath, [program], {
-    env: environmentOf({ PORT: "0", ...settings }),
+    env: { ...environmentOf({ PORT: "0", ...settings }), ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const printed: string[] = [];

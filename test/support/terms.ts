@@ -2,6 +2,6 @@ import type { Terms } from "../../src/domain/terms.ts";
 
 /** What an origin said, and nothing else. */
 export function termsWith(said: Partial<Terms>): Terms {
-  const nothing = { cacheControl: undefined, expires: undefined, age: undefined, date: undefined };
+  const nothing = { isRedirected: false, cacheControl: undefined, expires: undefined, age: undefined, date: undefined };
   return { ...nothing, lastModified: undefined, validators: null, ...said };
 }

@@ -24,7 +24,12 @@ declare module "@xmpp/client" {
   }
   export type Child = Element | string | null | undefined;
   export function xml(name: string, attributes?: Record<string, string | undefined>, ...children: Child[]): Element;
-  export function client(options: { service: string; domain: string }): XmppEntity;
+  export type Login = (credentials: { username: string; password: string }, mechanism: string) => Promise<void>;
+  export function client(options: {
+    service: string;
+    domain: string;
+    credentials?: (login: Login) => Promise<void>;
+  }): XmppEntity;
 }
 
 declare module "@xmpp/component" {

@@ -1,4 +1,4 @@
-import { client, type Element, xml } from "@xmpp/client";
+import { client, type Element, type Login, xml } from "@xmpp/client";
 import { component } from "@xmpp/component";
 import type { OnFinished, Prosody } from "./prosody.ts";
 
@@ -33,9 +33,13 @@ export interface Person {
   vanish(): void;
 }
 
-/** A client with an account of its own. */
-export async function connect(onFinished: OnFinished, { c2sPort, domain }: Prosody): Promise<Person> {
-  return open(onFinished, client({ service: `xmpp://127.0.0.1:${c2sPort}`, domain }));
+/** A client, with an account of its own unless it is told whose device it is. */
+export async function connect(onFinished: OnFinished, prosody: Prosody, username?: string): Promise<Person> {
+  const { c2sPort, domain } = prosody;
+  // Told which mechanism: by itself it gives nobody a password without TLS.
+  const account =
+    username === undefined ? {} : { credentials: (login: Login) => login({ username, password: "any" }, "PLAIN") };
+  return open(onFinished, client({ service: `xmpp://127.0.0.1:${c2sPort}`, domain, ...account }));
 }
 
 /** A user of an external component, as gateways and bots are. */

@@ -23,6 +23,8 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   blurhash: [], // decodes in the tests and on the page: its encoder has a fault
   "lru-cache": ["cache"],
   "http-cache-semantics": ["cache"],
+  ioredis: ["cache"],
+  "redis-semaphore": ["cache"],
 };
 
 function importsOf(file: string): string[] {
@@ -51,7 +53,7 @@ const known: Readonly<Record<string, readonly string[]>> = {
   cache: ["domain"],
   http: ["domain"],
   "oracle.ts": ["domain", "fetch", "media"],
-  "config.ts": ["fetch", "media"],
+  "config.ts": ["cache", "fetch", "media"],
 };
 
 test("a room imports the domain and itself; only the pipeline, the settings and the composition root join rooms", () => {
@@ -68,7 +70,7 @@ test("a library is imported by the room it belongs to alone", () => {
   expect(faults(isForeign)).toEqual([]);
 });
 
-test("nothing but fetch/ opens connections", () => {
+test("nothing but fetch/ opens connections, but for the client of the shared cache", () => {
   const network = /^node:(net|tls|http|https|http2|dns|dgram)\b/;
   // isIP and the types of the server's own sockets are no connections.
   const harmless: Readonly<Record<string, readonly string[]>> = {

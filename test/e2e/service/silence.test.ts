@@ -9,18 +9,20 @@ const token = "planted-token";
 const authorization = `Bearer ${token}`;
 const deniedAddress = "127.0.0.66";
 
+const settings = {
+  LOG_LEVEL: "trace",
+  TOKENS: `${token},planted-other-token`,
+  ALLOW_ADDRESSES: "127.0.0.0/8",
+  DENY_ADDRESSES: deniedAddress,
+  ALLOW_PORTS: "1-65535",
+  FETCH_TIMEOUT_MS: "1500",
+  FETCH_CONCURRENCY: "200",
+};
+
 let service: Service; // as talkative as it can be
 
 beforeAll(async () => {
-  service = await startService({
-    LOG_LEVEL: "trace",
-    TOKENS: `${token},planted-other-token`,
-    ALLOW_ADDRESSES: "127.0.0.0/8",
-    DENY_ADDRESSES: deniedAddress,
-    ALLOW_PORTS: "1-65535",
-    FETCH_TIMEOUT_MS: "1500",
-    FETCH_CONCURRENCY: "200",
-  });
+  service = await startService(settings);
 });
 
 afterAll(async () => {
@@ -35,8 +37,8 @@ async function told(reply: Response): Promise<string> {
   return `${JSON.stringify([...reply.headers])}\n${said}`;
 }
 
-function post(body: string, headers: Record<string, string> = {}): Promise<Response> {
-  return fetch(`${service.url}/metadata`, {
+function post(body: string, headers: Record<string, string> = {}, to = service): Promise<Response> {
+  return fetch(`${to.url}/metadata`, {
     method: "POST",
     headers: { "content-type": "application/json", authorization, ...headers },
     body,
@@ -161,6 +163,22 @@ async function shapeOf(reply: Response): Promise<string> {
 }
 
 test("refused, unknown, closed, silent and other unreachable targets get the same reply, header by header", async () => {
+  const [refused, ...others] = await unreachableReplies(service);
+  for (const reply of refused!.replies) expect(reply).toContain("source_unreachable");
+  for (const { name, replies } of others) expect([name, replies]).toEqual([name, refused!.replies]);
+});
+
+test("so they do when some are still remembered and others are looked up again", async () => {
+  // A reset is forgotten before the next question, a time-out after 40 ms, what is refused after a second.
+  const forgetful = await startService({ ...settings, FAILURE_MS: "20", CONNECT_TIMEOUT_MS: "500" });
+  onTestFinished(async () => void (await forgetful.stop()));
+  const [refused, ...others] = await unreachableReplies(forgetful);
+  for (const reply of refused!.replies) expect(reply).toContain("source_unreachable");
+  for (const { name, replies } of others) expect([name, replies]).toEqual([name, refused!.replies]);
+});
+
+/** What is told of every kind of target that cannot be reached, the refused address first: asked, remembered, and by the twin. */
+async function unreachableReplies(of: Service): Promise<{ name: string; replies: string[] }[]> {
   const silent = await startRawOrigin(onTestFinished, () => undefined);
   const resetting = await startSpeakingOrigin(onTestFinished, (socket) => socket.resetAndDestroy());
   const leaving = await startSpeakingOrigin(onTestFinished, (socket) => socket.end());
@@ -187,17 +205,10 @@ test("refused, unknown, closed, silent and other unreachable targets get the sam
     "redirected to a refused one": redirecting.url("/"),
     "redirected to a file": stray.url("/"),
   };
-  /** Asked, remembered, and by the twin. */
   const repliesOf = async (url: string) => [
-    await shapeOf(await post(JSON.stringify({ url }))),
-    await shapeOf(await post(JSON.stringify({ url }))),
-    await shapeOf(
-      await fetch(`${service.url}/metadata?url=${encodeURIComponent(url)}`, { headers: { authorization } }),
-    ),
+    await shapeOf(await post(JSON.stringify({ url }), {}, of)),
+    await shapeOf(await post(JSON.stringify({ url }), {}, of)),
+    await shapeOf(await fetch(`${of.url}/metadata?url=${encodeURIComponent(url)}`, { headers: { authorization } })),
   ];
-  const [refused, ...others] = await Promise.all(
-    Object.entries(unreachable).map(async ([name, url]) => ({ name, replies: await repliesOf(url) })),
-  );
-  for (const reply of refused!.replies) expect(reply).toContain("source_unreachable");
-  for (const { name, replies } of others) expect([name, replies]).toEqual([name, refused!.replies]);
-});
+  return Promise.all(Object.entries(unreachable).map(async ([name, url]) => ({ name, replies: await repliesOf(url) })));
+}

@@ -4,10 +4,10 @@ import { type Description, type Oracle, startDescription } from "../../../src/do
 import { OracleError } from "../../../src/domain/errors.ts";
 import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
 import type { Target } from "../../../src/domain/target.ts";
-import { createApp } from "../../../src/http/app.ts";
+import { type AppOptions, createApp } from "../../../src/http/app.ts";
 import type { NamedTokenOptions } from "../../../src/http/named-token.ts";
 import type { RateLimitOptions } from "../../../src/http/rate-limit.ts";
-import { createMetrics, observed } from "../../../src/http/metrics.ts";
+import { createMetrics, type Gauges, observed } from "../../../src/http/metrics.ts";
 
 export const summit: Metadata = {
   bytes: 3032449,
@@ -64,14 +64,20 @@ export interface AppSettings {
   readonly tokens?: readonly string[];
   readonly namedTokens?: NamedTokenOptions;
   readonly rateLimit?: RateLimitOptions;
-  readonly isReady?: () => boolean;
+  readonly readiness?: AppOptions["readiness"];
+  readonly shared?: Gauges["shared"];
   readonly forget?: (target: Target) => Promise<void>;
   readonly level?: string;
 }
 
 export async function startApp(oracle: Oracle, settings: AppSettings = {}): Promise<RunningApp> {
   const lines: string[] = [];
-  const metrics = createMetrics({ inflight: () => 1, queueDepth: () => 2, decoderRestarts: () => 3 });
+  const metrics = createMetrics({
+    inflight: () => 1,
+    queueDepth: () => 2,
+    decoderRestarts: () => 3,
+    shared: settings.shared ?? null,
+  });
   const app = await createApp({
     oracle: observed(oracle, metrics),
     forget: settings.forget ?? (() => Promise.resolve()),
@@ -79,7 +85,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,
     rateLimit: settings.rateLimit ?? null,
-    isReady: settings.isReady ?? (() => true),
+    readiness: settings.readiness ?? (() => "ok"),
     metrics,
     logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),
     version: "1.2.3",

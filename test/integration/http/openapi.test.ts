@@ -24,8 +24,8 @@ test("the routes of the app and of the document are the same set", async () => {
     tokens: [],
     namedTokens: null,
     rateLimit: null,
-    isReady: () => true,
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
+    readiness: () => "ok",
+    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, shared: null }),
     logger: pino({ level: "silent" }),
     version: "0.0.0",
   });

@@ -1,18 +1,21 @@
 import { expect, test } from "vitest";
+import type { Health } from "../../../src/http/schema.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import { ask, askMetadata } from "../../support/contract.ts";
 import { described, failed, remembered, startApp, summit } from "./app.ts";
 
 test("the service is alive whether it is ready or not", async ({ onTestFinished }) => {
-  let isReady = false;
-  const app = await startApp(() => described(), { isReady: () => isReady });
+  let readiness: Health = "unready";
+  const app = await startApp(() => described(), { readiness: () => readiness });
   onTestFinished(() => app.close());
   expect((await ask(`${app.url}/healthz`)).json).toEqual({ status: "ok" });
   const unready = await ask(`${app.url}/readyz`);
   expect([unready.status, unready.json]).toEqual([503, { status: "unready" }]);
-  isReady = true;
-  const ready = await ask(`${app.url}/readyz`);
-  expect([ready.status, ready.json, ready.headers.get("cache-control")]).toEqual([200, { status: "ok" }, "no-store"]);
+  for (const status of ["ok", "degraded"] as const) {
+    readiness = status;
+    const ready = await ask(`${app.url}/readyz`);
+    expect([ready.status, ready.json, ready.headers.get("cache-control")]).toEqual([200, { status }, "no-store"]);
+  }
 });
 
 test("the document is served as it is checked in, but for the version", async ({ onTestFinished }) => {
@@ -64,4 +67,15 @@ test("a counter that is read twice is not counted twice", async ({ onTestFinishe
   const { text } = await ask(`${app.url}/metrics`);
   expect(text).toContain('media_oracle_cache_total{result="miss"} 1');
   expect(text).toContain("media_oracle_decoder_restarts_total 3");
+});
+
+test("metrics tell how the shared cache is, where there is one", async ({ onTestFinished }) => {
+  const shared = { isWell: () => false, calls: () => 7, failures: () => 2 };
+  const [alone, together] = [await startApp(() => described()), await startApp(() => described(), { shared })];
+  onTestFinished(async () => void (await Promise.all([alone.close(), together.close()])));
+  const { text } = await ask(`${together.url}/metrics`);
+  expect(text).toContain("media_oracle_shared_up 0");
+  expect(text).toContain('media_oracle_shared_calls_total{outcome="ok"} 5');
+  expect(text).toContain('media_oracle_shared_calls_total{outcome="failed"} 2');
+  expect((await ask(`${alone.url}/metrics`)).text).not.toContain("media_oracle_shared");
 });

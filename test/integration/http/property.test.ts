@@ -18,8 +18,8 @@ const openApp = (settings: Partial<AppOptions>) =>
     tokens: [],
     namedTokens: null,
     rateLimit: null,
-    isReady: () => true,
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 }),
+    readiness: () => "ok",
+    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, shared: null }),
     logger: pino({ level: "silent" }),
     version: "0.0.0",
     ...settings,
@@ -28,7 +28,7 @@ const openApp = (settings: Partial<AppOptions>) =>
 const apps = await Promise.all([
   openApp({}),
   openApp({ tokens: ["a"], namedTokens: { key, revokedNames: ["left"] } }),
-  openApp({ rateLimit: { perMinute: 1, isRemembered: () => false, now: () => performance.now() } }),
+  openApp({ rateLimit: { perMinute: 1, isRemembered: () => false, together: null, now: () => performance.now() } }),
 ]);
 
 const nested = fc.nat({ max: 9000 }).map((depth) => "[".repeat(depth) + "]".repeat(depth));

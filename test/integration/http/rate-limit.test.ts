@@ -27,7 +27,12 @@ async function openLimited(onTestFinished: TestContext["onTestFinished"], perMin
     return described();
   };
   const app = await startApp(oracle, {
-    rateLimit: { perMinute, isRemembered: (target) => recall(target) !== null, now: () => performance.now() },
+    rateLimit: {
+      perMinute,
+      isRemembered: (target) => recall(target) !== null,
+      together: null,
+      now: () => performance.now(),
+    },
     ...(isClosed && { namedTokens: { key, revokedNames: [] } }),
   });
   onTestFinished(() => app.close());

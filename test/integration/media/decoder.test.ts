@@ -129,17 +129,21 @@ describe("a process", () => {
     expect(await asked).toMatchObject(good);
   });
 
-  test("that hangs is killed at the time limit, and pictures beside it are not held up", async ({ onTestFinished }) => {
-    const decoder = await startDecoder(onTestFinished, { processes: 1, decodeTimeoutMs: 2500 });
-    const hung = decoder.describe(large, png);
-    const pid = await decodingPid(decoder);
-    process.kill(pid, "SIGSTOP");
-    expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
-    const behind = decoder.describe(large, png); // waits for the only place, and may run when that is replaced
-    expect(await hung).toMatchObject({ width: null, warning: "decode_timeout", decodeMs: 2500 });
-    expect(await behind).toMatchObject({ width: 9000, warning: null });
-    expect(isAlive(pid)).toBe(false);
-  });
+  test(
+    "that hangs is killed at the time limit, and pictures beside it are not held up",
+    { timeout: 60_000 },
+    async ({ onTestFinished }) => {
+      const decoder = await startDecoder(onTestFinished, { processes: 1, decodeTimeoutMs: 2500 });
+      const hung = decoder.describe(large, png);
+      const pid = await decodingPid(decoder);
+      process.kill(pid, "SIGSTOP");
+      expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+      const behind = decoder.describe(large, png); // waits for the only place, and may run when that is replaced
+      expect(await hung).toMatchObject({ width: null, warning: "decode_timeout", decodeMs: 2500 });
+      expect(await behind).toMatchObject({ width: 9000, warning: null });
+      expect(isAlive(pid)).toBe(false);
+    },
+  );
 
   test("that stands still is found when it is given a picture, which another then takes", async ({
     onTestFinished,

@@ -86,6 +86,11 @@ describe("a success", () => {
     expect(of(success(said))).toEqual({ freshMs, staleMs, staleOnErrorMs, earlier: "replaced" });
   });
 
+  test("behind a redirect, which may lead elsewhere, holds no longer than where nothing is said", () => {
+    expect(of(success({ cacheControl: "immutable", isRedirected: true }))).toMatchObject({ freshMs: hourMs });
+    expect(of(success({ cacheControl: "max-age=600", isRedirected: true }))).toMatchObject({ freshMs: 600_000 });
+  });
+
   test.for<WarningCode>(["decode_failed", "too_many_pixels", "body_too_large", "body_encoded", "type_mismatch"])(
     "with the warning %s holds as long as any other: asking again would give the same",
     (warning) => {

@@ -23,8 +23,8 @@ test("the same is done once, for those who come meanwhile and for those who come
   const { look, done } = startWork();
   const together = await Promise.all([look("a"), look("a"), look("b")]);
   expect(together.map(({ isOwn }) => isOwn)).toEqual([true, false, true]);
-  expect(together[1]!.result).toBe(together[0]!.result);
-  expect(await look("a")).toEqual({ result: together[0]!.result, isOwn: false });
+  expect(together[1].result).toBe(together[0].result);
+  expect(await look("a")).toEqual({ result: together[0].result, isOwn: false });
   expect(done()).toBe(2);
 });
 

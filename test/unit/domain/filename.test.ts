@@ -21,6 +21,7 @@ test.for([
 
 test("a long name is cut at 255 characters, never within one", () => {
   expect(cleanFilename("🌄".repeat(300))).toBe("🌄".repeat(127));
+  expect(cleanFilename(`${"a".repeat(254)} b.png`)).toBe("a".repeat(254)); // nor does it end with a space
 });
 
 test("joiners stay: emoji and Persian names need them", () => {

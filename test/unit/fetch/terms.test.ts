@@ -28,7 +28,7 @@ test.for<[name: string, headers: Record<string, string | string[]>, conditions: 
   ["a date with more behind it", { "last-modified": `${lastModified}\r\nX: y` }, null],
   ["two dates", { "last-modified": [lastModified, lastModified] }, null],
 ])("%s is asked about as it is, or not at all", ([, headers, conditions]) => {
-  const { validators } = termsOf(headers, urlHash);
+  const { validators } = termsOf(headers, urlHash, false);
   expect(validators && conditionsOf(validators)).toEqual(conditions);
 });
 
@@ -36,6 +36,7 @@ test("of a header that came more than once everything is told", () => {
   const { cacheControl, expires } = termsOf(
     { "cache-control": ["no-cache", "max-age=5"], expires: ["0", "1"] },
     urlHash,
+    false,
   );
   expect([cacheControl, expires]).toEqual(["no-cache, max-age=5", "0, 1"]);
 });

@@ -6,7 +6,7 @@ import { createMetrics, observed } from "../../../src/http/metrics.ts";
 
 const url = new URL("https://upload.example.org/a");
 const target: Target = { href: url.href, url, via: null };
-const none = { inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0 };
+const none = { inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, shared: null };
 
 test("media types that origins make up share one label", async () => {
   const metrics = createMetrics(none);

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from "fastify";
-import { expect, test } from "vitest";
-import { addressAccount, createRateLimit } from "../../../src/http/rate-limit.ts";
+import { describe, expect, test } from "vitest";
+import { addressAccount, type Count, createRateLimit } from "../../../src/http/rate-limit.ts";
 
 const url = new URL("https://upload.example.org/a");
 const target = { href: url.href, url, via: null };
@@ -30,7 +30,7 @@ test.for([
 
 test("so many in a minute, then none until it is over", () => {
   let time = 1000;
-  const ask = createRateLimit({ perMinute: 2, isRemembered: () => false, now: () => time });
+  const ask = createRateLimit({ perMinute: 2, isRemembered: () => false, together: null, now: () => time });
   const request = from("192.0.2.1");
   expect([ask(request, target), ask(request, target)]).toEqual([null, null]);
   time += 18_500;
@@ -44,7 +44,7 @@ test("so many in a minute, then none until it is over", () => {
 });
 
 test("each token has a quota of its own, wherever it comes from, and so has each address", () => {
-  const ask = createRateLimit({ perMinute: 1, isRemembered: () => false, now: () => 0 });
+  const ask = createRateLimit({ perMinute: 1, isRemembered: () => false, together: null, now: () => 0 });
   expect(ask(from("192.0.2.1"), target)).toBeNull();
   expect(ask(from("192.0.2.2"), target)).toBeNull();
   expect(ask(from("192.0.2.1", "name a"), target)).toBeNull();
@@ -55,13 +55,53 @@ test("each token has a quota of its own, wherever it comes from, and so has each
 
 test("no number of addresses makes it remember more than 20,000", () => {
   let time = 0;
-  const ask = createRateLimit({ perMinute: 1, isRemembered: () => false, now: () => time });
+  const ask = createRateLimit({ perMinute: 1, isRemembered: () => false, together: null, now: () => time });
   const first = from("first");
   expect(ask(first, target)).toBeNull();
-  for (let count = 1; count < 20_000; count += 1) ask(from(`other ${count}`), target);
+  for (let count = 1; count < 20_000; count += 1) void ask(from(`other ${count}`), target);
   expect(ask(first, target)).not.toBeNull();
-  ask(from("one more"), target);
+  void ask(from("one more"), target);
   expect(ask(first, target)).toBeNull(); // forgotten, as the oldest
   time += 60_000;
   expect(ask(from("other 1"), target)).toBeNull();
+});
+
+describe("replicas that count together", () => {
+  const together = (answers: (Count | null)[], isRemembered = false) => {
+    const asked: unknown[] = [];
+    const count = (...question: unknown[]) => {
+      asked.push(question);
+      return Promise.resolve(answers.shift() ?? null);
+    };
+    return { asked, together: { isRemembered: () => Promise.resolve(isRemembered), count } };
+  };
+  const limits = { perMinute: 2, isRemembered: () => false, now: () => 0 };
+
+  test("go by what all of them have seen", async () => {
+    const others = together([
+      { asked: 2, leftMs: 41_000 },
+      { asked: 3, leftMs: 40_500 },
+    ]);
+    const ask = createRateLimit({ ...limits, together: others.together });
+    expect(await ask(from("192.0.2.1"), target)).toBeNull();
+    expect(await ask(from("192.0.2.1"), target)).toMatchObject({ retryAfter: "41" });
+    expect(others.asked).toEqual([
+      ["192.0.2.1", 60_000],
+      ["192.0.2.1", 60_000],
+    ]);
+  });
+
+  test("count each for itself while they cannot reach each other", async () => {
+    const ask = createRateLimit({ ...limits, together: together([]).together });
+    const refusals = [];
+    for (let time = 0; time < 3; time += 1) refusals.push(await ask(from("192.0.2.1"), target));
+    expect(refusals).toEqual([null, null, expect.objectContaining({ retryAfter: "60" })]);
+  });
+
+  test("do not count what another remembers", async () => {
+    const others = together([{ asked: 100, leftMs: 1 }], true);
+    const ask = createRateLimit({ ...limits, together: others.together });
+    expect(await ask(from("192.0.2.1"), target)).toBeNull();
+    expect(others.asked).toEqual([]);
+  });
 });

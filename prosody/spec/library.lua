@@ -1,0 +1,49 @@
+-- Loads the library's files as Prosody would, with Prosody's own util modules, and without a server around them.
+
+local prosody_sources = os.getenv("PROSODY_SOURCES") or "/usr/lib/prosody";
+local folder = "prosody/mod_muc_media_metadata/"; -- busted runs in the repository's root
+
+package.path = prosody_sources.."/?.lua;"..package.path;
+package.cpath = prosody_sources.."/?.so;"..package.cpath;
+
+-- Parts of Prosody are built for the Lua that it runs on: the specs run on the same (`busted --lua=lua5.4`).
+local has_prosody, st = pcall(function ()
+	return require "util.encodings" and require "util.stanza";
+end);
+
+local function load_elements()
+	return assert(loadfile(folder.."elements.lib.lua"))();
+end
+
+local nothing = setmetatable({}, { __index = function (self) return self; end, __call = function (self) return self; end });
+
+local stand_ins = {
+	["util.async"] = nothing;
+	["net.http"] = { default = { new = function () return nothing; end } };
+	["util.timer"] = nothing;
+	["util.time"] = nothing;
+	["core.modulemanager"] = { loader = { load_code_ext = function () return load_elements; end } };
+};
+
+-- options: name > value
+local function load_lookups(options)
+	local set = require "util.set";
+	local function option(_, name, default)
+		if options[name] ~= nil then
+			return options[name];
+		end
+		return default;
+	end
+	local environment = setmetatable({
+		module = {
+			name = "muc_media_metadata";
+			get_option_string = option, get_option_number = option;
+			get_option_set = function (...) return set.new(option(...)); end;
+			metric = function () return nothing; end;
+		};
+		require = function (name) return stand_ins[name] or require(name); end;
+	}, { __index = _G });
+	return assert(loadfile(folder.."lookups.lib.lua", "t", environment))();
+end
+
+return { has_prosody = has_prosody; st = st; load_elements = load_elements; load_lookups = load_lookups };

@@ -1,0 +1,379 @@
+package.path = "prosody/spec/?.lua;"..package.path;
+local support = require "library";
+local st = support.st;
+
+local xmlns_metadata = "xmpp:prosody.im/protocol/media-metadata#0";
+local blurhash = "LEHV6nWB2yk8pyo0adR*.7kCMdnj";
+
+local function set(...) return require "util.set".new({ ... }); end
+
+local function oob(url)
+	return st.stanza("x", { xmlns = "jabber:x:oob" }):tag("url", { xmlns = "jabber:x:oob" }):text(url):reset();
+end
+
+local function message(...)
+	local stanza = st.message({ type = "groupchat" });
+	for _, url in ipairs { ... } do stanza:add_child(oob(url)); end
+	return stanza;
+end
+
+local describe = support.has_prosody and describe or pending;
+
+describe("the library of the modules", function ()
+	local m;
+
+	setup(function ()
+		m = support.load_elements();
+	end);
+
+	describe("a reply", function ()
+		it("is metadata when every value is in range or null", function ()
+			local null = require "util.json".null;
+			assert.is_table(m.metadata_of({ bytes = 0, type = "image/png", blurhash = blurhash, width = 1, height = 2^31 - 1 }));
+			assert.is_table(m.metadata_of({ bytes = 2^53, type = "application/vnd.oasis.opendocument.text" }));
+			assert.is_table(m.metadata_of({ bytes = null, type = "text/plain", blurhash = null, width = null, height = null }));
+		end);
+
+		it("is refused whole for one wrong value", function ()
+			for _, wrong in ipairs {
+				{ bytes = -1 }, { bytes = 1.5 }, { bytes = "12" }, { bytes = 1/0 }, { bytes = 0/0 }, { bytes = 2^54 }, { bytes = {} }, { bytes = true },
+				{ type = "image" }, { type = "image/" }, { type = "/png" }, { type = "Image/PNG" }, { type = "image/png; q=1" },
+				{ type = "image/png\n" }, { type = "image/<b>" }, { type = 1 }, { type = "a/"..("b"):rep(254) },
+				{ blurhash = "" }, { blurhash = blurhash.."A" }, { blurhash = blurhash:sub(2) }, { blurhash = "<"..blurhash:sub(2) },
+				{ blurhash = "é"..blurhash:sub(3) }, { blurhash = ("~"):rep(28) }, { blurhash = 5 }, { blurhash = blurhash:sub(1, -2).."\n" },
+				{ width = 0 }, { width = 2^31 }, { width = 0.5 }, { width = "1" }, { height = 0 }, { height = -5 },
+			} do
+				local reply = { bytes = 1, type = "image/png", blurhash = blurhash, width = 1, height = 1 };
+				assert.is_table(m.metadata_of(reply));
+				for name, value in pairs(wrong) do reply[name] = value; end
+				assert.is_nil(m.metadata_of(reply));
+			end
+			assert.is_nil(m.metadata_of("metadata"));
+			assert.is_nil(m.metadata_of(nil));
+			assert.is_nil(m.metadata_of({}));
+		end);
+
+		it("may have a blurhash of any number of components, as long as its length says the same", function ()
+			assert.is_true(m.is_blurhash("00TI:j")); -- 1x1
+			assert.is_true(m.is_blurhash("|"..("0"):rep(165))); -- 9x9
+			assert.is_false(m.is_blurhash("}"..("0"):rep(165)));
+		end);
+
+		it("tells an oracle that is ill from an origin that is", function ()
+			local function verdict(body, status)
+				return (select(2, m.read_reply(body, status)));
+			end
+			assert.equal("described", verdict('{"bytes":1,"type":"image/png","blurhash":null}', 200));
+			for _, status in ipairs { 400, 401, 404, 413, 429, 502, 504 } do
+				assert.equal("undescribed", verdict("{}", status));
+			end
+			for _, status in ipairs { 0, 100, 204, 302, 500, 503 } do
+				assert.equal("ill", verdict("{}", status));
+			end
+			for _, garbage in ipairs { "", "nil", "<html>", "[", "[1,2", "[]", "{}", "3", "null", '"x"', '{"bytes":-1}', ("["):rep(16000), "\0\255" } do
+				assert.equal("ill", verdict(garbage, 200));
+			end
+		end);
+	end);
+
+	describe("what is added", function ()
+		local url = "https://upload.example/a/summit.jpg";
+		local sha256 = "35da6a0d13984a4e7e0edce830a005d227b04ad31cd1056020fd0a7b97603641";
+		local hash = "<hash algo='sha-256' xmlns='urn:xmpp:hashes:2'>NdpqDROYSk5+DtzoMKAF0iewStMc0QVgIP0Ke5dgNkE=</hash>";
+		local reply = {
+			bytes = 3032449, type = "image/jpeg", blurhash = blurhash, width = 4096, height = 2160,
+			thumbhash = "1QcSHQRnh493V4dIh4eXh1h4kJUI", durationMs = 12345, sha256 = sha256, filename = "summit.jpg",
+		};
+
+		local function described(changes)
+			local changed = {};
+			for name, value in pairs(reply) do changed[name] = value; end
+			for name, value in pairs(changes or {}) do changed[name] = value; end
+			return assert(m.metadata_of(changed));
+		end
+
+		-- Attributes in one order, whatever order they have in memory.
+		local function text_of(tag)
+			if type(tag) == "string" then return st.xml_escape(tag); end
+			local names, children = {}, {};
+			for name in pairs(tag.attr) do names[#names + 1] = name; end
+			table.sort(names);
+			for i, name in ipairs(names) do names[i] = " "..name.."='"..tag.attr[name].."'"; end
+			for i, child in ipairs(tag) do children[i] = text_of(child); end
+			return "<"..tag.name..table.concat(names)..">"..table.concat(children).."</"..tag.name..">";
+		end
+
+		local function add(stanza, metadata, ...)
+			local media = m.find_media(stanza, nil);
+			local all = setmetatable({}, { __index = function () return metadata; end });
+			local added = m.add_elements(stanza, media, all, set(...));
+			return added, stanza;
+		end
+
+		local function added_to(stanza, metadata, ...) -- > text of all that was added at the end of the stanza
+			local before = #stanza.tags;
+			add(stanza, metadata, ...);
+			local texts = {};
+			for i = before + 1, #stanza.tags do texts[#texts + 1] = text_of(stanza.tags[i]); end
+			return table.concat(texts);
+		end
+
+		it("as legacy has its children in the order of the contract, and leaves out what is unknown", function ()
+			local added, stanza = add(message(url), described(), "legacy");
+			assert.is_true(added);
+			assert.equal("<x xmlns='jabber:x:oob'><url xmlns='jabber:x:oob'>"..url.."</url><metadata xmlns='"..xmlns_metadata
+				.."'><bytes>3032449</bytes><type>image/jpeg</type><blurhash>"..blurhash
+				.."</blurhash><width>4096</width><height>2160</height></metadata></x>", text_of(stanza.tags[1]));
+			assert.equal(1, #stanza.tags);
+			local _, sparse = add(message(url), m.metadata_of({ bytes = 5.0, type = "application/octet-stream" }), "legacy");
+			assert.equal("<metadata xmlns='"..xmlns_metadata.."'><bytes>5</bytes><type>application/octet-stream</type></metadata>",
+				text_of(sparse.tags[1].tags[2]));
+		end);
+
+		it("as file-metadata is the element of XEP-0446, at the end of a stanza with one URL", function ()
+			assert.equal("<file xmlns='urn:xmpp:file:metadata:0'><media-type>image/jpeg</media-type><name>summit.jpg</name><size>3032449</size>"
+				.."<width>4096</width><height>2160</height><length>12345</length>"..hash.."</file>", added_to(message(url), described(), "file-metadata"));
+			assert.equal("", added_to(message(url, url), described(), "file-metadata"));
+			assert.equal("", added_to(message(url, "aesgcm://upload.example/b#00"), described(), "file-metadata"));
+		end);
+
+		it("as sims is the reference of XEP-0385, its ThumbHash before its BlurHash", function ()
+			local size = " height='2160' media-type='";
+			assert.equal("<reference type='data' xmlns='urn:xmpp:reference:0'><media-sharing xmlns='urn:xmpp:sims:1'>"
+				.."<file xmlns='urn:xmpp:jingle:apps:file-transfer:5'><media-type>image/jpeg</media-type><name>summit.jpg</name><size>3032449</size>"
+				.."<width xmlns='https://schema.org/'>4096</width><height xmlns='https://schema.org/'>2160</height>"
+				.."<duration xmlns='https://schema.org/'>PT12.345S</duration>"..hash
+				.."<thumbnail"..size.."image/thumbhash' uri='data:image/thumbhash;base64,1QcSHQRnh493V4dIh4eXh1h4kJUI' width='4096' xmlns='urn:xmpp:thumbs:1'>"
+				.."</thumbnail><thumbnail"..size.."image/blurhash' uri='data:image/blurhash,LEHV6nWB2yk8pyo0adR%2A.7kCMdnj' width='4096' "
+				.."xmlns='urn:xmpp:thumbs:1'></thumbnail></file><sources><reference type='data' uri='"..url.."' xmlns='urn:xmpp:reference:0'></reference>"
+				.."</sources></media-sharing></reference>", added_to(message(url), described(), "sims"));
+		end);
+
+		it("as sims is there for each URL once, and not without the size that XEP-0385 demands", function ()
+			local _, stanza = add(message(url, url.."2", url), described(), "sims");
+			assert.equal(3 + 2, #stanza.tags);
+			assert.equal("", added_to(message(url), m.metadata_of({ type = "image/png", width = 5, height = 5 }), "sims"));
+		end);
+
+		it("as sfs is the share of XEP-0447, and says that the body is for those who do not know it", function ()
+			assert.equal("<file-sharing disposition='inline' xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'><media-type>image/jpeg</media-type>"
+				.."<name>summit.jpg</name><size>3032449</size><width>4096</width><height>2160</height><length>12345</length>"..hash.."</file>"
+				.."<sources><url-data target='"..url.."' xmlns='http://jabber.org/protocol/url-data'></url-data></sources></file-sharing>"
+				.."<fallback for='urn:xmpp:sfs:0' xmlns='urn:xmpp:fallback:0'><body></body></fallback>",
+				added_to(message(url):body(" "..url.."\n"), described(), "sfs"));
+			assert.not_matches("fallback", added_to(message(url), described(), "sfs"));
+			assert.not_matches("disposition", added_to(message(url), described({ type = "application/pdf" }), "sfs"));
+		end);
+
+		it("as sfs is not there where it would hide something: without a hash, beside words, or for some URLs of several", function ()
+			assert.equal("", added_to(message(url), described({ sha256 = "" }), "sfs"));
+			assert.equal("", added_to(message(url):body("look: "..url), described(), "sfs"));
+			assert.equal("", added_to(message(url, "aesgcm://upload.example/b#00"), described(), "sfs"));
+			local both = added_to(message(url, url.."2"):body(url.."\n"..url.."2"), described(), "sfs");
+			assert.matches("id='media%-1'.*id='media%-2'", both); -- without, readers take several for a mistake
+		end);
+
+		it("is nothing when nothing is known", function ()
+			for _, unknown in ipairs { {}, { type = "application/octet-stream", bytes = require "util.json".null } } do
+				unknown.type = unknown.type or "application/octet-stream";
+				local stanza = message(url):body(url);
+				local before = tostring(stanza);
+				assert.is_false(add(stanza, m.metadata_of(unknown), "legacy", "file-metadata", "sims", "sfs"));
+				assert.equal(before, tostring(stanza));
+			end
+		end);
+
+		it("leaves alone what the sender describes themselves, but for the element that only we give", function ()
+			local sims = st.stanza("reference", { xmlns = "urn:xmpp:reference:0", type = "data" })
+				:tag("media-sharing", { xmlns = "urn:xmpp:sims:1" }):tag("sources")
+				:tag("reference", { xmlns = "urn:xmpp:reference:0", type = "data", uri = url }):reset();
+			local sfs = st.stanza("file-sharing", { xmlns = "urn:xmpp:sfs:0" }):tag("sources")
+				:tag("url-data", { xmlns = "http://jabber.org/protocol/url-data", target = url }):reset();
+			local nameless = st.stanza("file-sharing", { xmlns = "urn:xmpp:sfs:0" }):tag("file", { xmlns = "urn:xmpp:file:metadata:0" }):reset();
+			local file = st.stanza("file", { xmlns = "urn:xmpp:file:metadata:0" }):text_tag("size", "1");
+			for _, theirs in ipairs { sims, sfs, nameless, file } do
+				local stanza = message(url):add_child(theirs);
+				assert.equal("", added_to(stanza, described(), "legacy", "file-metadata", "sims", "sfs"));
+				assert.is_table(stanza.tags[1]:get_child("metadata", xmlns_metadata));
+			end
+			local mention = st.stanza("reference", { xmlns = "urn:xmpp:reference:0", type = "mention", uri = "xmpp:romeo@example.net" });
+			assert.matches("^<file ", added_to(message(url):add_child(mention), described(), "file-metadata"));
+			assert.matches("media%-sharing", added_to(message(url.."2", url):add_child(sims), described(), "sims"));
+		end);
+
+		it("makes a stanza longer by at most 1536 bytes a URL, and leaves out what does not fit", function ()
+			local outputs = { "legacy", "file-metadata", "sims", "sfs" };
+			local long = "https://upload.example/"..("x"):rep(2000);
+			local names = { "summit.jpg", ("é"):rep(127), ("&"):rep(255), ("'"):rep(255) };
+			for _, target in ipairs { url, long } do
+				for _, name in ipairs(names) do
+					local stanza = message(target):body(target);
+					local before = #tostring(stanza);
+					add(stanza, described({ filename = name }), table.unpack(outputs));
+					assert.is_true(#tostring(stanza) - before <= 1536);
+					assert.is_table(stanza.tags[1]:get_child("metadata", xmlns_metadata));
+				end
+			end
+			assert.equal("", added_to(message(long), described(), "sims"));
+			assert.matches("^<reference", added_to(message(url), described(), "legacy", "sims"));
+		end);
+
+		it("has no name that XML forbids or that a client could take for a path, and the rest all the same", function ()
+			for _, name in ipairs {
+				"", "a\0b", "a\nb", "a\127b", "a/b", "a\\b", "\255", "\237\160\128", "\239\191\190", "\239\191\191", "\194\133", ("x"):rep(256), 5, {}, true,
+			} do
+				local text = added_to(message(url), described({ filename = name }), "file-metadata");
+				assert.matches("<size>3032449</size>", text);
+				assert.not_matches("<name>", text);
+			end
+			local _, stanza = add(message(url), described({ filename = "a<b>&'\".jpg" }), "file-metadata");
+			assert.matches("<name>a&lt;b&gt;&amp;", tostring(stanza));
+		end);
+
+		it("has no duration, hash or preview that is out of range, and the rest all the same", function ()
+			for _, wrong in ipairs {
+				{ durationMs = -1 }, { durationMs = 2^31 }, { durationMs = 0.5 }, { durationMs = 1/0 }, { durationMs = 0/0 }, { durationMs = "1" },
+				{ sha256 = sha256:sub(2) }, { sha256 = sha256:sub(2).."g" }, { sha256 = 5 }, { sha256 = sha256.."00" },
+				{ thumbhash = "1QcSHQRnh493V4dIh4eXh1h4kJU" }, { thumbhash = "1Qc'" }, { thumbhash = ("A"):rep(40) }, { thumbhash = {} },
+			} do
+				local text = added_to(message(url), described(wrong), "sims");
+				local word = wrong.durationMs and "duration" or wrong.sha256 and "hashes" or "image/thumbhash";
+				assert.matches("<size>3032449</size>", text);
+				assert.not_matches(word, text);
+			end
+		end);
+	end);
+
+	describe("the options", function ()
+		it("know no other output and no other scope", function ()
+			assert.is_table(support.load_lookups({ muc_media_metadata_output = { "sims" }, muc_media_metadata_scope = "local-uploads" }));
+			assert.has_error(function () support.load_lookups({ muc_media_metadata_output = { "sims", "simms" } }); end);
+			assert.has_error(function () support.load_lookups({ muc_media_metadata_scope = "local" }); end);
+		end);
+	end);
+
+	describe("a sender's own metadata", function ()
+		local function forged() return st.stanza("metadata", { xmlns = xmlns_metadata }):text_tag("bytes", "1"); end
+
+		it("is removed wherever it stands, however often, and nothing else is", function ()
+			local stanza = message("https://a.example/1", "https://a.example/2"):body("hi");
+			local before = tostring(stanza);
+			stanza:add_direct_child(forged());
+			for _, x in ipairs({ stanza.tags[1], stanza.tags[2] }) do
+				table.insert(x, 1, "text");
+				x:add_direct_child(forged());
+				x:add_direct_child(forged());
+				table.remove(x, 1);
+			end
+			assert.equal(before, tostring(m.strip_metadata(stanza)));
+			local kept = st.message():tag("metadata", { xmlns = "urn:xmpp:other" }):up():tag("other", { xmlns = xmlns_metadata }):reset();
+			local as_it_was = tostring(kept);
+			assert.equal(as_it_was, tostring(m.strip_metadata(kept)));
+		end);
+
+		it("is removed from the bottom of a stanza too deep for recursion", function ()
+			local stanza = st.message();
+			local at = stanza;
+			for _ = 1, 100000 do
+				local child = st.stanza("a", { xmlns = "urn:x" });
+				at:add_direct_child(child);
+				at = child;
+			end
+			at:add_direct_child(forged());
+			m.strip_metadata(stanza);
+			assert.equal(0, #at.tags);
+		end);
+
+		it("costs no more than its size when there is much of it", function ()
+			local x = st.stanza("x", { xmlns = xmlns_metadata });
+			for _ = 1, 100000 do x:add_direct_child(forged()); end
+			local started = os.clock();
+			m.strip_metadata(st.message():add_direct_child(x) or x);
+			assert.is_true(os.clock() - started < 2);
+		end);
+	end);
+
+	describe("what is looked up", function ()
+		local function wanted(url, ...) return m.is_wanted(url, ... ~= nil and set(...) or nil); end
+
+		it("is http and https of at most 2048 bytes", function ()
+			assert.is_true(wanted("https://a.example/x"));
+			assert.is_true(wanted("HTTP://a.example"));
+			assert.is_true(wanted("https://a.example/"..("x"):rep(2048 - 18)));
+			assert.is_false(wanted("https://a.example/"..("x"):rep(2048 - 17)));
+			for _, url in ipairs { "aesgcm://a.example/x#00", "ftp://a.example/", "file:///etc/passwd", "https:a.example", "https://", "//a.example", "" } do
+				assert.is_false(wanted(url));
+			end
+		end);
+
+		it("is on the hosts of the setting, if it names any", function ()
+			assert.is_true(wanted("https://UPLOAD.example/x", "upload.example"));
+			assert.is_true(wanted("https://upload.example:5281/x", "upload.example"));
+			assert.is_true(wanted("https://upload.example:5281/x", "upload.example:5281"));
+			assert.is_true(wanted("http://[2001:db8::1]:80/x", "[2001:db8::1]"));
+			for _, url in ipairs {
+				"https://evil.example/upload.example", "https://upload.example@evil.example/", "https://upload.example.evil.example/",
+				"https://evil.example?upload.example", "https://evil.example#@upload.example", "https://evil.example\\@upload.example/",
+				"https://sub.upload.example/",
+			} do
+				assert.is_false(wanted(url, "upload.example"));
+			end
+		end);
+
+		it("is each URL once, with every element that carries it", function ()
+			local media, urls = m.find_media(message("https://a.example/1", " https://a.example/2\n", "https://a.example/1", "https://a b/", ""), nil);
+			assert.same({ "https://a.example/1", "https://a.example/2" }, urls);
+			assert.equal(3, #media);
+		end);
+
+		it("is nothing of an encrypted message", function ()
+			for _, marker in ipairs {
+				st.stanza("encrypted", { xmlns = "eu.siacs.conversations.axolotl" }),
+				st.stanza("encrypted", { xmlns = "urn:xmpp:omemo:2" }),
+				st.stanza("encryption", { xmlns = "urn:xmpp:eme:0", namespace = "urn:x" }),
+			} do
+				local media, urls = m.find_media(message("https://a.example/1"):add_child(marker), nil);
+				assert.same({ 0, 0 }, { #media, #urls });
+			end
+		end);
+	end);
+
+	describe("the breaker", function ()
+		it("opens after failures in a row, lets one try after the cooldown, and closes on success", function ()
+			local now = 0;
+			local breaker = support.load_lookups({}).new_breaker(3, 30, 2, function () return now; end);
+			assert.is_falsy(breaker.fail());
+			assert.is_falsy(breaker.fail());
+			breaker.succeed();
+			assert.is_falsy(breaker.fail());
+			assert.is_falsy(breaker.fail());
+			assert.is_true(breaker.allows());
+			assert.is_true(breaker.fail());
+			assert.is_true(breaker.is_open());
+			now = 29.9;
+			assert.is_false(breaker.allows());
+			now = 30;
+			assert.is_true(breaker.allows());
+			breaker.ask();
+			assert.is_false(breaker.allows());
+			breaker.fail();
+			now = 59;
+			assert.is_false(breaker.allows());
+			now = 60;
+			breaker.ask();
+			breaker.succeed();
+			assert.is_false(breaker.is_open());
+			assert.is_true(breaker.allows());
+		end);
+
+		it("lets another try when one ended without a verdict", function ()
+			local now = 0;
+			local breaker = support.load_lookups({}).new_breaker(1, 30, 2, function () return now; end);
+			breaker.fail();
+			now = 30;
+			breaker.ask();
+			now = 32;
+			assert.is_true(breaker.allows());
+		end);
+	end);
+end);

@@ -1,0 +1,187 @@
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import type { Entry } from "../../../src/cache/entry.ts";
+import { createRedis, type BoundedRedis } from "../../../src/cache/redis.ts";
+import { parseRedisAddress } from "../../../src/cache/redis-address.ts";
+import { createRedisCounter } from "../../../src/cache/redis-counter.ts";
+import { createRedisStore } from "../../../src/cache/redis-store.ts";
+import type { SharedStore } from "../../../src/cache/shared.ts";
+import { entryAt, failureAt, keyNumber } from "../../support/entries.ts";
+import { hasRedis, type RedisServer, startRedis } from "../../support/redis.ts";
+import { requires } from "../../support/require.ts";
+
+const now = 1_800_000_000_000;
+const key = keyNumber(1);
+const lockMs = 1000;
+
+describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
+  let server: RedisServer;
+  let end = () => Promise.resolve();
+  beforeAll(async () => {
+    server = await startRedis((cleanUp) => (end = async () => cleanUp()));
+    return () => end();
+  });
+  beforeEach(() => server.flush());
+
+  async function openStore(time = now): Promise<{ redis: BoundedRedis; store: SharedStore }> {
+    const address = parseRedisAddress(server.url);
+    const redis = createRedis({ address, timeoutMs: 200, connectTimeoutMs: 1000, retryMs: 100, keyPrefix: "test:" });
+    onTestFinished(() => redis.close());
+    const ready = new Promise<void>((resolve) => redis.onChange((state) => state === "ready" && resolve()));
+    const store = createRedisStore(redis, { lockMs, pollMs: 20, now: () => time });
+    await ready;
+    return { redis, store };
+  }
+
+  test("gives another replica what one has put there", async () => {
+    const [one, other] = [await openStore(), await openStore()];
+    const [both, failure]: Entry[] = [entryAt(now), { success: null, setback: failureAt(now) }];
+    await one.store.set(key, both!);
+    await one.store.set(keyNumber(2), failure!);
+    expect(await other.store.get(key)).toEqual(both);
+    expect(await other.store.get(keyNumber(2))).toEqual(failure);
+    expect(await other.store.get(keyNumber(3))).toBeNull();
+  });
+
+  test("forgets by itself what is of no use any more", async () => {
+    const { store } = await openStore();
+    const { store: late } = await openStore(now + 10 * 24 * 3_600_000);
+    await late.set(keyNumber(2), entryAt(now));
+    expect(server.command("KEYS", "*")).toBe("");
+    await store.set(key, { success: null, setback: failureAt(now) });
+    const lifetimeMs = Number(server.command("PTTL", `test:entry:${key}`));
+    expect(lifetimeMs).toBeGreaterThan(60_000);
+    expect(lifetimeMs).toBeLessThanOrEqual(120_000);
+  });
+
+  test("takes nothing that somebody else wrote", async () => {
+    const { store, redis } = await openStore();
+    await store.set(keyNumber(2), entryAt(now));
+    const name = `test:entry:${key}`;
+    server.command("COPY", `test:entry:${keyNumber(2)}`, name); // another URL's
+    expect(await store.get(key)).toBeNull();
+    server.command("SET", name, "<script>");
+    expect(await store.get(key)).toBeNull();
+    server.command("SETRANGE", name, "100000000", "x"); // read in part, not whole
+    expect(await store.get(key)).toBeNull();
+    server.command("DEL", name);
+    server.command("HSET", name, "a", "b");
+    expect(await store.get(key)).toBeNull();
+    await store.set(key, entryAt(now));
+    expect(await store.get(key)).toEqual(entryAt(now));
+    expect(redis.state).toBe("ready");
+  });
+
+  test("tells the other replicas what to forget, and nobody what is no key", async () => {
+    const [one, other] = [await openStore(), await openStore()];
+    const heard: string[] = [];
+    const ownHeard: string[] = [];
+    let enough: () => void;
+    const both = new Promise<void>((resolve) => (enough = resolve));
+    one.store.onForgotten((key) => ownHeard.push(key));
+    other.store.onForgotten((key) => heard.push(key) === 2 && enough());
+    while (server.command("PUBLISH", "test:forgotten", "x ../../etc/passwd") !== "2") await new Promise(setImmediate);
+    await one.store.set(key, entryAt(now));
+    await one.store.delete(key);
+    await one.store.delete(keyNumber(2));
+    await both;
+    expect(heard).toEqual([key, keyNumber(2)]);
+    expect(await other.store.get(key)).toBeNull();
+    await other.store.delete(keyNumber(3));
+    expect(await one.store.get(key)).toBeNull(); // by now it has heard that, too
+    expect(ownHeard).toEqual([keyNumber(3)]);
+  });
+
+  test("lets one replica ask the origin at a time, the next as soon as it is done", async () => {
+    const [one, other] = [await openStore(), await openStore()];
+    const first = await one.store.lock(key);
+    await other.store.lock(keyNumber(2)); // another URL is nobody's business
+    let isHad = false;
+    const waiting = other.store.lock(key).then((unlock) => {
+      isHad = true;
+      return unlock;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(isHad).toBe(false);
+    const began = performance.now();
+    first();
+    const second = await waiting;
+    expect(performance.now() - began).toBeLessThan(lockMs / 2);
+    second();
+  });
+
+  test("a lock whose holder is gone is waited for no longer than it lasts, and is not released by who comes late", async () => {
+    const [one, other] = [await openStore(), await openStore()];
+    const stale = await one.store.lock(key);
+    const began = performance.now();
+    await other.store.lock(key);
+    const waitedMs = performance.now() - began;
+    expect(waitedMs).toBeGreaterThan(lockMs / 2);
+    expect(waitedMs).toBeLessThan(lockMs + 500);
+    stale();
+    await one.store.get(key); // by now the release is through
+    expect(server.command("EXISTS", `test:mutex:${key}`)).toBe("1");
+  });
+
+  test("counts together what replicas count, for a span", async () => {
+    const [one, other] = [await openStore(), await openStore()];
+    const [count, countElsewhere] = [createRedisCounter(one.redis), createRedisCounter(other.redis)];
+    expect((await count("client", 60_000))?.asked).toBe(1);
+    const second = await countElsewhere("client", 60_000);
+    expect(second?.asked).toBe(2);
+    expect(second?.leftMs).toBeGreaterThan(50_000);
+    expect((await count("another", 60_000))?.asked).toBe(1);
+    expect(server.command("KEYS", "*")).not.toMatch(/client|another/);
+    expect((await count("short", 1))?.asked).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect((await count("short", 1))?.asked).toBe(1);
+  });
+
+  test("has no count where somebody else wrote what cannot be one, or nothing can be written", async () => {
+    const { redis } = await openStore();
+    const count = createRedisCounter(redis);
+    await count("client", 60_000);
+    const name = server.command("KEYS", "*");
+    for (const words of [
+      ["SET", name, "7"],
+      ["SET", name, "-9", "PX", "1000"],
+      ["SET", name, "many"],
+      ["LPUSH", name, "7"],
+    ]) {
+      if (words[0] === "LPUSH") server.flush();
+      server.command(...words);
+      expect(await count("client", 60_000)).toBeNull();
+    }
+    server.flush();
+    server.fill(true);
+    expect(await count("client", 60_000)).toBeNull();
+    expect(redis.state).toBe("refusing");
+    server.fill(false);
+  });
+
+  test.each([
+    ["killed", (server: RedisServer) => server.kill(), (server: RedisServer) => server.restart()],
+    ["stalled", (server: RedisServer) => server.stall(), (server: RedisServer) => server.resume()],
+    ["full", (server: RedisServer) => server.fill(true), (server: RedisServer) => server.fill(false)],
+    [
+      "read-only",
+      (server: RedisServer) => server.makeReadOnly(true),
+      (server: RedisServer) => server.makeReadOnly(false),
+    ],
+  ] as const)("that is %s rejects nothing and holds nobody up", async (_, spoil, mend) => {
+    const { store } = await openStore();
+    await spoil(server);
+    try {
+      const began = performance.now();
+      for (let time = 0; time < 20; time += 1) {
+        const unlock = await store.lock(keyNumber(time));
+        await store.set(keyNumber(time), entryAt(now));
+        await store.get(keyNumber(time));
+        await store.delete(keyNumber(time));
+        unlock();
+      }
+      expect(performance.now() - began).toBeLessThan(1500); // a hundred calls
+    } finally {
+      await mend(server);
+    }
+  });
+});

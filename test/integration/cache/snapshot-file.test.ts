@@ -1,0 +1,126 @@
+import { execFileSync, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import {
+  readSnapshotFile,
+  removeTemporaryFiles,
+  SnapshotRefused,
+  writeSnapshotFile,
+} from "../../../src/cache/snapshot-file.ts";
+
+const maxBytes = 1_000_000;
+const lines = Array.from({ length: 1000 }, (_, index) => JSON.stringify({ index, text: "é".repeat(index % 50) }));
+
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "media-oracle-snapshot-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+test("what was written is read, and is the owner's alone", async () => {
+  const file = join(makeFolder(), "cache");
+  expect(await readSnapshotFile(file, maxBytes)).toBeNull();
+  for (const some of [lines, [], lines.slice(1)]) {
+    await writeSnapshotFile(file, some);
+    expect(await readSnapshotFile(file, maxBytes)).toEqual(some);
+  }
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test("what cannot be written leaves the file before, and nothing beside it", async () => {
+  const folder = makeFolder();
+  const file = join(folder, "cache");
+  await writeSnapshotFile(file, lines);
+  const failing = (function* () {
+    yield lines[0]!.repeat(10_000);
+    throw new Error("in the middle");
+  })();
+  await expect(writeSnapshotFile(file, failing)).rejects.toThrow("in the middle");
+  expect(await readSnapshotFile(file, maxBytes)).toEqual(lines);
+  expect(readdirSync(folder)).toEqual(["cache"]);
+  await expect(writeSnapshotFile(join(folder, "none", "cache"), lines)).rejects.toThrow("ENOENT");
+});
+
+async function writtenBytes(): Promise<Buffer> {
+  const file = join(makeFolder(), "cache");
+  await writeSnapshotFile(file, lines);
+  return readFileSync(file);
+}
+
+async function read(bytes: Buffer | string): Promise<unknown> {
+  const file = join(makeFolder(), "cache");
+  writeFileSync(file, bytes);
+  return readSnapshotFile(file, maxBytes);
+}
+
+test("a file cut off anywhere is refused", async () => {
+  const bytes = await writtenBytes();
+  const places = [0, 1, 22, 23, 24, 100, bytes.byteLength >> 1, bytes.byteLength - 66, bytes.byteLength - 1];
+  for (const place of places) await expect(read(bytes.subarray(0, place))).rejects.toThrow(SnapshotRefused);
+});
+
+test("a file with one bit turned anywhere is refused", async () => {
+  const bytes = await writtenBytes();
+  for (let place = 0; place < bytes.byteLength; place += 97) {
+    const turned = Buffer.from(bytes);
+    turned[place]! ^= 1 << (place % 8);
+    await expect(read(turned)).rejects.toThrow(SnapshotRefused);
+  }
+});
+
+test.each([
+  ["empty", ""],
+  ["of another program", "<?xml version='1.0'?>\n<cache/>\n"],
+  ["of another version", (text: string) => text.replace("cache 1.", "cache 2.")],
+  ["with something after its end", (text: string) => `${text}more\n`],
+  ["with another number of lines", (text: string) => text.replace("end 1000", "end 1001")],
+  ["too large", "x".repeat(maxBytes + 1)],
+])("a file that is %s is refused", async (_, make) => {
+  const bytes = typeof make === "string" ? make : make((await writtenBytes()).toString());
+  await expect(read(bytes)).rejects.toThrow(SnapshotRefused);
+});
+
+test("what is no file is refused at once: a folder, a pipe without a writer, a device", async () => {
+  const folder = makeFolder();
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  symlinkSync("/dev/zero", join(folder, "device"));
+  for (const file of [folder, pipe, join(folder, "device")]) {
+    await expect(readSnapshotFile(file, maxBytes)).rejects.toThrow(SnapshotRefused);
+  }
+});
+
+test("a writer killed at any moment leaves the file before or the one after, whole, and one more temporary file at most", async () => {
+  const folder = makeFolder();
+  const file = join(folder, "cache");
+  const writer = fileURLToPath(new URL("./snapshot-writer.ts", import.meta.url));
+  let last = -1;
+  for (let kill = 0; kill < 15; kill += 1) {
+    const child = fork(writer, [file, String(last + 1)], { execArgv: ["--import", "tsx"] });
+    const ended = once(child, "exit");
+    await once(child, "message"); // the first is written
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
+    child.kill("SIGKILL");
+    await ended;
+    const found = await readSnapshotFile(file, 100_000_000);
+    const [number = NaN] = new Set(found!.map(Number)); // all lines of one writing are the same
+    expect(found).toEqual(Array(20_000).fill(String(number)));
+    expect(number).toBeGreaterThan(last);
+    last = number;
+    expect(readdirSync(folder).length).toBeLessThanOrEqual(2 + kill);
+  }
+  await removeTemporaryFiles(file);
+  expect(readdirSync(folder)).toEqual(["cache"]);
+}, 90_000); // fifteen processes are started
+
+test("only the temporary files of this file are removed", async () => {
+  const folder = makeFolder();
+  const others = [".cache.tmp", ".cache.0123456789ab.txt", ".cache2.0123456789ab.tmp", "cache.0123456789ab.tmp"];
+  for (const name of [...others, ".cache.0123456789ab.tmp"]) writeFileSync(join(folder, name), "");
+  await removeTemporaryFiles(join(folder, "cache"));
+  expect(readdirSync(folder).sort()).toEqual(others.sort());
+});

@@ -1,0 +1,26 @@
+import { describe, expect, test } from "vitest";
+import { talk } from "../../bench/support/crowd.ts";
+import { hasProsody } from "../support/prosody.ts";
+import { requires } from "../support/require.ts";
+
+const megabyte = 1_000_000;
+
+describe.skipIf(requires("Prosody", hasProsody()))(
+  "a room of 200, 50 messages a second, every third with a URL",
+  () => {
+    test("loses, doubles and disorders nothing for five minutes, and Prosody's memory stays flat", async ({
+      onTestFinished,
+    }) => {
+      const figures = await talk(onTestFinished, {
+        occupants: 200,
+        speakers: 20,
+        messagesPerSecond: 50,
+        phaseMs: 60_000,
+      });
+      expect(figures).toMatchObject({ messages: 15_000, lost: 0, doubled: 0, misplaced: 0, errors: [] });
+      const [without, ...others] = figures.phases.map(({ memoryBytes }) => memoryBytes);
+      expect(Math.max(...others)).toBeLessThan(without! + 64 * megabyte); // what waits, at most: 64 lookups and what is behind them
+      expect(others.at(-1)).toBeLessThan(others[0]! + 32 * megabyte);
+    });
+  },
+);

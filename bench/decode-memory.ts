@@ -31,7 +31,7 @@ function kilobytes(pid: number, key: "VmRSS" | "VmHWM"): number {
 
 /** Null where it cannot be decoded. */
 async function measure(body: Uint8Array, format: Format): Promise<Measurement | null> {
-  const settings = { formats: decodableFormats };
+  const settings = { formats: decodableFormats, clips: false };
   const process = startProcess({ entry: builtEntry, settings, environment: {}, wrapper: [] });
   try {
     await process.ready;
@@ -43,7 +43,7 @@ async function measure(body: Uint8Array, format: Format): Promise<Measurement | 
     writeFileSync(`/proc/${process.pid}/clear_refs`, "5"); // proc(5): the peak begins anew
     const before = kilobytes(process.pid, "VmRSS");
     const request = { number: 2, operation: "describe", format, bytes: body.byteLength, allowed } as const;
-    const answer = parseAnswer(await (await process.ask(request, body)).answer, 2);
+    const answer = parseAnswer((await (await process.ask(request, body)).answer).line, 2);
     if (answer?.warning !== null) return null;
     const grownBytes = 1024 * (kilobytes(process.pid, "VmHWM") - before);
     const { expectedBytes, decodeMs } = answer;

@@ -24,7 +24,13 @@ export async function openapiYaml(): Promise<string> {
     namedTokens: null,
     rateLimit: null,
     readiness: () => "ok",
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, shared: null }),
+    metrics: createMetrics({
+      inflight: () => 0,
+      queueDepth: () => 0,
+      decoderRestarts: () => 0,
+      enabled: () => ({}),
+      shared: null,
+    }),
     logger: pino({ level: "silent" }),
     version,
   });

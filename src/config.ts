@@ -155,8 +155,8 @@ const settings = {
   ),
   FORMATS: setting(
     format,
-    "jpeg,png,webp,gif,avif",
-    `image formats that are decoded, of ${decodableFormats.join(", ")}`,
+    "jpeg,png,webp,gif,avif,heic,jxl,bmp,ico,video,audio,pdf",
+    `what is looked into, of ${decodableFormats.join(", ")}`,
   ),
   FETCH_TIMEOUT_MS: setting(integer(1, 600_000), "15000", "end of a fetch, waiting included"),
   CONNECT_TIMEOUT_MS: setting(integer(1, 60_000), "3000", "end of name resolution, connecting and TLS"),

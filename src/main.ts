@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
+import { delimiter, isAbsolute, join } from "node:path";
 import closeWithGrace from "close-with-grace";
 import { Command } from "commander";
 import { type Logger, pino } from "pino";
@@ -73,13 +74,24 @@ const machine: Machine = {
   readFile: (path) => readFileSync(path, "utf8"),
 };
 
+/** Where ffmpeg is, if videos are looked into; null without it. */
+function ffmpegFor({ FORMATS }: Config): string | null {
+  return FORMATS.includes("video") ? findProgram("ffmpeg") : null;
+}
+
+/** Where a program lies among those that can be called by name; null where none does. */
+function findProgram(name: string): string | null {
+  const paths = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name));
+  return paths.find((path) => isAbsolute(path) && existsSync(path)) ?? null;
+}
+
 /** The settings that another answer to the same URL may come of: where one changes, what is remembered is forgotten. */
 function settingsOfAnswers(config: Config): unknown {
   const { ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS } = config;
   const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS, EARLY_STOP } = config;
   return [
     [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
-    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), EARLY_STOP],
+    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), ffmpegFor(config), EARLY_STOP],
   ];
 }
 
@@ -173,6 +185,7 @@ async function serve(config: Config): Promise<void> {
     decodeBytes: config.DECODE_BYTES,
     maxWaiting: config.QUEUE,
     formats: config.FORMATS,
+    ffmpeg: ffmpegFor(config),
     // The container preloads its allocator.
     environment: process.env.LD_PRELOAD ? { LD_PRELOAD: process.env.LD_PRELOAD } : {},
   });
@@ -194,6 +207,7 @@ async function serve(config: Config): Promise<void> {
     inflight: () => slots.active + decoder.busy,
     queueDepth: () => slots.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
+    enabled: () => decoder.enabled,
     shared: shared?.gauges ?? null,
   });
   const oracle = cached(observed(pipeline, metrics), {
@@ -253,6 +267,9 @@ async function serve(config: Config): Promise<void> {
 
   await decoder.start();
   logger.info({ decoders: decoder.walls }, "the decoder's processes are ready, behind these walls");
+  if (config.FORMATS.includes("video") && !decoder.enabled.poster) {
+    logger.info("there is no ffmpeg: videos have no blurhash");
+  }
   logger.info(`listening at ${await app.listen({ host: config.HOST, port: config.PORT })}`);
 }
 

@@ -124,11 +124,11 @@ export function createOracle(options: OracleOptions): Oracle {
     const known = seenBefore(sight.body, previous);
     if (known) return void progress.learn(known);
     const { picture, isOwn } = await see(sight);
-    const { width, height, animated, blurhash, thumbhash, warning } = picture;
+    const { width, height, animated, durationMs, blurhash, thumbhash, warning } = picture;
     const size = width === null ? null : { width, height }; // or what the head told
     // That half a file cannot be measured is said by the body's own warning already.
     const warnings = warning && !sight.body.warning ? [warning] : [];
-    progress.learn({ ...size, animated, blurhash, thumbhash, warnings });
+    progress.learn({ ...size, animated, durationMs, blurhash, thumbhash, warnings });
     if (!isOwn) return; // the time was another lookup's
     progress.took("queue", picture.queueMs);
     progress.took("decode", picture.decodeMs);
@@ -163,8 +163,8 @@ function suffices(known: Metadata, format: Format | null, fields: Fields): boole
 /** What the pixels told of the very same bytes, where the source sent them again. */
 function seenBefore({ sha256 }: Body, previous: Previous | undefined): Partial<Metadata> | null {
   if (sha256 === null || sha256 !== previous?.metadata.sha256 || previous.metadata.blurhash === null) return null;
-  const { width, height, animated, blurhash, thumbhash } = previous.metadata;
-  return { width, height, animated, blurhash, thumbhash };
+  const { width, height, animated, durationMs, blurhash, thumbhash } = previous.metadata;
+  return { width, height, animated, durationMs, blurhash, thumbhash };
 }
 
 function declaredBy({ declaredBytes, declaredType, filename }: Source): Partial<Metadata> {

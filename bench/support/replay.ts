@@ -138,6 +138,7 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
     width: 640,
     height: 480,
     animated: false,
+    durationMs: null,
     blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
     thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
     warning: null,

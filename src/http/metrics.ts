@@ -26,6 +26,8 @@ export interface Gauges {
   queueDepth(): number;
   /** Decoder processes that had to be replaced since the start. */
   decoderRestarts(): number;
+  /** What is looked into, by the names that the settings have for it, and `poster` for frames of videos. */
+  enabled(): Readonly<Record<string, boolean>>;
   /** Of the cache that replicas share; null where there is none. */
   readonly shared: SharedGauges | null;
 }
@@ -38,24 +40,27 @@ export interface SharedGauges {
   failures(): number;
 }
 
-// The media types that may be decoded; any other (an origin chooses it) shares one label, or each would be a series of its own.
-const decodedTypes = new Set([
-  "image/jpeg",
-  "image/png",
-  "image/apng",
-  "image/gif",
-  "image/webp",
-  "image/avif",
-  "image/heic",
-  "image/jxl",
-  "image/tiff",
-  "image/bmp",
-  "image/svg+xml",
-]);
+// What decodes are called by; an origin chooses the type, so that any other must share one label or be a series of its own.
+const decodedTypes: Readonly<Record<string, string>> = {
+  "image/jpeg": "jpeg",
+  "image/png": "png",
+  "image/apng": "apng",
+  "image/gif": "gif",
+  "image/webp": "webp",
+  "image/avif": "avif",
+  "image/heic": "heic",
+  "image/heif": "heic",
+  "image/jxl": "jxl",
+  "image/tiff": "tiff",
+  "image/bmp": "bmp",
+  "image/vnd.microsoft.icon": "ico",
+  "image/svg+xml": "svg",
+  "application/pdf": "pdf",
+};
 
 function formatOf(type: string): string {
-  if (!decodedTypes.has(type)) return "other";
-  return type.slice("image/".length).replace("+xml", "");
+  const [, kind = ""] = /^(video|audio)\//.exec(type) ?? [];
+  return decodedTypes[type] ?? (kind || "other");
 }
 
 // From a thumbnail (a few ms) to the decode time limit's default (10 s).
@@ -156,6 +161,16 @@ export function createMetrics(gauges: Gauges): Metrics {
     },
   });
   if (gauges.shared) addSharedMetrics(registers, gauges.shared);
+
+  new Gauge({
+    name: "media_oracle_format_enabled",
+    help: "What is looked into: 1 where it is on. poster: a frame of videos, which takes ffmpeg",
+    labelNames: ["format"],
+    registers,
+    collect() {
+      for (const [format, isOn] of Object.entries(gauges.enabled())) this.set({ format }, Number(isOn));
+    },
+  });
 
   return {
     requested: (client) => void requested.set(client, (requested.get(client) ?? 0) + 1),

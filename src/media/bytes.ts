@@ -28,6 +28,11 @@ export function readUint32(head: Uint8Array, offset: number): number {
   return readUint16(head, offset) * 65536 + readUint16(head, offset + 2);
 }
 
+/** Big-endian, two's complement; 0 for each byte past the end. */
+export function readInt32(head: Uint8Array, offset: number): number {
+  return readUint32(head, offset) | 0;
+}
+
 /** Big-endian; 0 for each byte past the end. */
 export function readUint16(head: Uint8Array, offset: number): number {
   return (head[offset] ?? 0) * 256 + (head[offset + 1] ?? 0);
@@ -41,6 +46,11 @@ export function readUint16LE(head: Uint8Array, offset: number): number {
 /** Little-endian; 0 for each byte past the end. */
 export function readUint32LE(head: Uint8Array, offset: number): number {
   return readUint16LE(head, offset) + readUint16LE(head, offset + 2) * 65536;
+}
+
+/** Little-endian, two's complement; 0 for each byte past the end. */
+export function readInt32LE(head: Uint8Array, offset: number): number {
+  return readUint32LE(head, offset) | 0;
 }
 
 /** One character a byte, as four-character codes and signatures are written. */

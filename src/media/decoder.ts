@@ -1,8 +1,10 @@
 import type { WarningCode } from "../domain/metadata.ts";
-import { type Cost, type Format, type FormatName, decodableFormats, formats } from "./formats.ts";
+import { type Cost, type DecodableName, type Format, decodableFormats, formats } from "./formats.ts";
 import { type Lane, type Member, type ProcessState, createPool, lanes } from "./pool.ts";
+import { type ReadPoster, createPosters } from "./poster.ts";
 import { UntakenError, startProcess } from "./process.ts";
 import { type Answer, type Operation, parseAnswer } from "./protocol.ts";
+import type { Clip } from "./reader.ts";
 import { type Walls, findWalls } from "./walls.ts";
 
 /** What the pixels of a body tell; null where they do not. */
@@ -11,6 +13,7 @@ export interface Picture {
   readonly width: number | null;
   readonly height: number | null;
   readonly animated: boolean | null;
+  readonly durationMs: number | null;
   /** 28 characters: 4 x 3 components. */
   readonly blurhash: string | null;
   /** Base64. */
@@ -32,8 +35,10 @@ export interface DecoderOptions {
   readonly decodeBytes: number;
   /** Pictures that wait, and again as many slow ones; past it the answer is `decode_timeout` at once. */
   readonly maxWaiting: number;
-  /** The formats that are on; those without pixels do not matter. */
-  readonly formats: readonly FormatName[];
+  /** What is decoded; of all else only the size is told, where the first bytes do. */
+  readonly formats: readonly DecodableName[];
+  /** The path of ffmpeg, which decodes a frame of videos; null where there is none, and so no hash of them. */
+  readonly ffmpeg: string | null;
   /** Variables for the processes, such as a preloaded allocator; they see nothing else of ours. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -54,10 +59,17 @@ export interface Decoder {
   readonly children: readonly { readonly pid: number; readonly state: ProcessState }[];
   /** What keeps a process that a picture took over from the machine: `permissions`, and what works here of `walls.ts`. */
   readonly walls: readonly string[];
+  /** What is looked into, by the settings' names; `poster`: frames of videos. */
+  readonly enabled: Readonly<Record<DecodableName | "poster", boolean>>;
   /** @throws Error where a process cannot start: sharp is missing, or a loader that should be blocked is not */
   start(): Promise<void>;
-  /** Ends the processes; pictures under way are `decode_failed`. */
+  /** Ends the processes; pictures under way are `decode_timeout`, which nobody remembers for long. */
   close(): Promise<void>;
+}
+
+/** With the beginning of a video, whose frame is still to be decoded. */
+interface Learnt extends Picture {
+  readonly clip: Clip | null;
 }
 
 interface Job {
@@ -72,7 +84,7 @@ interface Job {
   untaken: number;
   isSettled: boolean;
   /** Gives the outcome, once; later calls do nothing. */
-  readonly settle: (learnt: Partial<Picture>) => void;
+  readonly settle: (learnt: Partial<Learnt>) => void;
 }
 
 // Of the memory for all, the slow picture has three quarters: one alone must not lock out all others. The rest is
@@ -95,6 +107,12 @@ const guessedPixels = 1e6; // where the head does not tell
 const guessHeadBytes = 64 * 1024; // no more is gone through in this process
 const checkMs = 5_000;
 const [anyFormat] = formats as readonly [Format];
+// What ffmpeg gives a frame in: the processes read it where there is ffmpeg, also where nobody else's is read.
+const posterName = "bmp";
+// One frame of 4K takes some 90 MB besides the program's own; what takes more has no poster. It comes on top of what all
+// decodes together may take.
+const shareOfPoster = 0.25;
+const posterOwnBytes = 64 * 1024 ** 2;
 // Every process there is may have been stopped, or just killed.
 const maxUntaken = 4;
 // 16383 x 16383, as sharp has it: what streams through little memory takes its time all the same.
@@ -104,25 +122,31 @@ const maxPixels = 0x3fff ** 2;
 const maxDecodes = 5_000;
 const maxRestingBytes = 512 * 1024 ** 2;
 
-const nothing: Picture = Object.freeze({
+const nothing: Learnt = Object.freeze({
   width: null,
   height: null,
   animated: null,
+  durationMs: null,
   blurhash: null,
   thumbhash: null,
   warning: null,
   queueMs: 0,
   decodeMs: 0,
   hashMs: 0,
+  clip: null,
 });
 
 export function createDecoder(options: DecoderOptions): Decoder {
-  const { entry, environment = {}, processes, decodeTimeoutMs, decodeBytes, maxWaiting } = options;
+  const { entry, environment = {}, processes, decodeTimeoutMs, decodeBytes, maxWaiting, ffmpeg } = options;
   const on = decodableFormats.filter((name) => options.formats.includes(name));
-  let walls: Walls = { names: [], command: [] };
+  const posterFormat = formats.find(({ name }) => name === posterName) ?? anyFormat;
+  const clips = ffmpeg !== null && on.includes("video");
+  const settings = { formats: clips ? ([...on, posterName] as const) : on, clips };
+  let walls: Walls = { names: [], command: [], commandWithin: () => [] };
+  let readPoster: ReadPoster = () => Promise.resolve(null);
   const pool = createPool({
     processes,
-    startProcess: () => startProcess({ entry, settings: { formats: on }, environment, wrapper: walls.command }),
+    startProcess: () => startProcess({ entry, settings, environment, wrapper: walls.command }),
     onFree: assign,
   });
   const allowed: Readonly<Record<Lane, Cost>> = {
@@ -167,11 +191,14 @@ export function createDecoder(options: DecoderOptions): Decoder {
     const request = { number, operation, format, bytes: body.byteLength, allowed: allowed[lane] };
     const timers: NodeJS.Timeout[] = [];
     let answer: Answer | null = null;
+    let clip: Clip | null = null;
     let wasTaken = true;
     try {
       const begun = await member.process.ask(request, body);
       timers.push(setTimeout(end, decodeTimeoutMs), setTimeout(demote, longestQuickMs));
-      answer = parseAnswer(await begun.answer, number);
+      const message = await begun.answer;
+      answer = parseAnswer(message.line, number);
+      if (answer && answer.clipBytes > 0) clip = { ...clipIn(answer), bytes: message.clip };
     } catch (error) {
       wasTaken = !(error instanceof UntakenError);
     }
@@ -181,7 +208,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
       pool.discard(member); // it died, or says what no healthy one would
       // Only a picture that was not looked at is tried again, or one that crashes its process would crash two. That
       // holds for SIGKILL too: where memory is short, the system sends it for the picture's sake.
-      if (wasTaken || isClosed || job.untaken >= maxUntaken) return job.settle({ warning: "decode_failed", queueMs });
+      if (isClosed) return job.settle({ warning: "decode_timeout", queueMs });
+      if (wasTaken || job.untaken >= maxUntaken) return job.settle({ warning: "decode_failed", queueMs });
       job.untaken += 1;
       return enqueue(job);
     }
@@ -189,7 +217,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     if (member.taken >= maxDecodes || answer.rssBytes > maxRestingBytes) pool.discard(member);
     else pool.giveBack(member);
     if (lane === "quick" && isForSlow(answer)) enqueueSlow(answer.expectedMs);
-    else job.settle({ ...learntFrom(answer), queueMs });
+    else job.settle({ ...learntFrom(answer), clip, queueMs });
 
     function end(): void {
       job.settle({ warning: "decode_timeout", queueMs, decodeMs: decodeTimeoutMs });
@@ -216,25 +244,30 @@ export function createDecoder(options: DecoderOptions): Decoder {
     return warning === "too_many_pixels" && expectedBytes <= allowed.slow.bytes && pixels <= maxPixels;
   }
 
-  function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
-    const { decoding } = format;
-    if (!decoding || !on.some((name) => name === decoding.setting)) return Promise.resolve(nothing);
-    const lane = decoding.isUnpredictable || body.byteLength > maxQuickBytes ? "slow" : "quick";
+  async function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Learnt> {
+    const { decoding, readSize } = format;
+    const isLarge = body.byteLength > maxQuickBytes;
+    if (!decoding || !on.some((name) => name === decoding.setting)) {
+      if (!readSize) return nothing;
+      const lane = isLarge ? "slow" : "quick";
+      return { ...(await submit({ operation: "measure", body, format, lane }, signal)), warning: null };
+    }
+    const lane = decoding.isUnpredictable || isLarge ? "slow" : "quick";
     return submit({ operation, body, format, lane }, signal);
   }
 
   type Question = Pick<Job, "operation" | "body" | "format" | "lane">;
 
-  function submit(question: Question, signal?: AbortSignal): Promise<Picture> {
+  function submit(question: Question, signal?: AbortSignal): Promise<Learnt> {
     const { lane } = question;
-    if (isClosed || signal?.aborted) return Promise.resolve({ ...nothing, warning: "decode_failed" });
+    if (isClosed || signal?.aborted) return Promise.resolve({ ...nothing, warning: "decode_timeout" });
     if (waiting[lane].size >= maxWaiting && !pool.isFree(lane)) {
       return Promise.resolve({ ...nothing, warning: "decode_timeout" });
     }
     return new Promise((resolve) => {
       const askedAt = performance.now();
       const giveUp = () => settle({ warning: "decode_timeout", queueMs: performance.now() - askedAt });
-      const settle = (learnt: Partial<Picture>) => {
+      const settle = (learnt: Partial<Learnt>) => {
         signal?.removeEventListener("abort", giveUp);
         leave(job);
         job.isSettled = true;
@@ -247,6 +280,30 @@ export function createDecoder(options: DecoderOptions): Decoder {
     });
   }
 
+  async function describe(body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
+    const { clip, ...picture } = await ask("describe", body, format, signal);
+    return clip ? addPoster(picture, clip, signal) : picture;
+  }
+
+  /** Adds to what is known of a video the hashes of a frame. */
+  async function addPoster(video: Picture, clip: Clip, signal?: AbortSignal): Promise<Picture> {
+    const { width, height } = video;
+    const began = performance.now();
+    const bitmap = width && height ? await readPoster({ ...clip, displayed: { width, height } }) : null;
+    if (!bitmap) return video.blurhash ? video : { ...video, warning: "decode_failed" };
+    const decodeMs = video.decodeMs + performance.now() - began;
+    const frame = await submit({ operation: "describe", body: bitmap, format: posterFormat, lane: "quick" }, signal);
+    const { blurhash, thumbhash, warning } = frame;
+    return {
+      ...video,
+      ...(blurhash && { blurhash, thumbhash }),
+      warning,
+      queueMs: video.queueMs + frame.queueMs,
+      decodeMs: decodeMs + frame.decodeMs,
+      hashMs: video.hashMs + frame.hashMs,
+    };
+  }
+
   /** Gives the ones that are idle for longest an empty body, so that one which stands still is found by nobody's picture. */
   function check(): void {
     for (const lane of lanes) {
@@ -257,12 +314,12 @@ export function createDecoder(options: DecoderOptions): Decoder {
   async function close(): Promise<void> {
     isClosed = true;
     clearInterval(checks);
-    for (const job of lanes.flatMap((lane) => [...waiting[lane].keys()])) job.settle({ warning: "decode_failed" });
+    for (const job of lanes.flatMap((lane) => [...waiting[lane].keys()])) job.settle({ warning: "decode_timeout" });
     await pool.close();
   }
 
   return {
-    describe: (body, format, signal) => ask("describe", body, format, signal),
+    describe,
     measure: (head, format) => ask("measure", head, format),
     get isReady() {
       return !isClosed && pool.members.some(({ state }) => state === "idle" || state === "busy");
@@ -283,12 +340,21 @@ export function createDecoder(options: DecoderOptions): Decoder {
       try {
         // All, not three quarters: what the estimates are short of by a third is a picture all the same.
         walls = await findWalls(decodeBytes);
+        const wrapper = walls.commandWithin(posterOwnBytes + decodeBytes * shareOfPoster);
+        if (ffmpeg !== null) readPoster = createPosters({ ffmpeg, wrapper, timeoutMs: decodeTimeoutMs, maxWaiting });
         await pool.start();
       } catch (error) {
         await close();
         const reason = error instanceof Error ? error.message : "unknown";
         throw new Error(`the processes that decode pictures cannot start: ${reason}`, { cause: error });
       }
+    },
+    enabled: {
+      ...(Object.fromEntries(decodableFormats.map((name) => [name, on.includes(name)])) as Record<
+        DecodableName,
+        boolean
+      >),
+      poster: clips,
     },
     get walls() {
       return walls.names;
@@ -302,11 +368,16 @@ function dueIn(expectedMs: number): number {
 }
 
 function guessMs({ body, format }: Pick<Job, "body" | "format">): number {
-  const size = format.decoding?.readSize?.(body.subarray(0, guessHeadBytes));
+  const size = format.readSize?.(body.subarray(0, guessHeadBytes));
   const pixels = size ? size.width * size.height : guessedPixels;
   return (body.byteLength * guessedNanoseconds.byte + pixels * guessedNanoseconds.pixel) / 1e6;
 }
 
-function learntFrom({ width, height, animated, blurhash, thumbhash, warning, decodeMs, hashMs }: Answer) {
-  return { width, height, animated, blurhash, thumbhash, warning, decodeMs, hashMs };
+function clipIn({ container, rotation }: Answer): Omit<Clip, "bytes"> {
+  return { container, rotation };
+}
+
+function learntFrom(answer: Answer) {
+  const { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs } = answer;
+  return { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs };
 }

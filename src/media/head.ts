@@ -34,7 +34,7 @@ export async function* readHead(arrived: Arrived): AsyncGenerator<Head> {
     const isAll = bytes < wanted;
     const isTold = isAll || bytes >= sniffBytes;
     if (!isTold || wanted <= sniffBytes) format = sniff(came);
-    const readSize = format?.decoding?.readSize;
+    const readSize = format?.readSize;
     const size = readSize?.(came.subarray(0, maxSizeBytes)) ?? null;
     yield { format, size, bytes };
     if (isAll || (isTold && (size !== null || !readSize || bytes >= maxSizeBytes))) return;

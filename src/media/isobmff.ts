@@ -1,7 +1,7 @@
 import { readText, readUint32 } from "./bytes.ts";
 
 /** A box of an ISO base media file: its type and where its content lies, cut where the head ends. */
-interface Box {
+export interface Box {
   readonly type: string;
   readonly start: number;
   readonly end: number;
@@ -9,10 +9,13 @@ interface Box {
   readonly isWhole: boolean;
 }
 
+// A file of nothing but empty boxes has eight million of them; real lists have some hundred.
+const maxBoxes = 4096;
+
 /** The boxes one after the other; ends at the first that cannot be one (ISO/IEC 14496-12, 4.2). */
-function* boxes(head: Uint8Array, from: number, to: number): Generator<Box> {
+export function* boxes(head: Uint8Array, from: number, to: number): Generator<Box> {
   let at = from;
-  while (at + 8 <= to) {
+  for (let count = 0; at + 8 <= to && count < maxBoxes; count += 1) {
     const declared = readUint32(head, at);
     const isLarge = declared === 1; // the size follows in 64 bits
     const header = isLarge ? 16 : 8;
@@ -66,4 +69,11 @@ export function readTracks(head: Uint8Array): Tracks {
     hasVideo: handlers.includes("vide") || unseen,
     hasAudio: handlers.includes("soun") || unseen,
   };
+}
+
+/** Makes a box of a type and a content, one character a byte. */
+export function box(type: string, content: string): Uint8Array {
+  const bytes = Buffer.from(`\0\0\0\0${type}${content}`, "latin1");
+  bytes.writeUInt32BE(bytes.length);
+  return bytes;
 }

@@ -53,7 +53,7 @@ function hasFrames(head: Uint8Array, from: number, read: typeof readMpegFrame): 
 }
 
 /** Where the ID3v2 tag ends (id3.org, ID3v2.4 3.1: version, flags, then a size of seven bits a byte); 0 without a tag. */
-function afterTag(head: Uint8Array): number {
+export function afterTag(head: Uint8Array): number {
   const version = head[3] ?? 0;
   if (!hasAt(head, 0, "ID3") || version < 2 || version > 4) return 0;
   const sizes = head.subarray(6, 10);

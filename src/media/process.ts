@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { ChildSettings } from "./child.ts";
-import { encodeRequest, isTaken, maxLineBytes, parseGreeting, type Request } from "./protocol.ts";
+import { clipBytesBehind, encodeRequest, isTaken, maxLineBytes, parseGreeting, type Request } from "./protocol.ts";
 
 export interface ProcessOptions {
   /** `child.js`, built: the processes run without a loader for TypeScript. */
@@ -16,6 +16,13 @@ export interface ProcessOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** Programs that it is started under: `walls.ts`. */
   readonly wrapper: readonly string[];
+}
+
+/** What a process says. */
+export interface Message {
+  readonly line: string;
+  /** Empty behind most lines. */
+  readonly clip: Uint8Array;
 }
 
 /** A decoder process under way. */
@@ -28,10 +35,10 @@ export interface DecoderProcess {
   /**
    * Sends a request, and resolves when the process begins with it. One at a time.
    *
-   * @returns the line that comes back; rejects where the process ends before
+   * @returns what comes back; rejects where the process ends before
    * @throws UntakenError where it ended, or stood still, before it read the request
    */
-  ask(request: Request, body: Uint8Array): Promise<{ readonly answer: Promise<string> }>;
+  ask(request: Request, body: Uint8Array): Promise<{ readonly answer: Promise<Message> }>;
   /** From now on all others go first. For good: only a privileged user may take it back. */
   slowDown(): void;
   kill(): void;
@@ -42,6 +49,8 @@ export class UntakenError extends Error {
   override readonly name = "UntakenError";
 }
 
+// For JavaScript's own objects, of which a file that lies about how much is in it may have some made. Pixels are elsewhere.
+const heapMegabytes = 256;
 const startTimeoutMs = 30_000; // 0.2 s where nothing else runs
 // An idle process takes a request in less than a millisecond, on a busy machine in a few tens. One that was stopped
 // (SIGSTOP, a frozen disk) never does.
@@ -52,11 +61,17 @@ const slowNiceness = 10;
 /**
  * Starts a decoder process.
  *
- * Its JavaScript may read only itself and sharp, write nothing and start nothing: Node's permission model. That does
+ * Its JavaScript may read only itself and the libraries, write nothing and start nothing: Node's permission model. That does
  * not bind native code, nor the network, nor signals: `walls.ts`, and the container or the service manager.
  */
 export function startProcess({ entry, settings, environment, wrapper }: ProcessOptions): DecoderProcess {
-  const node = [process.execPath, ...permissions(entry), "--no-warnings", fileURLToPath(entry)];
+  const node = [
+    process.execPath,
+    ...permissions(entry),
+    `--max-old-space-size=${heapMegabytes}`,
+    "--no-warnings",
+    fileURLToPath(entry),
+  ];
   const [program, ...args] = [...wrapper, ...node, JSON.stringify(settings)];
   const child = spawn(program, args, {
     stdio: ["ignore", "ignore", "pipe", "pipe"],
@@ -64,10 +79,27 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
     env: { MALLOC_ARENA_MAX: "2", ...environment },
   });
   const [, , stderr, channel] = child.stdio as [null, null, Readable, Duplex, undefined];
-  const due: { resolve: (line: string) => void; reject: (error: Error) => void }[] = []; // lines that must come
+  const due: { resolve: (message: Message) => void; reject: (error: Error) => void }[] = []; // messages that must come
   let isGone = false;
   let errors = "";
   let text = "";
+  let line: string | undefined; // whose clip is still to come
+
+  /** Takes a message from the text, where all of it is there. */
+  function nextMessage(): Message | undefined {
+    if (line === undefined) {
+      const end = text.indexOf("\n");
+      if (end < 0) return undefined;
+      line = text.slice(0, end);
+      text = text.slice(end + 1);
+    }
+    const clipBytes = clipBytesBehind(line);
+    if (text.length < clipBytes) return undefined;
+    const message = { line, clip: Buffer.from(text.slice(0, clipBytes), "latin1") };
+    text = text.slice(clipBytes);
+    line = undefined;
+    return message;
+  }
 
   const ended = new Promise<void>((resolve) => {
     const end = () => {
@@ -83,21 +115,20 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
   channel.on("error", ignore); // EPIPE and the like: "close" follows
   channel.setEncoding("latin1").on("data", (chunk: string) => {
     text += chunk;
-    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
-      const line = due.shift();
-      if (!line) return void child.kill("SIGKILL"); // nobody asked
-      line.resolve(text.slice(0, end));
-      text = text.slice(end + 1);
+    for (let message = nextMessage(); message; message = nextMessage()) {
+      const taker = due.shift();
+      if (!taker) return void child.kill("SIGKILL"); // nobody asked
+      taker.resolve(message);
     }
-    if (text.length > maxLineBytes) child.kill("SIGKILL");
+    if (line === undefined && text.length > maxLineBytes) child.kill("SIGKILL");
   });
   stderr.setEncoding("utf8").on("data", (chunk: string) => void (errors = (errors + chunk).slice(0, 2000)));
   stderr.on("error", ignore);
 
-  const nextLine = () => new Promise<string>((resolve, reject) => due.push({ resolve, reject }));
+  const message = () => new Promise<Message>((resolve, reject) => due.push({ resolve, reject }));
   const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
-  const ready = nextLine()
-    .then((line) => {
+  const ready = message()
+    .then(({ line }) => {
       const fault = parseGreeting(line);
       if (fault !== null) throw new Error(fault);
       stderr.destroy(); // it told why a start failed; from now on a picture might write there
@@ -111,19 +142,19 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
     ended,
     async ask(request, body) {
       if (isGone) throw new UntakenError("it has ended");
-      const [taken, answer] = [nextLine(), nextLine()];
+      const [taken, answer] = [message(), message()];
       answer.catch(ignore);
       channel.cork();
       channel.write(encodeRequest(request));
       channel.write(body); // the kernel takes it as the process reads: no copy here, and nobody waits
       channel.uncork();
       const timer = setTimeout(() => child.kill("SIGKILL"), takeTimeoutMs);
-      const word = await taken
+      const { line } = await taken
         .catch((error: unknown) => {
           throw new UntakenError("it took nothing", { cause: error });
         })
         .finally(() => clearTimeout(timer));
-      if (!isTaken(word, request.number)) throw new Error("it says what no healthy one would");
+      if (!isTaken(line, request.number)) throw new Error("it says what no healthy one would");
       return { answer };
     },
     slowDown() {
@@ -142,13 +173,16 @@ function ignore(): void {
   // nothing to do
 }
 
+// What reads files in the processes; each loads its own when it is first needed.
+const libraries = ["sharp", "libheif-js", "@jsquash/jxl", "@hyzyla/pdfium", "mediabunny"];
+
 const computed = new Map<string, readonly string[]>();
 
 /** Node's flags; found once an entry, since nothing moves while the service runs. */
 function permissions(entry: URL): readonly string[] {
   const known = computed.get(entry.href);
   if (known) return known;
-  const folders = [dirname(fileURLToPath(entry)), ...packageFolders(entry, "sharp")];
+  const folders = [dirname(fileURLToPath(entry)), ...libraries.flatMap((name) => packageFolders(entry, name))];
   // Node 20 has the model under its first name only.
   const stable = process.allowedNodeEnvironmentFlags.has("--permission");
   const flags = [

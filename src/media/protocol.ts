@@ -1,7 +1,8 @@
 import { type Cost, type Format, formats } from "./formats.ts";
+import { type Clip, containers, rotations } from "./reader.ts";
 
 // What goes between the decoder and its processes, over one socket: requests as a header of numbers and the body's
-// bytes; to each, a line of JSON that it was taken and one with the answer. Node's own channel is not used: its parent
+// bytes; to each, a line of JSON that it was taken and one with the answer, behind which a clip's bytes may stand. Node's own channel is not used: its parent
 // half throws where it cannot be caught when a process that was taken over writes what is no JSON, and copies bodies.
 
 export const operations = ["measure", "describe"] as const;
@@ -40,6 +41,7 @@ export interface Answer {
   readonly width: number | null;
   readonly height: number | null;
   readonly animated: boolean | null;
+  readonly durationMs: number | null;
   readonly blurhash: string | null;
   readonly thumbhash: string | null;
   /** `too_many_pixels`: decoding would take more than the request allowed. */
@@ -50,11 +52,18 @@ export interface Answer {
   readonly expectedMs: number;
   readonly decodeMs: number;
   readonly hashMs: number;
+  /** Of the clip that follows; 0 where none does. */
+  readonly clipBytes: number;
+  readonly container: Clip["container"];
+  readonly rotation: Clip["rotation"];
   /** Memory of the process afterwards. */
   readonly rssBytes: number;
 }
 
-/** Longest line: an answer is some 250 characters. */
+// Enough to get past a black beginning of most videos, and a bound for what a process may send.
+export const maxClipBytes = 4 * 1024 ** 2;
+
+/** Longest line: an answer is some 300 characters. */
 export const maxLineBytes = 1024;
 
 const isInteger = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;
@@ -66,6 +75,7 @@ const rules: { readonly [Key in keyof Answer]: (value: unknown) => boolean } = {
   width: (value) => value === null || isInteger(value, 1),
   height: (value) => value === null || isInteger(value, 1),
   animated: (value) => value === null || typeof value === "boolean",
+  durationMs: (value) => value === null || isInteger(value, 0),
   // Base 83, and "L" says 4 x 3 components.
   blurhash: (value) => value === null || (typeof value === "string" && /^L[\w#$%*+,.:;=?@[\]^{|}~-]{27}$/.test(value)),
   thumbhash: (value) => value === null || (typeof value === "string" && /^[A-Za-z0-9+/]{7,34}={0,2}$/.test(value)),
@@ -74,6 +84,9 @@ const rules: { readonly [Key in keyof Answer]: (value: unknown) => boolean } = {
   expectedMs: isDuration,
   decodeMs: isDuration,
   hashMs: isDuration,
+  clipBytes: (value) => isInteger(value, 0) && (value as number) <= maxClipBytes,
+  container: (value) => containers.some((container) => container === value),
+  rotation: (value) => rotations.some((rotation) => rotation === value),
   rssBytes: (value) => isInteger(value, 0),
 };
 
@@ -83,6 +96,12 @@ export function parseAnswer(line: string, number: number): Answer | null {
   if (!value) return null;
   for (const [key, rule] of Object.entries(rules)) if (!rule(value[key])) return null;
   return value.number === number ? (value as unknown as Answer) : null;
+}
+
+/** How many bytes of a clip stand behind a line; 0 behind most. */
+export function clipBytesBehind(line: string): number {
+  const clipBytes = parseObject(line)?.clipBytes;
+  return rules.clipBytes(clipBytes) ? (clipBytes as number) : 0;
 }
 
 /** Whether the line says that this request was taken, and its body will be read. */

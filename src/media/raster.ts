@@ -1,14 +1,14 @@
 import sharp, { type Sharp } from "sharp";
-import { type Cost, type DecodableName, type Decoding, formats, type Opened } from "./formats.ts";
+import { type DecodableName, type Opened, type VipsDecoding, formats } from "./formats.ts";
 import { type Raster, type Size, fitWithin, onWhite, shrink } from "./pixels.ts";
 
 // The only file that knows libvips. It runs in the decoder's processes alone.
 
-/** What is known of a picture before its pixels are decoded. */
-export interface Measured extends Size {
-  readonly animated: boolean;
-  /** What decoding it is expected to take. */
-  readonly cost: Cost;
+/** What libvips knows of a picture before its pixels are decoded. */
+export interface Measured {
+  /** As displayed. */
+  readonly size: Size;
+  readonly opened: Opened;
 }
 
 /** The two rasters that the hashes are made of. */
@@ -19,16 +19,22 @@ export interface Rasters {
   readonly thumbhash: Raster;
 }
 
-export interface Reader {
+export interface Vips {
   /** Reads the header alone, of a body or of its first bytes. Null where libvips cannot. */
-  measure(bytes: Uint8Array, decoding: Decoding): Promise<Measured | null>;
-  /** Decodes the pixels. Null where libvips cannot, or where bytes of the picture are missing. */
-  readRasters(bytes: Uint8Array, size: Size): Promise<Rasters | null>;
+  measure(bytes: Uint8Array): Promise<Measured | null>;
+  /**
+   * Decodes the pixels.
+   *
+   * @throws Error where libvips cannot, or where bytes of the picture are missing
+   */
+  readRasters(bytes: Uint8Array, size: Size): Promise<Rasters>;
+  /** Makes the same of pixels that another has decoded. */
+  sample(raster: Raster): Promise<Rasters>;
 }
 
 // Error of the 4x3 hash against the one of all pixels, photos: 4.3 of 255 at 64, 2.6 at 128, 1.3 at 256; but at 256 the
 // JPEG loader must decode four times as much (a 1 megapixel JPEG: 8 ms instead of 5).
-const sample = 128;
+const sampleSide = 128;
 const thumbhashSample = 100; // the format's own bound
 
 /**
@@ -36,10 +42,9 @@ const thumbhashSample = 100; // the format's own bound
  * corpus from 16 to 8 (fine black and white patterns), but switches the loaders' scaling off, and its 8 bits
  * move plain dark pictures by 15; in 16 bits it doubles the time.
  */
-function decode(bytes: Uint8Array, size: Size): Sharp {
-  return open(bytes)
-    .autoOrient()
-    .resize({ width: Math.min(sample, size.width), height: Math.min(sample, size.height), fit: "fill" })
+function sampled(picture: Sharp, size: Size): Sharp {
+  return picture
+    .resize({ width: Math.min(sampleSide, size.width), height: Math.min(sampleSide, size.height), fit: "fill" })
     .toColourspace("srgb")
     .ensureAlpha()
     .raw({ depth: "uchar" });
@@ -54,14 +59,6 @@ function open(bytes: Uint8Array): Sharp {
   });
 }
 
-async function orNull<T>(work: () => Promise<T>): Promise<T | null> {
-  try {
-    return await work();
-  } catch {
-    return null; // libvips' only word for anything wrong with the bytes, and sharp's for none at all
-  }
-}
-
 /**
  * Reads pictures with libvips, whose loaders are all blocked but those of the formats that are on.
  *
@@ -69,15 +66,15 @@ async function orNull<T>(work: () => Promise<T>): Promise<T | null> {
  *
  * @throws where a blocked loader is not blocked, or one that is on does not work
  */
-export async function createReader(on: readonly DecodableName[]): Promise<Reader> {
+export async function createVips(on: readonly DecodableName[]): Promise<Vips> {
   sharp.cache(false);
   sharp.concurrency(1); // one picture a process: more threads cost more memory, and other pictures their core
-  const decodings = formats.flatMap(({ decoding }) => decoding ?? []);
+  const decodings = formats.flatMap(({ decoding }) => (decoding && "loader" in decoding ? decoding : []));
   const loaders = decodings.filter(({ setting }) => isOn(setting, on)).map(({ loader }) => loader);
   sharp.block({ operation: ["VipsForeignLoad"] });
   sharp.unblock({ operation: loaders });
   for (const decoding of decodings) await test(decoding, loaders.includes(decoding.loader));
-  return { measure, readRasters };
+  return { measure, readRasters, sample };
 }
 
 function isOn(setting: string, on: readonly string[]): boolean {
@@ -85,33 +82,41 @@ function isOn(setting: string, on: readonly string[]): boolean {
 }
 
 /** A misspelt class name is accepted silently by `block` and `unblock`: only reading shows what they did. */
-async function test({ setting, sample, loader }: Decoding, isExpected: boolean): Promise<void> {
-  const rasters = await readRasters(Buffer.from(sample, "base64"), { width: 1, height: 1 });
-  if (isExpected && !rasters) throw new Error(`libvips cannot read ${setting}: is ${loader} in this build?`);
-  if (!isExpected && rasters) throw new Error(`libvips reads ${setting} although ${loader} is blocked`);
+async function test({ setting, sample, loader }: VipsDecoding, isExpected: boolean): Promise<void> {
+  const isRead = await readRasters(Buffer.from(sample, "base64"), { width: 1, height: 1 }).then(
+    () => true,
+    () => false,
+  );
+  if (isExpected && !isRead) throw new Error(`libvips cannot read ${setting}: is ${loader} in this build?`);
+  if (!isExpected && isRead) throw new Error(`libvips reads ${setting} although ${loader} is blocked`);
 }
 
-async function measure(bytes: Uint8Array, decoding: Decoding): Promise<Measured | null> {
-  const metadata = await orNull(() => open(bytes).metadata());
+async function measure(bytes: Uint8Array): Promise<Measured | null> {
+  // libvips' only word for anything wrong with the bytes, and sharp's for none at all.
+  const metadata =
+    bytes.length === 0
+      ? null
+      : await open(bytes)
+          .metadata()
+          .catch(() => null);
   if (!metadata) return null;
-  const { width, height, isProgressive, channels, depth, pages = 1 } = metadata;
+  const { isProgressive, channels, depth, pages = 1, width, height } = metadata;
   const bytesAPixel = channels * (depth === "uchar" ? 1 : 2);
-  const opened: Opened = { head: bytes, isProgressive, bytesAPixel, pages };
-  const pixels = width * height;
-  return {
-    ...metadata.autoOrient,
-    animated: decoding.isAnimated(opened),
-    cost: {
-      bytes: bytes.byteLength + pixels * decoding.bytesPerPixel(opened),
-      milliseconds: (pixels * decoding.nanosecondsPerPixel(opened)) / 1e6,
-    },
-  };
+  const opened = { head: bytes, isProgressive, bytesAPixel, pages, pixels: width * height };
+  return { size: metadata.autoOrient, opened };
 }
 
-async function readRasters(bytes: Uint8Array, size: Size): Promise<Rasters | null> {
-  const decoded = await orNull(() => decode(bytes, size).toBuffer({ resolveWithObject: true }));
-  if (!decoded) return null;
-  const { data, info } = decoded;
+async function readRasters(bytes: Uint8Array, size: Size): Promise<Rasters> {
+  return toRasters(sampled(open(bytes).autoOrient(), size), size);
+}
+
+function sample({ width, height, rgba }: Raster): Promise<Rasters> {
+  const raw = { raw: { width, height, channels: 4 as const }, limitInputPixels: false };
+  return toRasters(sampled(sharp(rgba, raw), { width, height }), { width, height });
+}
+
+async function toRasters(picture: Sharp, size: Size): Promise<Rasters> {
+  const { data, info } = await picture.toBuffer({ resolveWithObject: true });
   const raster = { width: info.width, height: info.height, rgba: data };
   return { blurhash: onWhite(raster), thumbhash: shrink(raster, fitWithin(size, thumbhashSample)) };
 }

@@ -1,5 +1,6 @@
 import { hasAt, readUint16, readUint16LE, readUint32 } from "./bytes.ts";
 import { isSideways } from "./exif.ts";
+import { boxes } from "./isobmff.ts";
 import type { Size } from "./pixels.ts";
 
 // The size as displayed, told from the first bytes, for files that libvips opens only whole (or not at all).
@@ -12,6 +13,11 @@ function size(width: number, height: number): Size | null {
 /** GIF89a specification, 18: the logical screen. */
 export function readGifSize(head: Uint8Array): Size | null {
   return head.length < 10 ? null : size(readUint16LE(head, 6), readUint16LE(head, 8));
+}
+
+/** W3C PNG 3, 5.2. */
+export function isPng(head: Uint8Array): boolean {
+  return hasAt(head, 0, [0x89, 0x50, 0x4e, 0x47, 13, 10, 0x1a, 10]);
 }
 
 /** W3C PNG 3, 11.2.1. Apple's own variant has a chunk before the header. What turns it (11.3.3.5) stands before the pixels: in the head. */
@@ -74,4 +80,31 @@ export function readJpegSize(head: Uint8Array): Size | null {
     at = end;
   }
   return null;
+}
+
+/** Adobe Photoshop File Formats, "File Header Section". */
+export function readPsdSize(head: Uint8Array): Size | null {
+  return head.length < 22 ? null : size(readUint32(head, 18), readUint32(head, 14));
+}
+
+/** qoiformat.org, "header". */
+export function readQoiSize(head: Uint8Array): Size | null {
+  return head.length < 12 ? null : size(readUint32(head, 4), readUint32(head, 8));
+}
+
+/** ITU-T T.800, I.5.3.1: the image header of a JPEG 2000 file. */
+export function readJp2Size(head: Uint8Array): Size | null {
+  for (const { type, start, end } of boxes(head, 0, head.length)) {
+    if (type !== "jp2h") continue;
+    for (const { type, start: at } of boxes(head, start, end)) {
+      if (type === "ihdr") return size(readUint32(head, at + 4), readUint32(head, at));
+    }
+  }
+  return null;
+}
+
+/** ITU-T T.800, A.5.1: the grid, less what lies before the picture on it. */
+export function readJ2cSize(head: Uint8Array): Size | null {
+  if (head.length < 24) return null;
+  return size(readUint32(head, 8) - readUint32(head, 16), readUint32(head, 12) - readUint32(head, 20));
 }

@@ -22,6 +22,8 @@ export interface Markup {
   readonly doctype: string | null;
   /** The local name of the first element, lower case; null where the head ends before it. */
   readonly root: string | null;
+  /** The text from the first element on; empty where the head ends before it. */
+  readonly element: string;
 }
 
 /** Skips what may stand before the root of a document (XML 1.0, 2.8); null where it is no markup. */
@@ -41,10 +43,10 @@ export function readMarkup(head: Uint8Array): Markup | null {
       at = afterDoctype(text, at + 9);
     } else {
       const root = /^<(?:[\w.-]+:)?([a-z_][\w.-]*)/i.exec(text.slice(at, at + 256))?.[1]?.toLowerCase() ?? null;
-      return { hasDeclaration, doctype, root };
+      return { hasDeclaration, doctype, root, element: text.slice(at) };
     }
   }
-  return { hasDeclaration, doctype, root: null };
+  return { hasDeclaration, doctype, root: null, element: "" };
 }
 
 /** -1 where the end is not in the text. */

@@ -7,7 +7,11 @@ export interface Walls {
   readonly names: readonly string[];
   /** The words that stand before Node's own on the command line. */
   readonly command: readonly string[];
+  /** The same for another program, which may take so much memory. */
+  readonly commandWithin: (dataBytes: number) => readonly string[];
 }
+
+type Program = "prlimit" | "unshare";
 
 const run = promisify(execFile);
 
@@ -31,25 +35,25 @@ const tryTimeoutMs = 10_000;
  * @param decodeBytes memory that one decode may take
  */
 export async function findWalls(decodeBytes: number): Promise<Walls> {
-  const names = ["permissions"];
-  const command: string[] = [];
+  const working: Program[] = [];
   // What Node reserves before anything runs is counted too: 0.1 GB on 20, 0.6 GB on 24.
   const nodeBytes = await dataBytes([]);
-  const data = Math.ceil(nodeBytes + ownBytes + decodeBytes);
-  const candidates = {
-    prlimit: ["--fsize=0", "--core=0", `--data=${data}`],
-    unshare: ["--map-current-user", "--net"],
+  const data = nodeBytes + ownBytes + decodeBytes;
+  const commandWithin = (dataBytes: number, programs: readonly Program[] = working) => {
+    const options = {
+      prlimit: ["--fsize=0", "--core=0", `--data=${Math.ceil(dataBytes)}`],
+      unshare: ["--map-current-user", "--net"],
+    };
+    return programs.flatMap((name) => [name, ...options[name]]);
   };
-  for (const [name, options] of Object.entries(candidates)) {
-    const works = await dataBytes([...command, name, ...options]).then(
+  for (const name of ["prlimit", "unshare"] as const) {
+    const works = await dataBytes(commandWithin(data, [...working, name])).then(
       () => true,
       () => false,
     );
-    if (!works) continue;
-    names.push(name);
-    command.push(name, ...options);
+    if (works) working.push(name);
   }
-  return { names, command };
+  return { names: ["permissions", ...working], command: commandWithin(data), commandWithin };
 }
 
 /** What Node itself takes of the memory that `--data` limits, when it is started so; 0 where the system does not tell. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -8,6 +8,9 @@ import { requestBytes } from "../../src/media/protocol.ts";
 
 /** The program of the decoder's processes as it is shipped: built, not through a loader. */
 export const builtEntry = new URL("../../dist/media/child.js", import.meta.url);
+
+/** Null where it is not installed: videos have no hash then. */
+export const ffmpeg = existsSync("/usr/bin/ffmpeg") ? "/usr/bin/ffmpeg" : null;
 
 /** A running decoder with the service's own defaults, ended by `onFinished`. */
 export async function startDecoder(
@@ -20,7 +23,8 @@ export async function startDecoder(
     decodeTimeoutMs: 20_000,
     decodeBytes: 512 * 1024 ** 2,
     maxWaiting: 256,
-    formats: ["jpeg", "png", "webp", "gif", "avif"],
+    formats: ["jpeg", "png", "webp", "gif", "avif", "heic", "jxl", "bmp", "ico", "video", "audio", "pdf"],
+    ffmpeg,
     ...options,
   });
   onFinished(() => decoder.close());

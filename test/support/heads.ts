@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import type { FormatName } from "../../src/media/formats.ts";
 import { samples } from "../../src/media/samples.ts";
 
@@ -123,6 +124,7 @@ export const heads: Readonly<Record<FormatName, Buffer>> = {
   aac: adtsFrames(),
   mp3: mp3Frames(),
   zip: latin1("PK\x03\x04\x14\0\0\0"),
+  svgz: gzipSync('<svg width="2" height="1"/>'),
   gzip: Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]),
   "7z": Buffer.from([0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c, 0, 4]),
   rar: latin1("Rar!\x1a\x07\x01\0"),

@@ -43,7 +43,7 @@ test("without settings the documented defaults hold", () => {
     REWRITES: [],
     MAX_BYTES: 67_108_864,
     DECODE_BYTES: 536_870_912,
-    FORMATS: ["jpeg", "png", "webp", "gif", "avif"],
+    FORMATS: ["jpeg", "png", "webp", "gif", "avif", "heic", "jxl", "bmp", "ico", "video", "audio", "pdf"],
     FETCH_TIMEOUT_MS: 15_000,
     CONNECT_TIMEOUT_MS: 3000,
     DECODE_TIMEOUT_MS: 10_000,

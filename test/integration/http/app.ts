@@ -76,6 +76,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     inflight: () => 1,
     queueDepth: () => 2,
     decoderRestarts: () => 3,
+    enabled: () => ({ png: true, svg: false }),
     shared: settings.shared ?? null,
   });
   const app = await createApp({

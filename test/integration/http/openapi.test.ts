@@ -25,7 +25,13 @@ test("the routes of the app and of the document are the same set", async () => {
     namedTokens: null,
     rateLimit: null,
     readiness: () => "ok",
-    metrics: createMetrics({ inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, shared: null }),
+    metrics: createMetrics({
+      inflight: () => 0,
+      queueDepth: () => 0,
+      decoderRestarts: () => 0,
+      enabled: () => ({}),
+      shared: null,
+    }),
     logger: pino({ level: "silent" }),
     version: "0.0.0",
   });

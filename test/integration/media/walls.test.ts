@@ -63,13 +63,18 @@ async function tryAll(onFinished: OnFinished, wrapper: readonly string[]): Promi
   await sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } })
     .png()
     .toFile(join(folder, "red.png"));
-  const child = startProcess({ entry, settings: { formats: [] }, environment: { LD_PRELOAD_NOT: "1" }, wrapper });
+  const child = startProcess({
+    entry,
+    settings: { formats: [], clips: false },
+    environment: { LD_PRELOAD_NOT: "1" },
+    wrapper,
+  });
   onFinished(() => child.kill());
   await child.ready;
   const allowed = { bytes: 0, milliseconds: 0 };
   const request = { number: 1, operation: "measure", format: formatNamed("svg"), bytes: 0, allowed } as const;
   const { answer } = await child.ask(request, Buffer.alloc(0));
-  return JSON.parse(await answer) as Record<string, unknown>;
+  return JSON.parse((await answer).line) as Record<string, unknown>;
 }
 
 const denied = "ERR_ACCESS_DENIED";
@@ -113,7 +118,7 @@ describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
   }) => {
     const child = startProcess({
       entry: builtEntry,
-      settings: { formats: ["png"] },
+      settings: { formats: ["png"], clips: false },
       environment: {},
       wrapper: walls.command,
     });
@@ -132,7 +137,7 @@ describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
       const narrow = await findWalls(16 * mebibyte);
       const child = startProcess({
         entry: builtEntry,
-        settings: { formats: ["avif"] },
+        settings: { formats: ["avif"], clips: false },
         environment: {},
         wrapper: narrow.command,
       });
@@ -151,7 +156,7 @@ describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
       } as const;
       const outcome = child.ask(request, body).then(({ answer }) => answer);
       const end = await outcome.then(
-        (line) => (JSON.parse(line) as { warning: unknown }).warning,
+        ({ line }) => (JSON.parse(line) as { warning: unknown }).warning,
         () => "ended",
       );
       expect(["decode_failed", "ended"]).toContain(end);

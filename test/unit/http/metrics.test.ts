@@ -6,7 +6,7 @@ import { createMetrics, observed } from "../../../src/http/metrics.ts";
 
 const url = new URL("https://upload.example.org/a");
 const target: Target = { href: url.href, url, via: null };
-const none = { inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, shared: null };
+const none = { inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}), shared: null };
 
 test("media types that origins make up share one label", async () => {
   const metrics = createMetrics(none);
@@ -19,6 +19,12 @@ test("media types that origins make up share one label", async () => {
     'media_oracle_decode_seconds_count{format="other"} 100',
     'media_oracle_decode_seconds_count{format="svg"} 1',
   ]);
+});
+
+test("what is looked into is told, and what is off too", async () => {
+  const metrics = createMetrics({ ...none, enabled: () => ({ heic: true, svg: false }) });
+  expect(await metrics.text()).toContain('media_oracle_format_enabled{format="heic"} 1');
+  expect(await metrics.text()).toContain('media_oracle_format_enabled{format="svg"} 0');
 });
 
 test("each lookup has an outcome, and what was not decoded no time", async () => {

@@ -15,6 +15,7 @@ const answer: Answer = {
   width: 4,
   height: 3,
   animated: false,
+  durationMs: 2002,
   blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
   thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
   warning: null,
@@ -22,6 +23,9 @@ const answer: Answer = {
   expectedMs: 3,
   decodeMs: 1.5,
   hashMs: 0,
+  clipBytes: 0,
+  container: "mov",
+  rotation: 90,
   rssBytes: 1,
 };
 
@@ -33,6 +37,9 @@ test.each<[string, object]>([
   ["an answer to another request", { number: 8 }],
   ["a size of nothing", { width: 0 }],
   ["a size that is no integer", { height: 1.5 }],
+  ["a clip of more than may be sent", { clipBytes: 5e6 }],
+  ["a turn by anything", { rotation: 45 }],
+  ["a duration of no number", { durationMs: "2 s" }],
   ["a text for a size", { width: "4" }],
   ["a text for a flag", { animated: "yes" }],
   ["a hash with markup", { blurhash: "<script>alert(1)</script>xxx" }],

@@ -1,0 +1,67 @@
+import { decode } from "blurhash";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Decoder } from "../../../src/media/decoder.ts";
+import { type MeasuredName, decodableFormats } from "../../../src/media/formats.ts";
+import { sniff } from "../../../src/media/sniff.ts";
+import { ffmpeg, startDecoder } from "../../support/decoder.ts";
+import { colour, mediaFiles } from "../../support/media-files.ts";
+import { requires } from "../../support/require.ts";
+
+const decodeTimeoutMs = 5000;
+let decoder: Decoder;
+let end = () => Promise.resolve();
+beforeAll(async () => {
+  decoder = await startDecoder((close) => (end = close), { formats: decodableFormats, decodeTimeoutMs });
+});
+afterAll(() => end());
+
+const lacksFfmpeg = requires("ffmpeg", ffmpeg !== null);
+const names = Object.keys(mediaFiles) as MeasuredName[];
+
+describe.each(names)("a file of the format %s", (name) => {
+  const { make, size, durationMs, animated, hash, needsFfmpeg } = mediaFiles[name];
+
+  test.skipIf(needsFfmpeg && lacksFfmpeg)("is told to be one, and described", async () => {
+    const body = await make();
+    const format = sniff(body)!;
+    expect(format.name).toBe(name);
+    const described = await decoder.describe(body, format);
+    expect(described).toMatchObject({ width: size?.width ?? null, height: size?.height ?? null, animated });
+    if (durationMs === null) expect(described.durationMs).toBeNull();
+    else expect(Math.abs(described.durationMs! - durationMs)).toBeLessThan(180); // what encoders add at the ends
+    expect(described.blurhash !== null).toBe(hash !== "none");
+    if (!described.blurhash) return;
+    const average = decode(`00${described.blurhash.slice(2, 6)}`, 1, 1).subarray(0, 3);
+    average.forEach((value, channel) => expect(Math.abs(value - colour[channel]!)).toBeLessThan(12));
+    expect(described.thumbhash).toMatch(/^[A-Za-z0-9+/]+=*$/);
+    expect(described.warning).toBeNull();
+  });
+
+  test.skipIf(needsFfmpeg && lacksFfmpeg)(
+    "that is cut off, or has flipped bits, holds nobody up",
+    async () => {
+      const body = await make();
+      const format = sniff(body)!;
+      const cut = [0.03, 0.5, 0.98].map((share) => body.subarray(0, Math.ceil(body.length * share)));
+      for (const broken of [...cut, flipped(body, 1), flipped(body, 2)]) {
+        const began = performance.now();
+        await decoder.describe(broken, format);
+        // At worst one process is killed at the limit, and ffmpeg at its own.
+        expect(performance.now() - began).toBeLessThan(4 * decodeTimeoutMs);
+      }
+      expect(decoder.isReady).toBe(true);
+    },
+    60_000,
+  );
+});
+
+/** One bit in a hundred bytes is another, the same ones for the same seed. */
+function flipped(body: Uint8Array, seed: number): Uint8Array {
+  const copy = Uint8Array.from(body);
+  let state = seed;
+  for (let count = Math.ceil(copy.length / 100); count > 0; count -= 1) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    copy[state % copy.length]! ^= 1 << (state >>> 29);
+  }
+  return copy;
+}

@@ -47,6 +47,9 @@ const saveEveryMs = 5 * 60_000;
 // Of the memory of the cache: ten thousand pictures, since few have many URLs.
 const pictureShare = 1 / 16;
 
+// From a near origin all has come by then, and to decode its beginning too would only be more work.
+const patienceMs = 50;
+
 // A process takes its next body, or says what it found, while another has its processor: without one, the processors
 // stand idle for a seventh of the time.
 const sparesForDecoders = 1;
@@ -54,10 +57,10 @@ const sparesForDecoders = 1;
 /** The settings that another answer to the same URL may come of: where one changes, what is remembered is forgotten. */
 function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
   const { ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS } = config;
-  const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS } = config;
+  const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS, EARLY_STOP } = config;
   return [
     [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
-    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), ffmpeg],
+    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), ffmpeg, EARLY_STOP],
   ];
 }
 
@@ -180,6 +183,8 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       isFinal: ({ warning }) => warning === null,
     }),
     fetchTimeoutMs: config.FETCH_TIMEOUT_MS,
+    stopEarly: config.EARLY_STOP,
+    patienceMs,
   });
   const shared = config.REDIS_URL && openShared(config.REDIS_URL, logger);
   const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));

@@ -110,6 +110,8 @@ const tokenName = list((text) => {
   return text;
 });
 
+const flag = z.enum(["true", "false"]).transform((text) => text === "true");
+
 const mebibyte = 1024 ** 2;
 const dayMs = 86_400_000;
 
@@ -140,6 +142,11 @@ const settings = {
     "https://left/=>http://right/: URLs under the left are fetched from the right",
   ),
   MAX_BYTES: setting(integer(1, 2 ** 31), String(64 * mebibyte), "read of one body at most"),
+  EARLY_STOP: setting(
+    flag,
+    "false",
+    "no more is read of a progressive JPEG than its hash needs: `bytes` is then as declared, and there is no `sha256`",
+  ),
   DECODE_BYTES: setting(
     integer(1, 2 ** 40),
     // Half of what there is: the other half is for bodies, the cache and the program.

@@ -1,10 +1,14 @@
+import { setTimeout as after } from "node:timers/promises";
 import { type Oracle, type Previous, type Progress, type Stage, startDescription } from "./domain/description.ts";
+import { type Fields, missingIn } from "./domain/fields.ts";
 import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
 import type { Slots } from "./fetch/slots.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decoder.ts";
 import type { Format } from "./media/formats.ts";
-import { mediaType, sniff, sniffBytes } from "./media/sniff.ts";
+import { type Head, isMedia, readHead } from "./media/head.ts";
+import { beginningOf, enoughBytes } from "./media/progressive.ts";
+import { mediaType } from "./media/sniff.ts";
 
 export interface OracleOptions {
   readonly slots: Slots;
@@ -13,6 +17,10 @@ export interface OracleOptions {
   readonly pictureOnce: PictureOnce;
   /** From the moment the lookup is asked for to the last byte, waiting for a slot included. */
   readonly fetchTimeoutMs: number;
+  /** Whether no more is read of a picture than its hash needs: its bytes are then not counted, and not hashed. */
+  readonly stopEarly: boolean;
+  /** How long the rest of a picture may take before its beginning is looked at, for those who cannot wait for it. */
+  readonly patienceMs: number;
 }
 
 /** Looks at the same bytes once: gives what was seen in them before, at whatever URL, or is being seen. */
@@ -21,10 +29,18 @@ export type PictureOnce = (
   look: () => Promise<Picture>,
 ) => Promise<{ readonly result: Picture; readonly isOwn: boolean }>;
 
-/** The pipeline: target → slot → source → sniff → read → decode and hash. Each step takes what the one before gave. */
+/** A body that is worth a look, and what it is. */
+interface Sight {
+  readonly format: Format;
+  readonly body: Body;
+  /** Of all of it, where not all was read. */
+  readonly declaredBytes: number | null;
+}
+
+/** The pipeline: target → slot → source → head → body → decode and hash. Each step takes what the one before gave. */
 export function createOracle(options: OracleOptions): Oracle {
-  const { slots, openSource, decoder, pictureOnce, fetchTimeoutMs } = options;
-  return (target, previous) =>
+  const { slots, openSource, decoder, pictureOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
+  return (target, fields = null, previous) =>
     startDescription(async (progress) => {
       using limit = startTimeLimit(fetchTimeoutMs);
       using slot = await timed(progress, "queue", slots.take(target.url.host, limit.signal));
@@ -32,27 +48,87 @@ export function createOracle(options: OracleOptions): Oracle {
       using source = await timed(progress, "fetch", openSource(target, previous?.validators ?? null, limit.signal));
       progress.heard(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
-      const { format, body } = await timed(progress, "fetch", read(source, progress));
+      const sight = await timed(progress, "fetch", read(source, fields, progress));
       slot.release(); // others may fetch while this one is decoded
-      if (format) await look(format, body, previous, progress);
+      if (sight) await look(sight, previous, progress);
       return progress.learn({});
     });
 
-  async function see(format: Format, { bytes, sha256 }: Body): Promise<{ picture: Picture; isOwn: boolean }> {
-    if (sha256 === null) return { picture: await decoder.measure(bytes, format), isOwn: true };
-    const { result, isOwn } = await pictureOnce(sha256, () => decoder.describe(bytes, format));
-    return { picture: result, isOwn };
+  /** Tells what the source is, and reads as much of it as is needed; null where there is nothing to look at. */
+  async function read(source: Source, fields: Fields, progress: Progress): Promise<Sight | null> {
+    progress.learn(declaredBy(source));
+    const { format, bytes } = await learnHead(source, progress);
+    const known = progress.learn({});
+    progress.headRead();
+    const isWorthReading = isMedia(format, known.type);
+    const isAnswered = isWorthReading && suffices(known, format, fields);
+    if (!isWorthReading || isAnswered) source.stop();
+    const body = await readBody(source, format, progress);
+    progress.learn(countedIn(body));
+    if (!format && !body.warning && bytes > 0) progress.learn({ warnings: ["decode_failed"] });
+    if (isAnswered && !body.warning) {
+      progress.leaveAt(fields);
+      return null;
+    }
+    return format && { format, body, declaredBytes: source.declaredBytes };
   }
 
-  /** Learns what the pixels tell. Of a body that is not whole only the dimensions: half a picture has another hash. */
-  async function look(format: Format, body: Body, previous: Previous | undefined, progress: Progress): Promise<void> {
-    const known = seenBefore(body, previous);
+  /** Reads to the end, or as far as a hash needs it; looks at the beginning of a picture whose end takes its time. */
+  async function readBody(source: Source, format: Format | null, progress: Progress): Promise<Body> {
+    if (format?.name !== "jpeg") return source.body();
+    const enough = enoughBytes((bytes) => source.arrived(bytes), source.declaredBytes);
+    // What is not counted must have been declared.
+    if (stopEarly && source.declaredBytes !== null) {
+      if ((await enough) !== null) source.stop();
+      return source.body();
+    }
+    const end = new AbortController();
+    lookEarly(source, format, enough, progress, end.signal).catch(() => null); // the body tells why
+    try {
+      return await source.body();
+    } finally {
+      end.abort();
+    }
+  }
+
+  /** Learns the hash of a picture by its beginning, unless its end comes first. */
+  async function lookEarly(
+    source: Source,
+    format: Format,
+    enough: Promise<number | null>,
+    progress: Progress,
+    end: AbortSignal,
+  ): Promise<void> {
+    const bytes = await enough;
+    if (bytes === null) return;
+    await after(patienceMs, null, { signal: end });
+    const beginning = beginningOf(await source.arrived(bytes), source.declaredBytes);
+    if (!beginning) return;
+    const { blurhash, thumbhash, animated } = await decoder.describe(beginning, format, end);
+    if (!end.aborted && blurhash !== null) progress.learn({ blurhash, thumbhash, animated });
+  }
+
+  async function see({ format, body, declaredBytes }: Sight): Promise<{ picture: Picture; isOwn: boolean }> {
+    const { bytes, sha256 } = body;
+    if (sha256 !== null) {
+      const { result, isOwn } = await pictureOnce(sha256, () => decoder.describe(bytes, format));
+      return { picture: result, isOwn };
+    }
+    const beginning = format.name === "jpeg" ? beginningOf(bytes, declaredBytes) : null;
+    const picture = beginning ? decoder.describe(beginning, format) : decoder.measure(bytes, format);
+    return { picture: await picture, isOwn: true };
+  }
+
+  /** Learns what the pixels tell. Of a body that is not whole mostly the dimensions alone: half a picture has another hash. */
+  async function look(sight: Sight, previous: Previous | undefined, progress: Progress): Promise<void> {
+    const known = seenBefore(sight.body, previous);
     if (known) return void progress.learn(known);
-    const { picture, isOwn } = await see(format, body);
+    const { picture, isOwn } = await see(sight);
     const { width, height, animated, durationMs, blurhash, thumbhash, warning } = picture;
+    const size = width === null ? null : { width, height }; // or what the head told
     // That half a file cannot be measured is said by the body's own warning already.
-    const warnings = warning && !body.warning ? [warning] : [];
-    progress.learn({ width, height, animated, durationMs, blurhash, thumbhash, warnings });
+    const warnings = warning && !sight.body.warning ? [warning] : [];
+    progress.learn({ ...size, animated, durationMs, blurhash, thumbhash, warnings });
     if (!isOwn) return; // the time was another lookup's
     progress.took("queue", picture.queueMs);
     progress.took("decode", picture.decodeMs);
@@ -60,17 +136,28 @@ export function createOracle(options: OracleOptions): Oracle {
   }
 }
 
-/** Reads the source to its end, and tells what it is before that. */
-async function read(source: Source, progress: Progress): Promise<{ format: Format | null; body: Body }> {
-  progress.learn(declaredBy(source));
-  const head = await source.head(sniffBytes);
-  const format = sniff(head);
-  const { type, mismatch } = mediaType(format, source.declaredType);
+/** Learns what the first bytes tell, while they come. */
+async function learnHead(source: Source, progress: Progress): Promise<Head> {
+  let last: Head = { format: null, size: null, bytes: 0 };
+  for await (const head of readHead((bytes) => source.arrived(bytes))) {
+    last = head;
+    // The header may know more of what the first bytes do not tell, or what any text begins with.
+    if (!head.format || head.format.kind === "text") continue;
+    progress.learn({ type: mediaType(head.format, source.declaredType).type, ...head.size });
+  }
+  const { type, mismatch } = mediaType(last.format, source.declaredType);
   progress.learn({ type, warnings: mismatch ? ["type_mismatch"] : [] });
-  const body = await source.body();
-  progress.learn(countedIn(body));
-  if (!format && !body.warning && head.byteLength > 0) progress.learn({ warnings: ["decode_failed"] });
-  return { format, body };
+  return last;
+}
+
+// What reading on tells of a file whose pixels cannot be had.
+const toldByReading: NonNullable<Fields> = ["bytes", "bytesSource", "sha256"];
+
+/** Whether reading on would tell nothing that is needed. */
+function suffices(known: Metadata, format: Format | null, fields: Fields): boolean {
+  if (fields === null) return false;
+  const missing = missingIn(known, fields);
+  return format?.decoding ? missing.length === 0 : !missing.some((field) => toldByReading.includes(field));
 }
 
 /** What the pixels told of the very same bytes, where the source sent them again. */

@@ -127,8 +127,9 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
       declaredBytes: bytes.byteLength,
       declaredType: "image/png",
       filename: null,
-      head: () => Promise.resolve(bytes),
+      arrived: () => Promise.resolve(bytes),
       body: () => Promise.resolve({ bytes, sha256: hash("sha256", bytes), warning: null }),
+      stop: () => undefined,
       close: () => undefined,
       [Symbol.dispose]: () => undefined,
     };
@@ -186,7 +187,7 @@ function plain(web: ReturnType<typeof createWeb>, time: VirtualTime): Way {
     if ((entries.get(target.href) ?? 0) > time.now()) return { isWaitedFor: false, done: Promise.resolve() };
     const lookup = async (description: Description) => {
       const ending = await description.done.then(
-        (metadata) => ({ metadata, terms: description.terms, isConfirmed: false, error: null }) as const,
+        (metadata) => ({ metadata, fields: null, terms: description.terms, isConfirmed: false, error: null }) as const,
         (error: unknown) => ({ metadata: null, terms: null, isConfirmed: false, error: error as OracleError }) as const,
       );
       const entry = remember(ending, null);
@@ -201,7 +202,8 @@ function pipelineOf(
   pictureOnce: Parameters<typeof createOracle>[0]["pictureOnce"],
 ): Oracle {
   const slots = createSlots({ maxActive: Infinity, maxActivePerHost: Infinity, maxWaiting: 1 });
-  return createOracle({ slots, openSource, decoder: decoder as Decoder, pictureOnce, fetchTimeoutMs: 2 ** 30 });
+  const spans = { fetchTimeoutMs: 2 ** 30, patienceMs: 2 ** 30 };
+  return createOracle({ slots, openSource, decoder: decoder as Decoder, pictureOnce, stopEarly: false, ...spans });
 }
 
 /** Zipf with exponent 1: the second most frequent URL is asked for half as often as the first. */

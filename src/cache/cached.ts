@@ -1,9 +1,11 @@
 import { type Cached, type Description, type Oracle, seenAs } from "../domain/description.ts";
 import { OracleError, toOracleError } from "../domain/errors.ts";
+import { type Fields, includes } from "../domain/fields.ts";
 import type { Metadata } from "../domain/metadata.ts";
 import type { Target } from "../domain/target.ts";
 import {
   type Entry,
+  isEnough,
   isForErrors,
   isNewer,
   isRecalledOpenly,
@@ -36,9 +38,9 @@ export interface RememberingOracle extends Oracle {
    * Whether the answer would come from memory, as far as a caller may know; starts nothing. For what cannot be reached it is
    * never said to: how long that is remembered depends on why.
    */
-  readonly isRemembered: (target: Target) => boolean;
+  readonly isRemembered: (target: Target, fields?: Fields) => boolean;
   /** The same, where another replica may remember it: memory then takes over what it does. */
-  readonly isRememberedAnywhere: (target: Target) => Promise<boolean>;
+  readonly isRememberedAnywhere: (target: Target, fields?: Fields) => Promise<boolean>;
   /** Forgets a target, in the shared store too; a lookup of it that is under way will not be remembered. Never rejects. */
   readonly forget: (target: Target) => Promise<void>;
 }
@@ -47,42 +49,53 @@ export interface RememberingOracle extends Oracle {
  * Answers from memory what was looked up lately, and lets any number of callers share one lookup under way.
  *
  * What has just become stale is answered as well, while the origin is asked again; what is staler, where the origin fails.
- * Nobody who leaves ends the lookup of the others.
+ * Nobody who leaves ends the lookup of the others. Who needs only what a head tells shares a fuller lookup; who needs more has
+ * one begun, which takes the place of what was remembered for less. What was once looked up whole stays whole.
  */
 export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }: CacheOptions): RememberingOracle {
-  const running = new Map<string, Description>();
+  const running = new Map<string, Running>();
 
-  function recalled(key: string): Recalled | null {
+  function recalled(key: string, fields: Fields): Recalled | null {
     const entry = memory.get(key);
-    return entry ? recall(entry, now()) : null;
+    return entry ? recall(entry, now(), fields) : null;
   }
 
-  function describe(target: Target): Description {
+  function describe(target: Target, fields: Fields = null): Description {
     const key = keyOf(target);
-    const known = recalled(key);
-    if (known?.isDue && !running.has(key)) start(key, target, "refresh");
+    const known = recalled(key, fields);
+    if (known?.isDue && !running.has(key)) start(key, target, fields, "refresh");
     if (known) return recalledDescription(known);
     const begun = running.get(key);
-    if (begun) return seenAs(begun, (own) => (own === "stale" ? "stale" : "collapsed"));
-    return start(key, target, "answer");
+    if (begun && includes(begun.fields, fields)) {
+      return seenAs(begun.description, (own) => (own === "stale" ? "stale" : "collapsed"));
+    }
+    return start(key, target, fields, "answer");
   }
 
   /** @param purpose an answer may be what another replica has stale; a refresh is for what is newer */
-  function start(key: string, target: Target, purpose: "answer" | "refresh"): Description {
+  function start(key: string, target: Target, fields: Fields, purpose: "answer" | "refresh"): Description {
     let entry = memory.get(key) ?? null;
     let origin: Description | null = null;
     let known: Metadata | null = null;
     let cached: Cached = "miss";
     let kept: Description["kept"] = null;
     let written = Promise.resolve();
+    let tellHead!: (known: Metadata) => void; // set by the next line
+    const firstTold = new Promise<Metadata>((resolve) => (tellHead = resolve));
 
-    /** Whether nobody had the target forgotten meanwhile. */
-    const isWanted = () => running.get(key) === description;
+    /** Whether nobody had the target forgotten meanwhile, or a fuller lookup begun. */
+    const isWanted = () => running.get(key)?.description === description;
+
+    /** What is known although the origin was not heard. */
+    function knownBefore(): Success | null {
+      const success = entry?.success ?? null;
+      return isWanted() && isForErrors(success, now()) ? success : null;
+    }
 
     /** The success that may be answered although the origin was not heard. */
     function standIn(): Success | null {
-      const success = entry?.success ?? null;
-      return isWanted() && isForErrors(success, now()) ? success : null;
+      const success = knownBefore();
+      return isEnough(success, fields) ? success : null;
     }
 
     function keep(next: Entry): void {
@@ -101,7 +114,10 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
     }
 
     async function askOrigin(): Promise<Metadata> {
-      origin = oracle(target, entry?.success ?? undefined);
+      const { success = null } = entry ?? {};
+      const previous = isEnough(success, fields) ? success : undefined;
+      origin = oracle(target, success?.fields === null ? null : fields, previous);
+      origin.head.then(tellHead, () => undefined);
       const ending = await endingOf(origin);
       const next = remember(ending, entry);
       if (next && isWanted()) keep(next);
@@ -117,7 +133,7 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
       if (!found || !isWanted() || !isNewer(found, entry)) return null;
       entry = found;
       memory.set(key, found);
-      const known = recall(found, now());
+      const known = recall(found, now(), fields);
       return known?.isDue && purpose === "refresh" ? null : known;
     }
 
@@ -139,12 +155,17 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
     const done = (shared ? askTogether(shared) : askOrigin()).finally(() => {
       if (isWanted()) running.delete(key);
     });
-    done.catch(() => undefined);
+    const head = Promise.race([firstTold, done]);
+    for (const promise of [done, head]) promise.catch(() => undefined);
     const description: Description = {
       get known() {
-        return known ?? origin?.known ?? standIn()?.metadata ?? null;
+        return known ?? origin?.known ?? knownBefore()?.metadata ?? null;
       },
       done,
+      head,
+      get fields() {
+        return origin?.fields ?? null;
+      },
       get cached() {
         return cached;
       },
@@ -158,13 +179,13 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
         return kept;
       },
     };
-    running.set(key, description);
+    running.set(key, { description, fields });
     return description;
   }
 
-  function isRemembered(target: Target): boolean {
+  function isRemembered(target: Target, fields: Fields = null): boolean {
     const entry = memory.get(keyOf(target));
-    return entry !== undefined && isRecalledOpenly(entry, now());
+    return entry !== undefined && isRecalledOpenly(entry, now(), fields);
   }
 
   function forgetHere(key: string): void {
@@ -175,11 +196,11 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
   shared?.onForgotten(forgetHere);
   return Object.assign(describe, {
     isRemembered,
-    async isRememberedAnywhere(target: Target) {
+    async isRememberedAnywhere(target: Target, fields: Fields = null) {
       const key = keyOf(target);
       const found = await shared?.get(key);
       if (found && isNewer(found, memory.get(key) ?? null)) memory.set(key, found);
-      return isRemembered(target);
+      return isRemembered(target, fields);
     },
     async forget(target: Target) {
       const key = keyOf(target);
@@ -189,12 +210,18 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
   });
 }
 
+interface Running {
+  readonly description: Description;
+  /** What it was begun for. */
+  readonly fields: Fields;
+}
+
 /** How a lookup ended. Never rejects. */
 async function endingOf(description: Description): Promise<Ending> {
   try {
     const metadata = await description.done;
     const isConfirmed = description.cached === "revalidated";
-    return { metadata, terms: description.terms, isConfirmed, error: null };
+    return { metadata, fields: description.fields, terms: description.terms, isConfirmed, error: null };
   } catch (error) {
     return { metadata: null, terms: null, isConfirmed: false, error: toOracleError(error) };
   }

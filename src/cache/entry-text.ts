@@ -1,6 +1,6 @@
 import { type FailureCode, failures, unreachableReasons } from "../domain/errors.ts";
 import { cleanFilename } from "../domain/filename.ts";
-import { isBlurhash, isThumbhash, type Metadata, warningCodes } from "../domain/metadata.ts";
+import { isBlurhash, isThumbhash, type Metadata, unknownMetadata, warningCodes } from "../domain/metadata.ts";
 import { isEntityTag, isHttpDate, type Validators } from "../domain/terms.ts";
 import type { Entry, RememberedFailure, Setback, Success } from "./entry.ts";
 
@@ -136,6 +136,7 @@ const validators = record<Validators>({
 
 const success = record<Success>({
   metadata,
+  fields: nullable(subset(Object.keys(unknownMetadata) as (keyof Metadata)[])),
   since: time,
   freshUntil: time,
   staleUntil: time,

@@ -1,9 +1,10 @@
 import type { FailureCode, UnreachableReason } from "../domain/errors.ts";
+import { type Fields, includes, tells } from "../domain/fields.ts";
 import type { Metadata } from "../domain/metadata.ts";
 import type { Validators } from "../domain/terms.ts";
 
 /** Part of every key: raised when an entry gets another shape, or the same bytes other metadata. */
-export const entryVersion = 1;
+export const entryVersion = 2;
 
 /**
  * All that is remembered of a URL. Plain JSON, so that it can go through a file or a shared store, and no text of the URL: the
@@ -15,9 +16,11 @@ export type Entry =
   | { readonly success: Success; readonly setback: Setback | null }
   | { readonly success: null; readonly setback: Setback };
 
-/** A whole description. */
+/** A description that ended well. */
 export interface Success {
   readonly metadata: Metadata;
+  /** What it was looked up for: of the others, null does not mean that they could not be learnt. Null: all. */
+  readonly fields: Fields;
   /** When it was learnt, or last confirmed by the origin. */
   readonly since: number;
   readonly freshUntil: number;
@@ -53,8 +56,10 @@ export interface Recalled {
   readonly isDue: boolean;
 }
 
-/** What an entry answers at a time; null where the origin must be asked first. */
-export function recall({ success, setback }: Entry, time: number): Recalled | null {
+/** What an entry answers at a time to whoever needs these fields; null where the origin must be asked first. */
+export function recall(entry: Entry, time: number, fields: Fields): Recalled | null {
+  const { setback } = entry;
+  const success = isEnough(entry.success, fields) ? entry.success : null;
   if (success && time < success.freshUntil) return { cached: "hit", part: success, isDue: false };
   if (setback && time < setback.until) {
     if (isForErrors(success, time)) return { cached: "stale", part: success, isDue: false };
@@ -68,12 +73,17 @@ export function recall({ success, setback }: Entry, time: number): Recalled | nu
  * Whether an entry's answer comes from memory for a reason that anybody may know. How long an unreachable target is remembered
  * depends on what must not be told.
  */
-export function isRecalledOpenly(entry: Entry, time: number): boolean {
-  const recalled = recall(entry, time);
+export function isRecalledOpenly(entry: Entry, time: number, fields: Fields): boolean {
+  const recalled = recall(entry, time, fields);
   if (!recalled) return false;
   if ("freshUntil" in recalled.part) return time < recalled.part.staleUntil;
   const { outcome } = recalled.part;
   return "metadata" in outcome || outcome.failure.code !== "source_unreachable";
+}
+
+/** Whether a success has what is needed. */
+export function isEnough(success: Success | null, fields: Fields): success is Success {
+  return success !== null && (includes(success.fields, fields) || tells(success.metadata, fields));
 }
 
 /** Whether a success may stand in where the origin cannot be asked. */

@@ -1,5 +1,6 @@
 import CachePolicy from "http-cache-semantics";
 import type { FailureCode, OracleError, UnreachableReason } from "../domain/errors.ts";
+import type { Fields } from "../domain/fields.ts";
 import type { Metadata, WarningCode } from "../domain/metadata.ts";
 import type { Terms } from "../domain/terms.ts";
 
@@ -7,6 +8,8 @@ import type { Terms } from "../domain/terms.ts";
 export type Ending =
   | {
       readonly metadata: Metadata;
+      /** What it was looked up for; null: all. */
+      readonly fields: Fields;
       readonly terms: Terms | null;
       /** The origin sent nothing, but said that what was known before still holds. */
       readonly isConfirmed: boolean;

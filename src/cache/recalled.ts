@@ -22,6 +22,8 @@ export function recalledDescription({ cached, part }: Recalled): Description {
   const description: Description = {
     known: isFailure ? null : outcome,
     done,
+    head: done,
+    fields: "fields" in part ? part.fields : null,
     cached,
     timings: {},
     terms: null,

@@ -36,6 +36,7 @@ export function createRemember({ limits, now, random }: RememberOptions): Rememb
     if (freshness.earlier === "replaced" && ending.metadata) {
       const learnt: Success = {
         metadata: ending.metadata,
+        fields: ending.isConfirmed && success ? success.fields : ending.fields,
         since: time,
         freshUntil: until,
         staleUntil: until + freshness.staleMs,

@@ -71,7 +71,8 @@ function openServer(server: string, context: Context): Asked {
 async function openHere(options: AskingOptions, context: Context, maxDecoders: number): Promise<Asked> {
   // Whoever asks a service at other times has its token set; the settings do not know of it.
   const { MEDIA_ORACLE_TOKEN, MEDIA_ORACLE_TOKEN_FILE, ...environment } = context.environment;
-  const config = readConfig({ ...options }, { ...context, environment });
+  // Nothing listens, so it does not matter who could reach it.
+  const config = readConfig({ ...options, host: "127.0.0.1" }, { ...context, environment });
   const { compose } = await import("../compose.ts");
   const service = await compose(
     {

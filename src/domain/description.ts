@@ -1,4 +1,5 @@
 import { OracleError, toOracleError } from "./errors.ts";
+import { type Fields, tells } from "./fields.ts";
 import { type Metadata, unknownMetadata } from "./metadata.ts";
 import type { Target } from "./target.ts";
 import type { Terms, Validators } from "./terms.ts";
@@ -6,11 +7,12 @@ import type { Terms, Validators } from "./terms.ts";
 /**
  * Answers at once with a lookup under way: whoever asks waits for it as long as they like. Never throws.
  *
+ * @param fields what is needed: where the first bytes tell it, no more is read; all where absent
  * @param previous what was learnt of the same target before: where that still holds, it is not fetched or decoded anew
  */
-export type Oracle = (target: Target, previous?: Previous) => Description;
+export type Oracle = (target: Target, fields?: Fields, previous?: Previous) => Description;
 
-/** A whole description of long ago. */
+/** A description of long ago that has what is needed. */
 export interface Previous {
   readonly metadata: Metadata;
   readonly validators: Validators | null;
@@ -31,6 +33,10 @@ export interface Description {
   readonly known: Metadata | null;
   /** The whole metadata; rejects with an {@link OracleError} where nothing can be said. A rejection may be left unhandled. */
   readonly done: Promise<Metadata>;
+  /** What the first bytes tell, as soon as it is known that they tell no more; else as {@link done}. */
+  readonly head: Promise<Metadata>;
+  /** What it tells all of that can be told; other than null only where it has ended without reading on. */
+  readonly fields: Fields;
   readonly cached: Cached;
   readonly timings: Timings;
   /** Null until the origin answered with success, and where it was not asked. */
@@ -46,6 +52,10 @@ export interface Description {
 export interface Progress {
   /** Adds what a stage learnt to what is known; warnings are appended. */
   learn(part: Partial<Metadata>): Metadata;
+  /** The first bytes have told what they can. */
+  headRead(): void;
+  /** No more is read than is needed for these: more could be learnt. */
+  leaveAt(fields: Fields): void;
   /** What was learnt before still holds, as the origin says: it is all that is known. */
   confirm(metadata: Metadata): Metadata;
   /** Notes how long the origin says that its answer holds. */
@@ -63,7 +73,10 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   const timings: Partial<Record<Stage, number>> = {};
   let known: Metadata | null = null;
   let terms: Terms | null = null;
+  let fields: Fields = null;
   let cached: Cached = "miss";
+  let tellHead!: (known: Metadata) => void; // set by the next line
+  const firstTold = new Promise<Metadata>((resolve) => (tellHead = resolve));
   const progress: Progress = {
     learn(part) {
       const before = known ?? unknownMetadata;
@@ -71,6 +84,8 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       known = Object.freeze({ ...before, ...part, warnings: Object.freeze(warnings) });
       return known;
     },
+    headRead: () => tellHead(known ?? unknownMetadata),
+    leaveAt: (needed) => void (fields = needed),
     confirm(metadata) {
       known = metadata;
       cached = "revalidated";
@@ -82,12 +97,17 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   const done = lookup(progress).catch((error: unknown) => {
     throw toOracleError(error);
   });
-  done.catch(() => undefined); // whoever waits gets the rejection; nobody waiting is no fault
+  const head = Promise.race([firstTold, done]);
+  for (const promise of [done, head]) promise.catch(() => undefined); // whoever waits gets the rejection; nobody waiting is no fault
   return {
     get known() {
       return known;
     },
     done,
+    head,
+    get fields() {
+      return fields;
+    },
     get cached() {
       return cached;
     },
@@ -106,6 +126,10 @@ export function seenAs(description: Description, cached: (own: Cached) => Cached
       return description.known;
     },
     done: description.done,
+    head: description.head,
+    get fields() {
+      return description.fields;
+    },
     get cached() {
       return cached(description.cached);
     },
@@ -132,20 +156,31 @@ export interface Answer {
  * Waits for a description, but only so long; the lookup itself goes on.
  *
  * @param deadlineMs from now; null waits for the end
+ * @param fields what is needed: where that is known, the rest is not waited for
  * @throws OracleError the lookup's own failure, or `deadline_exceeded` where nothing is known by then
  */
-export async function answerBy(description: Description, deadlineMs: number | null): Promise<Answer> {
-  if (deadlineMs === null) return { metadata: await description.done, partial: false };
+export async function answerBy(
+  description: Description,
+  deadlineMs: number | null,
+  fields: Fields = null,
+): Promise<Answer> {
+  const enough = fields === null ? description.done : untilTold(description, fields);
+  if (deadlineMs === null) return { metadata: await enough, partial: false };
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<null>((resolve) => {
     timer = setTimeout(resolve, deadlineMs, null);
   });
   try {
-    const metadata = await Promise.race([description.done, deadline]);
+    const metadata = await Promise.race([enough, deadline]);
     if (metadata) return { metadata, partial: false };
   } finally {
     clearTimeout(timer);
   }
   if (!description.known) throw new OracleError("deadline_exceeded", `nothing known after ${String(deadlineMs)} ms`);
   return { metadata: description.known, partial: true };
+}
+
+async function untilTold({ head, done }: Description, fields: Fields): Promise<Metadata> {
+  const known = await head;
+  return tells(known, fields) ? known : done;
 }

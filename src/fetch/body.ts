@@ -6,23 +6,27 @@ import type { BodySink } from "./exchange.ts";
 
 /** What was read of a body. */
 export interface Body {
-  /** All of it where there is no warning, else what came; the head alone where it was too large; nothing where it is coded. */
+  /** All of it where there is a hash, else what came; the head alone where it was too large; nothing where it is coded. */
   readonly bytes: Uint8Array;
   /** Hex; only where the body was read to its end. */
   readonly sha256: string | null;
+  /** Null where it was read to its end, or no further than was wanted. */
   readonly warning: WarningCode | null;
 }
 
 /** A body on its way into one buffer. */
 export interface IncomingBody extends BodySink {
   /**
-   * A copy of the first bytes, as soon as that many came; fewer where the body ended before that.
+   * All that came, as soon as it is at least so many bytes; fewer where the body ended before that. To be looked at before
+   * anything else is waited for: the memory is lent, and lent again.
    *
    * @throws OracleError `overloaded`, nothing else
    */
-  head(bytes: number): Promise<Uint8Array>;
+  arrived(bytes: number): Promise<Uint8Array>;
   /** When no more will come, for whatever reason. @throws OracleError `overloaded`, nothing else */
   body(): Promise<Body>;
+  /** No more is wanted: what came is the body. Does nothing where it has ended. */
+  stop(): void;
   /** Lets go of the buffer, which will be somebody else's. What is still waited for comes out empty. */
   release(): void;
 }
@@ -118,16 +122,20 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
       else settle(null, hash.update(buffer.subarray(hashed, length)).digest("hex"));
     },
 
-    async head(bytes) {
+    async arrived(bytes) {
       if (!ended && bytes > length) await new Promise<void>((proceed) => waiters.push({ bytes, proceed }));
       if (failure) throw failure;
-      return buffer.slice(0, Math.min(bytes, length));
+      return buffer.subarray(0, length);
     },
 
     async body() {
       const body = await done;
       if (failure) throw failure;
       return body;
+    },
+
+    stop() {
+      if (!ended) settle(null);
     },
 
     release() {

@@ -43,13 +43,16 @@ export interface Source extends Disposable {
   /** Of `Content-Disposition`: no separators, no control characters, at most 255 characters. */
   readonly filename: string | null;
   /**
-   * The first bytes, as soon as that many came; fewer where the body ended, was cut or took too long.
+   * All that came, as soon as it is at least so many bytes; fewer where the body ended, was cut or took too long. To be
+   * looked at before anything else is waited for: the memory is lent, and lent again.
    *
    * @throws OracleError `overloaded`, nothing else
    */
-  head(bytes: number): Promise<Uint8Array>;
-  /** At the end, the limit, a cut or the signal. @throws OracleError `overloaded`, nothing else */
+  arrived(bytes: number): Promise<Uint8Array>;
+  /** At the end, the limit, a cut, the signal or a stop. @throws OracleError `overloaded`, nothing else */
   body(): Promise<Body>;
+  /** Ends the connection: what came is the body, as a whole where its end came too. */
+  stop(): void;
   /** Ends the connection and gives the body's memory back: nobody may read it any more. May be called twice. */
   close(): void;
 }
@@ -184,8 +187,12 @@ function sourceOf(response: Response, terms: Terms, body: IncomingBody): Source 
     declaredBytes: declaredBytesOf(headers),
     declaredType: declaredTypeOf(headers),
     filename: filenameOf(headers),
-    head: (bytes) => body.head(bytes),
+    arrived: (bytes) => body.arrived(bytes),
     body: () => body.body(),
+    stop() {
+      response.close();
+      body.stop();
+    },
     close,
     [Symbol.dispose]: close,
   };
@@ -200,8 +207,9 @@ function codedSourceOf({ headers, close }: Response, terms: Terms): Source {
     declaredBytes: null,
     declaredType: declaredTypeOf(headers),
     filename: filenameOf(headers),
-    head: () => Promise.resolve(nothing),
+    arrived: () => Promise.resolve(nothing),
     body: () => Promise.resolve({ bytes: nothing, sha256: null, warning: "body_encoded" }),
+    stop: close,
     close,
     [Symbol.dispose]: close,
   };

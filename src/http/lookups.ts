@@ -7,7 +7,7 @@ import { failureCacheStatus } from "./freshness.ts";
 import type { LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RateLimit, Refusal } from "./rate-limit.ts";
-import type { Question } from "./schema.ts";
+import { fieldsOf, type Question } from "./schema.ts";
 
 export interface LookupsOptions {
   readonly oracle: Oracle;
@@ -79,7 +79,7 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
     // From the question on: the rate limit may have had to ask others.
     const leftMs = deadlineMs === undefined ? null : Math.max(0, deadlineMs - (performance.now() - startedAt));
     try {
-      const answer = await answerBy(description, description.kept === null ? leftMs : null);
+      const answer = await answerBy(description, description.kept === null ? leftMs : null, fieldsOf(question));
       log.answered(request, target, description, answer, startedAt);
       metrics.answered(description.cached);
       return { error: null, target, description, answer };
@@ -100,7 +100,7 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
     startedAt: number,
   ): Outcome | Promise<Outcome> {
     if (refusal) return refused(request, refusal);
-    const description = oracle(target);
+    const description = oracle(target, fieldsOf(question));
     const { known, kept, cached } = description;
     // A success that is remembered needs no waiting, not even for a promise that is settled.
     if (kept === null || known === null) return waitFor(request, question, target, description, startedAt);
@@ -120,7 +120,7 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
       } catch (thrown) {
         return { error: toOracleError(thrown), headers: {} };
       }
-      const refusal = rateLimit?.(request, target) ?? null;
+      const refusal = rateLimit?.(request, target, fieldsOf(question)) ?? null;
       if (!(refusal instanceof Promise)) return admitted(request, question, target, refusal, startedAt);
       return refusal.then((refusal) => admitted(request, question, target, refusal, startedAt));
     },

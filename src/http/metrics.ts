@@ -191,8 +191,8 @@ export function createMetrics(gauges: Gauges): Metrics {
 
 /** Counts how the lookups of an oracle end, whoever waits for them. Nothing that they notice. */
 export function observed(oracle: Oracle, metrics: Metrics): Oracle {
-  return (target, previous) => {
-    const description = oracle(target, previous);
+  return (target, fields, previous) => {
+    const description = oracle(target, fields, previous);
     description.done.then(
       ({ type }) => {
         const how = description.cached === "revalidated" ? "not_modified" : "success";

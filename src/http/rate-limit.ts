@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { isIPv6 } from "node:net";
+import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 
 /** What a client asked in its current minute, the latest question included. */
@@ -13,7 +14,7 @@ export interface RateLimitOptions {
   /** Questions in a minute from one token, or one address where no token is needed. */
   readonly perMinute: number;
   /** Whether the answer would come from memory; starts nothing. Such questions are not counted, and never refused. */
-  readonly isRemembered: (target: Target) => boolean;
+  readonly isRemembered: (target: Target, fields: Fields) => boolean;
   /** Null where there are no other replicas. */
   readonly together: CountTogether | null;
   /** Milliseconds, never set back. */
@@ -23,7 +24,7 @@ export interface RateLimitOptions {
 /** What replicas count together. Both take a moment, and no more than that where the others cannot be asked. */
 export interface CountTogether {
   /** Whether what one of them remembers can be answered at once here too. */
-  isRemembered(target: Target): Promise<boolean>;
+  isRemembered(target: Target, fields: Fields): Promise<boolean>;
   /** Counts a question within minutes of such a length; null where that is not possible now: then this process counts. */
   count(account: string, windowMs: number): Promise<Count | null>;
 }
@@ -38,7 +39,11 @@ export interface Refusal {
 }
 
 /** Counts the question; gives the refusal where it is one too many, else null. At once, but where replicas count together. */
-export type RateLimit = (request: FastifyRequest, target: Target) => Refusal | null | Promise<Refusal | null>;
+export type RateLimit = (
+  request: FastifyRequest,
+  target: Target,
+  fields?: Fields,
+) => Refusal | null | Promise<Refusal | null>;
 
 const windowMs = 60_000;
 
@@ -61,15 +66,15 @@ export function createRateLimit({ perMinute, isRemembered, together, now }: Rate
     return { retryAfter: seconds, rateLimit: `"client";r=0;t=${seconds}`, policy };
   }
 
-  async function limitTogether(account: string, target: Target, others: CountTogether): Promise<Refusal | null> {
-    if (await others.isRemembered(target)) return null;
+  async function countTogether(account: string, others: CountTogether): Promise<Refusal | null> {
     return judge((await others.count(account, windowMs)) ?? count(account));
   }
 
-  return (request, target) => {
-    if (isRemembered(target)) return null;
+  return (request, target, fields = null) => {
+    if (isRemembered(target, fields)) return null;
     const account = request.client?.account ?? addressAccount(request.socket.remoteAddress ?? "");
-    return together ? limitTogether(account, target, together) : judge(count(account));
+    if (!together) return judge(count(account));
+    return together.isRemembered(target, fields).then((is) => (is ? null : countTogether(account, together)));
   };
 }
 

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { type FailureCode, failures } from "../domain/errors.ts";
 import { metadataElement } from "../domain/element.ts";
-import { warningCodes } from "../domain/metadata.ts";
+import type { Fields } from "../domain/fields.ts";
+import { type Metadata, unknownMetadata, warningCodes } from "../domain/metadata.ts";
 
 // The wire, in zod: requests are parsed with these, replies are documented by them. A reply is built by hand (reply.ts),
 // so nothing is parsed on the way out; the tests hold every reply against the document made from these.
@@ -78,6 +79,9 @@ export const elementSchema = z.string().meta({
 const deadlineBounds = { least: 50, most: 30_000 };
 const fieldNames = replySchema.keyof().options;
 
+// The others of the reply's keys say something of the question, and are always known.
+const metadataFields = Object.keys(unknownMetadata) as (keyof Metadata)[];
+
 const urlDescription = "The absolute http(s) URL to describe, at most 2048 characters";
 const deadlineDescription =
   "Milliseconds after which what is known is answered, as `partial`; without it the answer waits for the end";
@@ -124,7 +128,14 @@ export const batchBodySchema = questionBodySchema
 
 export const forgetQuerySchema = questionQuerySchema.pick({ url: true });
 
-export type Question = Pick<z.infer<typeof questionBodySchema>, "url" | "deadlineMs">;
+export type Question = z.infer<typeof questionBodySchema> | z.infer<typeof questionQuerySchema>;
+
+/** What a question needs of the metadata; null where it says nothing, and so needs all. */
+export function fieldsOf({ fields }: Question): Fields {
+  if (fields === undefined) return null;
+  const names = typeof fields === "string" ? fields.split(",") : fields;
+  return metadataFields.filter((field) => names.includes(field));
+}
 
 const problemTypePrefix = "urn:media-oracle:problem:";
 

@@ -1,4 +1,5 @@
 import { hasAt, readUint16, readUint16LE, readUint32 } from "./bytes.ts";
+import { isSideways } from "./exif.ts";
 import { boxes } from "./isobmff.ts";
 import type { Size } from "./pixels.ts";
 
@@ -19,12 +20,20 @@ export function isPng(head: Uint8Array): boolean {
   return hasAt(head, 0, [0x89, 0x50, 0x4e, 0x47, 13, 10, 0x1a, 10]);
 }
 
-/** W3C PNG 3, 11.2.1. Apple's own variant has a chunk before the header. */
+/** W3C PNG 3, 11.2.1. Apple's own variant has a chunk before the header. What turns it (11.3.3.5) stands before the pixels: in the head. */
 export function readPngSize(head: Uint8Array): Size | null {
   const header = hasAt(head, 12, "CgBI") ? 8 + 12 + 4 : 8;
   if (!hasAt(head, header + 4, "IHDR") || head.length < header + 16) return null;
   const [width, height] = [readUint32(head, header + 8), readUint32(head, header + 12)];
-  return width < 2 ** 31 && height < 2 ** 31 ? size(width, height) : null;
+  if (width >= 2 ** 31 || height >= 2 ** 31) return null;
+  for (let chunk = header; chunk + 8 <= head.length; chunk += 12 + readUint32(head, chunk)) {
+    if (hasAt(head, chunk + 4, "IDAT")) break;
+    if (!hasAt(head, chunk + 4, "eXIf")) continue;
+    const turned = isSideways(head.subarray(chunk + 8, chunk + 8 + readUint32(head, chunk)));
+    if (turned === null) return null;
+    return turned ? size(height, width) : size(width, height);
+  }
+  return size(width, height);
 }
 
 /** RFC 9649: 2.7 the extended header, 3.4 lossless, and RFC 6386 9.1 for lossy. */
@@ -45,8 +54,10 @@ export function readWebpSize(head: Uint8Array): Size | null {
   );
 }
 
-/** ITU-T T.81, B.2.2: the frame header, whatever the process; null behind EXIF data, which may turn the picture. */
+/** ITU-T T.81, B.2.2: the frame header, whatever the process; turned as EXIF data before it says, null where that cannot be read. */
 export function readJpegSize(head: Uint8Array): Size | null {
+  let turned: boolean | null = false;
+  let hasExif = false;
   let at = 2;
   while (at + 9 <= head.length && head[at] === 0xff) {
     const marker = head[at + 1] ?? 0;
@@ -56,10 +67,17 @@ export function readJpegSize(head: Uint8Array): Size | null {
     }
     // SOF0 to SOF15, less the tables (DHT, JPG, DAC) that share the range
     if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
-      return size(readUint16(head, at + 7), readUint16(head, at + 5));
+      const [height, width] = [readUint16(head, at + 5), readUint16(head, at + 7)];
+      if (turned === null) return null;
+      return turned ? size(height, width) : size(width, height);
     }
-    if ((marker === 0xe1 && hasAt(head, at + 4, "Exif\0")) || marker === 0xda || marker === 0xd9) return null;
-    at += 2 + Math.max(2, readUint16(head, at + 2));
+    if (marker === 0xda || marker === 0xd9) return null;
+    const end = at + 2 + Math.max(2, readUint16(head, at + 2));
+    if (marker === 0xe1 && !hasExif && hasAt(head, at + 4, "Exif\0")) {
+      hasExif = true;
+      turned = isSideways(head.subarray(at + 10, end));
+    }
+    at = end;
   }
   return null;
 }

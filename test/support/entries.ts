@@ -21,6 +21,7 @@ const hourMs = 3_600_000;
 export function successAt(since: number, metadata: Metadata = pictureMetadata): Success {
   return {
     metadata,
+    fields: null,
     since,
     freshUntil: since + hourMs,
     staleUntil: since + 2 * hourMs,

@@ -1,4 +1,5 @@
 import { decode } from "blurhash";
+import sharp, { type Sharp } from "sharp";
 
 /** Pixels of one colour, row by row, four bytes a pixel. */
 export function plain(width: number, height: number, colour: readonly [number, number, number, number]): Uint8Array {
@@ -12,6 +13,17 @@ export function noise(width: number, height: number, seed: number, { alpha = fal
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0; // Numerical Recipes' generator
     return at % 4 === 3 && !alpha ? 255 : state >>> 24;
   });
+}
+
+/** Another colour in every corner, with the grain of a sensor: a file of it is as large as a photo's. The same each time. */
+export function photo(width: number, height: number): Sharp {
+  const pixels = noise(width, height, 1);
+  for (let at = 0; at < pixels.length; at += 1) {
+    const [x, y] = [((at >> 2) % width) / width, Math.floor((at >> 2) / width) / height];
+    const light = [x, y, (1 - x) * (1 - y)][at % 4];
+    if (light !== undefined) pixels[at] = 30 + 160 * light + pixels[at]! / 8;
+  }
+  return sharp(pixels, { raw: { width, height, channels: 4 } });
 }
 
 /** Mean absolute difference of two blurhashes, 0 to 255, each decoded to 32 x 32. */

@@ -53,10 +53,12 @@ export function createRemembering(
     decoder: counted,
     pictureOnce: createOnce<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
     fetchTimeoutMs: options.fetchTimeoutMs ?? 10_000,
+    stopEarly: false,
+    patienceMs: 10_000,
   });
   const oracle = cached(
-    (target, previous) => {
-      const description = pipeline(target, previous);
+    (target, fields, previous) => {
+      const description = pipeline(target, fields, previous);
       const end = description.done.catch(() => undefined);
       underWay.add(end);
       void end.then(() => underWay.delete(end));

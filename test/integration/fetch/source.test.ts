@@ -18,7 +18,7 @@ describe("a response with success", () => {
     const { open, budget } = createFetcher();
     const source = await open(origin.url("/a"));
     expect(source).toMatchObject({ declaredBytes: picture.length, declaredType: "image/gif", filename: "café.gif" });
-    expect(await source.head(6)).toEqual(new Uint8Array(Buffer.from("GIF89a")));
+    expect((await source.arrived(6)).subarray(0, 6)).toEqual(new Uint8Array(Buffer.from("GIF89a")));
     const { bytes, sha256, warning } = await source.body();
     expect(Buffer.from(bytes)).toEqual(picture);
     expect(sha256).toBe(createHash("sha256").update(picture).digest("hex"));
@@ -194,7 +194,7 @@ describe("bounds", () => {
     });
     const { open, outcome, budget } = createFetcher({ budgetBytes: 100_000 });
     const first = await open(origin.url("/first"));
-    await first.head(60_000);
+    await first.arrived(60_000);
     expect(await outcome(origin.url("/second"))).toBe("overloaded");
     finish();
     expect((await first.body()).bytes).toHaveLength(60_000);
@@ -212,12 +212,27 @@ describe("bounds", () => {
     });
     const { open, budget } = createFetcher();
     const source = await open(origin.url("/"));
-    await source.head(50_000);
+    await source.arrived(50_000);
     source.close();
     source.close();
     await origin.idle();
     expect(budget.used).toBe(0);
     expect((await source.body()).warning).toBe("body_timeout");
+  });
+
+  test("a source of which no more is wanted ends the connection, and what came can still be read", async ({
+    onTestFinished,
+  }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.write("abc");
+    });
+    const source = await createFetcher().open(origin.url("/"));
+    await source.arrived(3);
+    source.stop();
+    await origin.idle();
+    const body = await source.body();
+    expect([Buffer.from(body.bytes).toString(), body.sha256, body.warning]).toEqual(["abc", null, null]);
+    source.close();
   });
 
   test("the signal ends a body at once, with what came", async ({ onTestFinished }) => {
@@ -248,7 +263,7 @@ describe("a coded body", () => {
       const { open, budget } = createFetcher();
       const source = await open(origin.url("/"));
       expect([source.declaredBytes, source.declaredType]).toEqual([null, "image/png"]);
-      expect(await source.head(10)).toHaveLength(0);
+      expect(await source.arrived(10)).toHaveLength(0);
       expect(await source.body()).toEqual({ bytes: new Uint8Array(0), sha256: null, warning: "body_encoded" });
       await origin.idle();
       expect(budget.used).toBe(0);

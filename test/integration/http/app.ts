@@ -48,7 +48,8 @@ export function remembered(
   kept: NonNullable<Description["kept"]>,
   cached: Description["cached"] = "hit",
 ): Description {
-  return { known: metadata, done: Promise.resolve(metadata), cached, timings: {}, terms: null, kept };
+  const done = Promise.resolve(metadata);
+  return { known: metadata, done, head: done, fields: null, cached, timings: {}, terms: null, kept };
 }
 
 export interface RunningApp {

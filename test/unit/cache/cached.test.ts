@@ -1,10 +1,11 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { cached } from "../../../src/cache/cached.ts";
 import { createKeys } from "../../../src/cache/key.ts";
 import { createMemory } from "../../../src/cache/memory.ts";
 import { createRemember } from "../../../src/cache/remember.ts";
 import { answerBy, type Oracle, type Previous, startDescription } from "../../../src/domain/description.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
+import type { Fields } from "../../../src/domain/fields.ts";
 import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
 import { targetOf } from "../../support/targets.ts";
 import { termsWith } from "../../support/terms.ts";
@@ -15,8 +16,13 @@ const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
 interface Lookup {
+  /** What it was asked for. */
+  readonly fields: Fields | undefined;
   /** What it was told of an earlier one. */
   readonly previous: Previous | undefined;
+  tellHead(part: Partial<Metadata>): void;
+  /** Ends it with what its head told. */
+  leave(part: Partial<Metadata>, cacheControl?: string): Promise<void>;
   learn(part: Partial<Metadata>): void;
   /** @param cacheControl what the origin says of it */
   end(part?: Partial<Metadata>, cacheControl?: string): Promise<void>;
@@ -32,12 +38,23 @@ function startCache({ maxBytes = 1024 ** 2 } = {}) {
   const lookups: Lookup[] = [];
   const clock = { ms: 1_700_000_000_000 };
   const now = () => clock.ms;
-  const pipeline: Oracle = (_target, previous) =>
+  const pipeline: Oracle = (_target, fields, previous) =>
     startDescription(
       (progress) =>
         new Promise((resolve, reject) => {
           lookups.push({
+            fields,
             previous,
+            tellHead(part) {
+              progress.learn(part);
+              progress.headRead();
+            },
+            async leave(part, cacheControl) {
+              progress.heard(termsWith({ cacheControl }));
+              progress.leaveAt(fields ?? null);
+              resolve(progress.learn(part));
+              await settled();
+            },
             learn: (part) => void progress.learn(part),
             async end(part = {}, cacheControl) {
               progress.heard(termsWith({ cacheControl }));
@@ -393,4 +410,92 @@ test("nor does a refresh under way bring back what was forgotten, or answer it",
   await lookups[1]!.fail(status(500));
   await expect(waiting.done).rejects.toMatchObject({ upstreamStatus: 500 });
   expect(oracle(picture).cached).toBe("miss");
+});
+
+describe("questions for less", () => {
+  const needed = ["type", "bytes", "width"] as const;
+  const head = { type: "image/png", bytes: 7, bytesSource: "declared", width: 3, height: 2 } as const;
+
+  test("are answered by what was looked up for them, until a question for all completes that", async () => {
+    const { oracle, lookups } = startCache();
+    const first = oracle(picture, needed);
+    expect(lookups[0]!.fields).toEqual(needed);
+    await lookups[0]!.leave(head);
+    expect(await first.done).toMatchObject(head);
+    expect(oracle(picture, ["width", "height"]).cached).toBe("hit");
+    expect(oracle.isRemembered(picture, ["height"])).toBe(true);
+    expect(oracle.isRemembered(picture)).toBe(false);
+    const all = oracle(picture);
+    expect([all.cached, lookups[1]!.fields, lookups[1]!.previous]).toEqual(["miss", null, undefined]);
+    await lookups[1]!.end({ ...head, bytes: 8, blurhash: "whole" });
+    expect(oracle(picture)).toMatchObject({ cached: "hit", known: { blurhash: "whole" } });
+    expect(oracle(picture, needed)).toMatchObject({ cached: "hit", known: { bytes: 8 } });
+    expect(lookups).toHaveLength(2);
+  });
+
+  test("are not asked again for what they could not learn", async () => {
+    const { oracle, lookups } = startCache();
+    oracle(picture, needed);
+    await lookups[0]!.leave({ type: "audio/mpeg", bytes: 7 });
+    expect(oracle(picture, ["width"]).cached).toBe("hit");
+    expect(oracle(picture, ["height"]).cached).toBe("miss");
+  });
+
+  test("share a lookup for all, and are answered as soon as its head has told what they need", async () => {
+    const { oracle, lookups } = startCache();
+    const all = oracle(picture);
+    const [less, more] = [answerBy(oracle(picture, needed), null, needed), answerBy(oracle(picture), null)];
+    const hash = answerBy(oracle(picture, ["blurhash"]), null, ["blurhash"]);
+    lookups[0]!.tellHead(head);
+    expect(await less).toEqual({ partial: false, metadata: expect.objectContaining(head) });
+    await lookups[0]!.end({ blurhash: "whole" });
+    expect((await more).metadata).toBe(await all.done);
+    expect((await hash).metadata).toBe(await all.done);
+    expect(lookups).toHaveLength(1);
+  });
+
+  test("do not answer one for all that comes while they are looked up, nor take the place of its answer", async () => {
+    const { oracle, lookups } = startCache();
+    const less = oracle(picture, needed);
+    const all = oracle(picture);
+    expect([all.cached, oracle(picture, needed).cached, lookups.length]).toEqual(["miss", "collapsed", 2]);
+    await lookups[1]!.end({ blurhash: "whole" });
+    await lookups[0]!.leave(head);
+    expect(await less.done).toMatchObject(head);
+    expect(oracle(picture).known?.blurhash).toBe("whole");
+  });
+
+  test("are answered by what was looked up whole, and that is looked up whole again when its time is over", async () => {
+    const { oracle, lookups, clock } = startCache();
+    oracle(picture);
+    await lookups[0]!.end({ bytes: 7 });
+    clock.ms += 2 * hourMs;
+    oracle(picture, needed);
+    expect([lookups[1]!.fields, lookups[1]!.previous?.metadata.bytes]).toEqual([null, 7]);
+  });
+
+  test("are revalidated for what they were asked, and no less is remembered by that", async () => {
+    const { oracle, lookups, clock } = startCache();
+    oracle(picture, needed);
+    await lookups[0]!.leave(head, "max-age=600");
+    clock.ms += hourMs;
+    oracle(picture, needed);
+    expect(lookups[1]!.previous?.metadata).toMatchObject(head);
+    await lookups[1]!.confirm("max-age=1200");
+    expect(oracle(picture, ["type", "width"]).cached).toBe("hit");
+    expect(oracle(picture).cached).toBe("miss");
+  });
+
+  test("are still answered where one for all failed; that one is told so", async () => {
+    const { oracle, lookups } = startCache();
+    oracle(picture, needed);
+    await lookups[0]!.leave(head);
+    const all = oracle(picture);
+    expect(await answerBy(all, 1)).toMatchObject({ partial: true, metadata: head });
+    await lookups[1]!.fail(status(500));
+    await expect(all.done).rejects.toMatchObject({ upstreamStatus: 500 });
+    expect(oracle(picture, needed)).toMatchObject({ cached: "hit", known: head });
+    await expect(oracle(picture).done).rejects.toMatchObject({ upstreamStatus: 500 });
+    expect(lookups).toHaveLength(2);
+  });
 });

@@ -22,6 +22,7 @@ function spoilt(spoil: (entry: Plain) => void): string {
 
 test.each([
   ["a success and what went wrong since", entryAt(now)],
+  ["a success of a head", { success: { ...successAt(now), fields: ["type", "bytes"] as const }, setback: null }],
   ["a success alone", { success: { ...successAt(now), validators: null }, setback: null }],
   ["a failure alone", { success: null, setback: failureAt(now) }],
   [
@@ -59,6 +60,7 @@ test.each<[string, (entry: Plain) => unknown]>([
   ["a digest too short", (entry) => Object.assign(entry.success!.metadata!, { sha256: "ab" })],
   ["a path as file name", (entry) => Object.assign(entry.success!.metadata!, { filename: "../a.jpg" })],
   ["a line break in the file name", (entry) => Object.assign(entry.success!.metadata!, { filename: "a\n.jpg" })],
+  ["a field that there is not", (entry) => Object.assign(entry.success!, { fields: ["type", "url"] })],
   ["a warning of its own", (entry) => Object.assign(entry.success!.metadata!, { warnings: ["<script>"] })],
   ["a warning twice", (entry) => Object.assign(entry.success!.metadata!, { warnings: Array(2).fill("body_timeout") })],
   ["a header in the tag", (entry) => Object.assign(entry.success!.validators!, { etag: '"a"\r\nCookie: a=b' })],
@@ -148,7 +150,7 @@ test("whatever an origin says of freshness, what is remembered can be read again
   const remember = createRemember({ limits, now: () => now, random: () => 1 });
   fc.assert(
     fc.property(terms, (terms) => {
-      const entry = remember({ metadata: pictureMetadata, terms, isConfirmed: false, error: null }, null);
+      const entry = remember({ metadata: pictureMetadata, fields: null, terms, isConfirmed: false, error: null }, null);
       expect(textToEntry(entryToText(key, entry!), now)).toEqual({ key, entry });
     }),
     { numRuns: 3000 },

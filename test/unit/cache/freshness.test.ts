@@ -15,7 +15,8 @@ const now = Date.parse("Tue, 10 Jun 2025 12:00:00 GMT");
 const date = (ms: number) => new Date(now + ms).toUTCString();
 
 function success(said: Partial<Terms>, warnings: readonly WarningCode[] = []): Ending {
-  return { metadata: { ...unknownMetadata, warnings }, terms: termsWith(said), isConfirmed: false, error: null };
+  const metadata = { ...unknownMetadata, warnings };
+  return { metadata, fields: null, terms: termsWith(said), isConfirmed: false, error: null };
 }
 
 function failure(error: OracleError): Ending {

@@ -18,7 +18,13 @@ const failure: Ending = {
 };
 
 function success(said: Partial<Terms>, isConfirmed = false): Ending {
-  return { metadata: unknownMetadata, terms: termsWith({ validators, ...said }), isConfirmed, error: null };
+  return {
+    metadata: unknownMetadata,
+    fields: null,
+    terms: termsWith({ validators, ...said }),
+    isConfirmed,
+    error: null,
+  };
 }
 
 const rememberAt = (random: number) => createRemember({ limits, now: () => time, random: () => random });
@@ -44,6 +50,7 @@ test("what is remembered goes through JSON and comes back the same", () => {
   expect(entry).toEqual({
     success: {
       metadata: unknownMetadata,
+      fields: null,
       since: time,
       freshUntil: time + 3_600_000,
       staleUntil: time + 4_200_000,

@@ -41,36 +41,55 @@ describe("a body that is read to its end", () => {
   });
 });
 
-describe("the head", () => {
-  test("is there as soon as its bytes came", async () => {
+describe("what has arrived", () => {
+  test("is there as soon as it is as much as was asked for", async () => {
     const { body } = bodyWith();
-    const four = body.head(4);
-    const two = body.head(2);
+    const four = body.arrived(4);
+    const two = body.arrived(2);
     body.write(Uint8Array.of(1, 2, 3));
-    expect(await two).toEqual(Uint8Array.of(1, 2));
+    expect(await two).toEqual(Uint8Array.of(1, 2, 3));
     body.write(Uint8Array.of(4, 5));
-    expect(await four).toEqual(Uint8Array.of(1, 2, 3, 4));
+    expect(await four).toEqual(Uint8Array.of(1, 2, 3, 4, 5));
   });
 
   test.each(["complete", "truncated", "timeout"] as const)(
     "is shorter where the body ended before: %s",
     async (how) => {
       const { body } = bodyWith();
-      const head = body.head(4);
+      const four = body.arrived(4);
       body.write(Uint8Array.of(1));
       body.end(how);
-      expect(await head).toEqual(Uint8Array.of(1));
-      expect(await body.head(4)).toEqual(Uint8Array.of(1));
+      expect(await four).toEqual(Uint8Array.of(1));
+      expect(await body.arrived(4)).toEqual(Uint8Array.of(1));
     },
   );
 
-  test("stays what it was while the body grows and after it was let go", async () => {
+  test("is in the memory that was lent by then, however often that was another before", async () => {
     const { body } = bodyWith();
-    body.write(bytesOf(10));
-    const head = await body.head(10);
-    body.write(bytesOf(50_000).fill(255));
-    body.release();
-    expect(head).toEqual(bytesOf(10));
+    const one = body.arrived(1);
+    for (let at = 0; at < 50_000; at += 1000) body.write(bytesOf(50_000).subarray(at, at + 1000));
+    expect(await one).toEqual(bytesOf(50_000));
+  });
+});
+
+describe("a body that is stopped", () => {
+  test("is what came, without a hash and without a warning, and takes no more", async () => {
+    const { body } = bodyWith();
+    const more = body.arrived(100);
+    body.write(bytesOf(7));
+    body.stop();
+    expect(body.write(bytesOf(1))).toBe(false);
+    body.end("complete");
+    expect(await more).toEqual(bytesOf(7));
+    expect(await body.body()).toEqual({ bytes: bytesOf(7), sha256: null, warning: null });
+  });
+
+  test("is whole where its end came first", async () => {
+    const { body } = bodyWith();
+    body.write(bytesOf(7));
+    body.end("complete");
+    body.stop();
+    expect(await body.body()).toEqual({ bytes: bytesOf(7), sha256: sha256(bytesOf(7)), warning: null });
   });
 });
 
@@ -151,13 +170,13 @@ describe("the budget", () => {
 
   test("the body that would exceed it is overloaded, to whoever waits, and gives all back", async () => {
     const { body, budget } = bodyWith({ budget: createByteBudget(10_000) });
-    const head = body.head(50_000);
+    const head = body.arrived(50_000);
     const whole = body.body();
     expect(body.write(bytesOf(8000))).toBe(true);
     expect(body.write(bytesOf(8000))).toBe(false);
     await expect(head).rejects.toMatchObject({ code: "overloaded" });
     await expect(whole).rejects.toMatchObject({ code: "overloaded" });
-    await expect(body.head(1)).rejects.toMatchObject({ code: "overloaded" });
+    await expect(body.arrived(1)).rejects.toMatchObject({ code: "overloaded" });
     expect(budget.used).toBe(0);
   });
 
@@ -182,7 +201,7 @@ describe("the budget", () => {
 
   test("whoever still waits when a body is let go gets nothing, but an answer", async () => {
     const { body } = bodyWith();
-    const head = body.head(10);
+    const head = body.arrived(10);
     const whole = body.body();
     body.write(bytesOf(5));
     body.release();

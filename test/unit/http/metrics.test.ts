@@ -38,15 +38,15 @@ test("each lookup has an outcome, and what was not decoded no time", async () =>
   expect(text).not.toContain("media_oracle_decode_seconds_count{");
 });
 
-test("a lookup is told what was known before, also when it is observed", () => {
+test("a lookup is told what is needed and what was known before, also when it is observed", () => {
   const previous = { metadata: unknownMetadata, validators: null };
   const told: unknown[] = [];
-  const oracle: Oracle = (_target, previous) => {
-    told.push(previous);
+  const oracle: Oracle = (...question) => {
+    told.push(...question);
     return startDescription(() => Promise.resolve(unknownMetadata));
   };
-  observed(oracle, createMetrics(none))(target, previous);
-  expect(told).toEqual([previous]);
+  observed(oracle, createMetrics(none))(target, ["type"], previous);
+  expect(told).toEqual([target, ["type"], previous]);
 });
 
 test("the observed description is the oracle's own", () => {

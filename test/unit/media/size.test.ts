@@ -20,10 +20,19 @@ describe("the size is told from the first bytes", () => {
     expect(read(file.subarray(0, 9))).toBeNull();
   });
 
-  test("but not of pictures that a mark may turn", async () => {
-    const turned = picture().withMetadata({ orientation: 6 });
-    expect(readJpegSize(await turned.clone().jpeg().toBuffer())).toBeNull();
-    expect(readWebpSize(await turned.clone().webp().toBuffer())).toBeNull();
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])("as it is displayed with orientation %i", async (orientation) => {
+    const displayed = orientation < 5 ? { width: 123, height: 45 } : { width: 45, height: 123 };
+    const marked = picture().withMetadata({ orientation });
+    const [jpeg, png] = [await marked.clone().jpeg().toBuffer(), await marked.clone().png().toBuffer()];
+    expect([readJpegSize(jpeg), readPngSize(png)]).toEqual([displayed, displayed]);
+  });
+
+  test("but not of pictures that a mark behind them may turn, or one that cannot be read", async () => {
+    const marked = picture().withMetadata({ orientation: 6 });
+    expect(readWebpSize(await marked.clone().webp().toBuffer())).toBeNull();
+    const [jpeg, png] = [await marked.clone().jpeg().toBuffer(), await marked.clone().png().toBuffer()];
+    for (const file of [jpeg, png]) file.fill(0xff, file.indexOf("II*\0") + 4, file.indexOf("II*\0") + 8);
+    expect([readJpegSize(jpeg), readPngSize(png)]).toEqual([null, null]);
   });
 });
 

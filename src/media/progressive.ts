@@ -1,0 +1,152 @@
+import { readUint16 } from "./bytes.ts";
+import type { Arrived } from "./head.ts";
+
+// A progressive JPEG comes in scans (ITU-T T.81, G.1.1): first the averages of all blocks (DC), coarse to a bit or two mostly, then
+// the detail. A blurhash needs no more than the averages. How far its hash is from the whole file's: `npm run bench:early`.
+
+// Smaller pictures have few blocks, whose detail shows in the hash; and their end is there soon anyway.
+const leastBytes = 100_000;
+const leastSide = 512;
+// Of a block's average, by the bits that it lacks, in sample values of 0 to 255: an average is an eighth of its coefficient.
+const maxMeanError = 0.5;
+// The averages of the largest photos take 3 MB. Each byte costs a nanosecond in the process that answers everybody.
+const maxScannedBytes = 4 * 1024 * 1024;
+// Each costs more than its bytes do. A picture in a hundred scans has two hundred.
+const maxSegments = 1000;
+// So seldom it is looked whether enough came.
+const stepBytes = 16 * 1024;
+
+const endOfImage = 0xd9;
+const startOfScan = 0xda;
+const quantisation = 0xdb;
+const progressiveFrames: readonly number[] = [0xc2, 0xca]; // Huffman, arithmetic
+const otherFrames: readonly number[] = [0xc0, 0xc1, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xcb, 0xcd, 0xce, 0xcf];
+
+/**
+ * Waits until so much of a JPEG came that its hash can be told by that.
+ *
+ * @param totalBytes of all of it, as declared; null where that is not known
+ * @returns how many bytes are enough; null where none are, or where all came first
+ */
+export async function enoughBytes(arrived: Arrived, totalBytes: number | null): Promise<number | null> {
+  const findCut = createCutFinder(totalBytes);
+  for (let wanted = 1; ;) {
+    const came = await arrived(wanted);
+    if (came.length < wanted) return null;
+    const cut = findCut(came);
+    if (cut === "never") return null;
+    if (cut !== "later") return cut;
+    wanted = came.length + stepBytes;
+  }
+}
+
+/** The beginning of a JPEG as a picture of its own, where its hash can be told by that; else null. */
+export function beginningOf(bytes: Uint8Array, totalBytes: number | null): Uint8Array | null {
+  const cut = createCutFinder(totalBytes)(bytes);
+  return typeof cut === "number" ? Buffer.concat([bytes.subarray(0, cut), Uint8Array.of(0xff, endOfImage)]) : null;
+}
+
+/** Where the scans with all averages end; `later`: more must come to tell; `never`: they are not to be had, or not good enough. */
+type Cut = number | "later" | "never";
+
+interface Component {
+  readonly table: number;
+  /** How many of its lowest bits the averages lack; null until they are there. */
+  lackingBits: number | null;
+}
+
+/** Finds the cut in what came so far, and goes on where it left off when it is given more of the same body. */
+function createCutFinder(totalBytes: number | null): (came: Uint8Array) => Cut {
+  const quantisers = new Map<number, number>(); // of the averages, by table
+  const components = new Map<number, Component>();
+  let shorterSide = 0;
+  let segments = 0;
+  let at = 2; // behind the start of image
+  let isInScan = false;
+
+  /** ITU-T T.81, B.2.4.1: tables of 64 values, each of one byte or two. */
+  function readTables(segment: Uint8Array): void {
+    for (let entry = 0; entry < segment.length;) {
+      const [isWide, table] = [(segment[entry] ?? 0) >> 4 !== 0, (segment[entry] ?? 0) & 15];
+      quantisers.set(table, isWide ? readUint16(segment, entry + 1) : (segment[entry + 1] ?? 0));
+      entry += 1 + 64 * (isWide ? 2 : 1);
+    }
+  }
+
+  /** ITU-T T.81, B.2.2. */
+  function readFrame(segment: Uint8Array): void {
+    shorterSide = Math.min(readUint16(segment, 1), readUint16(segment, 3));
+    for (let entry = 6; entry + 2 < segment.length; entry += 3) {
+      components.set(segment[entry] ?? 0, { table: segment[entry + 2] ?? 0, lackingBits: null });
+    }
+  }
+
+  /** ITU-T T.81, B.2.3 and G.1.2.1: the first scan of the averages has coefficient 0, and nothing that came before. */
+  function readScan(segment: Uint8Array): void {
+    const selectors = 2 * (segment[0] ?? 0);
+    const [firstCoefficient, , bits = 0] = segment.subarray(1 + selectors);
+    if (firstCoefficient !== 0 || bits >> 4 !== 0) return;
+    for (let entry = 1; entry < 1 + selectors; entry += 2) {
+      const component = components.get(segment[entry] ?? 0);
+      if (component) component.lackingBits = bits & 15;
+    }
+  }
+
+  /** Reads what begins at a marker; null where there cannot be any more of use, false where it is not all there. */
+  function readSegment(came: Uint8Array): boolean | null {
+    const marker = came[at + 1] ?? 0;
+    if (came[at] !== 0xff || marker === endOfImage || otherFrames.includes(marker)) return null;
+    if (marker === startOfScan && components.size === 0) return null;
+    if (marker === 0xff) {
+      at += 1; // a fill byte
+      return true;
+    }
+    const end = at + 2 + readUint16(came, at + 2);
+    if (end > came.length) return false;
+    const segment = came.subarray(at + 4, end);
+    if (marker === quantisation) readTables(segment);
+    if (progressiveFrames.includes(marker)) readFrame(segment);
+    if (marker === startOfScan) readScan(segment);
+    isInScan = marker === startOfScan;
+    at = end;
+    return true;
+  }
+
+  /** Goes to the end of a scan: a marker, which is not what stands for a byte 255, nor a restart. */
+  function skipScan(came: Uint8Array): void {
+    const last = Math.min(came.length, maxScannedBytes) - 1;
+    let byte = at;
+    for (; isInScan && byte < last; byte += 1) {
+      if (came[byte] !== 0xff) continue;
+      const next = came[byte + 1] ?? 0;
+      isInScan = next === 0 || next === 0xff || (next >= 0xd0 && next <= 0xd7);
+    }
+    at = isInScan ? byte : byte - 1;
+  }
+
+  function hasAverages(): boolean {
+    return components.size > 0 && [...components.values()].every(({ lackingBits }) => lackingBits !== null);
+  }
+
+  function isGoodEnough(): boolean {
+    const isExact = ({ table, lackingBits }: Component) =>
+      ((quantisers.get(table) ?? Infinity) * (2 ** (lackingBits ?? Infinity) - 1)) / 16 <= maxMeanError;
+    return shorterSide >= leastSide && [...components.values()].every(isExact);
+  }
+
+  return (came) => {
+    for (; segments <= maxSegments && at < maxScannedBytes; segments += 1) {
+      if (isInScan) skipScan(came);
+      if (isInScan) return came.length < maxScannedBytes ? "later" : "never";
+      if (hasAverages()) {
+        if (!isGoodEnough()) return "never";
+        return (totalBytes ?? came.length) >= leastBytes ? at : "later";
+      }
+      if (at + 4 > came.length) return "later";
+      const isRead = readSegment(came);
+      if (isRead === null) return "never";
+      if (!isRead) return "later";
+    }
+    return "never";
+  };
+}

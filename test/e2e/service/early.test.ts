@@ -1,0 +1,226 @@
+import { createHash } from "node:crypto";
+import type { ServerResponse } from "node:http";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { blurhashError, photo } from "../../support/images.ts";
+import { type Origin, startOrigin } from "../../support/origin.ts";
+import { type Service, startService } from "../../support/service.ts";
+
+const settings = { ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" };
+const patienceMs = 10_000; // longer than anything here takes, shorter than the fetch limit
+
+let service: Service;
+let progressive: Buffer;
+
+beforeAll(async () => {
+  service = await startService(settings);
+  progressive = await photo(1024, 768).jpeg({ progressive: true, quality: 90 }).toBuffer();
+});
+
+afterAll(async () => {
+  await service.stop();
+});
+
+async function ask(question: object, at = service): Promise<Record<string, unknown>> {
+  const reply = await fetch(`${at.url}/metadata`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(question),
+  });
+  return (await reply.json()) as Record<string, unknown>;
+}
+
+/** An origin that sends the beginning of a body, and the rest when it is told to. */
+async function startSlowOrigin(body: Buffer, beginning: number, headers = {}): Promise<Origin & { send: () => void }> {
+  const waiting: ServerResponse[] = [];
+  const origin = await startOrigin(onTestFinished, (_request, response) => {
+    response.writeHead(200, { "content-length": body.byteLength, ...headers }).write(body.subarray(0, beginning));
+    waiting.push(response);
+  });
+  const send = () => waiting.forEach((response) => response.end(body.subarray(beginning)));
+  return Object.assign(origin, { send });
+}
+
+describe("by the deadline", () => {
+  test.each([
+    ["PNG", () => photo(300, 200).png(), 40, "image/png"],
+    ["JPEG", () => photo(300, 200).jpeg(), 400, "image/jpeg"],
+    ["JPEG that lies on its side", () => photo(200, 300).withMetadata({ orientation: 6 }).jpeg(), 1000, "image/jpeg"],
+    ["WebP", () => photo(300, 200).webp(), 40, "image/webp"],
+    ["GIF", () => photo(300, 200).gif(), 20, "image/gif"],
+  ])(
+    "the first bytes of a %s have told its type, its declared size and its dimensions",
+    async (_, make, first, type) => {
+      const body = await make().toBuffer();
+      const origin = await startSlowOrigin(body, first, { "content-type": "application/octet-stream" });
+      const reply = await ask({ url: origin.url("/a"), deadlineMs: 1500 });
+      expect(reply).toMatchObject({ partial: true, type, bytes: body.byteLength, bytesSource: "declared" });
+      expect([reply.width, reply.height]).toEqual([300, 200]);
+    },
+  );
+
+  test("a progressive JPEG has its hash long before its end, and the whole file's afterwards", async () => {
+    const origin = await startSlowOrigin(progressive, Math.round(progressive.byteLength / 2));
+    const url = origin.url("/a.jpg");
+    const early = await ask({ url, deadlineMs: 3000 });
+    expect(early).toMatchObject({ partial: true, bytesSource: "declared", sha256: null, width: 1024, animated: false });
+    expect(early.thumbhash).not.toBeNull();
+    const whole = ask({ url });
+    origin.send();
+    const sha256 = createHash("sha256").update(progressive).digest("hex");
+    expect(await whole).toMatchObject({ partial: false, bytesSource: "counted", sha256, warnings: [] });
+    expect(blurhashError(early.blurhash as string, (await whole).blurhash as string)).toBeLessThan(5);
+    expect(origin.requests).toBe(1);
+  });
+
+  test("a progressive JPEG of which too little came has none", async () => {
+    const origin = await startSlowOrigin(progressive, 5000);
+    expect(await ask({ url: origin.url("/a.jpg"), deadlineMs: 500 })).toMatchObject({ width: 1024, blurhash: null });
+  });
+});
+
+test("a progressive JPEG that is cut off has its hash all the same, where its averages came", async () => {
+  const origin = await startOrigin(onTestFinished, (_request, response) => {
+    response.writeHead(200, { "content-length": progressive.byteLength });
+    response.write(progressive.subarray(0, progressive.byteLength / 2), () => response.destroy());
+  });
+  const reply = await ask({ url: origin.url("/a.jpg") });
+  expect(reply).toMatchObject({ partial: false, width: 1024, sha256: null, warnings: ["body_truncated"] });
+  expect(reply.blurhash).toHaveLength(28);
+});
+
+describe("with MEDIA_ORACLE_EARLY_STOP", () => {
+  let early: Service;
+  beforeAll(async () => {
+    early = await startService({ ...settings, EARLY_STOP: "true" });
+  });
+  afterAll(async () => {
+    await early.stop();
+  });
+
+  test("no more of a progressive JPEG is read than its hash needs", async () => {
+    const origin = await startSlowOrigin(progressive, Math.round(progressive.byteLength / 2));
+    const url = origin.url("/a.jpg");
+    const reply = await ask({ url, deadlineMs: patienceMs }, early);
+    expect(reply).toMatchObject({
+      partial: false,
+      bytes: progressive.byteLength,
+      bytesSource: "declared",
+      warnings: [],
+    });
+    expect([reply.sha256, reply.width, reply.height, (reply.blurhash as string).length]).toEqual([null, 1024, 768, 28]);
+    await origin.idle();
+    expect(await ask({ url }, early)).toEqual(reply);
+    expect(origin.requests).toBe(1);
+  });
+
+  test("what did not declare its length is counted", async () => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.write(progressive);
+      response.end();
+    });
+    const reply = await ask({ url: origin.url("/a.jpg") }, early);
+    expect(reply).toMatchObject({ bytes: progressive.byteLength, bytesSource: "counted" });
+  });
+});
+
+describe("what is no media", () => {
+  const text = Buffer.from("what somebody wrote. ".repeat(5000));
+  test.each([
+    ["a page", Buffer.concat([Buffer.from("<!doctype html><title>"), text]), "text/html"],
+    ["a text", text, "text/plain"],
+    ["an archive", Buffer.concat([Buffer.from("PK\x03\x04"), text]), "application/zip"],
+    ["ciphertext", Buffer.alloc(100_000, Uint8Array.of(0x81, 0x12, 0xfe, 0x9c)), "application/octet-stream"],
+  ])("%s: type and declared size, and the connection is gone", async (_, body, type) => {
+    const origin = await startSlowOrigin(body, 40_000);
+    const reply = await ask({ url: origin.url("/a"), deadlineMs: patienceMs });
+    expect(reply).toMatchObject({
+      partial: false,
+      type,
+      bytes: body.byteLength,
+      bytesSource: "declared",
+      sha256: null,
+    });
+    await origin.idle();
+  });
+
+  test("what ended by itself before is counted", async () => {
+    const page = "<!doctype html><title>a page</title>";
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(page));
+    const sha256 = createHash("sha256").update(page).digest("hex");
+    expect(await ask({ url: origin.url("/a") })).toMatchObject({ bytes: page.length, bytesSource: "counted", sha256 });
+  });
+});
+
+describe("fields", () => {
+  const fields = ["url", "type", "bytes", "width", "height", "filename"];
+
+  test("that the head tells are answered without reading on, and a full question completes them", async () => {
+    const body = await photo(600, 400).jpeg({ quality: 100 }).toBuffer();
+    const origin = await startSlowOrigin(body, 20_000);
+    const url = origin.url("/summit.jpg");
+    const reply = await ask({ url, fields, deadlineMs: patienceMs });
+    expect(reply).toMatchObject({ url, type: "image/jpeg", bytes: body.byteLength, width: 600, height: 400 });
+    expect(reply).toMatchObject({ partial: false, filename: "summit.jpg", blurhash: null, sha256: null, warnings: [] });
+    await origin.idle();
+    expect(await ask({ url, fields })).toEqual(reply);
+    expect(origin.requests).toBe(1);
+    const full = ask({ url });
+    while (origin.requests < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    origin.send();
+    expect(await full).toMatchObject({ bytesSource: "counted", width: 600 });
+    expect(await ask({ url, fields })).toEqual(await full);
+    expect(origin.requests).toBe(2);
+  });
+
+  test("that only the whole tells are read for, whatever the head tells", async () => {
+    const body = await sharp({ create: { width: 60, height: 40, channels: 3, background: "red" } })
+      .png()
+      .toBuffer();
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(body));
+    for (const field of ["blurhash", "sha256", "thumbhash", "animated"]) {
+      const reply = await ask({ url: origin.url(`/${field}`), fields: ["type", field] });
+      expect(reply[field]).not.toBeNull();
+    }
+  });
+
+  test("are counted where they were not declared", async () => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.write(progressive);
+      response.end();
+    });
+    const reply = await ask({ url: origin.url("/a.jpg"), fields: ["bytes"] });
+    expect(reply).toMatchObject({ bytes: progressive.byteLength, bytesSource: "counted" });
+  });
+
+  test("of a lookup under way are answered by its head", async () => {
+    const origin = await startSlowOrigin(progressive, 20_000);
+    const url = origin.url("/a.jpg");
+    const full = ask({ url });
+    while (origin.requests === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const reply = await ask({ url, fields, deadlineMs: patienceMs });
+    expect(reply).toMatchObject({ partial: false, type: "image/jpeg", width: 1024, bytesSource: "declared" });
+    origin.send();
+    expect(await full).toMatchObject({ bytesSource: "counted" });
+    expect(origin.requests).toBe(1);
+  });
+
+  test("of what has no pixels are not read for in vain", async () => {
+    const mp3 = Buffer.alloc(60_000);
+    for (let at = 0; at < mp3.length; at += 417) mp3.set([0xff, 0xfb, 0x90, 0x00], at);
+    const origin = await startSlowOrigin(mp3, 30_000);
+    const reply = await ask({ url: origin.url("/a.mp3"), fields, deadlineMs: patienceMs });
+    expect(reply).toMatchObject({ partial: false, type: "audio/mpeg", bytes: mp3.byteLength, width: null });
+  });
+
+  test("of the GET twin are a list with commas", async () => {
+    const origin = await startSlowOrigin(progressive, 20_000);
+    const query = new URLSearchParams({
+      url: origin.url("/a.jpg"),
+      fields: fields.join(),
+      deadlineMs: String(patienceMs),
+    });
+    const reply = (await (await fetch(`${service.url}/metadata?${query.toString()}`)).json()) as object;
+    expect(reply).toMatchObject({ partial: false, width: 1024, blurhash: null });
+  });
+});

@@ -2,7 +2,7 @@ import { type Test, all, any, at, hasAt, readText, readUint32, readUint32LE } fr
 import { readMatroska } from "./ebml.ts";
 import { firstBox, readBrands, readTracks } from "./isobmff.ts";
 import { isAdts, isFlac, isMpegAudio } from "./mpeg-audio.ts";
-import { readHeifSize, asStill } from "./heif.ts";
+import { asStill, readHeifSize, readThumbnail } from "./heif.ts";
 import { isIcon, readIconSize } from "./ico.ts";
 import { readJxl } from "./jxl.ts";
 import { readBmpSize } from "./bmp.ts";
@@ -129,12 +129,18 @@ const svgDecoding = {
   isAnimated: () => false,
 } as const satisfies Decoding;
 
+/** Of a photo that has a thumbnail only that is decoded. */
+function decodedShare({ head, pixels }: Opened): number {
+  const thumbnail = readThumbnail(head);
+  return thumbnail ? (thumbnail.width * thumbnail.height) / pixels : 1;
+}
+
 const heicDecoding = {
   setting: "heic",
   load: async () => (await import("./readers/heic.ts")).reader,
   libraryBytes: 20e6,
-  bytesPerPixel: () => 14,
-  nanosecondsPerPixel: () => 100,
+  bytesPerPixel: (file) => 14 * decodedShare(file),
+  nanosecondsPerPixel: (file) => 100 * decodedShare(file),
   isAnimated: ({ head }) => readBrands(head).some((brand) => ["hevc", "hevx", "hevm", "hevs", "msf1"].includes(brand)),
 } as const satisfies Decoding;
 

@@ -2,22 +2,43 @@ import { readInt32, readUint16, readUint32 } from "./bytes.ts";
 import { type Box, boxes } from "./isobmff.ts";
 import type { Size } from "./pixels.ts";
 
-/** Properties of the primary item, in the order in which they apply. */
-function* primaryProperties(body: Uint8Array): Generator<Box> {
+// Before the content of many boxes (ISO/IEC 14496-12, 4.2.2).
+const versionBytes = 4;
+
+/** What the `meta` box of a file holds. */
+interface Items {
+  readonly primary: number;
+  /** All properties, and which items have which. */
+  readonly properties: readonly Box[];
+  readonly associations: readonly Box[];
+  readonly references: readonly Box[];
+  readonly hasLongIds: boolean;
+}
+
+function readItems(body: Uint8Array): Items | null {
   const meta = find(boxes(body, 0, body.length), "meta");
-  if (!meta) return;
-  const inMeta = [...boxes(body, meta.start + 4, meta.end)]; // behind version and flags
+  if (!meta) return null;
+  const inMeta = [...boxes(body, meta.start + versionBytes, meta.end)];
   const primary = find(inMeta, "pitm");
   const properties = find(inMeta, "iprp");
-  if (!primary || !properties) return;
+  if (!primary || !properties) return null;
   const inProperties = [...boxes(body, properties.start, properties.end)];
   const list = find(inProperties, "ipco");
-  if (!list) return;
-  const all = [...boxes(body, list.start, list.end)];
-  const item = readNumber(body, primary.start + 4, body[primary.start] === 0 ? 2 : 4);
-  for (const associations of inProperties.filter(({ type }) => type === "ipma")) {
-    for (const index of indexesOf(item, body, associations)) {
-      const property = all[index - 1];
+  const references = find(inMeta, "iref");
+  return {
+    primary: readNumber(body, primary.start + versionBytes, body[primary.start] === 0 ? 2 : 4),
+    properties: list ? [...boxes(body, list.start, list.end)] : [],
+    associations: inProperties.filter(({ type }) => type === "ipma"),
+    references: references ? [...boxes(body, references.start + versionBytes, references.end)] : [],
+    hasLongIds: references !== undefined && body[references.start] !== 0,
+  };
+}
+
+/** Those of an item, in the order in which they apply. */
+function* propertiesOf(item: number, body: Uint8Array, { properties, associations }: Items): Generator<Box> {
+  for (const association of associations) {
+    for (const index of indexesOf(item, body, association)) {
+      const property = properties[index - 1];
       if (property) yield property;
     }
   }
@@ -49,15 +70,52 @@ function find(list: Iterable<Box>, type: string): Box | undefined {
   return undefined;
 }
 
-/** The primary picture's size after cropping and turning (ISO/IEC 23008-12, 6.5.3, 6.5.9, 6.5.10). */
+/** The primary picture's size after cropping and turning. */
 export function readHeifSize(body: Uint8Array): Size | null {
+  const items = readItems(body);
+  return items && sizeOf(items.primary, body, items);
+}
+
+/** ISO/IEC 23008-12, 6.5.3, 6.5.9 and 6.5.10. */
+function sizeOf(item: number, body: Uint8Array, items: Items): Size | null {
   let size: Size | null = null;
-  for (const { type, start } of primaryProperties(body)) {
+  for (const { type, start } of propertiesOf(item, body, items)) {
     if (type === "ispe") size = { width: readUint32(body, start + 4), height: readUint32(body, start + 8) };
     if (type === "clap") size = { width: readFraction(body, start), height: readFraction(body, start + 8) };
     if (type === "irot" && size && ((body[start] ?? 0) & 1) === 1) size = { width: size.height, height: size.width };
   }
   return size && size.width > 0 && size.height > 0 ? size : null;
+}
+
+/** A small copy of the primary picture. */
+export interface Thumbnail extends Size {
+  readonly item: number;
+}
+
+// A hash is made of 128 x 128; a little less makes no difference that is seen.
+const leastThumbnailSide = 100;
+const mostDistortion = 0.03;
+const maxThumbnails = 16;
+
+/** The smallest copy that a hash may be made of; null where there is none of the same proportions (ISO/IEC 23008-12, 6.4.4). */
+export function readThumbnail(body: Uint8Array): Thumbnail | null {
+  const items = readItems(body);
+  const whole = items && sizeOf(items.primary, body, items);
+  if (!whole) return null;
+  const found: Thumbnail[] = [];
+  for (const { type, start } of items.references.slice(0, maxThumbnails)) {
+    const idBytes = items.hasLongIds ? 4 : 2;
+    if (type !== "thmb" || readNumber(body, start + idBytes + 2, idBytes) !== items.primary) continue;
+    const item = readNumber(body, start, idBytes);
+    const size = sizeOf(item, body, items);
+    if (size && isLike(size, whole)) found.push({ ...size, item });
+  }
+  return found.sort((one, other) => one.width * one.height - other.width * other.height)[0] ?? null;
+}
+
+function isLike({ width, height }: Size, whole: Size): boolean {
+  const distortion = Math.abs((width * whole.height) / (height * whole.width) - 1);
+  return distortion <= mostDistortion && Math.min(width, height) >= leastThumbnailSide;
 }
 
 function readFraction(body: Uint8Array, at: number): number {

@@ -1,8 +1,7 @@
 import { rgbaToBlurhash } from "./blurhash.ts";
 import type { ChildSettings } from "./child.ts";
 import type { Cost, Decoding, Format, Opened, ReaderDecoding } from "./formats.ts";
-import type { Raster } from "./pixels.ts";
-import { onWhite, shrink } from "./pixels.ts";
+import { type Raster, onWhite, shrink } from "./pixels.ts";
 import type { Answer, Request } from "./protocol.ts";
 import { type Rasters, createVips } from "./raster.ts";
 import type { Clip, Facts } from "./reader.ts";
@@ -107,7 +106,7 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
         };
       }
       const { facts, cost } = measured;
-      known = { ...nothing, ...facts, expectedBytes: Math.ceil(cost.bytes), expectedMs: Math.ceil(cost.milliseconds) };
+      known = { ...nothing, ...facts, ...expectedOf(cost) };
       if (operation === "measure") return { ...known, ...spent() };
       if (cost.bytes > allowed.bytes || cost.milliseconds > allowed.milliseconds) {
         return { ...known, warning: "too_many_pixels", ...spent() };
@@ -138,6 +137,11 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
   }
 
   return look;
+}
+
+/** Headers may declare pixels for a million years. */
+function expectedOf({ bytes, milliseconds }: Cost): Pick<Found, "expectedBytes" | "expectedMs"> {
+  return { expectedBytes: Math.min(2 ** 52, Math.ceil(bytes)), expectedMs: Math.min(1e8, Math.ceil(milliseconds)) };
 }
 
 /** Whether the head says so; that it does not says nothing. */

@@ -26,10 +26,12 @@ export interface MediaFile {
   readonly needsFfmpeg: boolean;
 }
 
-function runFfmpeg(name: string, ...args: readonly string[]): Buffer {
+/** Has ffmpeg make a file; it finds `cover.png` and the given files where it runs. */
+export function runFfmpeg(name: string, args: readonly string[], files: Readonly<Record<string, Buffer>> = {}): Buffer {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));
   try {
-    writeFileSync(join(folder, "cover.png"), coverPng());
+    for (const [given, bytes] of Object.entries({ ...files, "cover.png": coverPng() }))
+      writeFileSync(join(folder, given), bytes);
     const file = join(folder, name);
     const { status, stderr } = spawnSync(ffmpeg!, ["-v", "error", ...args, file], { cwd: folder, encoding: "utf8" });
     if (status !== 0) throw new Error(`ffmpeg could not make ${name}: ${stderr}`);
@@ -113,8 +115,7 @@ function boxesIn(file: Buffer, from = 0, to = file.length): Map<string, Buffer> 
 /** One frame of HEVC as a picture, turned by a quarter (ISO/IEC 23008-12): stored high, shown wide. */
 export function heic(...brands: readonly [string, ...string[]]): Buffer {
   const turned = ["-f", "lavfi", "-i", `color=0x${hex}:s=${height}x${width}:d=0.04:r=25`];
-  const movie = runFfmpeg(
-    "a.mp4",
+  const movie = runFfmpeg("a.mp4", [
     ...turned,
     "-c:v",
     "libx265",
@@ -122,7 +123,7 @@ export function heic(...brands: readonly [string, ...string[]]): Buffer {
     "log-level=none",
     "-pix_fmt",
     "yuv420p",
-  );
+  ]);
   const at = movie.indexOf("hvcC") - 4;
   const settings = movie.subarray(at, at + movie.readUInt32BE(at));
   const frame = boxesIn(movie).get("mdat")!.subarray(8);
@@ -195,7 +196,7 @@ export const mediaFiles: Readonly<Record<MeasuredName, MediaFile>> = {
     ...still,
     animated: true,
     needsFfmpeg: true,
-    make: () => runFfmpeg("a.apng", ...frames, "-frames:v", "2", "-f", "apng"),
+    make: () => runFfmpeg("a.apng", [...frames, "-frames:v", "2", "-f", "apng"]),
   },
   png: { ...still, make: coverPng },
   gif: { ...still, make: () => picture().gif().toBuffer() },
@@ -203,16 +204,16 @@ export const mediaFiles: Readonly<Record<MeasuredName, MediaFile>> = {
   avif: { ...still, make: () => picture().avif().toBuffer() },
   heic: { ...still, needsFfmpeg: true, make: () => heic("heic", "mif1") },
   heif: { ...still, needsFfmpeg: true, make: () => heic("mif1", "miaf") },
-  jxl: { ...still, needsFfmpeg: true, make: () => runFfmpeg("a.jxl", ...frames, "-frames:v", "1", "-c:v", "libjxl") },
+  jxl: { ...still, needsFfmpeg: true, make: () => runFfmpeg("a.jxl", [...frames, "-frames:v", "1", "-c:v", "libjxl"]) },
   jp2: {
     ...sizeOnly,
     needsFfmpeg: true,
-    make: () => runFfmpeg("a.jp2", ...frames, "-frames:v", "1", "-c:v", "jpeg2000"),
+    make: () => runFfmpeg("a.jp2", [...frames, "-frames:v", "1", "-c:v", "jpeg2000"]),
   },
   j2c: {
     ...sizeOnly,
     needsFfmpeg: true,
-    make: () => runFfmpeg("a.j2k", ...frames, "-frames:v", "1", "-c:v", "jpeg2000", "-format", "j2k", "-f", "image2"),
+    make: () => runFfmpeg("a.j2k", [...frames, "-frames:v", "1", "-c:v", "jpeg2000", "-format", "j2k", "-f", "image2"]),
   },
   tiff: { ...still, make: () => picture().tiff({ compression: "lzw" }).toBuffer() },
   bmp: { ...still, make: bmp },
@@ -223,33 +224,44 @@ export const mediaFiles: Readonly<Record<MeasuredName, MediaFile>> = {
   },
   qoi: { ...sizeOnly, make: () => Buffer.concat([latin1("qoif"), uint(4, width), uint(4, height), latin1("\x03\0")]) },
   pdf: { ...still, animated: null, make: pdf },
-  m4a: { ...sound, hash: "own", make: () => runFfmpeg("a.m4a", ...tone, ...withCover) },
-  mov: { ...film, make: () => runFfmpeg("a.mov", ...frames, ...h264) },
-  "3gp": { ...film, make: () => runFfmpeg("a.3gp", ...frames, ...h264) },
-  mp4: { ...film, make: () => runFfmpeg("a.mp4", ...frames, ...tone, ...h264, "-movflags", "faststart") },
+  m4a: { ...sound, hash: "own", make: () => runFfmpeg("a.m4a", [...tone, ...withCover]) },
+  mov: { ...film, make: () => runFfmpeg("a.mov", [...frames, ...h264]) },
+  "3gp": { ...film, make: () => runFfmpeg("a.3gp", [...frames, ...h264]) },
+  mp4: { ...film, make: () => runFfmpeg("a.mp4", [...frames, ...tone, ...h264, "-movflags", "faststart"]) },
   isobmff: {
     ...film, // what it has lies beyond the head
     make: () =>
-      runFfmpeg("a.mp4", "-f", "lavfi", "-i", "anoisesrc=d=2", ...frames, ...h264, "-c:a", "aac", "-b:a", "256k"),
+      runFfmpeg("a.mp4", ["-f", "lavfi", "-i", "anoisesrc=d=2", ...frames, ...h264, "-c:a", "aac", "-b:a", "256k"]),
   },
-  avi: { ...film, make: () => runFfmpeg("a.avi", ...frames, "-c:v", "mpeg4") },
-  "webm-audio": { ...sound, make: () => runFfmpeg("a.webm", ...tone, "-c:a", "libopus") },
-  webm: { ...film, make: () => runFfmpeg("a.webm", ...frames, "-c:v", "libvpx") },
-  "matroska-audio": { ...sound, make: () => runFfmpeg("a.mka", ...tone, "-c:a", "libvorbis") },
-  matroska: { ...film, make: () => runFfmpeg("a.mkv", ...frames, "-c:v", "mpeg2video") },
-  "ogg-video": { ...film, make: () => runFfmpeg("a.ogv", ...frames, "-c:v", "libtheora") },
-  "ogg-audio": { ...sound, make: () => runFfmpeg("a.ogg", ...tone, "-c:a", "libvorbis") },
+  avi: { ...film, make: () => runFfmpeg("a.avi", [...frames, "-c:v", "mpeg4"]) },
+  "webm-audio": { ...sound, make: () => runFfmpeg("a.webm", [...tone, "-c:a", "libopus"]) },
+  webm: { ...film, make: () => runFfmpeg("a.webm", [...frames, "-c:v", "libvpx"]) },
+  "matroska-audio": { ...sound, make: () => runFfmpeg("a.mka", [...tone, "-c:a", "libvorbis"]) },
+  matroska: { ...film, make: () => runFfmpeg("a.mkv", [...frames, "-c:v", "mpeg2video"]) },
+  "ogg-video": { ...film, make: () => runFfmpeg("a.ogv", [...frames, "-c:v", "libtheora"]) },
+  "ogg-audio": { ...sound, make: () => runFfmpeg("a.ogg", [...tone, "-c:a", "libvorbis"]) },
   ogg: { ...sound, durationMs: null, needsFfmpeg: false, make: () => ogg("unheard of") },
-  flac: { ...sound, hash: "own", make: () => runFfmpeg("a.flac", ...tone, ...withCover) },
-  wav: { ...sound, make: () => runFfmpeg("a.wav", ...tone) },
-  aiff: { ...sound, make: () => runFfmpeg("a.aiff", ...tone) },
+  flac: { ...sound, hash: "own", make: () => runFfmpeg("a.flac", [...tone, ...withCover]) },
+  wav: { ...sound, make: () => runFfmpeg("a.wav", [...tone]) },
+  aiff: { ...sound, make: () => runFfmpeg("a.aiff", [...tone]) },
   amr: {
     ...sound,
     needsFfmpeg: false,
     make: () => Buffer.concat([latin1("#!AMR\n"), ...Array.from({ length: 100 }, () => Buffer.alloc(32, 0x3c))]),
   },
-  aac: { ...sound, make: () => runFfmpeg("a.aac", ...tone) },
-  mp3: { ...sound, hash: "own", make: () => runFfmpeg("a.mp3", ...tone, ...withCover) },
+  aac: { ...sound, make: () => runFfmpeg("a.aac", [...tone]) },
+  mp3: { ...sound, hash: "own", make: () => runFfmpeg("a.mp3", [...tone, ...withCover]) },
   svg: { ...still, make: () => Buffer.from(svg) },
   svgz: { ...still, make: () => gzipSync(svg) },
 };
+
+/** One bit in a hundred bytes is another, the same ones for the same seed. */
+export function flipped(body: Uint8Array, seed: number): Uint8Array {
+  const copy = Uint8Array.from(body);
+  let state = seed;
+  for (let count = Math.ceil(copy.length / 100); count > 0; count -= 1) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    copy[state % copy.length]! ^= 1 << (state >>> 29);
+  }
+  return copy;
+}

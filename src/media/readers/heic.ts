@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { readThumbnail } from "../heif.ts";
 import type { Raster } from "../pixels.ts";
 import { type Reader, UnreadableError } from "../reader.ts";
 import { compile } from "./wasm.ts";
@@ -13,6 +14,7 @@ interface Libheif {
   heif_context_free(context: unknown): void;
   heif_context_read_from_memory(context: unknown, body: Uint8Array): { readonly code: unknown };
   heif_js_context_get_primary_image_handle(context: unknown): Handle | null;
+  heif_js_context_get_image_handle(context: unknown, item: number): Handle | null;
   heif_image_handle_release(handle: unknown): void;
   heif_js_decode_image2(handle: unknown, colorspace: unknown, chroma: unknown): Promise<Decoded | null>;
   heif_image_release(image: unknown): void;
@@ -43,7 +45,7 @@ const folder = "libheif-js/libheif-wasm/libheif";
 const create = createRequire(import.meta.url)(`${folder}.js`) as (options: object) => Libheif;
 const instantiateWasm = compile(`${folder}.wasm`);
 
-/** HEIF with HEVC in it, as phones make it: the primary picture, cropped and turned as it says. */
+/** HEIF with HEVC in it, as phones make it: the primary picture or its thumbnail, cropped and turned as it says. */
 export const reader: Reader = {
   async show(body) {
     const libheif = create({ instantiateWasm });
@@ -51,7 +53,10 @@ export const reader: Reader = {
     try {
       const { code } = libheif.heif_context_read_from_memory(context, body);
       if (code !== libheif.heif_error_code.heif_error_Ok) throw new UnreadableError("not HEIF");
-      const handle = libheif.heif_js_context_get_primary_image_handle(context);
+      const thumbnail = readThumbnail(body);
+      const handle = thumbnail
+        ? libheif.heif_js_context_get_image_handle(context, thumbnail.item)
+        : libheif.heif_js_context_get_primary_image_handle(context);
       if (!handle || handle.code !== undefined) throw new UnreadableError("no picture");
       try {
         return { raster: await decode(libheif, handle) };

@@ -222,24 +222,28 @@ describe("slow pictures", () => {
     await Promise.all(slow);
   });
 
-  test("go one after another, all within the memory for all, and none is forgotten", async ({ onTestFinished }) => {
-    const decodeBytes = 512 * 1024 ** 2;
-    const decoder = await startDecoder(onTestFinished, { decodeBytes });
-    await allIdle(decoder);
-    const resident = () => decoder.children.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
-    const before = resident();
-    const peaks: number[] = [];
-    const watch = setInterval(() => peaks.push(resident() - before), 10);
-    let slowOnes = 3;
-    const slow = Array.from({ length: slowOnes }, () => decoder.describe(large, png).finally(() => (slowOnes -= 1)));
-    while (slowOnes > 0) expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
-    clearInterval(watch);
-    expect(await Promise.all(slow)).toMatchObject(Array(3).fill({ width: 9000, warning: null }));
-    expect(Math.max(...peaks)).toBeGreaterThan(200e6);
-    expect(Math.max(...peaks)).toBeLessThan(decodeBytes);
-  });
+  test(
+    "go one after another, all within the memory for all, and none is forgotten",
+    { timeout: 60_000 },
+    async ({ onTestFinished }) => {
+      const decodeBytes = 512 * 1024 ** 2;
+      const decoder = await startDecoder(onTestFinished, { decodeBytes });
+      await allIdle(decoder);
+      const resident = () => decoder.children.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
+      const before = resident();
+      const peaks: number[] = [];
+      const watch = setInterval(() => peaks.push(resident() - before), 10);
+      let slowOnes = 3;
+      const slow = Array.from({ length: slowOnes }, () => decoder.describe(large, png).finally(() => (slowOnes -= 1)));
+      while (slowOnes > 0) expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+      clearInterval(watch);
+      expect(await Promise.all(slow)).toMatchObject(Array(3).fill({ width: 9000, warning: null }));
+      expect(Math.max(...peaks)).toBeGreaterThan(200e6);
+      expect(Math.max(...peaks)).toBeLessThan(decodeBytes);
+    },
+  );
 
-  test("give way: their process has a lower priority", async ({ onTestFinished }) => {
+  test("give way: their process has a lower priority", { timeout: 60_000 }, async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     await allIdle(decoder);
     const priorities = () => decoder.children.map(({ pid }) => getPriority(pid) - getPriority());

@@ -4,7 +4,7 @@ import type { Decoder } from "../../../src/media/decoder.ts";
 import { type MeasuredName, decodableFormats } from "../../../src/media/formats.ts";
 import { sniff } from "../../../src/media/sniff.ts";
 import { ffmpeg, startDecoder } from "../../support/decoder.ts";
-import { colour, mediaFiles } from "../../support/media-files.ts";
+import { colour, flipped, mediaFiles } from "../../support/media-files.ts";
 import { requires } from "../../support/require.ts";
 
 const decodeTimeoutMs = 5000;
@@ -54,14 +54,3 @@ describe.each(names)("a file of the format %s", (name) => {
     60_000,
   );
 });
-
-/** One bit in a hundred bytes is another, the same ones for the same seed. */
-function flipped(body: Uint8Array, seed: number): Uint8Array {
-  const copy = Uint8Array.from(body);
-  let state = seed;
-  for (let count = Math.ceil(copy.length / 100); count > 0; count -= 1) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    copy[state % copy.length]! ^= 1 << (state >>> 29);
-  }
-  return copy;
-}

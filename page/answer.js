@@ -78,6 +78,7 @@ function paint(id, raster, aspect) {
   /** @type {HTMLElement} */ (canvas.parentElement).hidden = raster === null;
   if (raster === null) return;
   canvas.style.aspectRatio = String(aspect);
+  canvas.style.maxWidth = `${24 * aspect}rem`; // so that nothing is higher than a screen
   [canvas.width, canvas.height] = [raster.w, raster.h];
   const pixels = new ImageData(Uint8ClampedArray.from(raster.rgba), raster.w, raster.h);
   canvas.getContext("2d")?.putImageData(pixels, 0, 0);

@@ -1,12 +1,16 @@
-/** `npm run reference`: writes the tables of README's reference part from the code that they describe. */
+/** `npm run reference`: writes the generated parts of docs/ from the code that they describe. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { type Command, Help } from "commander";
 import { format, resolveConfig } from "prettier";
+import { createProgram } from "../src/cli/program.ts";
+import { problemWords } from "../src/client/words.ts";
 import { settingsHelp } from "../src/config.ts";
-import { failures } from "../src/domain/errors.ts";
+import { failures, OracleError, unreachableReasons } from "../src/domain/errors.ts";
 import { warnings } from "../src/domain/metadata.ts";
+import { createMetrics } from "../src/http/metrics.ts";
 
-const readme = fileURLToPath(new URL("../README.md", import.meta.url));
+const pathOf = (file: string): string => fileURLToPath(new URL(`../docs/${file}`, import.meta.url));
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
@@ -16,44 +20,98 @@ function table(header: readonly string[], rows: readonly (readonly string[])[]):
 // The defaults that depend on the machine are those of a large one: the table says so in words.
 const largeMachine = { version: "VERSION", processors: 64, memoryBytes: 2 ** 40, readFile: () => "" };
 
-const tables: Readonly<Record<string, string>> = {
-  settings: table(
-    ["variable", "default", "meaning"],
-    settingsHelp(largeMachine).map(({ variable, fallback, about }) => [
-      `\`${variable}\``,
-      fallback === "" ? "none" : `\`${fallback}\``,
-      about,
+const settingsTable = table(
+  ["variable", "default", "meaning"],
+  settingsHelp(largeMachine).map(({ variable, fallback, about }) => [
+    `\`${variable}\``,
+    fallback === "" ? "none" : `\`${fallback}\``,
+    about,
+  ]),
+);
+
+const failuresTable = table(
+  ["status", "code", "retryable", "what happened, and what to do"],
+  (Object.keys(failures) as (keyof typeof failures)[])
+    .sort((one, other) => failures[one].status - failures[other].status)
+    .map((code) => [
+      String(failures[code].status),
+      `\`${code}\``,
+      code === "source_status" ? "by its `upstreamStatus`" : failures[code].retryable ? "yes" : "no",
+      problemWords({ code, title: failures[code].title }),
     ]),
-  ),
-  failures: table(
-    ["status", "code", "title", "retryable"],
-    Object.entries(failures)
-      .sort(([, a], [, b]) => a.status - b.status)
-      .map(([code, { status, title, retryable }]) => [
-        String(status),
-        `\`${code}\``,
-        title,
-        code === "source_status" ? "by its `upstreamStatus`" : retryable ? "yes" : "no",
-      ]),
-  ),
-  warnings: table(
-    ["code", "what it says"],
-    Object.entries(warnings).map(([code, sentence]) => [`\`${code}\``, sentence]),
-  ),
+);
+
+const warningsTable = table(
+  ["code", "what it says"],
+  Object.entries(warnings).map(([code, sentence]) => [`\`${code}\``, sentence]),
+);
+
+/** Our own metrics as the program tells them, each with the labels that it can have. */
+async function metricsTable(): Promise<string> {
+  const gauge = (): number => 0;
+  const shared = { isWell: () => true, calls: gauge, failures: gauge };
+  const metrics = createMetrics({
+    inflight: gauge,
+    queueDepth: gauge,
+    decoderRestarts: gauge,
+    enabled: () => ({ jpeg: true }),
+    shared,
+  });
+  metrics.requested("anonymous");
+  for (const code of ["url_invalid", "url_unsupported", "rate_limited"] as const) metrics.refused(code);
+  for (const reason of unreachableReasons) metrics.failed(new OracleError("source_unreachable", "", { reason }));
+  metrics.described("success", "image/jpeg", 1);
+  const text = await metrics.text();
+  const headers = text.matchAll(/^# HELP (media_oracle_\S+) (.+)\n# TYPE \S+ (\w+)$/gm);
+  const rows = Array.from(headers, ([, name = "", help = "", kind = ""]) => {
+    const labels = [...text.matchAll(new RegExp(`^${name}(?:_bucket)?\\{(.+)\\}`, "gm"))].flatMap(
+      ([, pairs = ""]) => pairs.match(/\w+(?==")/g) ?? [],
+    );
+    const own = new Set(labels.filter((label) => label !== "le").map((label) => `\`${label}\``));
+    return [`\`${name}\``, kind, [...own].join(", "), help];
+  });
+  return table(["metric", "kind", "labels", "what it tells"], rows);
+}
+
+/** The help of every command, less the settings, which have a page of their own. */
+function commandsText(): string {
+  const context = { environment: {}, machine: largeMachine, decoderEnvironment: {} };
+  const program = createProgram(context, () => undefined);
+  const settingFlags = new Set(settingsHelp(largeMachine).map(({ flag }) => `--${flag}`));
+  const visibleOptions = (command: Command) =>
+    new Help().visibleOptions(command).filter(({ long }) => !settingFlags.has(long ?? ""));
+  return [program, ...program.commands]
+    .map((command) => command.configureHelp({ helpWidth: 100, visibleOptions }).helpInformation().trim())
+    .map((text) => `\`\`\`text\n${text}\n\`\`\``)
+    .join("\n\n");
+}
+
+/** The generated parts, by the file and the comment that they stand in. */
+const parts: Readonly<Record<string, Readonly<Record<string, () => string | Promise<string>>>>> = {
+  "settings.md": { settings: () => settingsTable },
+  "answers.md": { failures: () => failuresTable, warnings: () => warningsTable },
+  "metrics.md": { metrics: metricsTable },
+  "commands.md": { commands: commandsText },
 };
 
-/** The README as it should be. */
-export async function withTables(text: string): Promise<string> {
-  const filled = Object.entries(tables).reduce((result, [name, rows]) => {
+export const referenceFiles = Object.keys(parts);
+
+export function readReference(file: string): string {
+  return readFileSync(pathOf(file), "utf8");
+}
+
+/** A file of docs/ as it should be. */
+export async function withParts(file: string): Promise<string> {
+  let text = readReference(file);
+  for (const [name, make] of Object.entries(parts[file] ?? {})) {
     const block = new RegExp(`<!-- ${name} -->[^]*?<!-- /${name} -->`);
-    if (!block.test(result)) throw new Error(`README has no place for the table of ${name}`);
-    return result.replace(block, () => `<!-- ${name} -->\n\n${rows}\n\n<!-- /${name} -->`);
-  }, text);
-  return format(filled, { ...(await resolveConfig(readme)), parser: "markdown" });
+    if (!block.test(text)) throw new Error(`docs/${file} has no place for its ${name}`);
+    const made = await make();
+    text = text.replace(block, () => `<!-- ${name} -->\n\n${made}\n\n<!-- /${name} -->`);
+  }
+  return format(text, { ...(await resolveConfig(pathOf(file))), parser: "markdown" });
 }
 
-export function readReadme(): string {
-  return readFileSync(readme, "utf8");
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const file of referenceFiles) writeFileSync(pathOf(file), await withParts(file));
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(readme, await withTables(readReadme()));

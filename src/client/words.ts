@@ -23,7 +23,11 @@ const advice: Readonly<Record<Problem["code"], string>> = {
 };
 
 /** A failure in plain words: what happened, and what to do. */
-export function problemWords({ title, code, upstreamStatus }: Problem): string {
+export function problemWords({
+  title,
+  code,
+  upstreamStatus,
+}: Pick<Problem, "title" | "code" | "upstreamStatus">): string {
   const status = upstreamStatus === undefined ? "" : ` (status ${upstreamStatus})`;
   // A service that is newer than this may know a further code.
   const further = code in advice ? ` ${advice[code]}` : "";

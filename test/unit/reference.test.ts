@@ -1,11 +1,15 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { readReadme, withTables } from "../../scripts/reference.ts";
+import { readReference, referenceFiles, withParts } from "../../scripts/reference.ts";
 
-test("README's tables of settings, failures and warnings are those of the code (else: npm run reference)", async () => {
-  expect(readReadme()).toBe(await withTables(readReadme()));
-});
+test.each(referenceFiles)(
+  "the generated parts of docs/%s are those of the code (else: npm run reference)",
+  async (file) => {
+    expect(readReference(file)).toBe(await withParts(file));
+  },
+);
 
 test("README fits two screens before its reference part", () => {
-  const [before] = readReadme().split("## Reference");
+  const [before] = readFileSync(new URL("../../README.md", import.meta.url), "utf8").split("## Reference");
   expect(before!.split("\n").length).toBeLessThanOrEqual(120);
 });

@@ -74,7 +74,7 @@ describe("printed tokens", () => {
     ]) {
       const settings = { TOKEN_KEY: key, REVOKED_TOKENS: "gone.example.org" };
       const { code, stdout, stderr } = await runProgram(["token", ...parameters], settings);
-      expect([parameters, code, stdout]).toEqual([parameters, 1, ""]);
+      expect([parameters, code, stdout]).toEqual([parameters, 2, ""]);
       expect(stderr).toMatch(/^(media-oracle|error): /);
     }
   });

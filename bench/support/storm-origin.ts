@@ -24,6 +24,9 @@ export interface StormOrigins {
   readonly bomb: string;
 }
 
+// What each body begins with: of what is no media at all, no more than its head would be read.
+const mediaHead = "GIF89a";
+
 const untilTheEnd = () => undefined; // the process ends, and with it all that was opened
 const dripEveryMs = 100;
 
@@ -32,8 +35,13 @@ setInterval(() => {
   for (const socket of dripping) socket.write("a");
 }, dripEveryMs);
 
+/** A chunk for each character, and the last one. */
+function crumbs(text: string): string {
+  return `${text.replaceAll(/./g, `1${crlf}$&${crlf}`)}0${crlf}${crlf}`;
+}
+
 function drip(socket: Socket): void {
-  socket.write(`${ok}Content-Length: 100000${crlf}${crlf}`);
+  socket.write(`${ok}Content-Length: 100000${crlf}${crlf}${mediaHead}`);
   dripping.add(socket);
   socket.on("close", () => dripping.delete(socket));
 }
@@ -50,9 +58,9 @@ async function listen(): Promise<StormOrigins> {
   const origins = {
     healthy: startOrigin(untilTheEnd, serve(picture)),
     dripping: startSpeakingOrigin(untilTheEnd, drip),
-    endless: startSpeakingOrigin(untilTheEnd, flood(`${ok}${crlf}`, "a")),
-    announced: startSpeakingOrigin(untilTheEnd, flood(`${ok}Content-Length: 100000000${crlf}${crlf}`, "a")),
-    crumbs: startSpeakingOrigin(untilTheEnd, end(`${chunked}${`1${crlf}a${crlf}`.repeat(1_000_000)}0${crlf}${crlf}`)),
+    endless: startSpeakingOrigin(untilTheEnd, flood(`${ok}${crlf}${mediaHead}`, "a")),
+    announced: startSpeakingOrigin(untilTheEnd, flood(`${ok}Content-Length: 100000000${crlf}${crlf}${mediaHead}`, "a")),
+    crumbs: startSpeakingOrigin(untilTheEnd, end(chunked + crumbs(mediaHead + "a".repeat(1_000_000)))),
     missing: startSpeakingOrigin(untilTheEnd, end(`HTTP/1.1 404 Not Found${crlf}${crlf}${"a".repeat(70_000)}`)),
     bomb: startOrigin(untilTheEnd, serve(bomb)),
   } satisfies Record<keyof StormOrigins, Promise<Origin>>;

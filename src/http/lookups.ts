@@ -1,6 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import { answerBy, type Answer, type Description, type Oracle } from "../domain/description.ts";
 import { OracleError, toOracleError } from "../domain/errors.ts";
+import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 import { nameOf } from "./auth.ts";
 import { failureCacheStatus } from "./freshness.ts";
@@ -46,6 +47,12 @@ export interface Lookups {
   targetOf(request: FastifyRequest, url: string): Target;
 }
 
+/** How long a caller waits, and for what. */
+interface Needs {
+  readonly deadlineMs: number | undefined;
+  readonly fields: Fields;
+}
+
 export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: LookupsOptions): Lookups {
   function targetOf(request: FastifyRequest, url: string): Target {
     try {
@@ -70,16 +77,15 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
 
   async function waitFor(
     request: FastifyRequest,
-    question: Question,
+    { deadlineMs, fields }: Needs,
     target: Target,
     description: Description,
     startedAt: number,
   ): Promise<Outcome> {
-    const { deadlineMs } = question;
     // From the question on: the rate limit may have had to ask others.
     const leftMs = deadlineMs === undefined ? null : Math.max(0, deadlineMs - (performance.now() - startedAt));
     try {
-      const answer = await answerBy(description, description.kept === null ? leftMs : null, fieldsOf(question));
+      const answer = await answerBy(description, description.kept === null ? leftMs : null, fields);
       log.answered(request, target, description, answer, startedAt);
       metrics.answered(description.cached);
       return { error: null, target, description, answer };
@@ -94,16 +100,16 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
 
   function admitted(
     request: FastifyRequest,
-    question: Question,
+    needs: Needs,
     target: Target,
     refusal: Refusal | null,
     startedAt: number,
   ): Outcome | Promise<Outcome> {
     if (refusal) return refused(request, refusal);
-    const description = oracle(target, fieldsOf(question));
+    const description = oracle(target, needs.fields);
     const { known, kept, cached } = description;
     // A success that is remembered needs no waiting, not even for a promise that is settled.
-    if (kept === null || known === null) return waitFor(request, question, target, description, startedAt);
+    if (kept === null || known === null) return waitFor(request, needs, target, description, startedAt);
     const answer = { metadata: known, partial: false };
     log.answered(request, target, description, answer, startedAt);
     metrics.answered(cached);
@@ -120,9 +126,10 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
       } catch (thrown) {
         return { error: toOracleError(thrown), headers: {} };
       }
-      const refusal = rateLimit?.(request, target, fieldsOf(question)) ?? null;
-      if (!(refusal instanceof Promise)) return admitted(request, question, target, refusal, startedAt);
-      return refusal.then((refusal) => admitted(request, question, target, refusal, startedAt));
+      const needs = { deadlineMs: question.deadlineMs, fields: fieldsOf(question) };
+      const refusal = rateLimit?.(request, target, needs.fields) ?? null;
+      if (!(refusal instanceof Promise)) return admitted(request, needs, target, refusal, startedAt);
+      return refusal.then((refusal) => admitted(request, needs, target, refusal, startedAt));
     },
   };
 }

@@ -144,7 +144,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const on = decodableFormats.filter((name) => options.formats.includes(name));
   const posterFormat = formats.find(({ name }) => name === posterName) ?? anyFormat;
   const clips = ffmpeg !== null && on.includes("video");
-  const settings = { formats: clips ? ([...on, posterName] as const) : on, clips };
+  const settings = { formats: clips ? [...new Set([...on, posterName] as const)] : on, clips };
   let walls: Walls = { names: [], command: [], commandWithin: () => [] };
   let readPoster: ReadPoster = () => Promise.resolve(null);
   const pool = createPool({

@@ -38,6 +38,30 @@ export function described(part: Partial<Metadata> = summit): Description {
   return startDescription((progress) => Promise.resolve(progress.learn(part)));
 }
 
+/** The HTTP side that describes anything at once, not listening. */
+export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof createApp> {
+  return createApp({
+    oracle: () => described(),
+    forget: () => Promise.resolve(),
+    parseTarget: parseAnything,
+    tokens: [],
+    namedTokens: null,
+    rateLimit: null,
+    readiness: () => "ok",
+    metrics: createMetrics({
+      inflight: () => 0,
+      queueDepth: () => 0,
+      decoderRestarts: () => 0,
+      enabled: () => ({}),
+      shared: null,
+    }),
+    logger: pino({ level: "silent" }),
+    version: "0.0.0",
+    page: null,
+    ...settings,
+  });
+}
+
 export function failed(error: OracleError): Description {
   return startDescription(() => Promise.reject(error));
 }

@@ -1,14 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { pino } from "pino";
 import { expect, test } from "vitest";
 import { openapiFile, openapiYaml } from "../../../scripts/openapi.ts";
 import { failures } from "../../../src/domain/errors.ts";
-import { createApp } from "../../../src/http/app.ts";
-import { createMetrics } from "../../../src/http/metrics.ts";
 import { document } from "../../support/contract.ts";
-import { described, parseAnything } from "./app.ts";
+import { plainApp } from "./app.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -17,25 +14,7 @@ test("openapi.yaml is what npm run openapi makes", async () => {
 });
 
 test("the routes of the app and of the document are the same set", async () => {
-  const app = await createApp({
-    oracle: () => described(),
-    forget: () => Promise.resolve(),
-    parseTarget: parseAnything,
-    tokens: [],
-    namedTokens: null,
-    rateLimit: null,
-    readiness: () => "ok",
-    metrics: createMetrics({
-      inflight: () => 0,
-      queueDepth: () => 0,
-      decoderRestarts: () => 0,
-      enabled: () => ({}),
-      shared: null,
-    }),
-    logger: pino({ level: "silent" }),
-    version: "0.0.0",
-    page: null,
-  });
+  const app = await plainApp();
   // One line a route: "├── /metadata (POST, GET, HEAD)", and four characters further in what is below it. HEAD comes with every
   // GET (RFC 9110 9.1) and is not documented apart.
   const parts: string[] = [];

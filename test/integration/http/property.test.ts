@@ -1,41 +1,16 @@
 import fc from "fast-check";
-import { pino } from "pino";
 import { expect, test } from "vitest";
-import { type AppOptions, createApp } from "../../../src/http/app.ts";
-import { createMetrics } from "../../../src/http/metrics.ts";
 import { createNamedToken } from "../../../src/http/named-token.ts";
 import { assertDocumented, document } from "../../support/contract.ts";
-import { described, parseAnything } from "./app.ts";
+import { plainApp } from "./app.ts";
 
 const key = "a-key-of-32-characters-and-more-!";
 const token = createNamedToken("chat.example.org", null, key);
 
-const openApp = (settings: Partial<AppOptions>) =>
-  createApp({
-    oracle: () => described(),
-    forget: () => Promise.resolve(),
-    parseTarget: parseAnything,
-    tokens: [],
-    namedTokens: null,
-    rateLimit: null,
-    readiness: () => "ok",
-    metrics: createMetrics({
-      inflight: () => 0,
-      queueDepth: () => 0,
-      decoderRestarts: () => 0,
-      enabled: () => ({}),
-      shared: null,
-    }),
-    logger: pino({ level: "silent" }),
-    version: "0.0.0",
-    page: null,
-    ...settings,
-  });
-
 const apps = await Promise.all([
-  openApp({}),
-  openApp({ tokens: ["a"], namedTokens: { key, revokedNames: ["left"] } }),
-  openApp({ rateLimit: { perMinute: 1, isRemembered: () => false, together: null, now: () => performance.now() } }),
+  plainApp({}),
+  plainApp({ tokens: ["a"], namedTokens: { key, revokedNames: ["left"] } }),
+  plainApp({ rateLimit: { perMinute: 1, isRemembered: () => false, together: null, now: () => performance.now() } }),
 ]);
 
 const nested = fc.nat({ max: 9000 }).map((depth) => "[".repeat(depth) + "]".repeat(depth));

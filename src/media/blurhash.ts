@@ -49,24 +49,17 @@ function transform(width: number, height: number, rgba: Uint8Array, { x, y }: Co
   const alongX = cosines(x, width);
   const alongY = cosines(y, height);
   const sums = new Float64Array(x * y * 3);
-  const reds = new Float64Array(width);
-  const greens = new Float64Array(width);
-  const blues = new Float64Array(width);
   for (let row = 0; row < height; row += 1) {
-    for (let column = 0, at = row * width * 4; column < width; column += 1, at += 4) {
-      reds[column] = linear[rgba[at] ?? 0] ?? 0;
-      greens[column] = linear[rgba[at + 1] ?? 0] ?? 0;
-      blues[column] = linear[rgba[at + 2] ?? 0] ?? 0;
-    }
+    const [begin, end] = [row * width * 4, (row + 1) * width * 4];
     for (let i = 0; i < x; i += 1) {
       let red = 0;
       let green = 0;
       let blue = 0;
-      for (let column = 0, at = i * width; column < width; column += 1, at += 1) {
+      for (let from = begin, at = i * width; from < end; from += 4, at += 1) {
         const weight = alongX[at] ?? 0;
-        red += weight * (reds[column] ?? 0);
-        green += weight * (greens[column] ?? 0);
-        blue += weight * (blues[column] ?? 0);
+        red += weight * (linear[rgba[from] ?? 0] ?? 0);
+        green += weight * (linear[rgba[from + 1] ?? 0] ?? 0);
+        blue += weight * (linear[rgba[from + 2] ?? 0] ?? 0);
       }
       for (let j = 0; j < y; j += 1) {
         const weight = alongY[j * height + row] ?? 0;

@@ -3,8 +3,9 @@ import type { ChildSettings } from "./child.ts";
 import type { Cost, Decoding, Format, Opened, ReaderDecoding } from "./formats.ts";
 import { type Raster, onWhite, shrink } from "./pixels.ts";
 import type { Answer, Request } from "./protocol.ts";
-import { type Rasters, createVips } from "./raster.ts";
+import { type Rasters, type Measured as VipsMeasured, createVips } from "./raster.ts";
 import type { Clip, Facts } from "./reader.ts";
+import type { Header } from "./size.ts";
 import { sniff } from "./sniff.ts";
 import { rgbaToThumbhash } from "./thumbhash.ts";
 
@@ -57,7 +58,8 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
     if (!decoding) return null;
     if ("load" in decoding) return measureByReader(decoding, format, body, operation === "describe");
     const kept = decoding.strip?.(body) ?? body;
-    const measured = await vips.measure(kept);
+    const header = decoding.readHeader?.(kept);
+    const measured = header ? asMeasured(kept, header) : await vips.measure(kept);
     if (!measured) return null;
     const { size, opened } = measured;
     return {
@@ -147,6 +149,10 @@ function expectedOf({ bytes, milliseconds }: Cost): Pick<Found, "expectedBytes" 
 /** Whether the head says so; that it does not says nothing. */
 function isAnimatedByHead({ decoding }: Format, head: Uint8Array): boolean {
   return decoding?.isAnimated({ head, isProgressive: false, bytesAPixel: 4, pages: 1, pixels: 0 }) ?? false;
+}
+
+function asMeasured(body: Uint8Array, { size, ...header }: Header): VipsMeasured {
+  return { size, opened: { ...header, head: body, pages: 1, pixels: size.width * size.height } };
 }
 
 function costOf(decoding: Decoding, opened: Opened): Cost {

@@ -32,37 +32,70 @@ export function onWhite({ width, height, rgba }: Raster): Raster {
   return { width, height, rgba: opaque };
 }
 
+/** How the places of a row are shared out among fewer ones, each place among two of them at most. */
+interface Shares {
+  /** What part of a place belongs to the one that is being filled when it comes; the rest is the next one's. */
+  readonly part: Float64Array;
+  /** 1 where it fills that one up. */
+  readonly fills: Uint8Array;
+}
+
+function shareOut(length: number, among: number): Shares {
+  const part = new Float64Array(length);
+  const fills = new Uint8Array(length);
+  for (let place = 0, filled = 0; place < length; place += 1) {
+    const end = ((filled + 1) * length) / among;
+    part[place] = Math.min(1, end - place);
+    if (end > place + 1) continue;
+    fills[place] = 1;
+    filled += 1;
+  }
+  return { part, fills };
+}
+
 /** Makes a raster smaller: each pixel is the average of the area that it covers, colours weighted by their opacity. */
 export function shrink({ width, height, rgba }: Raster, to: Size): Raster {
+  const [across, down] = [shareOut(width, to.width), shareOut(height, to.height)];
+  const line = new Float64Array(to.width * 4); // one row of the source, brought to the new width
+  const sums = new Float64Array(to.width * 4); // the row of the result that is being filled
   const result = new Uint8Array(to.width * to.height * 4);
-  const [stepX, stepY] = [width / to.width, height / to.height];
-  for (let row = 0, target = 0; row < to.height; row += 1) {
-    const [top, bottom] = [row * stepY, Math.min(height, (row + 1) * stepY)];
-    for (let column = 0; column < to.width; column += 1, target += 4) {
-      const [left, right] = [column * stepX, Math.min(width, (column + 1) * stepX)];
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      let alpha = 0;
-      let area = 0;
-      for (let y = Math.floor(top); y < bottom; y += 1) {
-        const coveredY = Math.min(bottom, y + 1) - Math.max(top, y);
-        for (let x = Math.floor(left), at = (y * width + x) * 4; x < right; x += 1, at += 4) {
-          const covered = coveredY * (Math.min(right, x + 1) - Math.max(left, x));
-          const opacity = covered * (rgba[at + 3] ?? 0);
-          red += opacity * (rgba[at] ?? 0);
-          green += opacity * (rgba[at + 1] ?? 0);
-          blue += opacity * (rgba[at + 2] ?? 0);
-          alpha += opacity;
-          area += covered;
-        }
-      }
-      if (alpha === 0) continue;
-      result[target] = Math.round(red / alpha);
-      result[target + 1] = Math.round(green / alpha);
-      result[target + 2] = Math.round(blue / alpha);
-      result[target + 3] = Math.round(alpha / area);
+  const area = (width / to.width) * (height / to.height);
+  for (let y = 0, at = 0, target = 0; y < height; y += 1) {
+    let [red, green, blue, alpha] = [0, 0, 0, 0];
+    for (let x = 0, column = 0; x < width; x += 1, at += 4) {
+      const opacity = rgba[at + 3] ?? 0;
+      const r = (rgba[at] ?? 0) * opacity;
+      const g = (rgba[at + 1] ?? 0) * opacity;
+      const b = (rgba[at + 2] ?? 0) * opacity;
+      const part = across.part[x] ?? 0;
+      red += part * r;
+      green += part * g;
+      blue += part * b;
+      alpha += part * opacity;
+      if (!across.fills[x]) continue;
+      line[column] = red;
+      line[column + 1] = green;
+      line[column + 2] = blue;
+      line[column + 3] = alpha;
+      column += 4;
+      const rest = 1 - part;
+      red = rest * r;
+      green = rest * g;
+      blue = rest * b;
+      alpha = rest * opacity;
     }
+    const part = down.part[y] ?? 0;
+    for (let index = 0; index < line.length; index += 1) sums[index] = (sums[index] ?? 0) + part * (line[index] ?? 0);
+    if (!down.fills[y]) continue;
+    for (let index = 0; index < sums.length; index += 4, target += 4) {
+      const opacity = sums[index + 3] ?? 0;
+      if (opacity === 0) continue;
+      for (let channel = 0; channel < 3; channel += 1) {
+        result[target + channel] = Math.round((sums[index + channel] ?? 0) / opacity);
+      }
+      result[target + 3] = Math.round(opacity / area);
+    }
+    for (let index = 0; index < line.length; index += 1) sums[index] = (1 - part) * (line[index] ?? 0);
   }
   return { ...to, rgba: result };
 }

@@ -1,6 +1,13 @@
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
-import { readGifSize, readJpegSize, readPngSize, readWebpSize } from "../../../src/media/size.ts";
+import {
+  readGifSize,
+  readJpegHeader,
+  readJpegSize,
+  readPngHeader,
+  readPngSize,
+  readWebpSize,
+} from "../../../src/media/size.ts";
 import { plain } from "../../support/images.ts";
 
 const picture = () => sharp(plain(123, 45, [1, 200, 3, 100]), { raw: { width: 123, height: 45, channels: 4 } });
@@ -34,6 +41,42 @@ describe("the size is told from the first bytes", () => {
     for (const file of [jpeg, png]) file.fill(0xff, file.indexOf("II*\0") + 4, file.indexOf("II*\0") + 8);
     expect([readJpegSize(jpeg), readPngSize(png)]).toEqual([null, null]);
   });
+});
+
+describe("the header tells what libvips says of it", () => {
+  const colour = (pixels: Sharp) => pixels.flatten();
+  const grey = (pixels: Sharp) => pixels.flatten().toColourspace("b-w");
+  const deep = (pixels: Sharp) => pixels.toColourspace("rgb16");
+  const withAlpha = (pixels: Sharp) => pixels;
+
+  test.each([
+    ["a PNG of colours", colour, { progressive: false }],
+    ["an interlaced PNG", colour, { progressive: true }],
+    ["a PNG with opacity", withAlpha, {}],
+    ["a grey PNG", grey, {}],
+    ["a grey PNG with opacity", (pixels: Sharp) => pixels.toColourspace("b-w"), {}],
+    ["a PNG of 16 bits", deep, {}],
+    ["a PNG with a palette", colour, { palette: true }],
+    ["a PNG with a palette that is transparent in places", withAlpha, { palette: true }],
+  ])("%s", async (_, change, options) => {
+    const file = await change(picture()).png(options).toBuffer();
+    expect(readPngHeader(file)).toEqual(await headerByVips(file));
+  });
+
+  test.each([
+    ["a JPEG", colour, {}],
+    ["a progressive JPEG", colour, { progressive: true }],
+    ["a grey JPEG", grey, {}],
+    ["a JPEG in four inks", (pixels: Sharp) => pixels.flatten().toColourspace("cmyk"), {}],
+  ])("%s", async (_, change, options) => {
+    const file = await change(picture()).jpeg(options).toBuffer();
+    expect(readJpegHeader(file)).toEqual(await headerByVips(file));
+  });
+
+  async function headerByVips(file: Buffer) {
+    const { width, height, isProgressive, channels, depth } = await sharp(file).metadata();
+    return { size: { width, height }, isProgressive, bytesAPixel: channels * (depth === "uchar" ? 1 : 2) };
+  }
 });
 
 test("a size of nothing is none", () => {

@@ -100,10 +100,15 @@ async function openSnapshot(file: string, memory: Memory, maxBytes: number, logg
   return { save };
 }
 
+export interface Program {
+  readonly version: string;
+  /** What it was built from; null where that is unknown. */
+  readonly commit: string | null;
+}
+
 export interface Surroundings {
   readonly logger: Logger;
-  /** Of the program. */
-  readonly version: string;
+  readonly program: Program;
   /** Of the decoder's processes: nothing else of ours reaches them. */
   readonly decoderEnvironment: Readonly<Record<string, string>>;
   /** Where ffmpeg is, for videos; null without it. */
@@ -122,7 +127,7 @@ export interface Service {
 
 /** Puts the service together: the one place where every room is known. */
 export async function compose(config: Config, surroundings: Surroundings): Promise<Service> {
-  const { logger, version, decoderEnvironment } = surroundings;
+  const { logger, program, decoderEnvironment } = surroundings;
   const ffmpeg = config.FORMATS.includes("video") ? surroundings.ffmpeg : null;
   const parseTarget = createTargetParser({
     allowPorts: config.ALLOW_PORTS,
@@ -238,7 +243,12 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     },
     metrics,
     logger,
-    version,
+    version: () => ({
+      ...program,
+      node: process.versions.node,
+      libvips: decoder.libvips,
+      formats: Object.entries(decoder.enabled).flatMap(([name, isOn]) => (isOn ? name : [])),
+    }),
     page: fileURLToPath(new URL("./page", import.meta.url)),
   });
 

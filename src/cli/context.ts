@@ -8,6 +8,8 @@ import type { Machine } from "../config.ts";
 export interface Context {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly machine: Machine;
+  /** What the program was built from; null where that is unknown. */
+  readonly commit: string | null;
   /** Of the decoder's processes: nothing else of ours reaches them. */
   readonly decoderEnvironment: Readonly<Record<string, string>>;
 }
@@ -19,7 +21,8 @@ function findProgram(name: string, path: string): string | null {
 }
 
 /** What a service is put together with. */
-export function surroundingsFor({ environment, machine, decoderEnvironment }: Context, logger: Logger): Surroundings {
+export function surroundingsFor(context: Context, logger: Logger): Surroundings {
+  const { environment, machine, commit, decoderEnvironment } = context;
   const ffmpeg = findProgram("ffmpeg", environment.PATH ?? "");
-  return { logger, version: machine.version, decoderEnvironment, ffmpeg };
+  return { logger, program: { version: machine.version, commit }, decoderEnvironment, ffmpeg };
 }

@@ -18,7 +18,7 @@ import { sendProblem } from "./problem.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { rememberedTargets } from "./remembered-targets.ts";
 import { createRequestIds } from "./request-id.ts";
-import type { Health } from "./schema.ts";
+import type { Health, Version } from "./schema.ts";
 
 export interface AppOptions extends AccessOptions {
   readonly oracle: Oracle;
@@ -32,8 +32,7 @@ export interface AppOptions extends AccessOptions {
   readonly readiness: () => Health;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  /** Of the program, for the document. */
-  readonly version: string;
+  readonly version: () => Version;
   /** The folder of the page for people, or null where there is none. */
   readonly page: string | null;
 }
@@ -106,7 +105,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   });
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, noSuchRoute()));
 
-  await registerOpenapi(app, version);
+  await registerOpenapi(app, version().version);
   app.decorateRequest("client", null);
   const guards = createGuards(options);
   const scope = isOpen(options) ? "public" : "private";
@@ -120,7 +119,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   addMetadataRoutes(app, { lookups, forget, guards, scope });
   addBatchRoute(app, { lookups, guards, log });
   if (options.page !== null) addPageRoutes(app, options.page);
-  addOperationRoutes(app, { guards, readiness, metrics });
+  addOperationRoutes(app, { guards, readiness, version, metrics });
   await app.ready();
   return app;
 }

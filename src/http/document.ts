@@ -23,7 +23,7 @@ export async function openapiDocument(version: string): Promise<object> {
       shared: null,
     }),
     logger: pino({ level: "silent" }),
-    version,
+    version: () => ({ version, commit: null, node: "", libvips: null, formats: [] }),
     page: null,
   });
   const document = app.swagger();

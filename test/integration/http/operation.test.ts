@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Health } from "../../../src/http/schema.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import { ask, askMetadata } from "../../support/contract.ts";
-import { described, failed, remembered, startApp, summit } from "./app.ts";
+import { described, failed, remembered, startApp, summit, version } from "./app.ts";
 
 test("the service is alive whether it is ready or not", async ({ onTestFinished }) => {
   let readiness: Health = "unready";
@@ -25,6 +25,14 @@ test("the document is served as it is checked in, but for the version", async ({
   const { json } = await ask(`${app.url}/openapi.json`);
   expect(json.info).toMatchObject({ title: "media-oracle", version: "1.2.3" });
   expect(json.paths).toEqual(document.paths);
+});
+
+test("the version is told as it is, to whoever has a token where tokens are set", async ({ onTestFinished }) => {
+  const app = await startApp(() => described(), { tokens: ["a-token"] });
+  onTestFinished(() => app.close());
+  const headers = { authorization: "Bearer a-token" };
+  expect((await ask(`${app.url}/version`, { headers })).json).toEqual(version);
+  expect((await ask(`${app.url}/version`)).status).toBe(401);
 });
 
 test("metrics count how requests were answered and how lookups ended, and hold no host", async ({ onTestFinished }) => {

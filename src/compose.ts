@@ -113,6 +113,8 @@ export interface Surroundings {
   readonly decoderEnvironment: Readonly<Record<string, string>>;
   /** Where ffmpeg is, for videos; null without it. */
   readonly ffmpeg: string | null;
+  /** The URL that spans are sent to, of which the variables of OpenTelemetry say more; null where they are not. */
+  readonly collector: string | null;
 }
 
 /** The service, put together. */
@@ -123,6 +125,23 @@ export interface Service {
   start(): Promise<void>;
   /** Says that it is not ready, ends the requests in flight as they end, then all that was started. */
   close(): Promise<void>;
+}
+
+/** What sends spans; null, and told, where nothing can. Loaded only here: who traces nothing has nothing of it. */
+async function openTracing(collector: string, { program, logger }: Surroundings) {
+  const warn = (why: string) => void logger.warn(`nothing is traced: ${why}`);
+  if (!/^https?:/.test(collector) || !URL.canParse(collector)) {
+    warn("OTEL_EXPORTER_OTLP_ENDPOINT is not an http(s) URL");
+    return null;
+  }
+  try {
+    const { createTracing } = await import("./tracing.ts");
+    return createTracing({ version: program.version, logger });
+  } catch (error) {
+    if (!(error as NodeJS.ErrnoException).code?.endsWith("MODULE_NOT_FOUND")) throw error;
+    warn("the packages of OpenTelemetry are not installed (npm install --include=optional)");
+    return null;
+  }
 }
 
 /** Puts the service together: the one place where every room is known. */
@@ -221,6 +240,8 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     ? await openSnapshot(config.CACHE_FILE, memory, 2 * config.CACHE_BYTES, logger)
     : null;
 
+  const tracing = surroundings.collector === null ? null : await openTracing(surroundings.collector, surroundings);
+
   let closing = false;
   const app = await createApp({
     oracle,
@@ -249,6 +270,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       libvips: decoder.libvips,
       formats: Object.entries(decoder.enabled).flatMap(([name, isOn]) => (isOn ? name : [])),
     }),
+    tracing,
     page: fileURLToPath(new URL("./page", import.meta.url)),
   });
 
@@ -267,6 +289,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       await Promise.all([app.close(), snapshot?.save()]);
       await Promise.all([decoder.close(), snapshot?.save()]);
       shared?.redis.close();
+      await tracing?.close();
     },
   };
 }

@@ -172,6 +172,9 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
       get timings() {
         return origin?.timings ?? {};
       },
+      get stages() {
+        return origin?.stages ?? [];
+      },
       get terms() {
         return origin?.terms ?? null;
       },

@@ -102,7 +102,7 @@ async function openHere(options: ServerOptions, context: Context, maxDecoders: n
       CACHE_FILE: null,
       DECODERS: Math.min(config.DECODERS, maxDecoders),
     },
-    surroundingsFor(context, createStderrLogger(options.verbose === true)),
+    { ...surroundingsFor(context, createStderrLogger(options.verbose === true)), collector: null },
   );
   await service.start();
   const at: ClientOptions = {

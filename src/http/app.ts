@@ -17,6 +17,7 @@ import { addPageRoutes } from "./page-routes.ts";
 import { sendProblem } from "./problem.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { rememberedTargets } from "./remembered-targets.ts";
+import { traced, traceRequests, type Tracing } from "./tracing.ts";
 import { createRequestIds } from "./request-id.ts";
 import type { Health, Version } from "./schema.ts";
 
@@ -33,6 +34,8 @@ export interface AppOptions extends AccessOptions {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly version: () => Version;
+  /** Null where nobody collects spans; nothing of a request is then looked at for them. */
+  readonly tracing: Tracing | null;
   /** The folder of the page for people, or null where there is none. */
   readonly page: string | null;
 }
@@ -109,13 +112,15 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.decorateRequest("client", null);
   const guards = createGuards(options);
   const scope = isOpen(options) ? "public" : "private";
-  const lookups = createLookups({
+  if (options.tracing) traceRequests(app, options.tracing);
+  const plainLookups = createLookups({
     oracle,
     parseTarget: rememberedTargets(parseTarget, rememberedTexts),
     rateLimit: options.rateLimit && createRateLimit(options.rateLimit),
     metrics,
     log,
   });
+  const lookups = options.tracing ? traced(plainLookups) : plainLookups;
   addMetadataRoutes(app, { lookups, forget, guards, scope });
   addBatchRoute(app, { lookups, guards, log });
   if (options.page !== null) addPageRoutes(app, options.page);

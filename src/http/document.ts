@@ -24,6 +24,7 @@ export async function openapiDocument(version: string): Promise<object> {
     }),
     logger: pino({ level: "silent" }),
     version: () => ({ version, commit: null, node: "", libvips: null, formats: [] }),
+    tracing: null,
     page: null,
   });
   const document = app.swagger();

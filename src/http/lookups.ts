@@ -31,8 +31,15 @@ export interface Described {
 
 export interface Failed {
   readonly error: OracleError;
+  /** Null where the target was not looked up. */
+  readonly target: Target | null;
+  readonly description: Description | null;
   /** What the failure's answer says besides. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+export function notLookedUp(error: OracleError, headers: Failed["headers"] = {}): Failed {
+  return { error, target: null, description: null, headers };
 }
 
 /** Looks up what callers ask for, whatever route they ask by: each question is counted, limited, waited for and logged. */
@@ -72,7 +79,7 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
     metrics.refused("rate_limited");
     log.refused(request, error);
     const headers = { "retry-after": retryAfter, ratelimit: rateLimit, "ratelimit-policy": policy };
-    return { error, headers };
+    return notLookedUp(error, headers);
   }
 
   async function waitFor(
@@ -94,7 +101,8 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
       const { cached, kept } = description;
       metrics.answered(cached);
       log.failed(request, target, description, error, startedAt);
-      return { error, headers: { "cache-status": failureCacheStatus(error.code, cached, kept, Date.now()) } };
+      const headers = { "cache-status": failureCacheStatus(error.code, cached, kept, Date.now()) };
+      return { error, target, description, headers };
     }
   }
 
@@ -124,7 +132,7 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
       try {
         target = targetOf(request, question.url);
       } catch (thrown) {
-        return { error: toOracleError(thrown), headers: {} };
+        return notLookedUp(toOracleError(thrown));
       }
       const needs = { deadlineMs: question.deadlineMs, fields: fieldsOf(question) };
       const refusal = rateLimit?.(request, target, needs.fields) ?? null;

@@ -66,6 +66,7 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
     }),
     logger: pino({ level: "silent" }),
     version: () => version,
+    tracing: null,
     page: null,
     ...settings,
   });
@@ -82,7 +83,7 @@ export function remembered(
   cached: Description["cached"] = "hit",
 ): Description {
   const done = Promise.resolve(metadata);
-  return { known: metadata, done, head: done, fields: null, cached, timings: {}, terms: null, kept };
+  return { known: metadata, done, head: done, fields: null, cached, timings: {}, stages: [], terms: null, kept };
 }
 
 export interface RunningApp {
@@ -124,6 +125,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     metrics,
     logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),
     version: () => version,
+    tracing: null,
     page: settings.page ?? null,
   });
   const url = await app.listen({ host: "127.0.0.1", port: 0 });

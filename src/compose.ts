@@ -217,7 +217,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     queueDepth: () => slots.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
     enabled: () => decoder.enabled,
-    shared: shared?.gauges ?? null,
+    shared: shared ? { ...shared.gauges, answers: () => oracle.answeredByShared() } : null,
   });
   const oracle = cached(observed(pipeline, metrics), {
     keyOf: createKeys(settingsOfAnswers(config, ffmpeg)),

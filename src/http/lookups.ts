@@ -61,6 +61,11 @@ interface Needs {
 }
 
 export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: LookupsOptions): Lookups {
+  function failed(failure: Failed): Failed {
+    metrics.notAnswered(failure.error.code);
+    return failure;
+  }
+
   function targetOf(request: FastifyRequest, url: string): Target {
     try {
       return parseTarget(url);
@@ -79,7 +84,7 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
     metrics.refused("rate_limited");
     log.refused(request, error);
     const headers = { "retry-after": retryAfter, ratelimit: rateLimit, "ratelimit-policy": policy };
-    return notLookedUp(error, headers);
+    return failed(notLookedUp(error, headers));
   }
 
   async function waitFor(
@@ -102,7 +107,7 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
       metrics.answered(cached);
       log.failed(request, target, description, error, startedAt);
       const headers = { "cache-status": failureCacheStatus(error.code, cached, kept, Date.now()) };
-      return { error, target, description, headers };
+      return failed({ error, target, description, headers });
     }
   }
 
@@ -132,7 +137,7 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
       try {
         target = targetOf(request, question.url);
       } catch (thrown) {
-        return notLookedUp(toOracleError(thrown));
+        return failed(notLookedUp(toOracleError(thrown)));
       }
       const needs = { deadlineMs: question.deadlineMs, fields: fieldsOf(question) };
       const refusal = rateLimit?.(request, target, needs.fields) ?? null;

@@ -56,6 +56,9 @@ test("metrics count how requests were answered and how lookups ended, and hold n
     'media_oracle_source_total{outcome="success"} 3', // no cache stands between here
     'media_oracle_source_total{outcome="source_unreachable"} 1',
     'media_oracle_refused_total{reason="address"} 1',
+    'media_oracle_failures_total{code="source_unreachable"} 1',
+    'media_oracle_failures_total{code="overloaded"} 0',
+    'media_oracle_stage_seconds_bucket{le="0.1",stage="decode"} 1',
     'media_oracle_decode_seconds_bucket{le="0.05",format="webp"} 1',
     "media_oracle_inflight 1",
     "media_oracle_queue_depth 2",
@@ -78,12 +81,13 @@ test("a counter that is read twice is not counted twice", async ({ onTestFinishe
 });
 
 test("metrics tell how the shared cache is, where there is one", async ({ onTestFinished }) => {
-  const shared = { isWell: () => false, calls: () => 7, failures: () => 2 };
+  const shared = { isWell: () => false, calls: () => 7, failures: () => 2, answers: () => 4 };
   const [alone, together] = [await startApp(() => described()), await startApp(() => described(), { shared })];
   onTestFinished(async () => void (await Promise.all([alone.close(), together.close()])));
   const { text } = await ask(`${together.url}/metrics`);
   expect(text).toContain("media_oracle_shared_up 0");
   expect(text).toContain('media_oracle_shared_calls_total{outcome="ok"} 5');
   expect(text).toContain('media_oracle_shared_calls_total{outcome="failed"} 2');
+  expect(text).toContain("media_oracle_shared_answers_total 4");
   expect((await ask(`${alone.url}/metrics`)).text).not.toContain("media_oracle_shared");
 });

@@ -26,7 +26,7 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/* \
   && ln -s "$(dpkg -L libjemalloc2 | grep 'libjemalloc.so.2$')" /usr/local/lib/libjemalloc.so.2
 WORKDIR /app
-COPY package.json ./
+COPY package.json LICENSE THIRD_PARTY_NOTICES ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 ENV NODE_ENV=production \

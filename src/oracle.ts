@@ -7,8 +7,9 @@ import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decoder.ts";
 import type { Format } from "./media/formats.ts";
 import { type Head, isMedia, readHead } from "./media/head.ts";
+import { movieOffset, withoutMedia } from "./media/isobmff.ts";
 import { beginningOf, enoughBytes } from "./media/progressive.ts";
-import { mediaType } from "./media/sniff.ts";
+import { mediaType, sniffBytes } from "./media/sniff.ts";
 
 export interface OracleOptions {
   readonly slots: Slots;
@@ -58,6 +59,7 @@ export function createOracle(options: OracleOptions): Oracle {
   async function read(source: Source, fields: Fields, progress: Progress): Promise<Sight | null> {
     progress.learn(declaredBy(source));
     const { format, bytes } = await learnHead(source, progress);
+    if (format && needsMovie(source, progress.learn({}), fields)) await learnMovie(source, format, progress);
     const known = progress.learn({});
     progress.headRead();
     const isWorthReading = isMedia(format, known.type);
@@ -71,6 +73,18 @@ export function createOracle(options: OracleOptions): Oracle {
       return null;
     }
     return format && { format, body, declaredBytes: source.declaredBytes };
+  }
+
+  /** Learns what the header of a movie tells, where that stands at the end of it, by reading that alone. */
+  async function learnMovie(source: Source, format: Format, progress: Progress): Promise<void> {
+    if (format.kind !== "video" && format.kind !== "audio") return;
+    const head = (await source.arrived(1)).slice(0, sniffBytes);
+    const from = movieOffset(head);
+    if (from === null) return;
+    using tail = await source.tail(from);
+    if (!tail) return;
+    const { bytes } = await tail.body();
+    progress.learn(factsOf(await decoder.measure(withoutMedia(head, bytes), format)));
   }
 
   /** Reads to the end, or as far as a hash needs it; looks at the beginning of a picture whose end takes its time. */
@@ -124,11 +138,10 @@ export function createOracle(options: OracleOptions): Oracle {
     const known = seenBefore(sight.body, previous);
     if (known) return void progress.learn(known);
     const { picture, isOwn } = await see(sight);
-    const { width, height, animated, durationMs, blurhash, thumbhash, warning } = picture;
-    const size = width === null ? null : { width, height }; // or what the head told
+    const { animated, blurhash, thumbhash, warning } = picture;
     // That half a file cannot be measured is said by the body's own warning already.
     const warnings = warning && !sight.body.warning ? [warning] : [];
-    progress.learn({ ...size, animated, durationMs, blurhash, thumbhash, warnings });
+    progress.learn({ ...factsOf(picture), animated, blurhash, thumbhash, warnings });
     if (!isOwn) return; // the time was another lookup's
     progress.took("queue", picture.queueMs);
     progress.took("decode", picture.decodeMs);
@@ -148,6 +161,21 @@ async function learnHead(source: Source, progress: Progress): Promise<Head> {
   const { type, mismatch } = mediaType(last.format, source.declaredType);
   progress.learn({ type, warnings: mismatch ? ["type_mismatch"] : [] });
   return last;
+}
+
+// What the header of a movie tells.
+const toldByMovie: readonly (keyof Metadata)[] = ["width", "height", "durationMs"];
+
+/** Whether it is worth a request of its own to look for the header of a movie: the rest will not come, or is not needed. */
+function needsMovie({ isTooLarge }: Source, known: Metadata, fields: Fields): boolean {
+  if (isTooLarge) return true;
+  const missing = fields === null ? [] : missingIn(known, fields);
+  return missing.length > 0 && missing.every((field) => toldByMovie.includes(field));
+}
+
+/** What was told stays so where this tells nothing. */
+function factsOf({ width, height, durationMs }: Picture): Partial<Metadata> {
+  return { ...(width !== null && { width, height }), ...(durationMs !== null && { durationMs }) };
 }
 
 // What reading on tells of a file whose pixels cannot be had.

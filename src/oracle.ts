@@ -1,13 +1,16 @@
 import { setTimeout as after } from "node:timers/promises";
-import { type Oracle, type Previous, type Progress, type Stage, startDescription } from "./domain/description.ts";
-import { type Fields, missingIn } from "./domain/fields.ts";
+import { type Oracle, type Previous, type Progress, startDescription } from "./domain/description.ts";
+import type { Fields } from "./domain/fields.ts";
 import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
+import { startTimeLimit } from "./fetch/deadline.ts";
+import { countedIn, declaredBy } from "./fetch/facts.ts";
 import type { Slots } from "./fetch/slots.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decoder.ts";
 import type { Format } from "./media/formats.ts";
 import { type Head, isMedia, readHead } from "./media/head.ts";
 import { movieOffset, withoutMedia } from "./media/isobmff.ts";
+import { isMovieWanted, suffices } from "./media/needs.ts";
 import { beginningOf, enoughBytes } from "./media/progressive.ts";
 import { mediaType, sniffBytes } from "./media/sniff.ts";
 
@@ -44,12 +47,12 @@ export function createOracle(options: OracleOptions): Oracle {
   return (target, fields = null, previous) =>
     startDescription(async (progress) => {
       using limit = startTimeLimit(fetchTimeoutMs);
-      using slot = await timed(progress, "queue", slots.take(target.url.host, limit.signal));
+      using slot = await progress.timed("queue", slots.take(target.url.host, limit.signal));
       // Closed only at the very end: until then the body counts against the memory for bodies.
-      using source = await timed(progress, "fetch", openSource(target, previous?.validators ?? null, limit.signal));
+      using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, limit.signal));
       progress.heard(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
-      const sight = await timed(progress, "fetch", read(source, fields, progress));
+      const sight = await progress.timed("fetch", read(source, fields, progress));
       slot.release(); // others may fetch while this one is decoded
       if (sight) await look(sight, previous, progress);
       return progress.learn({});
@@ -59,7 +62,8 @@ export function createOracle(options: OracleOptions): Oracle {
   async function read(source: Source, fields: Fields, progress: Progress): Promise<Sight | null> {
     progress.learn(declaredBy(source));
     const { format, bytes } = await learnHead(source, progress);
-    if (format && needsMovie(source, progress.learn({}), fields)) await learnMovie(source, format, progress);
+    if (format && isMovieWanted(source.isTooLarge, progress.learn({}), fields))
+      await learnMovie(source, format, progress);
     const known = progress.learn({});
     progress.headRead();
     const isWorthReading = isMedia(format, known.type);
@@ -163,29 +167,9 @@ async function learnHead(source: Source, progress: Progress): Promise<Head> {
   return last;
 }
 
-// What the header of a movie tells.
-const toldByMovie: readonly (keyof Metadata)[] = ["width", "height", "durationMs"];
-
-/** Whether it is worth a request of its own to look for the header of a movie: the rest will not come, or is not needed. */
-function needsMovie({ isTooLarge }: Source, known: Metadata, fields: Fields): boolean {
-  if (isTooLarge) return true;
-  const missing = fields === null ? [] : missingIn(known, fields);
-  return missing.length > 0 && missing.every((field) => toldByMovie.includes(field));
-}
-
 /** What was told stays so where this tells nothing. */
 function factsOf({ width, height, durationMs }: Picture): Partial<Metadata> {
   return { ...(width !== null && { width, height }), ...(durationMs !== null && { durationMs }) };
-}
-
-// What reading on tells of a file whose pixels cannot be had.
-const toldByReading: NonNullable<Fields> = ["bytes", "bytesSource", "sha256"];
-
-/** Whether reading on would tell nothing that is needed. */
-function suffices(known: Metadata, format: Format | null, fields: Fields): boolean {
-  if (fields === null) return false;
-  const missing = missingIn(known, fields);
-  return format?.decoding ? missing.length === 0 : !missing.some((field) => toldByReading.includes(field));
 }
 
 /** What the pixels told of the very same bytes, where the source sent them again. */
@@ -193,35 +177,4 @@ function seenBefore({ sha256 }: Body, previous: Previous | undefined): Partial<M
   if (sha256 === null || sha256 !== previous?.metadata.sha256 || previous.metadata.blurhash === null) return null;
   const { width, height, animated, durationMs, blurhash, thumbhash } = previous.metadata;
   return { width, height, animated, durationMs, blurhash, thumbhash };
-}
-
-function declaredBy({ declaredBytes, declaredType, filename }: Source): Partial<Metadata> {
-  return {
-    bytes: declaredBytes,
-    bytesSource: declaredBytes === null ? null : "declared",
-    filename,
-    ...(declaredType !== null && { type: declaredType }),
-  };
-}
-
-function countedIn({ bytes, sha256, warning }: Body): Partial<Metadata> {
-  const warnings = warning ? [warning] : [];
-  if (sha256 === null) return { warnings };
-  return { bytes: bytes.byteLength, bytesSource: "counted", sha256, warnings };
-}
-
-/** A clock of ours, since those of the layers below are late, or start anew with every byte. */
-function startTimeLimit(milliseconds: number): Disposable & { readonly signal: AbortSignal } {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), milliseconds);
-  return { signal: controller.signal, [Symbol.dispose]: () => clearTimeout(timer) };
-}
-
-async function timed<T>(progress: Progress, stage: Stage, work: Promise<T>): Promise<T> {
-  const began = performance.now();
-  try {
-    return await work;
-  } finally {
-    progress.took(stage, performance.now() - began);
-  }
 }

@@ -62,6 +62,8 @@ export interface Progress {
   heard(terms: Terms): void;
   /** Adds to the time that the stage took. */
   took(stage: Stage, milliseconds: number): void;
+  /** Waits for a stage, and adds what it took, also where it failed. */
+  timed<T>(stage: Stage, work: Promise<T>): Promise<T>;
 }
 
 /**
@@ -93,6 +95,14 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
     },
     heard: (said) => void (terms = said),
     took: (stage, milliseconds) => void (timings[stage] = (timings[stage] ?? 0) + milliseconds),
+    async timed(stage, work) {
+      const began = performance.now();
+      try {
+        return await work;
+      } finally {
+        progress.took(stage, performance.now() - began);
+      }
+    },
   };
   const done = lookup(progress).catch((error: unknown) => {
     throw toOracleError(error);

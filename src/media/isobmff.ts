@@ -60,7 +60,8 @@ export function firstBox(head: Uint8Array): string {
 export function movieOffset(head: Uint8Array): number | null {
   const all = [...boxes(head, 0, head.length)];
   const last = all.at(-1);
-  if (!last || last.isWhole || last.next === Infinity || all.some(({ type }) => type === "moov")) return null;
+  if (last?.type !== "mdat" || last.isWhole || last.next === Infinity) return null;
+  if (all.some(({ type }) => type === "moov")) return null;
   return last.next;
 }
 

@@ -240,7 +240,7 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a video whose header stand
     return startOrigin(onTestFinished, (request, response) => {
       const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1]);
       if (from > 0) return answer(from, response);
-      response.writeHead(200, { "content-length": video.byteLength }).write(video.subarray(0, 30_000));
+      response.writeHead(200, { "content-length": video.byteLength }).write(video.subarray(0, 45_000));
     });
   }
 

@@ -9,6 +9,8 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/build.ts scripts/
 COPY page page
 COPY src src
+# What /version tells: docker build --build-arg COMMIT="$(git rev-parse HEAD)"
+ARG COMMIT=""
 RUN npm run build
 
 FROM node:24-trixie-slim AS dependencies

@@ -20,8 +20,9 @@ import { sendProblem } from "./problem.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { remembered } from "./remembered.ts";
 import { createRequestIds } from "./request-id.ts";
-import { fieldsOf, type Health, questionBodySchema } from "./schema.ts";
+import { fieldsOf, type Health, questionBodySchema, type Version } from "./schema.ts";
 import { createSend } from "./send.ts";
+import { traced, traceRequests, type Tracing } from "./tracing.ts";
 
 export interface AppOptions extends AccessOptions {
   readonly oracle: Oracle;
@@ -37,8 +38,9 @@ export interface AppOptions extends AccessOptions {
   readonly readiness: () => Health;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  /** Of the program, for the document. */
-  readonly version: string;
+  readonly version: () => Version;
+  /** Null where nobody collects spans; nothing of a request is then looked at for them. */
+  readonly tracing: Tracing | null;
   /** The folder of the page for people, or null where there is none. */
   readonly page: string | null;
 }
@@ -112,12 +114,13 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   });
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, noSuchRoute()));
 
-  await registerOpenapi(app, version);
+  await registerOpenapi(app, version().version);
   app.decorateRequest("client", null);
   const identify = createIdentify(options);
   const guards = createGuards(identify);
   const send = createSend(identify ? "private" : "public");
-  const lookups = createLookups({
+  if (options.tracing) traceRequests(app, options.tracing);
+  const plainLookups = createLookups({
     oracle,
     isRemembered,
     parseTarget: remembered(parseTarget, rememberedUrls),
@@ -125,6 +128,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     metrics,
     log,
   });
+  const lookups = options.tracing ? traced(plainLookups) : plainLookups;
   const hits = createHits({
     parseQuestion(text) {
       const question = questionBodySchema.parse(parseJson(text));
@@ -143,8 +147,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   addMetadataRoutes(app, { lookups, forget, guards, send, replay: hits.replay });
   addBatchRoute(app, { lookups, guards, log });
   if (options.page !== null) addPageRoutes(app, options.page);
-  addOperationRoutes(app, { guards, readiness, metrics });
+  addOperationRoutes(app, { guards, readiness, version, metrics });
   await app.ready();
-  hits.takeOver(app.server);
+  if (!options.tracing) hits.takeOver(app.server); // spans begin and end in Fastify's hooks
   return app;
 }

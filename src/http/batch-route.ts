@@ -6,7 +6,7 @@ import { wants } from "./accept.ts";
 import { answerHeaders, jsonType, takenOver, writeAnswer } from "./answer.ts";
 import type { Guards } from "./auth.ts";
 import type { LookupLog } from "./log.ts";
-import type { Lookups, Outcome } from "./lookups.ts";
+import { type Lookups, notLookedUp, type Outcome } from "./lookups.ts";
 import { problemResponses } from "./openapi.ts";
 import { problemOf } from "./problem.ts";
 import { renderedReply } from "./reply.ts";
@@ -36,7 +36,7 @@ export function addBatchRoute(instance: FastifyInstance, { lookups, guards, log 
     if (deadlineMs === undefined || performance.now() - startedAt < deadlineMs - leastLeftMs) {
       return lookups.lookUp(request, question, startedAt);
     }
-    return { error: new OracleError("deadline_exceeded", "not begun by the deadline"), headers: {} };
+    return notLookedUp(new OracleError("deadline_exceeded", "not begun by the deadline"));
   }
 
   function itemText(request: FastifyRequest, index: number, url: string, outcome: Outcome): string {

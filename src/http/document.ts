@@ -24,7 +24,8 @@ export async function openapiDocument(version: string): Promise<object> {
       shared: null,
     }),
     logger: pino({ level: "silent" }),
-    version,
+    version: () => ({ version, commit: null, node: "", libvips: null, formats: [] }),
+    tracing: null,
     page: null,
   });
   const document = app.swagger();

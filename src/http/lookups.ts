@@ -33,8 +33,15 @@ export interface Described {
 
 export interface Failed {
   readonly error: OracleError;
+  /** Null where the target was not looked up. */
+  readonly target: Target | null;
+  readonly description: Description | null;
   /** What the failure's answer says besides. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+export function notLookedUp(error: OracleError, headers: Failed["headers"] = {}): Failed {
+  return { error, target: null, description: null, headers };
 }
 
 /** Looks up what callers ask for, whatever route they ask by: each question is counted, limited, waited for and logged. */
@@ -58,6 +65,11 @@ interface Needs {
 }
 
 export function createLookups({ oracle, parseTarget, isRemembered, rateLimit, metrics, log }: LookupsOptions): Lookups {
+  function failed(failure: Failed): Failed {
+    metrics.notAnswered(failure.error.code);
+    return failure;
+  }
+
   function targetOf(request: FastifyRequest, url: string): Target {
     try {
       return parseTarget(url);
@@ -76,7 +88,7 @@ export function createLookups({ oracle, parseTarget, isRemembered, rateLimit, me
     metrics.refused("rate_limited");
     log.refused(request, error);
     const headers = { "retry-after": retryAfter, ratelimit: rateLimit, "ratelimit-policy": policy };
-    return { error, headers };
+    return failed(notLookedUp(error, headers));
   }
 
   async function waitFor(
@@ -98,7 +110,8 @@ export function createLookups({ oracle, parseTarget, isRemembered, rateLimit, me
       const { cached, kept } = description;
       metrics.answered(cached);
       log.failed(request, target, description, error, startedAt);
-      return { error, headers: { "cache-status": failureCacheStatus(error.code, cached, kept, Date.now()) } };
+      const headers = { "cache-status": failureCacheStatus(error.code, cached, kept, Date.now()) };
+      return failed({ error, target, description, headers });
     }
   }
 
@@ -140,7 +153,7 @@ export function createLookups({ oracle, parseTarget, isRemembered, rateLimit, me
       try {
         target = targetOf(request, question.url);
       } catch (thrown) {
-        return { error: toOracleError(thrown), headers: {} };
+        return failed(notLookedUp(toOracleError(thrown)));
       }
       const needs = { deadlineMs: question.deadlineMs, fields: fieldsOf(question) };
       const refusal = rateLimit?.(request, target, needs.fields) ?? null;

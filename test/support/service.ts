@@ -28,7 +28,8 @@ function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
  * Starts the built program on a free port and waits until it listens.
  *
  * @param settings without the prefix: `{ ALLOW_PORTS: "80" }`
- * @param environment of Node itself
+ * @param environment of Node itself, and of libraries
+ * @param entry of the program, where it is not this checkout's
  *
  * It says so at the level `info`, so a `LOG_LEVEL` above that is of no use here.
  *
@@ -37,8 +38,9 @@ function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
 export async function startService(
   settings: Record<string, string> = {},
   environment: NodeJS.ProcessEnv = {},
+  entry = program,
 ): Promise<Service> {
-  const child = spawn(process.execPath, [program], {
+  const child = spawn(process.execPath, [entry], {
     env: { ...environmentOf({ PORT: "0", ...settings }), ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });

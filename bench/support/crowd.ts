@@ -73,11 +73,11 @@ export async function talk(onFinished: OnFinished, options: CrowdOptions): Promi
     await oracle.become(delayMs);
     if (first) await change(first);
     const processorBefore = processorMsOf(pid);
-    const changed = then && after(options.phaseMs / 2, () => change(then));
-    const pings = pingUntil(outsider, prosody.domain, performance.now() + options.phaseMs);
-    const sent = await chatter(crowd, options);
-    const pingMs = await pings;
-    await changed;
+    const [sent, pingMs] = await Promise.all([
+      chatter(crowd, options),
+      pingUntil(outsider, prosody.domain, performance.now() + options.phaseMs),
+      then && after(options.phaseMs / 2, () => change(then)),
+    ]);
     await crowd.quiet(settleMs);
     const processorMs = (processorMsOf(pid) - processorBefore) / sent.length;
     figures.push({ name, pingMs, memoryBytes: memoryOf(pid), processorMs, ...figuresOf(sent) });

@@ -78,6 +78,7 @@ function copyPage(target: string): void {
 export function build({ ifStale }: { ifStale: boolean }): void {
   const stamp = sources();
   if (ifStale && builtFrom() === stamp) return;
+  process.stderr.write("Building dist, once for these sources\n");
   const fresh = join(root, `.build-${String(process.pid)}`);
   try {
     const tsc = join(root, "node_modules/typescript/bin/tsc");

@@ -59,7 +59,7 @@ interface Sent {
 }
 
 /** The module's timeout, and much for what was sent last to get through on a machine that does other things as well. */
-const settleMs = 30_000;
+const settleMs = 120_000;
 
 export async function talk(onFinished: OnFinished, options: CrowdOptions): Promise<CrowdFigures> {
   const oracle = await startOracle(onFinished);
@@ -106,7 +106,8 @@ async function pingUntil(person: Person, domain: string, end: number): Promise<n
   const tookMs: number[] = [];
   while (performance.now() < end) {
     const started = performance.now();
-    await person.ask(domain, xml("ping", { xmlns: "urn:xmpp:ping" }));
+    // Later than a person of the tests waits: on a machine that does much else, that is told as the time it took.
+    await person.ask(domain, xml("ping", { xmlns: "urn:xmpp:ping" })).catch(() => null);
     tookMs.push(performance.now() - started);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

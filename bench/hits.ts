@@ -1,7 +1,7 @@
 /** Hits a second with the full contract, against a bare `node:http` server that parses and returns the same bytes. */
 import type { Service } from "../test/support/service.ts";
 import type { BareQuestion, BareReply } from "./support/bare.ts";
-import { postRate } from "./support/load.ts";
+import { requestRate } from "./support/load.ts";
 import { startHelper } from "./support/processes.ts";
 import { median, printTable, spread } from "./support/table.ts";
 
@@ -18,11 +18,11 @@ export async function benchHits(service: Service, target: string): Promise<void>
   const { port } = await bare.ask({ answer: await first.text() });
   const theirs = new URL(`http://127.0.0.1:${port}/metadata`);
 
-  for (const url of [ours, theirs]) await postRate({ url, body, connections, durationMs: warmUpMs });
+  for (const url of [ours, theirs]) await requestRate({ url, body, connections, durationMs: warmUpMs });
   const rates = { ours: [] as number[], bare: [] as number[], ratio: [] as number[] };
   for (let round = 0; round < rounds; round += 1) {
-    rates.ours.push(await postRate({ url: ours, body, connections, durationMs }));
-    rates.bare.push(await postRate({ url: theirs, body, connections, durationMs }));
+    rates.ours.push(await requestRate({ url: ours, body, connections, durationMs }));
+    rates.bare.push(await requestRate({ url: theirs, body, connections, durationMs }));
     rates.ratio.push(rates.ours.at(-1)! / rates.bare.at(-1)!);
   }
   bare.stop();

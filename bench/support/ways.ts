@@ -1,11 +1,14 @@
 /** Those who look pictures up: the service, and what it is compared with. */
+import { availableParallelism } from "node:os";
 import { Pool } from "undici";
 import type { Service } from "../../test/support/service.ts";
+import type { DecodeLoopPicture } from "./decode-loop.ts";
 import { processorMsOfTree, watchMemory } from "./figures.ts";
-import { type LookupsQuestion, type LookupsReply, timeLookups } from "./lookups.ts";
+import { loopDelayMs, type LookupsQuestion, type LookupsReply, timeLookups } from "./lookups.ts";
 import type { PicturesOrigin } from "./pictures-origin.ts";
 import type { Picture } from "./pictures.ts";
 import { startHelper } from "./processes.ts";
+import type { Server } from "./servers.ts";
 import { median } from "./table.ts";
 
 export interface Way {
@@ -16,34 +19,71 @@ export interface Way {
   stop(): Promise<void>;
 }
 
-/** Asks a server for each URL, and has the answer judged. */
-export function byHttp(
-  { name, pid, url }: { readonly name: string; readonly pid: number; readonly url: string },
-  requestFor: (url: string) => { path: string; body?: string },
-  check: (answer: unknown) => boolean,
-): Way {
+interface WayByHttp {
+  readonly name: string;
+  readonly pid: number;
+  readonly url: string;
+  readonly requestFor: (url: string) => { readonly path: string; readonly body?: string };
+  /** Whether the answer says what was asked for. */
+  readonly isAnswer: (answer: unknown) => boolean;
+}
+
+/** Asks a server for each URL. */
+function byHttp({ name, pid, url, requestFor, isAnswer }: WayByHttp): Way {
   // Not `fetch`, which takes a millisecond and a half of the processor that the server is to be measured on.
   const pool = new Pool(url);
   const lookUp = async (url: string) => {
     const { path, body } = requestFor(url);
-    const reply =
-      body === undefined
-        ? await pool.request({ method: "GET", path })
-        : await pool.request({ method: "POST", path, headers: { "content-type": "application/json" }, body });
+    const asked = body === undefined ? ({ method: "GET" } as const) : ({ method: "POST", headers, body } as const);
+    const reply = await pool.request({ path, ...asked });
     const answer = await reply.body.json();
-    if (reply.statusCode !== 200 || !check(answer)) {
-      throw new Error(`${name} gave no description: ${reply.statusCode} ${JSON.stringify(answer)}`);
-    }
+    if (reply.statusCode === 200 && isAnswer(answer)) return;
+    throw new Error(`${name} gave no description: ${reply.statusCode} ${JSON.stringify(answer)}`);
   };
-  return { name, pid, lookUp: (urls, concurrency) => timeLookups(urls, concurrency, lookUp), stop: () => pool.close() };
+  return {
+    name,
+    pid,
+    async lookUp(urls, concurrency) {
+      return { ...(await timeLookups(urls, concurrency, lookUp)), loopP99Ms: null };
+    },
+    stop: () => pool.close(),
+  };
 }
 
-/** The whole description, or only what is named. */
+const headers = { "content-type": "application/json" };
+
+/** The service describes the whole, or what is named. */
 export function byService({ url, process }: Service, fields?: readonly string[]): Way {
-  const requestFor = (url: string) => ({ path: "/metadata", body: JSON.stringify({ url, fields }) });
-  return byHttp({ name: "media-oracle", pid: process.pid!, url }, requestFor, (answer) => {
-    const { blurhash, width } = answer as { blurhash: string | null; width: number | null };
-    return fields ? width !== null : blurhash !== null;
+  const way = byHttp({
+    name: fields ? `media-oracle, ${fields.join(", ")}` : "media-oracle",
+    pid: process.pid!,
+    url,
+    requestFor: (url) => ({ path: "/metadata", body: JSON.stringify({ url, fields }) }),
+    isAnswer: (answer) => (answer as Record<string, unknown>)[fields ? "width" : "blurhash"] !== null,
+  });
+  return {
+    ...way,
+    async lookUp(urls, concurrency) {
+      await loopP99MsOf(url); // what was measured before is taken away
+      return { ...(await way.lookUp(urls, concurrency)), loopP99Ms: await loopP99MsOf(url) };
+    },
+  };
+}
+
+/** Of the service's event loop, since it was last asked. */
+export async function loopP99MsOf(url: string): Promise<number> {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  return loopDelayMs(Number(/^nodejs_eventloop_lag_p99_seconds (\S+)$/m.exec(metrics)?.[1]));
+}
+
+/** Iframely tells a picture's type and size. */
+export function byIframely({ url, pid }: Server): Way {
+  return byHttp({
+    name: "iframely",
+    pid,
+    url,
+    requestFor: (url) => ({ path: `/iframely?url=${encodeURIComponent(url)}` }),
+    isAnswer: (answer) => JSON.stringify(answer).includes('"width"'),
   });
 }
 
@@ -60,12 +100,26 @@ export function byProcess(name: string, program: string): Way {
 
 export const byNaive = (): Way => byProcess("fetch, sharp and blurhash", "naive");
 
+/** Only decodes the picture, which is in memory already, as many at once as there are processors. */
+export async function byDecodeLoop({ body, width, height }: Picture): Promise<Way> {
+  const helper = startHelper<DecodeLoopPicture | LookupsQuestion, LookupsReply>("decode-loop");
+  await helper.ask({ picture: body.toString("base64"), width, height });
+  return {
+    name: "only decoding",
+    pid: helper.pid,
+    lookUp: (urls, concurrency) => helper.ask({ urls, concurrency: Math.min(concurrency, availableParallelism()) }),
+    stop: () => Promise.resolve(helper.stop()),
+  };
+}
+
 /** Of one way. What has a spread is one value a round. */
 export interface Comparison {
   readonly rates: number[];
   /** Medians of lookups one at a time. */
   readonly latenciesMs: number[];
   readonly processorMs: number[];
+  /** Null where it is not told. */
+  readonly loopP99Ms: number | null;
   readonly originRequests: number;
   readonly originBytes: number;
 }
@@ -87,12 +141,13 @@ export async function compare(
     rates: [] as number[],
     latenciesMs: [] as number[],
     processorMs: [] as number[],
+    loopP99Ms: [] as number[],
     counts: { requests: 0, bytes: 0 },
   }));
   for (let round = -1; round < rounds; round += 1) {
     for (const [index, way] of ways.entries()) {
       const before = { counts: await origin.counts(), processorMs: processorMsOfTree(way.pid) };
-      const { elapsedMs } = await way.lookUp(origin.coldUrls(picture, lookupsARound), atOnce);
+      const { elapsedMs, loopP99Ms } = await way.lookUp(origin.coldUrls(picture, lookupsARound), atOnce);
       const processorMs = processorMsOfTree(way.pid) - before.processorMs;
       const counts = await origin.counts();
       const { latenciesMs } = await way.lookUp(origin.coldUrls(picture, lookupsARound), 1);
@@ -101,12 +156,14 @@ export async function compare(
       one.rates.push(lookupsARound / (elapsedMs / 1000));
       one.latenciesMs.push(median(latenciesMs));
       one.processorMs.push(processorMs / lookupsARound);
+      if (loopP99Ms !== null) one.loopP99Ms.push(loopP99Ms);
       one.counts.requests += counts.requests - before.counts.requests;
       one.counts.bytes += counts.bytes - before.counts.bytes;
     }
   }
-  return found.map(({ counts, ...figures }) => ({
+  return found.map(({ counts, loopP99Ms, ...figures }) => ({
     ...figures,
+    loopP99Ms: loopP99Ms.length > 0 ? median(loopP99Ms) : null,
     originRequests: counts.requests / (rounds * lookupsARound),
     originBytes: counts.bytes / (rounds * lookupsARound),
   }));

@@ -151,7 +151,7 @@ try {
   later(() => origin.stop());
   const redis = await startRedis(later);
   const replicas = await startReplicas(later, 3, { REDIS_URL: redis.url });
-  const url = `http://127.0.0.1:${origin.port}/0`;
+  const url = origin.coldUrl(picture!);
   await benchLatency(replicas, url);
   await benchThroughput(replicas, `${url}/0.jpg`);
   await benchReplay();

@@ -2,7 +2,7 @@
 import { startService } from "../test/support/service.ts";
 import { megabytes, memoryOfTree } from "./support/figures.ts";
 import { printMachine } from "./support/machine.ts";
-import { startPicturesOrigin } from "./support/pictures-origin.ts";
+import { type PicturesOrigin, startPicturesOrigin } from "./support/pictures-origin.ts";
 import { makePhotos, type Picture } from "./support/pictures.ts";
 import { roundsOr } from "./support/rounds.ts";
 import { median, printBar, printTable, spread } from "./support/table.ts";
@@ -20,10 +20,10 @@ const largest = pictures.at(-1)!;
 
 /** Does something with a service that may ask these origins, and with the naive lines beside it. */
 async function withBoth<Result>(
-  ports: readonly number[],
+  origin: PicturesOrigin,
   act: (ours: Way, naive: Way) => Promise<Result>,
 ): Promise<Result> {
-  const service = await startService({ ALLOW_ADDRESSES: ports.map((port) => `127.0.0.1:${port}`).join() });
+  const service = await startService(origin.allowed);
   const [ours, naive] = [byService(service), byNaive()];
   try {
     return await act(ours, naive);
@@ -35,7 +35,7 @@ async function withBoth<Result>(
 
 async function benchTime(): Promise<void> {
   const origin = await startPicturesOrigin(pictures);
-  const found = await withBoth([origin.port], async (ours, naive) => {
+  const found = await withBoth(origin, async (ours, naive) => {
     const comparisons = [];
     for (const picture of pictures) {
       const loop = await byDecodeLoop(picture);
@@ -88,20 +88,17 @@ async function benchTime(): Promise<void> {
 }
 
 async function benchMemory(picture: Picture): Promise<void> {
-  const origins = await Promise.all(Array.from({ length: hosts }, () => startPicturesOrigin([picture])));
-  const urls = Array.from({ length: crowdLookups }, (_, index) => origins[index % hosts]!.coldUrl(picture));
-  const found = await withBoth(
-    origins.map(({ port }) => port),
-    async (...ways) => {
-      const memory = [];
-      for (const way of ways) {
-        await way.lookUp([origins[0]!.coldUrl(picture)], 1); // what is loaded for the first
-        memory.push({ name: way.name, idle: memoryOfTree(way.pid), peak: await peakMemory(way, urls, crowd) });
-      }
-      return memory;
-    },
-  );
-  for (const origin of origins) origin.stop();
+  const origin = await startPicturesOrigin([picture], { hosts });
+  const found = await withBoth(origin, async (...ways) => {
+    const memory = [];
+    for (const way of ways) {
+      await way.lookUp(origin.coldUrls(picture, 1), 1); // what is loaded for the first
+      const idle = memoryOfTree(way.pid);
+      memory.push({ name: way.name, idle, peak: await peakMemory(way, origin.coldUrls(picture, crowdLookups), crowd) });
+    }
+    return memory;
+  });
+  origin.stop();
   printTable(
     `Memory of all processes together, ${crowd} cold lookups at once of ${picture.name}, MB`,
     ["", "before", "at most"],

@@ -10,9 +10,9 @@ import { makePictures } from "./support/pictures.ts";
 const pictures = await makePictures();
 printMachine();
 const origin = await startPicturesOrigin(pictures);
-const slowOrigin = await startPicturesOrigin(pictures, { delayMs: 100, bytesPerSecond: null });
+const slowOrigin = await startPicturesOrigin(pictures, { delayMs: 100 });
 const service = await startService({
-  ALLOW_ADDRESSES: [origin, slowOrigin].map(({ port }) => `127.0.0.1:${port}`).join(),
+  ALLOW_ADDRESSES: [origin, slowOrigin].map(({ allowed }) => allowed.ALLOW_ADDRESSES).join(),
 });
 try {
   await benchHits(service, origin.coldUrl(pictures[0]!));

@@ -2,7 +2,8 @@
  * Serves pictures, each under all paths below its number, and counts. No two bodies are the same: a number follows each, past
  * the picture's own end, or the second would be known by its bytes.
  */
-import { createServer, type ServerResponse } from "node:http";
+import { once } from "node:events";
+import { createServer, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface OriginOptions {
@@ -10,6 +11,8 @@ export interface OriginOptions {
   readonly delayMs: number;
   /** Null: as fast as they are taken. */
   readonly bytesPerSecond: number | null;
+  /** Ports, each of which is another host to whoever asks. */
+  readonly hosts: number;
 }
 
 export interface OriginListen extends OriginOptions {
@@ -24,16 +27,16 @@ export interface OriginCounts {
 }
 
 export type OriginQuestion = { listen: OriginListen } | { count: true };
-export type OriginReply = { port: number } | OriginCounts;
+export type OriginReply = { ports: number[] } | OriginCounts;
 
 const paceMs = 5;
 
 let requests = 0;
 let bytes = 0;
 
-function listen({ pictures, delayMs, bytesPerSecond }: OriginListen): void {
+async function listen({ pictures, delayMs, bytesPerSecond, hosts }: OriginListen): Promise<number[]> {
   const bodies = pictures.map(({ body }) => Buffer.from(body, "base64"));
-  const server = createServer(({ url = "", method }, response) => {
+  const answer: RequestListener = ({ url = "", method }, response) => {
     requests += 1;
     const which = Number(url.split("/")[1]);
     const picture = bodies[which]!;
@@ -46,8 +49,10 @@ function listen({ pictures, delayMs, bytesPerSecond }: OriginListen): void {
         ? send(response, picture, number)
         : drip(response, Buffer.concat([picture, number]), bytesPerSecond);
     }, delayMs);
-  });
-  server.listen(0, "127.0.0.1", () => process.send!({ port: (server.address() as AddressInfo).port }));
+  };
+  const servers = Array.from({ length: hosts }, () => createServer(answer).listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  return servers.map((server) => (server.address() as AddressInfo).port);
 }
 
 function send(response: ServerResponse, ...parts: readonly Buffer[]): void {
@@ -74,7 +79,7 @@ function drip(response: ServerResponse, body: Buffer, bytesPerSecond: number): v
 }
 
 process.on("message", (question: OriginQuestion) => {
-  if ("listen" in question) listen(question.listen);
+  if ("listen" in question) void listen(question.listen).then((ports) => process.send!({ ports }));
   else process.send!({ requests, bytes });
 });
 process.on("disconnect", () => process.exit());

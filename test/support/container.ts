@@ -105,8 +105,7 @@ export async function buildImage(target: "slim" | "full"): Promise<string> {
   return tag;
 }
 
-/** The image of Prosody that compose.yaml names; gives its name. */
-export async function buildProsodyImage(): Promise<string> {
+async function buildProsodyImage(): Promise<string> {
   const tag = "localhost/media-oracle-prosody:latest";
   await build(tag, join(project, "deploy/prosody"));
   return tag;
@@ -127,8 +126,6 @@ export interface Ended {
 export interface Container extends Service {
   /** Runs a command beside what runs there. */
   exec(...command: readonly string[]): Promise<Ended>;
-  /** What podman knows of it, by its format. */
-  inspect(format: string): Promise<string>;
 }
 
 // The walls of compose.yaml and of deploy/k8s.
@@ -138,6 +135,12 @@ const hardening = [
   ...["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"],
   "--no-healthcheck", // systemd's timers would run it; the tests do
 ];
+
+function spawnContainer(onFinished: OnFinished, name: string, args: readonly string[]) {
+  onFinished(async () => void (await podman("rm", "--force", "--ignore", "--volumes", name)));
+  const all = [...podmanArgs, "run", "--rm", "--name", name, "--network", "host", ...hardening, ...args];
+  return spawn("podman", all, { stdio: ["ignore", "pipe", "pipe"] });
+}
 
 /**
  * Runs an image on the machine's own network, read-only and without any capability, until it listens.
@@ -153,16 +156,55 @@ export async function startContainer(
 ): Promise<Container> {
   const port = await freePort();
   const name = `media-oracle-${String(port)}`;
-  onFinished(async () => void (await podman("rm", "--force", "--ignore", name)));
   const variables = Object.entries({ HOST: "127.0.0.1", PORT: String(port), ...settings });
   const environment = variables.flatMap(([key, value]) => ["--env", `MEDIA_ORACLE_${key}=${value}`]);
-  const args = ["run", "--rm", "--name", name, "--network", "host", ...hardening, ...options, ...environment, image];
-  const service = await whenListening(spawn("podman", [...podmanArgs, ...args], { stdio: ["ignore", "pipe", "pipe"] }));
   return {
-    ...service,
+    ...(await whenListening(spawnContainer(onFinished, name, [...options, ...environment, image]))),
     exec: (...command) => ended(["exec", name, ...command]),
-    inspect: (format) => podman("inspect", "--format", format, name),
   };
+}
+
+/** A volume that is there until the test is over; gives its name. */
+export async function makeVolume(onFinished: OnFinished): Promise<string> {
+  const name = await podman("volume", "create");
+  onFinished(async () => void (await podman("volume", "rm", "--force", name)));
+  return name;
+}
+
+/** Runs compose.yaml's Prosody, with its configuration but for the addresses, and these accounts; their password is `any`. */
+export async function startProsodyContainer(
+  onFinished: OnFinished,
+  oracle: Container,
+  accounts: readonly string[],
+): Promise<{ readonly domain: string; readonly c2sPort: number }> {
+  const port = await freePort();
+  const name = `media-oracle-prosody-${String(port)}`;
+  const config = readFileSync(join(project, "deploy/prosody/prosody.cfg.lua"), "utf8");
+  const file = join(folder, `${name}.cfg.lua`);
+  onFinished(() => rmSync(file));
+  const addresses = `c2s_ports = { ${port} }\nc2s_interfaces = { "127.0.0.1" }\n`;
+  writeFileSync(file, addresses + config.replaceAll("http://oracle:8080", oracle.url));
+  const mounts = [
+    `${file}:/etc/prosody/prosody.cfg.lua:ro`,
+    `${join(project, "prosody")}:/usr/local/lib/prosody-modules:ro`,
+    "/var/lib/prosody",
+  ];
+  const options = [...mounts.flatMap((mount) => ["--volume", mount]), "--tmpfs", "/run/prosody:mode=1777"];
+  const child = spawnContainer(onFinished, name, [...options, await buildProsodyImage()]);
+  let printed = "";
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      printed += text;
+      if (printed.includes("Activated service 'c2s'")) resolve();
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (printed += text));
+    child.once("exit", () => reject(new Error(printed)));
+  });
+  for (const account of accounts) {
+    const { code, output } = await ended(["exec", name, "prosodyctl", "register", account, "localhost", "any"]);
+    if (code !== 0) throw new Error(output);
+  }
+  return { domain: "localhost", c2sPort: port };
 }
 
 /** Runs an image to its end. */

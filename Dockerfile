@@ -24,7 +24,9 @@ FROM node:24-trixie-slim AS base
 RUN apt-get update \
   && apt-get install -y --no-install-recommends tini libjemalloc2 \
   && rm -rf /var/lib/apt/lists/* \
-  && ln -s "$(dpkg -L libjemalloc2 | grep 'libjemalloc.so.2$')" /usr/local/lib/libjemalloc.so.2
+  && ln -s "$(dpkg -L libjemalloc2 | grep 'libjemalloc.so.2$')" /usr/local/lib/libjemalloc.so.2 \
+  # For MEDIA_ORACLE_CACHE_FILE: a new volume is whose the folder is.
+  && install -d -o 1000 -g 1000 /var/lib/media-oracle
 WORKDIR /app
 COPY package.json LICENSE THIRD_PARTY_NOTICES ./
 COPY --from=dependencies /app/node_modules node_modules

@@ -104,6 +104,7 @@ export function build({ ifStale }: { ifStale: boolean }): void {
 }
 
 function compile(stamp: string): void {
+  process.stderr.write("Building dist, once for these sources\n");
   const fresh = join(root, `.build-${String(process.pid)}`);
   try {
     const tsc = join(root, "node_modules/typescript/bin/tsc");

@@ -246,6 +246,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
   const app = await createApp({
     oracle,
     forget: oracle.forget,
+    isRemembered: oracle.isRemembered,
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
@@ -254,7 +255,6 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
         ? null
         : {
             perMinute: config.RATE_LIMIT,
-            isRemembered: oracle.isRemembered,
             together: shared && { isRemembered: oracle.isRememberedAnywhere, count: shared.count },
             now: () => performance.now(),
           },

@@ -16,4 +16,56 @@ export function descriptorsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
+/** The process, its children, theirs, and so on. */
+export function treeOf(pid: number): number[] {
+  const children = ofLiving(() =>
+    readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+    ),
+  );
+  return [pid, ...(children ?? []).flatMap(treeOf)];
+}
+
+/** The same as {@link processorMsOf} of a process and all below it that live. */
+export function processorMsOfTree(pid: number): number {
+  return sum(treeOf(pid).map((each) => ofLiving(() => processorMsOf(each)) ?? 0));
+}
+
+/** Bytes of memory of a process and all below it; what several share is counted once (the proportional set). */
+export function memoryOfTree(pid: number): number {
+  return sum(treeOf(pid).map((each) => ofLiving(() => sharedOutMemoryOf(each)) ?? 0));
+}
+
+/** Looks at the memory of a process and all below it until it is stopped, which gives the most that was seen. */
+export function watchMemory(pid: number): { stop(): number } {
+  let most = memoryOfTree(pid);
+  const look = () => (most = Math.max(most, memoryOfTree(pid)));
+  const timer = setInterval(look, lookEveryMs);
+  return {
+    stop() {
+      clearInterval(timer);
+      return look();
+    },
+  };
+}
+
+const lookEveryMs = 20;
+
+function sharedOutMemoryOf(pid: number): number {
+  return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]) * 1024;
+}
+
+/** Null where the process, or a thread of it, ended meanwhile. */
+function ofLiving<Figure>(look: () => Figure): Figure | null {
+  try {
+    return look();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return null;
+    throw error;
+  }
+}
+
+export const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
 export const megabytes = (bytes: number) => (bytes / 1_000_000).toFixed(0);

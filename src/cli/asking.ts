@@ -38,13 +38,12 @@ export interface Asked {
 /** What is known of a URL, or why nothing is. */
 export type Outcome = { readonly answer: Answer } | { readonly problem: Problem; readonly retryAfterMs: number | null };
 
-function parseWholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${text} is not a whole number`);
-  return Number(text);
-}
-
+/** From 1 on. */
 export function wholeNumber(flags: string, about: string): Option {
-  return new Option(flags, about).argParser(parseWholeNumber);
+  return new Option(flags, about).argParser((text) => {
+    if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`${flags}: ${text} is not a whole number above 0`);
+    return Number(text);
+  });
 }
 
 /** Gives a command the flags that say whom to ask. */

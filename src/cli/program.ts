@@ -31,6 +31,7 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
     .version(context.machine.version)
     .exitOverride()
     .showHelpAfterError("(media-oracle --help)")
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "media-oracle: ")) })
     .addHelpText("after", exitCodesHelp);
 
   const serve = program.command("serve", { isDefault: true }).description("answer over HTTP (the default)");
@@ -79,7 +80,7 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
   const config = program
     .command("config")
     .description("look at the settings")
-    .addArgument(new Argument("<what>", "print them, or only check them").choices(["print", "check"]));
+    .addArgument(new Argument("<print|check>", "print them, or only check them").choices(["print", "check"]));
   addSettings(config, context, false).action((what: string, options: Settings) => {
     readConfig(options, context);
     if (what === "print") print(configText(options, context));

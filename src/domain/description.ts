@@ -71,6 +71,8 @@ export interface Progress {
   heard(terms: Terms): void;
   /** Adds to the time that the stage took. */
   took(stage: Stage, milliseconds: number): void;
+  /** Waits for a stage, and adds what it took, also where it failed. */
+  timed<T>(stage: Stage, work: Promise<T>): Promise<T>;
 }
 
 /**
@@ -107,6 +109,14 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       timings[stage] = (timings[stage] ?? 0) + milliseconds;
       stages.push({ stage, startedAt: reached, milliseconds });
       reached += milliseconds;
+    },
+    async timed(stage, work) {
+      const began = performance.now();
+      try {
+        return await work;
+      } finally {
+        progress.took(stage, performance.now() - began);
+      }
     },
   };
   const done = lookup(progress).catch((error: unknown) => {

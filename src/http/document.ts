@@ -11,6 +11,7 @@ export async function openapiDocument(version: string): Promise<object> {
     oracle: unused,
     forget: unused,
     parseTarget: unused,
+    isRemembered: unused,
     tokens: [],
     namedTokens: null,
     rateLimit: null,

@@ -85,7 +85,7 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
       cost: { ...cost, bytes: cost.bytes + decoding.libraryBytes },
       show: async () => {
         const shown = await reader.show(body);
-        return shown && ("picture" in shown ? shown.picture : vips.sample(shown.raster));
+        return shown && ("picture" in shown ? shown.picture : vips.sample(shown));
       },
       ...(clips && { cut: async () => (await reader.cut?.(body).catch(() => null)) ?? null }),
     };

@@ -6,7 +6,6 @@ import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts"
 import type { Target } from "../../../src/domain/target.ts";
 import { type AppOptions, createApp } from "../../../src/http/app.ts";
 import type { NamedTokenOptions } from "../../../src/http/named-token.ts";
-import type { RateLimitOptions } from "../../../src/http/rate-limit.ts";
 import { createMetrics, type Gauges, observed } from "../../../src/http/metrics.ts";
 import type { Version } from "../../../src/http/schema.ts";
 
@@ -53,6 +52,7 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
     oracle: () => described(),
     forget: () => Promise.resolve(),
     parseTarget: parseAnything,
+    isRemembered: () => false,
     tokens: [],
     namedTokens: null,
     rateLimit: null,
@@ -97,7 +97,8 @@ export interface RunningApp {
 export interface AppSettings {
   readonly tokens?: readonly string[];
   readonly namedTokens?: NamedTokenOptions;
-  readonly rateLimit?: RateLimitOptions;
+  readonly isRemembered?: AppOptions["isRemembered"];
+  readonly rateLimit?: NonNullable<AppOptions["rateLimit"]>;
   readonly readiness?: AppOptions["readiness"];
   readonly shared?: Gauges["shared"];
   readonly forget?: (target: Target) => Promise<void>;
@@ -118,6 +119,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     oracle: observed(oracle, metrics),
     forget: settings.forget ?? (() => Promise.resolve()),
     parseTarget: parseAnything,
+    isRemembered: settings.isRemembered ?? (() => false),
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,
     rateLimit: settings.rateLimit ?? null,

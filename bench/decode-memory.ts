@@ -1,6 +1,7 @@
 /**
  * `npm run bench:decode-memory`: what decoding was expected to take against what it took, each picture in a process of
- * its own. The factors in `src/media/formats.ts` are read off this table.
+ * its own. The factors in `src/media/formats.ts` are read off this table. With a word behind `--`, only the pictures whose
+ * name has it: `npm run bench:decode-memory -- HEIC`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import sharp, { type Sharp } from "sharp";
@@ -10,7 +11,8 @@ import { parseAnswer } from "../src/media/protocol.ts";
 import { sniff } from "../src/media/sniff.ts";
 import { zeroPng } from "../test/support/bombs.ts";
 import { corpusBytes, corpusRows } from "../test/support/corpus.ts";
-import { builtEntry, formatNamed } from "../test/support/decoder.ts";
+import { builtEntry, ffmpeg, formatNamed } from "../test/support/decoder.ts";
+import { heicOf, hevc, runFfmpeg } from "../test/support/media-files.ts";
 import { median, printTable } from "./support/table.ts";
 
 const mebibyte = 1024 ** 2;
@@ -69,12 +71,65 @@ function photo(side: number, channels: 3 | 4 = 3): Sharp {
 }
 
 type Make = (side: number) => Promise<Uint8Array>;
+type Variant = readonly [string, FormatName, Make];
 const of =
   (channels: 3 | 4, change: (picture: Sharp) => Sharp): Make =>
   (side) =>
     change(photo(side, channels)).toBuffer();
 
-const variants: readonly (readonly [string, FormatName, Make])[] = [
+/** By ffmpeg, since libvips reads these, if at all, but does not write them. */
+async function byFfmpeg(name: string, picture: Sharp, ...args: readonly string[]): Promise<Buffer> {
+  const png = await picture.png({ compressionLevel: 1 }).toBuffer();
+  return runFfmpeg(name, ["-i", "photo.png", ...args], { "photo.png": png });
+}
+
+const heic =
+  (pixels: string): Make =>
+  async (side) => {
+    const movie = await byFfmpeg("a.mp4", photo(side), ...hevc, pixels);
+    return heicOf(movie, { width: side, height: side, quarters: 0 }, ["heic", "mif1"]);
+  };
+
+const jxl =
+  (channels: 3 | 4, distance: number): Make =>
+  (side) =>
+    byFfmpeg("a.jxl", photo(side, channels), "-c:v", "libjxl", "-effort", "3", "-distance", String(distance));
+
+/** An icon of one bitmap: 32 bits a pixel, twice as high as it is, for its mask. */
+const ico: Make = async (side) => {
+  const header = Buffer.alloc(6 + 16 + 40);
+  const maskBytes = Math.ceil(side / 32) * 4 * side;
+  const pixels = await photo(side, 4).raw().toBuffer();
+  header.set([0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 32]);
+  header.writeUInt32LE(40 + pixels.length + maskBytes, 6 + 8);
+  header.writeUInt32LE(6 + 16, 6 + 12);
+  header.writeUInt32LE(40, 22);
+  header.writeInt32LE(side, 22 + 4);
+  header.writeInt32LE(2 * side, 22 + 8);
+  header.set([1, 0, 32], 22 + 12);
+  return Buffer.concat([header, pixels, Buffer.alloc(maskBytes)]);
+};
+
+const bmp =
+  (pixels: string): Make =>
+  (side) =>
+    byFfmpeg("a.bmp", photo(side), "-pix_fmt", pixels);
+
+const byOthers: readonly Variant[] = [
+  ["HEIC", "heic", heic("yuv420p")],
+  ["HEIC, 10 bits", "heic", heic("yuv420p10le")],
+  ["HEIC 4:4:4", "heic", heic("yuv444p")],
+  ["JPEG XL", "jxl", jxl(3, 1)],
+  ["JPEG XL, lossless", "jxl", jxl(3, 0)],
+  ["JPEG XL, lossless, alpha", "jxl", jxl(4, 0)],
+  ["BMP", "bmp", bmp("bgr24")],
+  ["BMP, 32 bits", "bmp", bmp("bgra")],
+  ["BMP, 16 bits", "bmp", bmp("rgb555le")],
+  ["BMP, palette", "bmp", bmp("pal8")],
+  ["ICO", "ico", ico],
+]; // prettier-ignore
+
+const variants: readonly Variant[] = [
   ["JPEG", "jpeg", of(3, (picture) => picture.jpeg())],
   ["JPEG 4:4:4", "jpeg", of(3, (picture) => picture.jpeg({ chromaSubsampling: "4:4:4" }))],
   ["JPEG, progressive", "jpeg", of(3, (picture) => picture.jpeg({ progressive: true }))],
@@ -97,6 +152,7 @@ const variants: readonly (readonly [string, FormatName, Make])[] = [
   ["AVIF 4:4:4, alpha", "avif", of(4, (picture) => picture.avif({ effort: 0 }))],
   ["TIFF", "tiff", of(3, (picture) => picture.tiff({ compression: "lzw" }))],
   ["TIFF, 16 bits, tiles", "tiff", of(4, (picture) => picture.toColourspace("rgb16").tiff({ tile: true, compression: "none" }))],
+  ...(ffmpeg === null ? [] : byOthers),
   ["SVG", "svg", (side) => Promise.resolve(Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side}"><circle r="${side}"/></svg>`))],
 ]; // prettier-ignore
 
@@ -120,7 +176,8 @@ function report(name: string, found: readonly Measurement[]): void {
   ]);
 }
 
-for (const [name, format, make] of variants) {
+const wanted = process.argv[2] ?? "";
+for (const [name, format, make] of variants.filter(([name]) => name.includes(wanted))) {
   const found: Measurement[] = [];
   for (const side of [1000, 2000, 3500, 5000]) {
     const measurement = await measure(await make(side), formatNamed(format));
@@ -129,7 +186,7 @@ for (const [name, format, make] of variants) {
   report(name, found);
 }
 const corpus = new Map<string, Measurement[]>();
-for (const row of corpusRows().filter(({ kind }) => kind === "image")) {
+for (const row of wanted ? [] : corpusRows().filter(({ kind }) => kind === "image")) {
   const body = corpusBytes(row);
   const format = sniff(body);
   const measurement = format?.decoding && (await measure(body, format));

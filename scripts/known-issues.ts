@@ -3,7 +3,8 @@ import type { FormatName } from "../src/media/formats.ts";
 const notDecoded = "Size only: pixels are not decoded";
 const codecs =
   "A frame needs ffmpeg; only the first 4 MB are looked at for one; HDR is not mapped to what a screen shows";
-const moovAtEnd = "Of a file over MAX_BYTES whose tables stand at its end nothing is told: its end is not asked for";
+const moovAtEnd =
+  "Of a file over MAX_BYTES whose tables stand at its end nothing is told where its server knows no ranges";
 const typeOnly = "Type only";
 
 /** What somebody should know who relies on a format; a line for each, also where there is nothing. */
@@ -14,7 +15,7 @@ export const knownIssues: Readonly<Record<FormatName, string>> = {
   gif: "The first frame",
   webp: "The first frame",
   avif: "Of an animation the still picture, which files without one lack; some animations with alpha have a size only",
-  heic: "Profiles are not applied: Display P3 is taken as sRGB, and looks a little paler. Without a thumbnail a size only from 26 megapixels on, with the default DECODE_BYTES. Uncompressed pixels (unci) and sequences without a still picture have none",
+  heic: "A profile (Display P3) is applied where PNG is on too; HDR without one (nclx) is not mapped to what a screen shows. Without a thumbnail a size only from 26 megapixels on, with the default DECODE_BYTES. Uncompressed pixels (unci) and sequences without a still picture have none",
   heif: "As HEIC; other codecs than HEVC have a size only",
   jxl: "The first frame. From 6 megapixels on a size only with the default DECODE_BYTES",
   jp2: notDecoded,

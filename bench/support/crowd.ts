@@ -59,7 +59,7 @@ interface Sent {
 }
 
 /** The module's timeout, and much for what was sent last to get through on a machine that does other things as well. */
-const settleMs = 30_000;
+const settleMs = 120_000;
 
 export async function talk(onFinished: OnFinished, options: CrowdOptions): Promise<CrowdFigures> {
   const oracle = await startOracle(onFinished);
@@ -73,11 +73,11 @@ export async function talk(onFinished: OnFinished, options: CrowdOptions): Promi
     await oracle.become(delayMs);
     if (first) await change(first);
     const processorBefore = processorMsOf(pid);
-    const changed = then && after(options.phaseMs / 2, () => change(then));
-    const pings = pingUntil(outsider, prosody.domain, performance.now() + options.phaseMs);
-    const sent = await chatter(crowd, options);
-    const pingMs = await pings;
-    await changed;
+    const [sent, pingMs] = await Promise.all([
+      chatter(crowd, options),
+      pingUntil(outsider, prosody.domain, performance.now() + options.phaseMs),
+      then && after(options.phaseMs / 2, () => change(then)),
+    ]);
     await crowd.quiet(settleMs);
     const processorMs = (processorMsOf(pid) - processorBefore) / sent.length;
     figures.push({ name, pingMs, memoryBytes: memoryOf(pid), processorMs, ...figuresOf(sent) });
@@ -106,7 +106,8 @@ async function pingUntil(person: Person, domain: string, end: number): Promise<n
   const tookMs: number[] = [];
   while (performance.now() < end) {
     const started = performance.now();
-    await person.ask(domain, xml("ping", { xmlns: "urn:xmpp:ping" }));
+    // Later than a person of the tests waits: on a machine that does much else, that is told as the time it took.
+    await person.ask(domain, xml("ping", { xmlns: "urn:xmpp:ping" })).catch(() => null);
     tookMs.push(performance.now() - started);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

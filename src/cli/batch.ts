@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createReadStream, existsSync } from "node:fs";
+import { createReadStream, existsSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
@@ -38,8 +38,7 @@ const retryAfterMs = 2000;
  */
 export async function batch(file: string, options: BatchOptions, context: Context): Promise<ExitCode> {
   const answered = await findAnswered(options);
-  if (file !== "-" && !existsSync(file)) throw new UsageError(`there is no file ${file}`);
-  const total = file === "-" ? null : await countQuestions(file);
+  const total = isReadTwice(file) ? await countQuestions(file) : null;
   const output = options.output === undefined ? process.stdout : (await open(options.output, "a")).createWriteStream();
   const { client, close } = await openAsked(options, context, Infinity);
   const progress = createProgress(process.stderr, total);
@@ -91,6 +90,15 @@ async function* readQuestions(file: string): AsyncGenerator<Question, void> {
   for await (const line of createInterface({ input: file === "-" ? process.stdin : createReadStream(file) })) {
     if (line.trim() !== "") yield { index: index++, url: urlOf(line.trim()) };
   }
+}
+
+/** Whether it can be gone through beforehand, as what comes in through a pipe cannot. */
+function isReadTwice(file: string): boolean {
+  if (file === "-") return false;
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (!found) throw new UsageError(`there is no file ${file}`);
+  if (found.isDirectory()) throw new UsageError(`${file} is a folder`);
+  return found.isFile();
 }
 
 async function countQuestions(file: string): Promise<number> {

@@ -32,7 +32,8 @@ export async function probe(urls: readonly string[], options: ProbeOptions, cont
 function print(url: string, outcome: Outcome, { json, xml }: ProbeOptions, colours: Colours): void {
   const problem = "problem" in outcome ? outcome.problem : null;
   if (json) return printLine(JSON.stringify(problem ?? ("answer" in outcome && outcome.answer.metadata)));
-  if ("problem" in outcome) return void process.stderr.write(`${url}: ${printable(problemWords(outcome.problem))}\n`);
+  if ("problem" in outcome)
+    return void process.stderr.write(`${printable(`${url}: ${problemWords(outcome.problem)}`)}\n`);
   if (xml) return printLine(outOfBandElement(url, outcome.answer.metadata));
   printLine(describeForPeople(outcome.answer, colours));
 }

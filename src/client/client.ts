@@ -44,8 +44,9 @@ export class ProblemError extends Error {
 /** Nobody answered, or somebody who is no media-oracle. */
 export class NoAnswerError extends Error {}
 
-function json<T>(response: Response): Promise<T> {
+function json<T>(response: Response, signal?: AbortSignal): Promise<T> {
   return response.json().catch((error: unknown) => {
+    signal?.throwIfAborted();
     throw new NoAnswerError("the answer broke off", { cause: error });
   }) as Promise<T>;
 }
@@ -55,8 +56,7 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
   const base = String(baseUrl).replace(/\/*$/, "/");
 
   async function post(path: string, question: object, accept: string, signal?: AbortSignal): Promise<Response> {
-    const headers = new Headers({ accept, "content-type": "application/json" });
-    if (token) headers.set("authorization", `Bearer ${token}`);
+    const headers = { accept, "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
     const init = { method: "POST", headers, body: JSON.stringify(question), signal: signal ?? null };
     const response = await fetch(new URL(path, base), init).catch((error: unknown) => {
       signal?.throwIfAborted();
@@ -64,7 +64,7 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
     });
     const type = response.headers.get("content-type") ?? "";
     if (type.startsWith("application/problem+json")) {
-      throw new ProblemError(await json<Problem>(response), response.headers.get("retry-after"));
+      throw new ProblemError(await json<Problem>(response, signal), response.headers.get("retry-after"));
     }
     if (!response.ok || !type.startsWith(accept)) throw new NoAnswerError(`what answers at ${base} is no media-oracle`);
     return response;
@@ -76,7 +76,7 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
       const response = await post("metadata", { ...wishes, url }, "application/json", signal);
       const timings = (response.headers.get("server-timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g);
       return {
-        metadata: await json<Metadata>(response),
+        metadata: await json<Metadata>(response, signal),
         cacheStatus: response.headers.get("cache-status") ?? "",
         timings: Object.fromEntries(Array.from(timings, ([, stage, took]) => [stage ?? "", Number(took)])),
       };
@@ -88,7 +88,7 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
       const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
       let begun = "";
       for (let missing = urls.length; missing > 0;) {
-        const { value = "", done = true } = (await reader?.read().catch(() => undefined)) ?? {};
+        const { value = "", done = true } = (await reader?.read().catch(() => signal?.throwIfAborted())) ?? {};
         if (done) throw new NoAnswerError(`the answer broke off, ${missing} URLs before its end`);
         const lines = (begun + value).split("\n");
         begun = lines.pop() ?? "";

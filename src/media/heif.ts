@@ -1,4 +1,4 @@
-import { readInt32, readUint16, readUint32 } from "./bytes.ts";
+import { readInt32, readText, readUint16, readUint32 } from "./bytes.ts";
 import { type Box, boxes } from "./isobmff.ts";
 import type { Size } from "./pixels.ts";
 
@@ -85,6 +85,20 @@ function sizeOf(item: number, body: Uint8Array, items: Items): Size | null {
     if (type === "irot" && size && ((body[start] ?? 0) & 1) === 1) size = { width: size.height, height: size.width };
   }
   return size && size.width > 0 && size.height > 0 ? size : null;
+}
+
+// A camera's has half a kilobyte, a printer's half a megabyte.
+const maxProfileBytes = 2 ** 20;
+
+/** The primary picture's ICC profile (ISO/IEC 14496-12, 12.1.5); null where it has none. */
+export function readProfile(body: Uint8Array): Uint8Array | null {
+  const items = readItems(body);
+  if (!items) return null;
+  for (const { type, start, end } of propertiesOf(items.primary, body, items)) {
+    const isProfile = type === "colr" && ["prof", "rICC"].includes(readText(body, start, 4));
+    if (isProfile && end - start <= maxProfileBytes) return body.subarray(start + 4, end);
+  }
+  return null;
 }
 
 /** A small copy of the primary picture. */

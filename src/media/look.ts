@@ -14,6 +14,8 @@ export interface Found extends Omit<Answer, "number" | "rssBytes" | "clipBytes" 
   readonly clip: Clip | null;
 }
 
+export { libvips } from "./raster.ts";
+
 type Question = Pick<Request, "operation" | "format" | "allowed">;
 
 /** Measures a body, and decodes it where that is asked for and allowed. Bad bytes are nulls and a warning. */
@@ -83,7 +85,7 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
       cost: { ...cost, bytes: cost.bytes + decoding.libraryBytes },
       show: async () => {
         const shown = await reader.show(body);
-        return shown && ("picture" in shown ? shown.picture : vips.sample(shown.raster));
+        return shown && ("picture" in shown ? shown.picture : vips.sample(shown));
       },
       ...(clips && { cut: async () => (await reader.cut?.(body).catch(() => null)) ?? null }),
     };

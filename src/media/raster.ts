@@ -1,6 +1,8 @@
 import sharp, { type Sharp } from "sharp";
 import { type DecodableName, type Opened, type VipsDecoding, formats } from "./formats.ts";
 import { type Raster, type Size, fitWithin, onWhite, shrink } from "./pixels.ts";
+import { asPng } from "./png.ts";
+import type { Pixels } from "./reader.ts";
 
 // The only file that knows libvips. It runs in the decoder's processes alone.
 
@@ -25,12 +27,15 @@ export interface Vips {
   /**
    * Decodes the pixels.
    *
-   * @throws Error where libvips cannot, or where bytes of the picture are missing
+   * @throws Error where libvips cannot, where bytes of the picture are missing, or where it has more pixels than were told
    */
   readRasters(bytes: Uint8Array, size: Size): Promise<Rasters>;
   /** Makes the same of pixels that another has decoded. */
-  sample(raster: Raster): Promise<Rasters>;
+  sample(pixels: Pixels): Promise<Rasters>;
 }
+
+/** The version of what is loaded. */
+export const libvips = sharp.versions.vips;
 
 // Error of the 4x3 hash against the one of all pixels, photos: 4.3 of 255 at 64, 2.6 at 128, 1.3 at 256; but at 256 the
 // JPEG loader must decode four times as much (a 1 megapixel JPEG: 8 ms instead of 5).
@@ -50,12 +55,14 @@ function sampled(picture: Sharp, size: Size): Sharp {
     .raw({ depth: "uchar" });
 }
 
-function open(bytes: Uint8Array): Sharp {
+// The caller weighs memory, which one number of pixels cannot; but it weighs the pixels that it was told of, and a file may
+// tell libvips of others than it tells us.
+function open(bytes: Uint8Array, maxPixels: number | false): Sharp {
   return sharp(bytes, {
     // "none" would pass half a picture, grey below, off as whole. The stricter "error" refuses a PNG with one wrong
     // checksum and "warning" any camera's odd padding: both are shown by every browser.
     failOn: "truncated",
-    limitInputPixels: false, // the caller weighs memory, which one number of pixels cannot
+    limitInputPixels: maxPixels,
   });
 }
 
@@ -96,7 +103,7 @@ async function measure(bytes: Uint8Array): Promise<Measured | null> {
   const metadata =
     bytes.length === 0
       ? null
-      : await open(bytes)
+      : await open(bytes, false)
           .metadata()
           .catch(() => null);
   if (!metadata) return null;
@@ -107,16 +114,25 @@ async function measure(bytes: Uint8Array): Promise<Measured | null> {
 }
 
 async function readRasters(bytes: Uint8Array, size: Size): Promise<Rasters> {
-  return toRasters(sampled(open(bytes).autoOrient(), size), size);
+  return toRasters(await toRaster(sampled(open(bytes, size.width * size.height).autoOrient(), size)), size);
 }
 
-function sample({ width, height, rgba }: Raster): Promise<Rasters> {
+async function sample({ raster: { width, height, rgba }, profile }: Pixels): Promise<Rasters> {
   const raw = { raw: { width, height, channels: 4 as const }, limitInputPixels: false };
-  return toRasters(sampled(sharp(rgba, raw), { width, height }), { width, height });
+  const small = await toRaster(sampled(sharp(rgba, raw), { width, height }));
+  return toRasters(profile ? await inSrgb(small, profile) : small, { width, height });
 }
 
-async function toRasters(picture: Sharp, size: Size): Promise<Rasters> {
+/** libvips takes a profile only with a file. Where it cannot, since PNG is off or the profile is broken, the colours stay as they are. */
+function inSrgb(raster: Raster, profile: Uint8Array): Promise<Raster> {
+  return toRaster(sampled(open(asPng(raster, profile), false), raster)).catch(() => raster);
+}
+
+async function toRaster(picture: Sharp): Promise<Raster> {
   const { data, info } = await picture.toBuffer({ resolveWithObject: true });
-  const raster = { width: info.width, height: info.height, rgba: data };
+  return { width: info.width, height: info.height, rgba: data };
+}
+
+function toRasters(raster: Raster, size: Size): Rasters {
   return { blurhash: onWhite(raster), thumbhash: shrink(raster, fitWithin(size, thumbhashSample)) };
 }

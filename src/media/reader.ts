@@ -9,8 +9,14 @@ export interface Facts {
   readonly durationMs: number | null;
 }
 
+/** Pixels, in the colours of an ICC profile where there is one. */
+export interface Pixels {
+  readonly raster: Raster;
+  readonly profile?: Uint8Array | null;
+}
+
 /** What a file shows: pixels, or a picture that lies in it as a file of its own, such as the cover of a song. */
-export type Shown = { readonly raster: Raster } | { readonly picture: Uint8Array };
+export type Shown = Pixels | { readonly picture: Uint8Array };
 
 /** The beginning of a video: its first seconds in Matroska that we wrote, or else the first bytes of the file itself. */
 export interface Clip {
@@ -35,7 +41,7 @@ export interface Reader {
    */
   readonly measure?: (body: Uint8Array, isWhole: boolean) => Promise<Facts>;
   /**
-   * Upright, sRGB, the first of several pictures. Null where there is nothing to show.
+   * Upright, sRGB unless it has a profile, the first of several pictures. Null where there is nothing to show.
    *
    * @throws whatever the library does where it cannot read the bytes, or some are missing
    */

@@ -37,7 +37,10 @@ export function isPng(head: Uint8Array): boolean {
 /** W3C PNG 3, 11.2.1: colour types by the channels that their pixels have; those of a palette are red, green and blue. */
 const pngChannels = [1, undefined, 3, 3, 2, undefined, 4];
 
-/** W3C PNG 3, 11.2.1. Apple's own variant has a chunk before the header. What turns it (11.3.3.5) stands before the pixels: in the head. */
+/**
+ * W3C PNG 3, 11.2.1; Apple's own variant has a chunk before the header. Null as long as the pixels have not begun: what turns them
+ * (11.3.3.5) stands somewhere before, perhaps behind a profile.
+ */
 export function readPngHeader(head: Uint8Array): Header | null {
   const header = hasAt(head, 12, "CgBI") ? 8 + 12 + 4 : 8;
   if (!hasAt(head, header + 4, "IHDR") || head.length < header + 21) return null;
@@ -49,13 +52,14 @@ export function readPngHeader(head: Uint8Array): Header | null {
   let transparent = 0;
   for (let chunk = header; chunk + 8 <= head.length; chunk += 12 + readUint32(head, chunk)) {
     const type = readText(head, chunk + 4, 4);
-    if (type === "IDAT") break;
     if (type === "tRNS") transparent = 1;
     if (type === "eXIf") turned = isSideways(head.subarray(chunk + 8, chunk + 8 + readUint32(head, chunk)));
+    if (type !== "IDAT") continue;
+    const displayed = turned === null ? null : displayedSize(width, height, turned);
+    const bytesAPixel = (channels + transparent) * (depth === 16 ? 2 : 1);
+    return displayed && { size: displayed, isProgressive: interlace === 1, bytesAPixel };
   }
-  const displayed = turned === null ? null : displayedSize(width, height, turned);
-  const bytesAPixel = (channels + transparent) * (depth === 16 ? 2 : 1);
-  return displayed && { size: displayed, isProgressive: interlace === 1, bytesAPixel };
+  return null;
 }
 
 export function readPngSize(head: Uint8Array): Size | null {
@@ -80,38 +84,81 @@ export function readWebpSize(head: Uint8Array): Size | null {
   );
 }
 
-/** ITU-T T.81, B.2.2: the frame header, whatever the process; turned as EXIF data before it says, null where that cannot be read. */
-export function readJpegHeader(head: Uint8Array): Header | null {
-  let turned: boolean | null = false;
-  let hasExif = false;
-  let at = 2;
-  while (at + 10 <= head.length && head[at] === 0xff) {
+/** Of a JPEG: what stands between a marker and its length, and the next marker. */
+interface Segment {
+  readonly marker: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * ITU-T T.81, B.1.1.4: the segments one after the other, as far as they are sure to be those that libjpeg sees.
+ *
+ * Behind a marker that has no length libjpeg looks for the next one. Who takes what follows for a length comes to another
+ * frame than the one that is decoded: a small one, that hides how large the picture is.
+ */
+function* jpegSegments(head: Uint8Array, from: number): Generator<Segment> {
+  for (let at = from; at + 4 < head.length && head[at] === 0xff;) {
     const marker = head[at + 1] ?? 0;
     if (marker === 0xff) {
       at += 1; // a fill byte
       continue;
     }
-    // SOF0 to SOF15, less the tables (DHT, JPG, DAC) that share the range
-    if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
-      const [height, width] = [readUint16(head, at + 5), readUint16(head, at + 7)];
-      const displayed = turned === null ? null : displayedSize(width, height, turned);
-      const isProgressive = [0xc2, 0xca].includes(marker);
-      const bytesAPixel = (head[at + 9] ?? 0) * ((head[at + 4] ?? 0) > 8 ? 2 : 1);
-      return displayed && { size: displayed, isProgressive, bytesAPixel };
-    }
-    if (marker === 0xda || marker === 0xd9) return null;
-    const end = at + 2 + Math.max(2, readUint16(head, at + 2));
-    if (marker === 0xe1 && !hasExif && hasAt(head, at + 4, "Exif\0")) {
-      hasExif = true;
-      turned = isSideways(head.subarray(at + 10, end));
-    }
+    const hasLength = marker > 1 && (marker < 0xd0 || marker > 0xd9);
+    const end = at + 2 + readUint16(head, at + 2);
+    if (!hasLength || end < at + 4) return;
+    yield { marker, start: at + 4, end };
     at = end;
+  }
+}
+
+/** SOF0 to SOF15, less the tables (DHT, JPG, DAC) that share the range. */
+function isFrame(marker: number): boolean {
+  return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+}
+
+const startOfScan = 0xda;
+
+interface Frame extends Header {
+  readonly components: number;
+  readonly end: number;
+}
+
+/** ITU-T T.81, B.2.2, whatever the process; turned as EXIF data before it says, null where that cannot be read. */
+function readFrame(head: Uint8Array): Frame | null {
+  let turned: boolean | null = false;
+  let hasExif = false;
+  for (const { marker, start, end } of jpegSegments(head, 2)) {
+    if (marker === startOfScan) return null;
+    if (marker === 0xe1 && !hasExif && hasAt(head, start, "Exif\0")) {
+      hasExif = true;
+      turned = isSideways(head.subarray(start + 6, end));
+    }
+    if (!isFrame(marker)) continue;
+    if (turned === null || start + 6 > head.length) return null;
+    const displayed = displayedSize(readUint16(head, start + 3), readUint16(head, start + 1), turned);
+    const components = head[start + 5] ?? 0;
+    const bytesAPixel = components * ((head[start] ?? 0) > 8 ? 2 : 1);
+    return displayed && { size: displayed, isProgressive: [0xc2, 0xca].includes(marker), bytesAPixel, components, end };
+  }
+  return null;
+}
+
+/** Up to the first scan (ITU-T T.81, B.2.3): where that lacks components all is kept until the last, as if it were progressive. */
+export function readJpegHeader(head: Uint8Array): Header | null {
+  const frame = readFrame(head);
+  if (!frame) return null;
+  const { size, bytesAPixel, components } = frame;
+  for (const { marker, start } of jpegSegments(head, frame.end)) {
+    if (marker === startOfScan) {
+      return { size, isProgressive: frame.isProgressive || head[start] !== components, bytesAPixel };
+    }
   }
   return null;
 }
 
 export function readJpegSize(head: Uint8Array): Size | null {
-  return readJpegHeader(head)?.size ?? null;
+  return readFrame(head)?.size ?? null;
 }
 
 /** Adobe Photoshop File Formats, "File Header Section". */

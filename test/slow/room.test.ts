@@ -21,6 +21,6 @@ describe.skipIf(requires("Prosody", hasProsody()))(
       const [without, ...others] = figures.phases.map(({ memoryBytes }) => memoryBytes);
       expect(Math.max(...others)).toBeLessThan(without! + 64 * megabyte); // what waits, at most: 64 lookups and what is behind them
       expect(others.at(-1)).toBeLessThan(others[0]! + 32 * megabyte);
-    });
+    }, 1_200_000);
   },
 );

@@ -112,18 +112,22 @@ function boxesIn(file: Buffer, from = 0, to = file.length): Map<string, Buffer> 
   return found;
 }
 
-/** One frame of HEVC as a picture, turned by a quarter (ISO/IEC 23008-12): stored high, shown wide. */
-export function heic(...brands: readonly [string, ...string[]]): Buffer {
+export const hevc = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-pix_fmt"];
+
+/** Stored high, shown wide. */
+export function heic(brands: readonly [string, ...string[]], profile?: Buffer): Buffer {
   const turned = ["-f", "lavfi", "-i", `color=0x${hex}:s=${height}x${width}:d=0.04:r=25`];
-  const movie = runFfmpeg("a.mp4", [
-    ...turned,
-    "-c:v",
-    "libx265",
-    "-x265-params",
-    "log-level=none",
-    "-pix_fmt",
-    "yuv420p",
-  ]);
+  const movie = runFfmpeg("a.mp4", [...turned, ...hevc, "yuv420p"]);
+  return heicOf(movie, { width: height, height: width, quarters: 1 }, brands, profile);
+}
+
+/** The one frame of a movie in HEVC as a picture (ISO/IEC 23008-12). */
+export function heicOf(
+  movie: Buffer,
+  stored: { readonly width: number; readonly height: number; readonly quarters: number },
+  brands: readonly [string, ...string[]],
+  profile?: Buffer,
+): Buffer {
   const at = movie.indexOf("hvcC") - 4;
   const settings = movie.subarray(at, at + movie.readUInt32BE(at));
   const frame = boxesIn(movie).get("mdat")!.subarray(8);
@@ -149,8 +153,14 @@ export function heic(...brands: readonly [string, ...string[]]): Buffer {
       ),
       box(
         "iprp",
-        box("ipco", settings, box("ispe", full, uint(4, height), uint(4, width)), box("irot", uint(1, 1))),
-        box("ipma", full, uint(4, 1), uint(2, 1), Buffer.from([3, 0x81, 2, 0x83])),
+        box(
+          "ipco",
+          settings,
+          box("ispe", full, uint(4, stored.width), uint(4, stored.height)),
+          box("irot", uint(1, stored.quarters)),
+          profile ? box("colr", "prof", profile) : box("free"),
+        ),
+        box("ipma", full, uint(4, 1), uint(2, 1), Buffer.from([4, 0x81, 2, 0x83, 4])),
       ),
     ),
   ];
@@ -202,8 +212,8 @@ export const mediaFiles: Readonly<Record<MeasuredName, MediaFile>> = {
   gif: { ...still, make: () => picture().gif().toBuffer() },
   webp: { ...still, make: () => picture().webp().toBuffer() },
   avif: { ...still, make: () => picture().avif().toBuffer() },
-  heic: { ...still, needsFfmpeg: true, make: () => heic("heic", "mif1") },
-  heif: { ...still, needsFfmpeg: true, make: () => heic("mif1", "miaf") },
+  heic: { ...still, needsFfmpeg: true, make: () => heic(["heic", "mif1"]) },
+  heif: { ...still, needsFfmpeg: true, make: () => heic(["mif1", "miaf"]) },
   jxl: { ...still, needsFfmpeg: true, make: () => runFfmpeg("a.jxl", [...frames, "-frames:v", "1", "-c:v", "libjxl"]) },
   jp2: {
     ...sizeOnly,

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { readThumbnail } from "../heif.ts";
+import { readProfile, readThumbnail } from "../heif.ts";
 import type { Raster } from "../pixels.ts";
 import { type Reader, UnreadableError } from "../reader.ts";
 import { compile } from "./wasm.ts";
@@ -59,7 +59,7 @@ export const reader: Reader = {
         : libheif.heif_js_context_get_primary_image_handle(context);
       if (!handle || handle.code !== undefined) throw new UnreadableError("no picture");
       try {
-        return { raster: await decode(libheif, handle) };
+        return { raster: await decode(libheif, handle), profile: readProfile(body) };
       } finally {
         libheif.heif_image_handle_release(handle);
       }

@@ -1,7 +1,9 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
 import { startOrigin } from "../../support/origin.ts";
 import { runProgram } from "../../support/service.ts";
@@ -46,6 +48,16 @@ async function startSpeaker(answer: (url: string) => { status?: number; body: ob
 }
 
 const problem = (code: string, retryable: boolean) => ({ type: "", title: "no", status: 502, code, retryable });
+
+test("batch takes what another program writes as a file", async () => {
+  const origin = await startOrigin(onTestFinished, (_request, response) => response.end("hello"));
+  const program = new URL("../../../dist/main.js", import.meta.url).pathname;
+  const command = `"${process.execPath}" "${program}" batch --allow-addresses 127.0.0.0/8 --allow-ports 1-65535 <(echo ${origin.url("/a")})`;
+  const child = spawn("bash", ["-c", command], { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(child, "exit");
+  expect(itemsOf(await text(child.stdout))).toMatchObject([{ index: 0, metadata: { bytes: 5 } }]);
+  expect(await ended).toEqual([0, null]);
+});
 
 test("batch takes a URL a line as such, as a JSON string or in an object, and tells which is which", async () => {
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end("hello"));

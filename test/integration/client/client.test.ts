@@ -90,3 +90,19 @@ test("whoever aborts gets their own reason", async () => {
   const signal = AbortSignal.abort(reason);
   await expect(createClient({ baseUrl: silent.url("") }).describe(url, { signal })).rejects.toBe(reason);
 });
+
+test.each(["application/json", "application/x-ndjson"])(
+  "whoever aborts in the middle of an answer of %s does, too",
+  async (type) => {
+    const reason = new Error("enough");
+    const aborting = new AbortController();
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.setHeader("content-type", type).write("{");
+      setTimeout(() => aborting.abort(reason), 100);
+    });
+    const client = createClient({ baseUrl: origin.url("") });
+    const wishes = { signal: aborting.signal };
+    const asked = type === "application/json" ? client.describe(url, wishes) : client.describeAll([url], wishes).next();
+    await expect(asked).rejects.toBe(reason);
+  },
+);

@@ -2,18 +2,21 @@ import { crc32, deflateSync } from "node:zlib";
 import { decode } from "blurhash";
 import sharp, { type Sharp } from "sharp";
 import { rgbaToThumbHash, thumbHashToAverageRGBA } from "thumbhash";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { rgbaToBlurhash } from "../../../src/media/blurhash.ts";
 import type { Decoder, Picture } from "../../../src/media/decoder.ts";
 import type { FormatName } from "../../../src/media/formats.ts";
-import { formatNamed, startDecoder } from "../../support/decoder.ts";
+import { asPng } from "../../../src/media/png.ts";
+import { ffmpeg, formatNamed, startDecoder } from "../../support/decoder.ts";
 import { blurhashError, noise, plain } from "../../support/images.ts";
+import { colour as colourOfFiles, heic } from "../../support/media-files.ts";
+import { requires } from "../../support/require.ts";
 
 let decoder: Decoder;
 let end = () => Promise.resolve();
 beforeAll(async () => {
   decoder = await startDecoder((close) => (end = close), {
-    formats: ["jpeg", "png", "webp", "gif", "avif", "tiff", "svg"],
+    formats: ["jpeg", "png", "webp", "gif", "avif", "heic", "tiff", "svg"],
   });
 });
 afterAll(() => end());
@@ -133,6 +136,33 @@ describe("colours", () => {
       .toColourspace("b-w")
       .png();
     expect(averageOf(await describeAs("png", grey))).toEqual([100, 100, 100]);
+  });
+
+  describe.skipIf(requires("ffmpeg", ffmpeg !== null))("of a HEIC with a profile", () => {
+    const rgba = plain(96, 64, [...colourOfFiles, 255]);
+    const displayP3 = async (): Promise<Buffer> =>
+      (await sharp(await opaque().withIccProfile("p3").png().toBuffer()).metadata()).icc!;
+
+    test("are those of a PNG with the same, in sRGB", async () => {
+      const profile = await displayP3();
+      const expected = averageOf(await describeAs("png", asPng({ width: 96, height: 64, rgba }, profile)));
+      const [red, green] = averageOf(await describeAs("heic", heic(["heic", "mif1"], profile)));
+      expect(expected[0]! - colourOfFiles[0]).toBeGreaterThan(10); // or the profile would make no difference
+      expect(Math.abs(red! - expected[0]!)).toBeLessThan(8);
+      expect(Math.abs(green! - expected[1]!)).toBeLessThan(12);
+    });
+
+    test.each<[string, () => Promise<Decoder>, () => Promise<Buffer>]>([
+      ["where the profile is broken", () => Promise.resolve(decoder), () => Promise.resolve(Buffer.alloc(500, 7))],
+      [
+        "where PNG is off",
+        () => startDecoder((close) => onTestFinished(close), { formats: ["heic"], processes: 1 }),
+        displayP3,
+      ],
+    ])("are taken as sRGB %s", async (_, start, profile) => {
+      const picture = await (await start()).describe(heic(["heic"], await profile()), formatNamed("heic"));
+      averageOf(picture).forEach((value, channel) => expect(Math.abs(value - colourOfFiles[channel]!)).toBeLessThan(6));
+    });
   });
 
   test("are taken as sRGB where the profile is broken", async () => {

@@ -1,7 +1,9 @@
 import fc from "fast-check";
+import sharp from "sharp";
 import { expect, test } from "vitest";
-import { withoutTexts } from "../../../src/media/png.ts";
+import { asPng, withoutTexts } from "../../../src/media/png.ts";
 import { pngChunk, zeroPng } from "../../support/bombs.ts";
+import { noise } from "../../support/images.ts";
 
 const options = { colour: 2, depth: 8 } as const;
 const text = (type: string) => pngChunk(type, Buffer.from("a\0\0whatever"));
@@ -34,4 +36,16 @@ test("whatever follows the signature, no more comes out than went in, and nothin
       expect(left.length).toBeLessThanOrEqual(all.length);
     }),
   );
+});
+
+test("pixels with a profile become a PNG that says the same", async () => {
+  const rgba = noise(7, 5, 1, { alpha: true });
+  const { icc } = await sharp(noise(8, 8, 2), { raw: { width: 8, height: 8, channels: 4 } })
+    .withIccProfile("p3")
+    .png()
+    .toBuffer()
+    .then((file) => sharp(file).metadata());
+  const picture = sharp(asPng({ width: 7, height: 5, rgba }, icc!), { ignoreIcc: true });
+  expect(await picture.metadata()).toMatchObject({ width: 7, height: 5, channels: 4, icc });
+  expect(await picture.raw().toBuffer()).toEqual(Buffer.from(rgba));
 });

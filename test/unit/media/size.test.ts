@@ -34,6 +34,16 @@ describe("the size is told from the first bytes", () => {
     expect([readJpegSize(jpeg), readPngSize(png)]).toEqual([displayed, displayed]);
   });
 
+  test("of a PNG not before its pixels begin: a mark behind a long profile may turn it", async () => {
+    const png = await picture().withMetadata({ orientation: 6 }).png().toBuffer();
+    const mark = png.indexOf("eXIf") - 4;
+    const profile = Buffer.concat([Buffer.from("\0\0\x0b\xb8iCCP", "latin1"), Buffer.alloc(3000 + 4)]);
+    const file = Buffer.concat([png.subarray(0, mark), profile, png.subarray(mark)]);
+    const pixels = file.indexOf("IDAT") + 4;
+    expect([400, 3100, pixels - 1].map((bytes) => readPngSize(file.subarray(0, bytes)))).toEqual([null, null, null]);
+    expect(readPngSize(file.subarray(0, pixels))).toEqual({ width: 45, height: 123 });
+  });
+
   test("but not of pictures that a mark behind them may turn, or one that cannot be read", async () => {
     const marked = picture().withMetadata({ orientation: 6 });
     expect(readWebpSize(await marked.clone().webp().toBuffer())).toBeNull();
@@ -71,6 +81,27 @@ describe("the header tells what libvips says of it", () => {
   ])("%s", async (_, change, options) => {
     const file = await change(picture()).jpeg(options).toBuffer();
     expect(readJpegHeader(file)).toEqual(await headerByVips(file));
+  });
+
+  test("a JPEG whose colours come one after the other, all of which are kept until the last", async () => {
+    const jpeg = await colour(picture()).jpeg().toBuffer();
+    const scan = jpeg.indexOf("\xff\xda", "latin1");
+    const file = Buffer.concat([jpeg.subarray(0, scan), Buffer.from("\xff\xda\0\x08\x01\x01\0\0\x3f\0", "latin1")]);
+    expect(readJpegHeader(file)).toMatchObject({ isProgressive: true });
+    expect(readJpegHeader(file)).toEqual(await headerByVips(file));
+  });
+
+  test.each([0, 1, 0xd0, 0xd7, 0xd8])("or nothing, where marker %i hides the frame behind another", async (marker) => {
+    const [large, small] = [
+      await colour(picture().resize(1000)).jpeg().toBuffer(),
+      await colour(picture()).jpeg().toBuffer(),
+    ];
+    // Whoever reads "ff e5" as a length comes to the small picture; whoever looks for the next marker skips it.
+    const skipped = Buffer.alloc(0xffff);
+    small.copy(skipped, 0xffe5 - 2, small.indexOf("\xff\xc0", "latin1"));
+    const file = Buffer.concat([Buffer.from([0xff, 0xd8, 0xff, marker, 0xff, 0xe5]), skipped, large.subarray(2)]);
+    file.writeUInt16BE(skipped.length, 6);
+    expect([readJpegHeader(file), readJpegSize(file)]).toEqual([null, null]);
   });
 
   async function headerByVips(file: Buffer) {

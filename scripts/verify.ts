@@ -5,5 +5,6 @@ ensureDebianPackages([
   ...["prosody", "lua-check", "lua-busted", "lua-unbound", "libxml2-utils", "openssl", "redis-server", "ffmpeg"],
   ...["chromium", "bash", "fish", "zsh"], // the page, and the completion of commands
   ...["curl", "python3", "lua5.4", "lua-socket"], // the examples
+  ...["nginx-light", "systemd"], // what operators run
 ]);
 await import("./check.ts");

@@ -203,7 +203,7 @@ export async function startProsodyContainer(
     `${join(project, "prosody")}:/usr/local/lib/prosody-modules:ro`,
     "/var/lib/prosody",
   ];
-  const options = [...mounts.flatMap((mount) => ["--volume", mount]), "--tmpfs", "/run/prosody:mode=1777"];
+  const options = mounts.flatMap((mount) => ["--volume", mount]);
   const child = spawnContainer(onFinished, name, [...options, await buildProsodyImage()]);
   let printed = "";
   await new Promise<void>((resolve, reject) => {

@@ -74,6 +74,11 @@ function countsOf(answered: readonly Answered[]): string {
   return [...counts].map(([name, count]) => `${count} ${name}`).join(", ");
 }
 
+async function readMetric(name: string): Promise<string> {
+  const metrics = await (await fetch(`${service.url}/metrics`)).text();
+  return new RegExp(`^${name} (\\S+)$`, "m").exec(metrics)?.[1] ?? "unknown";
+}
+
 function first(answered: readonly Answered[], end: Answered["end"]): number {
   return Math.min(Infinity, ...answered.filter((one) => one.end === end).map(({ atMs }) => atMs));
 }
@@ -86,6 +91,7 @@ try {
   const [answered, hits] = await Promise.all([flood.rise(offered, floodMs), trickleFor(floodMs)]);
   printOverTime(answered, hits, offered);
   console.log(`\nin all: ${countsOf(answered)}; hits that failed: ${hits.failed}`);
+  console.log(`decoder processes that were replaced: ${await readMetric("media_oracle_decoder_restarts_total")}`);
   const goodput = rateOf(answered, "full", settledMs, floodMs);
   const p99 = ({ asked }: TrickleReply) =>
     quantile(

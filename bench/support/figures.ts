@@ -7,8 +7,13 @@ export function memoryOf(pid: number): number {
 
 /** Milliseconds of a processor that a process has had so far, in steps of 10 (Linux counts hundredths of a second). */
 export function processorMsOf(pid: number): number {
-  const [, user, system] = /\) \S(?: \S+){10} (\d+) (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
-  return (Number(user) + Number(system)) * 10;
+  return sum(processorTimesOf(pid).slice(0, 2)) * 10;
+}
+
+/** In user and in system mode; then the same of children that ended. Hundredths of a second (proc(5), fields 14 to 17). */
+function processorTimesOf(pid: number): number[] {
+  const [, behindName = ""] = /\) (.*)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+  return behindName.split(" ").slice(11, 15).map(Number);
 }
 
 /** Open files and sockets of a process. */
@@ -26,9 +31,9 @@ export function treeOf(pid: number): number[] {
   return [pid, ...(children ?? []).flatMap(treeOf)];
 }
 
-/** The same as {@link processorMsOf} of a process and all below it that live. */
+/** The same as {@link processorMsOf} of a process and all below it, also those that ended. */
 export function processorMsOfTree(pid: number): number {
-  return sum(treeOf(pid).map((each) => ofLiving(() => processorMsOf(each)) ?? 0));
+  return sum(treeOf(pid).map((each) => ofLiving(() => sum(processorTimesOf(each))) ?? 0)) * 10;
 }
 
 /** Bytes of memory of a process and all below it; what several share is counted once (the proportional set). */

@@ -6,5 +6,6 @@ ensureDebianPackages([
   ...["chromium", "bash", "fish", "zsh"], // the page, and the completion of commands
   "prometheus", // alerts and the dashboard: they are tried by Prometheus itself
   ...["curl", "python3", "lua5.4", "lua-socket"], // the examples
+  ...["nginx-light", "systemd"], // what operators run
 ]);
 await import("./check.ts");

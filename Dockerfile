@@ -9,6 +9,8 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/build.ts scripts/
 COPY page page
 COPY src src
+# What /version tells: docker build --build-arg COMMIT="$(git rev-parse HEAD)"
+ARG COMMIT=""
 RUN npm run build
 
 FROM node:24-trixie-slim AS dependencies
@@ -22,7 +24,9 @@ FROM node:24-trixie-slim AS base
 RUN apt-get update \
   && apt-get install -y --no-install-recommends tini libjemalloc2 \
   && rm -rf /var/lib/apt/lists/* \
-  && ln -s "$(dpkg -L libjemalloc2 | grep 'libjemalloc.so.2$')" /usr/local/lib/libjemalloc.so.2
+  && ln -s "$(dpkg -L libjemalloc2 | grep 'libjemalloc.so.2$')" /usr/local/lib/libjemalloc.so.2 \
+  # For MEDIA_ORACLE_CACHE_FILE: a new volume is whose the folder is.
+  && install -d -o 1000 -g 1000 /var/lib/media-oracle
 WORKDIR /app
 COPY package.json ./
 COPY --from=dependencies /app/node_modules node_modules

@@ -11,10 +11,10 @@ import { startRedis } from "../test/support/redis.ts";
 import { type Replicas, startReplicas } from "../test/support/replicas.ts";
 import type { Service } from "../test/support/service.ts";
 import { megabytes } from "./support/figures.ts";
-import { postRate } from "./support/load.ts";
-import type { OriginQuestion, OriginReply } from "./support/origin.ts";
+import { requestRate } from "./support/load.ts";
+import { printMachine } from "./support/machine.ts";
+import { startPicturesOrigin } from "./support/pictures-origin.ts";
 import { makePictures } from "./support/pictures.ts";
-import { startHelper } from "./support/processes.ts";
 import { replay } from "./support/replay.ts";
 import { median, printTable, quantile, spread } from "./support/table.ts";
 
@@ -70,7 +70,7 @@ async function benchThroughput({ running }: Replicas, url: string): Promise<void
   const body = JSON.stringify({ url });
   const rate = async (services: readonly Service[]) => {
     const rates = services.map(({ url }) =>
-      postRate({ url: new URL("/metadata", url), body, connections: connections / services.length, durationMs }),
+      requestRate({ url: new URL("/metadata", url), body, connections: connections / services.length, durationMs }),
     );
     return (await Promise.all(rates)).reduce((sum, rate) => sum + rate, 0);
   };
@@ -145,17 +145,13 @@ async function benchSnapshot(): Promise<void> {
 }
 
 try {
-  const [cpu] = cpus();
-  console.log(`${cpus().length} x ${cpu?.model ?? "unknown"}, Node ${process.version}; loopback only`);
+  printMachine();
   const [picture] = await makePictures();
-  const origin = startHelper<OriginQuestion, OriginReply>("origin");
+  const origin = await startPicturesOrigin([picture!]);
   later(() => origin.stop());
-  const { body, type } = picture!;
-  const reply = await origin.ask({ listen: { body: body.toString("base64"), type, delayMs: 0 } });
-  if (!("port" in reply)) throw new Error("the origin did not listen");
   const redis = await startRedis(later);
   const replicas = await startReplicas(later, 3, { REDIS_URL: redis.url });
-  const url = `http://127.0.0.1:${reply.port}`;
+  const url = origin.coldUrl(picture!);
   await benchLatency(replicas, url);
   await benchThroughput(replicas, `${url}/0.jpg`);
   await benchReplay();

@@ -1,39 +1,86 @@
-/** Hits a second with the full contract, against a bare `node:http` server that parses and returns the same bytes. */
+/** Hits a second with the full contract, against servers that do less. */
 import type { Service } from "../test/support/service.ts";
 import type { BareQuestion, BareReply } from "./support/bare.ts";
-import { postRate } from "./support/load.ts";
+import { megabytes, memoryOfTree, processorMsOfTree } from "./support/figures.ts";
+import { requestRate } from "./support/load.ts";
 import { startHelper } from "./support/processes.ts";
-import { median, printTable, spread } from "./support/table.ts";
+import { median, printBar, printTable, spread } from "./support/table.ts";
+import { loopP99MsOf, ratios } from "./support/ways.ts";
 
 const rounds = 7;
 const warmUpMs = 1500;
 const durationMs = 2000;
 const connections = 32;
 
-export async function benchHits(service: Service, target: string): Promise<void> {
-  const body = JSON.stringify({ url: target });
-  const ours = new URL("/metadata", service.url);
-  const first = await fetch(ours, { method: "POST", headers: { "content-type": "application/json" }, body });
-  const bare = startHelper<BareQuestion, BareReply>("bare");
-  const { port } = await bare.ask({ answer: await first.text() });
-  const theirs = new URL(`http://127.0.0.1:${port}/metadata`);
+/** Who answers a request about one picture again and again. */
+export interface HitServer {
+  readonly name: string;
+  readonly pid: number;
+  readonly url: URL;
+  /** Of a POST; else it is a GET. */
+  readonly body?: string;
+}
 
-  for (const url of [ours, theirs]) await postRate({ url, body, connections, durationMs: warmUpMs });
-  const rates = { ours: [] as number[], bare: [] as number[], ratio: [] as number[] };
+interface Rounds {
+  readonly rates: number[];
+  readonly processorMs: number[];
+}
+
+async function measure(server: HitServer, found: Rounds): Promise<void> {
+  const before = processorMsOfTree(server.pid);
+  const began = performance.now();
+  const rate = await requestRate({ ...server, connections, durationMs });
+  const answers = (rate * (performance.now() - began)) / 1000;
+  found.rates.push(rate);
+  found.processorMs.push((processorMsOfTree(server.pid) - before) / (answers / 1000));
+}
+
+/** @param others are measured in the same rounds, beside the bare server that returns the same bytes */
+export async function benchHits(service: Service, target: string, others: readonly HitServer[] = []): Promise<void> {
+  const body = JSON.stringify({ url: target });
+  const ours = {
+    name: "media-oracle, full contract",
+    pid: service.process.pid!,
+    url: new URL("/metadata", service.url),
+    body,
+  };
+  const first = await fetch(ours.url, { method: "POST", headers: { "content-type": "application/json" }, body });
+  const helper = startHelper<BareQuestion, BareReply>("bare");
+  const { port } = await helper.ask({ answer: await first.text() });
+  const bare = {
+    name: "bare node:http, same bytes",
+    pid: helper.pid,
+    url: new URL(`http://127.0.0.1:${port}/metadata`),
+    body,
+  };
+
+  const servers = [ours, bare, ...others].map((server) => ({
+    server,
+    found: { rates: [], processorMs: [] },
+  }));
+  for (const { server } of servers) await requestRate({ ...server, connections, durationMs: warmUpMs });
+  const loopP99Ms: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    rates.ours.push(await postRate({ url: ours, body, connections, durationMs }));
-    rates.bare.push(await postRate({ url: theirs, body, connections, durationMs }));
-    rates.ratio.push(rates.ours.at(-1)! / rates.bare.at(-1)!);
+    for (const { server, found } of servers) {
+      if (server === ours) await loopP99MsOf(service.url); // what was measured before is taken away
+      await measure(server, found);
+      if (server === ours) loopP99Ms.push(await loopP99MsOf(service.url));
+    }
   }
-  bare.stop();
+  const bareRates = servers[1]!.found.rates;
+  const ratio = median(ratios(servers[0]!.found.rates, bareRates));
   printTable(
     `Hits a second, ${connections} connections, ${rounds} rounds in turn: median (least – most)`,
-    ["server", "answers a second"],
-    [
-      ["media-oracle, full contract", spread(rates.ours)],
-      ["bare node:http, same bytes", spread(rates.bare)],
-      ["ratio, round by round", spread(rates.ratio, 2)],
-    ],
+    ["server", "answers a second", "of the bare one's", "processor of 1000 answers, ms", "memory, MB"],
+    servers.map(({ server, found: { rates, processorMs } }) => [
+      server.name,
+      spread(rates),
+      spread(ratios(rates, bareRates), 2),
+      spread(processorMs),
+      megabytes(memoryOfTree(server.pid)),
+    ]),
   );
-  console.log(`\nhits: ${median(rates.ratio).toFixed(2)} of the bare server`);
+  helper.stop();
+  console.log(`\nits event loop was late by ${spread(loopP99Ms, 1)} ms, p99`);
+  printBar("hits of the bare server's", ratio, { atLeast: 0.75 });
 }

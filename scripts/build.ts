@@ -23,6 +23,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
 const stampFile = join(dist, ".sources");
+const commitFile = join(dist, "commit");
 
 /** Paths relative to the folder, sorted; none where it does not exist. */
 function filesBelow(folder: string): string[] {
@@ -75,9 +76,34 @@ function copyPage(target: string): void {
   for (const file of sharedModules) copy(join(target, "..", file), file);
 }
 
+/**
+ * The commit that is built: COMMIT where git cannot tell, as in the container; else that of the checkout, where nothing that
+ * is built differs from it.
+ */
+export function commitOf(folder: string, { COMMIT = "" }: NodeJS.ProcessEnv): string {
+  if (COMMIT !== "" && !/^[0-9a-f]{7,64}$/.test(COMMIT)) throw new Error(`COMMIT is ${COMMIT}, which is no commit`);
+  if (COMMIT !== "" || !existsSync(join(folder, ".git"))) return COMMIT;
+  const git = (...parameters: string[]) => {
+    const { status, stdout } = spawnSync("git", parameters, { cwd: folder, encoding: "utf8" });
+    return status === 0 ? stdout.trim() : null;
+  };
+  const changes = git("status", "--porcelain", "--", "src", "page", "package.json", "package-lock.json");
+  return changes === "" ? (git("rev-parse", "HEAD") ?? "") : "";
+}
+
+/** Whether or not the rest is stale: a commit may change nothing that is built. */
+function writeCommit(): void {
+  writeFileSync(`${commitFile}.${String(process.pid)}`, commitOf(root, process.env));
+  renameSync(`${commitFile}.${String(process.pid)}`, commitFile);
+}
+
 export function build({ ifStale }: { ifStale: boolean }): void {
   const stamp = sources();
-  if (ifStale && builtFrom() === stamp) return;
+  if (!ifStale || builtFrom() !== stamp) compile(stamp);
+  writeCommit();
+}
+
+function compile(stamp: string): void {
   process.stderr.write("Building dist, once for these sources\n");
   const fresh = join(root, `.build-${String(process.pid)}`);
   try {
@@ -94,7 +120,7 @@ export function build({ ifStale }: { ifStale: boolean }): void {
       renameSync(join(fresh, file), join(dist, file));
     }
     chmodSync(join(dist, "main.js"), 0o755);
-    for (const stale of filesBelow(dist).filter((file) => !files.includes(file) && !file.startsWith(".sources"))) {
+    for (const stale of filesBelow(dist).filter((file) => !files.includes(file) && !/^(commit|\.sources)/.test(file))) {
       rmSync(join(dist, stale), { force: true });
     }
     writeFileSync(`${stampFile}.${String(process.pid)}`, stamp);

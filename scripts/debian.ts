@@ -1,5 +1,6 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { promisify } from "node:util";
 
 /** Asked by Debian's packages before they start what they installed; 101 forbids it. */
 const startPolicy = "/usr/sbin/policy-rc.d";
@@ -28,6 +29,13 @@ export function ensureDebianPackages(names: readonly string[]): void {
   } finally {
     if (ownPolicy) rmSync(startPolicy, { force: true });
   }
+}
+
+/** Makes the files of a small Debian 13 of its own in a folder that does not exist yet: half a minute, as root. */
+export async function makeDebian13(folder: string): Promise<void> {
+  await promisify(execFile)("debootstrap", ["--variant=minbase", "trixie", folder, "http://deb.debian.org/debian"], {
+    maxBuffer: 64 * 1024 * 1024,
+  });
 }
 
 function isInstalled(name: string): boolean {

@@ -3,7 +3,8 @@ import type { FormatName } from "../src/media/formats.ts";
 const notDecoded = "Size only: pixels are not decoded";
 const codecs =
   "A frame needs ffmpeg; only the first 4 MB are looked at for one; HDR is not mapped to what a screen shows";
-const moovAtEnd = "Of a file over MAX_BYTES whose tables stand at its end nothing is told: its end is not asked for";
+const moovAtEnd =
+  "Of a file over MAX_BYTES whose tables stand at its end nothing is told where its server knows no ranges";
 const typeOnly = "Type only";
 
 /** What somebody should know who relies on a format; a line for each, also where there is nothing. */

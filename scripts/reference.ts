@@ -49,7 +49,7 @@ const warningsTable = table(
 /** Our own metrics as the program tells them, each with the labels that it can have. */
 async function metricsTable(): Promise<string> {
   const gauge = (): number => 0;
-  const shared = { isWell: () => true, calls: gauge, failures: gauge };
+  const shared = { isWell: () => true, calls: gauge, failures: gauge, answers: gauge };
   const metrics = createMetrics({
     inflight: gauge,
     queueDepth: gauge,
@@ -59,8 +59,8 @@ async function metricsTable(): Promise<string> {
   });
   metrics.requested("anonymous");
   for (const code of ["url_invalid", "url_unsupported", "rate_limited"] as const) metrics.refused(code);
-  for (const reason of unreachableReasons) metrics.failed(new OracleError("source_unreachable", "", { reason }));
-  metrics.described("success", "image/jpeg", 1);
+  for (const reason of unreachableReasons) metrics.failed(new OracleError("source_unreachable", "", { reason }), {});
+  metrics.described("success", "image/jpeg", { decode: 1 });
   const text = await metrics.text();
   const headers = text.matchAll(/^# HELP (media_oracle_\S+) (.+)\n# TYPE \S+ (\w+)$/gm);
   const rows = Array.from(headers, ([, name = "", help = "", kind = ""]) => {
@@ -75,7 +75,7 @@ async function metricsTable(): Promise<string> {
 
 /** The help of every command, less the settings, which have a page of their own. */
 function commandsText(): string {
-  const context = { environment: {}, machine: largeMachine, decoderEnvironment: {} };
+  const context = { environment: {}, machine: largeMachine, commit: null, decoderEnvironment: {} };
   const program = createProgram(context, () => undefined);
   const settingFlags = new Set(settingsHelp(largeMachine).map(({ flag }) => `--${flag}`));
   const visibleOptions = (command: Command) =>

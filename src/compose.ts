@@ -100,14 +100,21 @@ async function openSnapshot(file: string, memory: Memory, maxBytes: number, logg
   return { save };
 }
 
+export interface Program {
+  readonly version: string;
+  /** What it was built from; null where that is unknown. */
+  readonly commit: string | null;
+}
+
 export interface Surroundings {
   readonly logger: Logger;
-  /** Of the program. */
-  readonly version: string;
+  readonly program: Program;
   /** Of the decoder's processes: nothing else of ours reaches them. */
   readonly decoderEnvironment: Readonly<Record<string, string>>;
   /** Where ffmpeg is, for videos; null without it. */
   readonly ffmpeg: string | null;
+  /** The URL that spans are sent to, of which the variables of OpenTelemetry say more; null where they are not. */
+  readonly collector: string | null;
 }
 
 /** The service, put together. */
@@ -120,9 +127,26 @@ export interface Service {
   close(): Promise<void>;
 }
 
+/** What sends spans; null, and told, where nothing can. Loaded only here: who traces nothing has nothing of it. */
+async function openTracing(collector: string, { program, logger }: Surroundings) {
+  const warn = (why: string) => void logger.warn(`nothing is traced: ${why}`);
+  if (!/^https?:/.test(collector) || !URL.canParse(collector)) {
+    warn("OTEL_EXPORTER_OTLP_ENDPOINT is not an http(s) URL");
+    return null;
+  }
+  try {
+    const { createTracing } = await import("./tracing.ts");
+    return createTracing({ version: program.version, logger });
+  } catch (error) {
+    if (!(error as NodeJS.ErrnoException).code?.endsWith("MODULE_NOT_FOUND")) throw error;
+    warn("the packages of OpenTelemetry are not installed (npm install --include=optional)");
+    return null;
+  }
+}
+
 /** Puts the service together: the one place where every room is known. */
 export async function compose(config: Config, surroundings: Surroundings): Promise<Service> {
-  const { logger, version, decoderEnvironment } = surroundings;
+  const { logger, program, decoderEnvironment } = surroundings;
   const ffmpeg = config.FORMATS.includes("video") ? surroundings.ffmpeg : null;
   const parseTarget = createTargetParser({
     allowPorts: config.ALLOW_PORTS,
@@ -193,7 +217,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     queueDepth: () => slots.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
     enabled: () => decoder.enabled,
-    shared: shared?.gauges ?? null,
+    shared: shared ? { ...shared.gauges, answers: () => oracle.answeredByShared() } : null,
   });
   const oracle = cached(observed(pipeline, metrics), {
     keyOf: createKeys(settingsOfAnswers(config, ffmpeg)),
@@ -216,10 +240,13 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     ? await openSnapshot(config.CACHE_FILE, memory, 2 * config.CACHE_BYTES, logger)
     : null;
 
+  const tracing = surroundings.collector === null ? null : await openTracing(surroundings.collector, surroundings);
+
   let closing = false;
   const app = await createApp({
     oracle,
     forget: oracle.forget,
+    isRemembered: oracle.isRemembered,
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
@@ -228,7 +255,6 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
         ? null
         : {
             perMinute: config.RATE_LIMIT,
-            isRemembered: oracle.isRemembered,
             together: shared && { isRemembered: oracle.isRememberedAnywhere, count: shared.count },
             now: () => performance.now(),
           },
@@ -238,7 +264,13 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     },
     metrics,
     logger,
-    version,
+    version: () => ({
+      ...program,
+      node: process.versions.node,
+      libvips: decoder.libvips,
+      formats: Object.entries(decoder.enabled).flatMap(([name, isOn]) => (isOn ? name : [])),
+    }),
+    tracing,
     page: fileURLToPath(new URL("./page", import.meta.url)),
   });
 
@@ -257,6 +289,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       await Promise.all([app.close(), snapshot?.save()]);
       await Promise.all([decoder.close(), snapshot?.save()]);
       shared?.redis.close();
+      await tracing?.close();
     },
   };
 }

@@ -13,6 +13,15 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit();
 });
 
+/** Written by the build; sources that run as they are have none. */
+function readCommit(): string | null {
+  try {
+    return readFileSync(new URL("commit", import.meta.url), "utf8").trim() || null;
+  } catch {
+    return null;
+  }
+}
+
 process.exitCode = await run(process.argv.slice(2), {
   environment: process.env,
   machine: {
@@ -22,6 +31,7 @@ process.exitCode = await run(process.argv.slice(2), {
     memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),
     readFile: (path) => readFileSync(path, "utf8"),
   },
+  commit: readCommit(),
   // The container preloads its allocator.
   decoderEnvironment: process.env.LD_PRELOAD ? { LD_PRELOAD: process.env.LD_PRELOAD } : {},
 });

@@ -1,14 +1,18 @@
 import { setTimeout as after } from "node:timers/promises";
-import { type Oracle, type Previous, type Progress, type Stage, startDescription } from "./domain/description.ts";
-import { type Fields, missingIn } from "./domain/fields.ts";
+import { type Oracle, type Previous, type Progress, startDescription } from "./domain/description.ts";
+import type { Fields } from "./domain/fields.ts";
 import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
+import { startTimeLimit } from "./fetch/deadline.ts";
+import { countedIn, declaredBy } from "./fetch/facts.ts";
 import type { Slots } from "./fetch/slots.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decoder.ts";
 import type { Format } from "./media/formats.ts";
 import { type Head, isMedia, readHead } from "./media/head.ts";
+import { movieOffset, withoutMedia } from "./media/isobmff.ts";
+import { isMovieWanted, suffices } from "./media/needs.ts";
 import { beginningOf, enoughBytes } from "./media/progressive.ts";
-import { mediaType } from "./media/sniff.ts";
+import { mediaType, sniffBytes } from "./media/sniff.ts";
 
 export interface OracleOptions {
   readonly slots: Slots;
@@ -43,12 +47,12 @@ export function createOracle(options: OracleOptions): Oracle {
   return (target, fields = null, previous) =>
     startDescription(async (progress) => {
       using limit = startTimeLimit(fetchTimeoutMs);
-      using slot = await timed(progress, "queue", slots.take(target.url.host, limit.signal));
+      using slot = await progress.timed("queue", slots.take(target.url.host, limit.signal));
       // Closed only at the very end: until then the body counts against the memory for bodies.
-      using source = await timed(progress, "fetch", openSource(target, previous?.validators ?? null, limit.signal));
+      using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, limit.signal));
       progress.heard(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
-      const sight = await timed(progress, "fetch", read(source, fields, progress));
+      const sight = await progress.timed("fetch", read(source, fields, progress));
       slot.release(); // others may fetch while this one is decoded
       if (sight) await look(sight, previous, progress);
       return progress.learn({});
@@ -58,6 +62,8 @@ export function createOracle(options: OracleOptions): Oracle {
   async function read(source: Source, fields: Fields, progress: Progress): Promise<Sight | null> {
     progress.learn(declaredBy(source));
     const { format, bytes } = await learnHead(source, progress);
+    if (format && isMovieWanted(source.isTooLarge, progress.learn({}), fields))
+      await learnMovie(source, format, progress);
     const known = progress.learn({});
     progress.headRead();
     const isWorthReading = isMedia(format, known.type);
@@ -71,6 +77,18 @@ export function createOracle(options: OracleOptions): Oracle {
       return null;
     }
     return format && { format, body, declaredBytes: source.declaredBytes };
+  }
+
+  /** Learns what the header of a movie tells, where that stands at the end of it, by reading that alone. */
+  async function learnMovie(source: Source, format: Format, progress: Progress): Promise<void> {
+    if (format.kind !== "video" && format.kind !== "audio") return;
+    const head = (await source.arrived(1)).slice(0, sniffBytes);
+    const from = movieOffset(head);
+    if (from === null) return;
+    using tail = await source.tail(from);
+    if (!tail) return;
+    const { bytes } = await tail.body();
+    progress.learn(factsOf(await decoder.measure(withoutMedia(head, bytes), format)));
   }
 
   /** Reads to the end, or as far as a hash needs it; looks at the beginning of a picture whose end takes its time. */
@@ -124,11 +142,10 @@ export function createOracle(options: OracleOptions): Oracle {
     const known = seenBefore(sight.body, previous);
     if (known) return void progress.learn(known);
     const { picture, isOwn } = await see(sight);
-    const { width, height, animated, durationMs, blurhash, thumbhash, warning } = picture;
-    const size = width === null ? null : { width, height }; // or what the head told
+    const { animated, blurhash, thumbhash, warning } = picture;
     // That half a file cannot be measured is said by the body's own warning already.
     const warnings = warning && !sight.body.warning ? [warning] : [];
-    progress.learn({ ...size, animated, durationMs, blurhash, thumbhash, warnings });
+    progress.learn({ ...factsOf(picture), animated, blurhash, thumbhash, warnings });
     if (!isOwn) return; // the time was another lookup's
     progress.took("queue", picture.queueMs);
     progress.took("decode", picture.decodeMs);
@@ -150,14 +167,9 @@ async function learnHead(source: Source, progress: Progress): Promise<Head> {
   return last;
 }
 
-// What reading on tells of a file whose pixels cannot be had.
-const toldByReading: NonNullable<Fields> = ["bytes", "bytesSource", "sha256"];
-
-/** Whether reading on would tell nothing that is needed. */
-function suffices(known: Metadata, format: Format | null, fields: Fields): boolean {
-  if (fields === null) return false;
-  const missing = missingIn(known, fields);
-  return format?.decoding ? missing.length === 0 : !missing.some((field) => toldByReading.includes(field));
+/** What was told stays so where this tells nothing. */
+function factsOf({ width, height, durationMs }: Picture): Partial<Metadata> {
+  return { ...(width !== null && { width, height }), ...(durationMs !== null && { durationMs }) };
 }
 
 /** What the pixels told of the very same bytes, where the source sent them again. */
@@ -165,35 +177,4 @@ function seenBefore({ sha256 }: Body, previous: Previous | undefined): Partial<M
   if (sha256 === null || sha256 !== previous?.metadata.sha256 || previous.metadata.blurhash === null) return null;
   const { width, height, animated, durationMs, blurhash, thumbhash } = previous.metadata;
   return { width, height, animated, durationMs, blurhash, thumbhash };
-}
-
-function declaredBy({ declaredBytes, declaredType, filename }: Source): Partial<Metadata> {
-  return {
-    bytes: declaredBytes,
-    bytesSource: declaredBytes === null ? null : "declared",
-    filename,
-    ...(declaredType !== null && { type: declaredType }),
-  };
-}
-
-function countedIn({ bytes, sha256, warning }: Body): Partial<Metadata> {
-  const warnings = warning ? [warning] : [];
-  if (sha256 === null) return { warnings };
-  return { bytes: bytes.byteLength, bytesSource: "counted", sha256, warnings };
-}
-
-/** A clock of ours, since those of the layers below are late, or start anew with every byte. */
-function startTimeLimit(milliseconds: number): Disposable & { readonly signal: AbortSignal } {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), milliseconds);
-  return { signal: controller.signal, [Symbol.dispose]: () => clearTimeout(timer) };
-}
-
-async function timed<T>(progress: Progress, stage: Stage, work: Promise<T>): Promise<T> {
-  const began = performance.now();
-  try {
-    return await work;
-  } finally {
-    progress.took(stage, performance.now() - began);
-  }
 }

@@ -2,23 +2,25 @@ import { connect } from "node:net";
 
 export interface LoadOptions {
   readonly url: URL;
-  readonly body: string;
+  /** Of a POST; where there is none, it is a GET. */
+  readonly body?: string;
   readonly connections: number;
   readonly durationMs: number;
 }
 
 /**
- * Sends the same POST over keep-alive connections, one at a time on each, and counts the whole answers.
+ * Sends the same request over keep-alive connections, one at a time on each, and counts the whole answers.
  *
  * On raw sockets, since a full HTTP client takes more of the processor than the servers that are compared.
  *
  * @returns answers a second
  * @throws Error where an answer is not a 200
  */
-export async function postRate({ url, body, connections, durationMs }: LoadOptions): Promise<number> {
+export async function requestRate({ url, body, connections, durationMs }: LoadOptions): Promise<number> {
+  const posted =
+    body === undefined ? "" : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
   const request = Buffer.from(
-    `POST ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    `${body === undefined ? "GET" : "POST"} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${posted}\r\n${body ?? ""}`,
   );
   const end = performance.now() + durationMs;
   let answers = 0;

@@ -1,7 +1,7 @@
 /** The lines that people write today, in process: no guard, no bound, no isolation, no cache. */
 import { encode } from "blurhash";
 import sharp from "sharp";
-import { type LookupsQuestion, timeLookups } from "./lookups.ts";
+import { answerLookups } from "./lookups.ts";
 
 async function describe(url: string) {
   const response = await fetch(url);
@@ -17,7 +17,4 @@ async function describe(url: string) {
   return { bytes: body.byteLength, type: response.headers.get("content-type"), width, height, blurhash };
 }
 
-process.on("message", ({ urls, concurrency }: LookupsQuestion) => {
-  void timeLookups(urls, concurrency, describe).then((reply) => process.send!(reply));
-});
-process.on("disconnect", () => process.exit());
+answerLookups(describe);

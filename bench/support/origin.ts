@@ -1,31 +1,85 @@
 /**
- * Serves one picture under every path, and counts. No two bodies are the same: a number follows each, past the picture's own
- * end, or the second would be known by its bytes.
+ * Serves pictures, each under all paths below its number, and counts. No two bodies are the same: a number follows each, past
+ * the picture's own end, or the second would be known by its bytes.
  */
-import { createServer } from "node:http";
+import { once } from "node:events";
+import { createServer, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export type OriginQuestion = { listen: { body: string; type: string; delayMs: number } } | { requests: true };
-export type OriginReply = { port: number } | { requests: number };
+export interface OriginOptions {
+  /** Until the first byte. */
+  readonly delayMs: number;
+  /** Null: as fast as they are taken. */
+  readonly bytesPerSecond: number | null;
+  /** Ports, each of which is another host to whoever asks. */
+  readonly hosts: number;
+}
+
+export interface OriginListen extends OriginOptions {
+  /** Bodies in base64. */
+  readonly pictures: readonly { readonly body: string; readonly type: string }[];
+}
+
+/** What was asked of the origin so far; bytes of bodies, as they were handed to the system. */
+export interface OriginCounts {
+  readonly requests: number;
+  readonly bytes: number;
+}
+
+export type OriginQuestion = { listen: OriginListen } | { count: true };
+export type OriginReply = { ports: number[] } | OriginCounts;
+
+const paceMs = 5;
 
 let requests = 0;
+let bytes = 0;
+
+async function listen({ pictures, delayMs, bytesPerSecond, hosts }: OriginListen): Promise<number[]> {
+  const bodies = pictures.map(({ body }) => Buffer.from(body, "base64"));
+  const answer: RequestListener = ({ url = "", method }, response) => {
+    requests += 1;
+    const which = Number(url.split("/")[1]);
+    const picture = bodies[which]!;
+    const number = Buffer.from(String(requests).padStart(9));
+    setTimeout(() => {
+      const length = picture.byteLength + number.byteLength;
+      response.writeHead(200, { "content-type": pictures[which]!.type, "content-length": length });
+      if (method === "HEAD") return response.end();
+      return bytesPerSecond === null
+        ? send(response, picture, number)
+        : drip(response, Buffer.concat([picture, number]), bytesPerSecond);
+    }, delayMs);
+  };
+  const servers = Array.from({ length: hosts }, () => createServer(answer).listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  return servers.map((server) => (server.address() as AddressInfo).port);
+}
+
+function send(response: ServerResponse, ...parts: readonly Buffer[]): void {
+  for (const part of parts) {
+    bytes += part.byteLength;
+    response.write(part);
+  }
+  response.end();
+}
+
+function drip(response: ServerResponse, body: Buffer, bytesPerSecond: number): void {
+  const began = performance.now();
+  let sent = 0;
+  const timer = setInterval(() => {
+    const due = Math.min(body.byteLength, Math.ceil(((performance.now() - began) / 1000) * bytesPerSecond));
+    bytes += due - sent;
+    response.write(body.subarray(sent, due));
+    sent = due;
+    if (sent < body.byteLength) return;
+    clearInterval(timer);
+    response.end();
+  }, paceMs);
+  response.on("close", () => clearInterval(timer));
+}
 
 process.on("message", (question: OriginQuestion) => {
-  if ("requests" in question) {
-    process.send!({ requests });
-    return;
-  }
-  const { type, delayMs } = question.listen;
-  const body = Buffer.from(question.listen.body, "base64");
-  const server = createServer((_request, response) => {
-    requests += 1;
-    const number = String(requests).padStart(9);
-    setTimeout(() => {
-      response.writeHead(200, { "content-type": type, "content-length": body.byteLength + number.length });
-      response.write(body);
-      response.end(number);
-    }, delayMs);
-  });
-  server.listen(0, "127.0.0.1", () => process.send!({ port: (server.address() as AddressInfo).port }));
+  if ("listen" in question) void listen(question.listen).then((ports) => process.send!({ ports }));
+  else process.send!({ requests, bytes });
 });
 process.on("disconnect", () => process.exit());

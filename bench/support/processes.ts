@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 
 /** Another process of the bench, which does what a message asks for and answers with one. */
 export interface Helper<Question, Reply> {
+  readonly pid: number;
   ask(question: Question): Promise<Reply>;
   stop(): void;
 }
@@ -19,6 +20,7 @@ export function startHelper<Question extends object, Reply>(name: string): Helpe
   });
   ended.catch(() => undefined); // an end that nobody waits for any more is no fault
   return {
+    pid: child.pid!,
     async ask(question) {
       child.send(question);
       const [reply] = await Promise.race([once(child, "message"), ended]);

@@ -129,7 +129,9 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
       filename: null,
       arrived: () => Promise.resolve(bytes),
       body: () => Promise.resolve({ bytes, sha256: hash("sha256", bytes), warning: null }),
+      isTooLarge: false,
       stop: () => undefined,
+      tail: () => Promise.resolve(null),
       close: () => undefined,
       [Symbol.dispose]: () => undefined,
     };

@@ -24,3 +24,15 @@ export function printTable(title: string, header: readonly string[], rows: reado
   console.log(`|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`);
   for (const row of rows) console.log(line(row));
 }
+
+/** Prints whether a figure is within the bound that is set for it. */
+export function printBar(
+  what: string,
+  value: number,
+  bound: { atMost: number } | { atLeast: number },
+  digits = 2,
+): void {
+  const isHeld = "atMost" in bound ? value <= bound.atMost : value >= bound.atLeast;
+  const words = "atMost" in bound ? `at most ${bound.atMost}` : `at least ${bound.atLeast}`;
+  console.log(`${isHeld ? "held  " : "MISSED"} ${what}: ${value.toFixed(digits)} (${words})`);
+}

@@ -43,6 +43,8 @@ export interface RememberingOracle extends Oracle {
   readonly isRememberedAnywhere: (target: Target, fields?: Fields) => Promise<boolean>;
   /** Forgets a target, in the shared store too; a lookup of it that is under way will not be remembered. Never rejects. */
   readonly forget: (target: Target) => Promise<void>;
+  /** Questions that the shared store has answered. */
+  readonly answeredByShared: () => number;
 }
 
 /**
@@ -54,6 +56,7 @@ export interface RememberingOracle extends Oracle {
  */
 export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }: CacheOptions): RememberingOracle {
   const running = new Map<string, Running>();
+  let answeredByShared = 0;
 
   function recalled(key: string, fields: Fields): Recalled | null {
     const entry = memory.get(key);
@@ -134,7 +137,9 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
       entry = found;
       memory.set(key, found);
       const known = recall(found, now(), fields);
-      return known?.isDue && purpose === "refresh" ? null : known;
+      if (known?.isDue && purpose === "refresh") return null;
+      if (known && purpose === "answer") answeredByShared += 1;
+      return known;
     }
 
     /** The origin is asked by one replica for all of them. */
@@ -172,6 +177,9 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
       get timings() {
         return origin?.timings ?? {};
       },
+      get stages() {
+        return origin?.stages ?? [];
+      },
       get terms() {
         return origin?.terms ?? null;
       },
@@ -202,6 +210,7 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
       if (found && isNewer(found, memory.get(key) ?? null)) memory.set(key, found);
       return isRemembered(target, fields);
     },
+    answeredByShared: () => answeredByShared,
     async forget(target: Target) {
       const key = keyOf(target);
       forgetHere(key);

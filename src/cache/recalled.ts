@@ -26,6 +26,7 @@ export function recalledDescription({ cached, part }: Recalled): Description {
     fields: "fields" in part ? part.fields : null,
     cached,
     timings: {},
+    stages: [],
     terms: null,
     kept: keptOf(part),
   };

@@ -1,17 +1,28 @@
 import { Command, Option } from "commander";
 import { type Logger, pino } from "pino";
-import { createClient, NoAnswerError, ProblemError, type Answer, type Problem } from "../client/client.ts";
+import {
+  type Answer,
+  type ClientOptions,
+  createClient,
+  NoAnswerError,
+  type Problem,
+  ProblemError,
+} from "../client/client.ts";
 import { problemWords } from "../client/words.ts";
 import { ConfigError } from "../config.ts";
 import { type Context, surroundingsFor } from "./context.ts";
 import { UnavailableError, UsageError } from "./exit.ts";
 import { addSettings, readConfig } from "./settings.ts";
 
-/** Options of the commands that ask. */
-export interface AskingOptions {
+/** Options of all commands that ask. */
+export interface ServerOptions {
   readonly server?: string;
-  readonly deadlineMs?: number;
   readonly verbose?: true;
+}
+
+/** Of those that ask about URLs. */
+export interface AskingOptions extends ServerOptions {
+  readonly deadlineMs?: number;
 }
 
 export type Client = ReturnType<typeof createClient>;
@@ -19,6 +30,8 @@ export type Client = ReturnType<typeof createClient>;
 /** Whom the commands ask: a service, or one of their own within this process. */
 export interface Asked {
   readonly client: Client;
+  /** How it is reached, for what the client does not ask. */
+  readonly at: ClientOptions;
   readonly close: () => Promise<void>;
 }
 
@@ -33,16 +46,21 @@ export function wholeNumber(flags: string, about: string): Option {
   });
 }
 
-/** Gives a command the flags that say whom to ask, and how. */
-export function addAskingOptions(command: Command, context: Context): Command {
+/** Gives a command the flags that say whom to ask. */
+export function addServerOptions(command: Command, context: Context): Command {
   command
     .option(
       "--server <url>",
-      "ask this service instead of looking up here; its token is MEDIA_ORACLE_TOKEN or in MEDIA_ORACLE_TOKEN_FILE",
+      "ask this service instead of one here; its token is MEDIA_ORACLE_TOKEN or in MEDIA_ORACLE_TOKEN_FILE",
     )
-    .addOption(wholeNumber("--deadline-ms <n>", "take what is known by then"))
     .option("--verbose", "log to stderr what is done, with the reasons that callers are not told");
   return addSettings(command, context, false);
+}
+
+/** The same, for a command that asks about URLs. */
+export function addAskingOptions(command: Command, context: Context): Command {
+  command.addOption(wholeNumber("--deadline-ms <n>", "take what is known by then"));
+  return addServerOptions(command, context);
 }
 
 /** The service's token. No flag: a command line can be read by every user of the machine. */
@@ -60,14 +78,15 @@ function readToken({ environment, machine }: Context): string | undefined {
 function openServer(server: string, context: Context): Asked {
   if (!/^https?:\/\//.test(server) || !URL.canParse(server)) throw new UsageError(`--server ${server} is not a URL`);
   const token = readToken(context);
-  return { client: createClient({ baseUrl: server, token }), close: () => Promise.resolve() };
+  const at = { baseUrl: server, token };
+  return { client: createClient(at), at, close: () => Promise.resolve() };
 }
 
 /**
  * Puts together the very service that would answer, guard and all, and asks it without a socket. Nobody but this process can, so
  * it needs no token; what it learns is forgotten, unless a shared cache is set.
  */
-async function openHere(options: AskingOptions, context: Context, maxDecoders: number): Promise<Asked> {
+async function openHere(options: ServerOptions, context: Context, maxDecoders: number): Promise<Asked> {
   // Whoever asks a service at other times has its token set; the settings do not know of it.
   const { MEDIA_ORACLE_TOKEN, MEDIA_ORACLE_TOKEN_FILE, ...environment } = context.environment;
   // Nothing listens, so it does not matter who could reach it.
@@ -82,10 +101,10 @@ async function openHere(options: AskingOptions, context: Context, maxDecoders: n
       CACHE_FILE: null,
       DECODERS: Math.min(config.DECODERS, maxDecoders),
     },
-    surroundingsFor(context, createStderrLogger(options.verbose === true)),
+    { ...surroundingsFor(context, createStderrLogger(options.verbose === true)), collector: null },
   );
   await service.start();
-  const client = createClient({
+  const at: ClientOptions = {
     baseUrl: "http://localhost",
     async fetch(url, { method = "GET", headers, body }) {
       const {
@@ -100,8 +119,8 @@ async function openHere(options: AskingOptions, context: Context, maxDecoders: n
       });
       return new Response(text, { status: statusCode, headers: answered as Record<string, string> });
     },
-  });
-  return { client, close: () => service.close() };
+  };
+  return { client: createClient(at), at, close: () => service.close() };
 }
 
 function createStderrLogger(isVerbose: boolean): Logger {
@@ -109,7 +128,7 @@ function createStderrLogger(isVerbose: boolean): Logger {
 }
 
 /** @param maxDecoders as many as the command can keep busy */
-export async function openAsked(options: AskingOptions, context: Context, maxDecoders: number): Promise<Asked> {
+export async function openAsked(options: ServerOptions, context: Context, maxDecoders: number): Promise<Asked> {
   return options.server === undefined ? openHere(options, context, maxDecoders) : openServer(options.server, context);
 }
 

@@ -8,6 +8,8 @@ import type { Machine } from "../config.ts";
 export interface Context {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly machine: Machine;
+  /** What the program was built from; null where that is unknown. */
+  readonly commit: string | null;
   /** Of the decoder's processes: nothing else of ours reaches them. */
   readonly decoderEnvironment: Readonly<Record<string, string>>;
 }
@@ -18,8 +20,22 @@ function findProgram(name: string, path: string): string | null {
   return files.find((file) => isAbsolute(file) && existsSync(file)) ?? null;
 }
 
+/** Where spans shall go, as OpenTelemetry's own variables have it; null where nowhere. */
+function collectorOf(environment: Context["environment"]): string | null {
+  if (environment.OTEL_SDK_DISABLED === "true" || environment.OTEL_TRACES_EXPORTER === "none") return null;
+  const { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT } = environment;
+  return [OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT].find(Boolean) ?? null;
+}
+
 /** What a service is put together with. */
-export function surroundingsFor({ environment, machine, decoderEnvironment }: Context, logger: Logger): Surroundings {
+export function surroundingsFor(context: Context, logger: Logger): Surroundings {
+  const { environment, machine, commit, decoderEnvironment } = context;
   const ffmpeg = findProgram("ffmpeg", environment.PATH ?? "");
-  return { logger, version: machine.version, decoderEnvironment, ffmpeg };
+  return {
+    logger,
+    program: { version: machine.version, commit },
+    decoderEnvironment,
+    ffmpeg,
+    collector: collectorOf(environment),
+  };
 }

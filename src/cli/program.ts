@@ -1,6 +1,6 @@
 import { Argument, Command, CommanderError, Option } from "commander";
 import { ConfigError } from "../config.ts";
-import { addAskingOptions, wholeNumber } from "./asking.ts";
+import { addAskingOptions, addServerOptions, wholeNumber } from "./asking.ts";
 import type { BatchOptions } from "./batch.ts";
 import { completionScript, type Shell, shells } from "./completion.ts";
 import { configText } from "./config.ts";
@@ -10,6 +10,7 @@ import { isHealthy } from "./health.ts";
 import type { ProbeOptions } from "./probe.ts";
 import { addSettings, readConfig } from "./settings.ts";
 import { makeToken } from "./token.ts";
+import type { VersionOptions } from "./version.ts";
 
 // What a command needs much of is loaded when it is asked for: a health check every ten seconds needs no decoder.
 
@@ -24,11 +25,10 @@ type Settings = Readonly<Record<string, unknown>>;
 
 /** The command line. An action tells how it ended by `exit`; without a word it went well. */
 export function createProgram(context: Context, exit: (code: ExitCode) => void): Command {
-  const { version } = context.machine;
   const print = (text: string): void => void process.stdout.write(text);
   const program = new Command("media-oracle")
     .description("Tells what a media URL is: bytes, type, dimensions and a blurhash.")
-    .version(version)
+    .version(context.machine.version)
     .exitOverride()
     .showHelpAfterError("(media-oracle --help)")
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "media-oracle: ")) })
@@ -92,7 +92,7 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
     .description("print the document of the API")
     .action(async () => {
       const { openapiDocument } = await import("../http/document.ts");
-      print(`${JSON.stringify(await openapiDocument(version), null, 2)}\n`);
+      print(`${JSON.stringify(await openapiDocument(context.machine.version), null, 2)}\n`);
     });
 
   program
@@ -101,10 +101,13 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
     .addArgument(new Argument("<shell>").choices(shells))
     .action((shell: Shell) => print(completionScript(program, shell)));
 
-  program
+  const version = program
     .command("version")
-    .description("print the version")
-    .action(() => print(`${version}\n`));
+    .description("print version and commit, those of Node and libvips, and the formats that are looked into")
+    .option("--json", "say it as the service does");
+  addServerOptions(version, context).action(async (options: VersionOptions) => {
+    print(`${await (await import("./version.ts")).versionText(options, context)}\n`);
+  });
 
   return program;
 }

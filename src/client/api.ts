@@ -166,6 +166,17 @@ export interface components {
        */
       status: "ok" | "degraded" | "unready";
     };
+    /** @description What answers */
+    Version: {
+      version: string;
+      /** @description What it was built from; null where that is unknown, or no commit */
+      commit: string | null;
+      node: string;
+      /** @description Of the processes that decode pictures; null before they have started */
+      libvips: string | null;
+      /** @description What is looked into, as `MEDIA_ORACLE_FORMATS` has it; and `poster`: frames of videos, by ffmpeg */
+      formats: string[];
+    };
   };
   responses: never;
   parameters: never;

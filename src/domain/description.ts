@@ -27,6 +27,13 @@ export type Stage = "queue" | "fetch" | "decode" | "hash";
 /** Milliseconds a stage took; a stage that was not come to is absent. */
 export type Timings = Readonly<Partial<Record<Stage, number>>>;
 
+/** When a stage began, in `performance.now()`, and how long it took; one that was come to twice is told twice. */
+export interface StageTime {
+  readonly stage: Stage;
+  readonly startedAt: number;
+  readonly milliseconds: number;
+}
+
 /** A lookup under way, or one that ended. It has its own clock: a caller who leaves never cancels it. */
 export interface Description {
   /** The metadata so far: null until the origin answered with success, then replaced by fuller values as stages end. */
@@ -39,6 +46,8 @@ export interface Description {
   readonly fields: Fields;
   readonly cached: Cached;
   readonly timings: Timings;
+  /** The same one after the other: those that have ended, in the order they did. */
+  readonly stages: readonly StageTime[];
   /** Null until the origin answered with success, and where it was not asked. */
   readonly terms: Terms | null;
   /**
@@ -62,6 +71,8 @@ export interface Progress {
   heard(terms: Terms): void;
   /** Adds to the time that the stage took. */
   took(stage: Stage, milliseconds: number): void;
+  /** Waits for a stage, and adds what it took, also where it failed. */
+  timed<T>(stage: Stage, work: Promise<T>): Promise<T>;
 }
 
 /**
@@ -71,6 +82,8 @@ export interface Progress {
  */
 export function startDescription(lookup: (progress: Progress) => Promise<Metadata>): Description {
   const timings: Partial<Record<Stage, number>> = {};
+  const stages: StageTime[] = [];
+  let reached = performance.now();
   let known: Metadata | null = null;
   let terms: Terms | null = null;
   let fields: Fields = null;
@@ -92,7 +105,19 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       return metadata;
     },
     heard: (said) => void (terms = said),
-    took: (stage, milliseconds) => void (timings[stage] = (timings[stage] ?? 0) + milliseconds),
+    took(stage, milliseconds) {
+      timings[stage] = (timings[stage] ?? 0) + milliseconds;
+      stages.push({ stage, startedAt: reached, milliseconds });
+      reached += milliseconds;
+    },
+    async timed(stage, work) {
+      const began = performance.now();
+      try {
+        return await work;
+      } finally {
+        progress.took(stage, performance.now() - began);
+      }
+    },
   };
   const done = lookup(progress).catch((error: unknown) => {
     throw toOracleError(error);
@@ -112,6 +137,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       return cached;
     },
     timings,
+    stages,
     get terms() {
       return terms;
     },
@@ -135,6 +161,9 @@ export function seenAs(description: Description, cached: (own: Cached) => Cached
     },
     get timings() {
       return description.timings;
+    },
+    get stages() {
+      return description.stages;
     },
     get terms() {
       return description.terms;

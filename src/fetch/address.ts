@@ -27,8 +27,8 @@ export interface AddressPolicyOptions {
 // `::ffff:a.b.c.d`, RFC 4291 2.5.5.2.
 const mappedV6: Cidr = { bytes: Uint8Array.from(ipaddr.parse("::ffff:0:0").toByteArray()), bits: 96 };
 
-// IANA IPv4 Special-Purpose Address Registry: all of it, and what only looks public.
-const notPublicV4 = [
+/** IANA IPv4 Special-Purpose Address Registry: all of it, and what only looks public. Repeated by the second walls in `deploy/`. */
+export const notPublicV4: readonly string[] = [
   "0.0.0.0/8", // this network; Linux connects 0.0.0.0 to itself
   "10.0.0.0/8", // RFC 1918
   "100.64.0.0/10", // carrier-grade NAT, RFC 6598; some clouds' metadata too
@@ -48,18 +48,21 @@ const notPublicV4 = [
   "203.0.113.0/24", // documentation
   "224.0.0.0/4", // multicast
   "240.0.0.0/4", // reserved, broadcast
-].map(parseCidr);
+];
 
 // Of IPv6 only what IANA gives out is public: all the embeddings of IPv4 but these lie outside it.
-const globalUnicastV6 = parseCidr("2000::/3");
-const notPublicV6 = [
+export const globalUnicastV6 = "2000::/3";
+export const notPublicV6: readonly string[] = [
   "2001::/23", // IETF protocol assignments: Teredo, benchmarking, ORCHID
   "2001:db8::/32", // documentation
   "2002::/16", // 6to4: an IPv4 address inside
   "3ffe::/16", // 6bone, given back
   "3fff::/20", // documentation, RFC 9637
   "2620:4f:8000::/48", // AS112
-].map(parseCidr);
+];
+
+const globalUnicast = parseCidr(globalUnicastV6);
+const notPublic = [...notPublicV4, ...notPublicV6].map(parseCidr);
 
 /**
  * Whether the text is the address of somebody on the internet: globally reachable unicast.
@@ -70,8 +73,8 @@ const notPublicV6 = [
 export function isPublicAddress(address: string): boolean {
   const bytes = parseAddress(address);
   if (!bytes) return false;
-  if (bytes.length === 4) return !notPublicV4.some((block) => contains(block, bytes));
-  return contains(globalUnicastV6, bytes) && !notPublicV6.some((block) => contains(block, bytes)) && !isIsatap(bytes);
+  if (notPublic.some((block) => contains(block, bytes))) return false;
+  return bytes.length === 4 || (contains(globalUnicast, bytes) && !isIsatap(bytes));
 }
 
 /** Binds the operator's rules. Denied wins; then public addresses on the usual ports; then what a rule allows. */

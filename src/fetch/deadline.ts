@@ -37,3 +37,10 @@ export async function within<T>(
     outer.removeEventListener("abort", onOuterAbort);
   }
 }
+
+/** A clock of ours, since those of the layers below are late, or start anew with every byte. */
+export function startTimeLimit(milliseconds: number): Disposable & { readonly signal: AbortSignal } {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), milliseconds);
+  return { signal: controller.signal, [Symbol.dispose]: () => clearTimeout(timer) };
+}

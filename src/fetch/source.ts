@@ -38,6 +38,8 @@ export interface Source extends Disposable {
   readonly terms: Terms;
   /** `Content-Length`, where it is there and says what the size is. */
   readonly declaredBytes: number | null;
+  /** Whether that is more than is read of any body: only the head will come. */
+  readonly isTooLarge: boolean;
   /** `type/subtype` of `Content-Type`, lower case. */
   readonly declaredType: string | null;
   /** Of `Content-Disposition`: no separators, no control characters, at most 255 characters. */
@@ -53,8 +55,23 @@ export interface Source extends Disposable {
   body(): Promise<Body>;
   /** Ends the connection: what came is the body, as a whole where its end came too. */
   stop(): void;
+  /**
+   * Asks for the end of the body alone (RFC 9110 14), by another request to where this one ended.
+   *
+   * Null where that is not to be had: it is long, the server does not know ranges (200), refuses them (416), or what it has by
+   * now is of another length. Never rejects.
+   *
+   * @param from where it begins; not 0, which Prosody's upload module refuses
+   */
+  tail(from: number): Promise<Tail | null>;
   /** Ends the connection and gives the body's memory back: nobody may read it any more. May be called twice. */
   close(): void;
+}
+
+/** The end of a body, on its way; disposed of, it is closed. */
+export interface Tail extends Disposable {
+  /** @throws OracleError `overloaded`, nothing else */
+  body(): Promise<Body>;
 }
 
 export interface SourceOptions extends ConnectOptions {
@@ -70,6 +87,9 @@ export interface SourceOptions extends ConnectOptions {
   readonly maxRedirects: number;
   readonly userAgent: string;
 }
+
+// The header of a film of three hours.
+const maxTailBytes = 8 * 1024 * 1024;
 
 interface Answer {
   readonly response: Response;
@@ -96,7 +116,7 @@ export function createSource(options: SourceOptions): OpenSource {
       const asked = validators?.urlHash === hash ? validators : null;
       const { response, body } = await ask(hop, asked, signal);
       const terms = termsOf(response.headers, hash, redirects > 0);
-      if (body) return sourceOf(response, terms, body);
+      if (body) return openedSource(hop, response, terms, body, signal);
       if (isSuccess(response)) return codedSourceOf(response, terms);
       if (asked && response.status === 304) return notModified(terms, asked);
       const location = locationOf(response);
@@ -115,7 +135,7 @@ export function createSource(options: SourceOptions): OpenSource {
     using attempt = options.breaker.begin(hostOf(target));
     const began = performance.now();
     try {
-      const answer = await askOnce(target, validators, signal);
+      const answer = await askOnce(target, validators ? conditionsOf(validators) : {}, signal, acceptWhole);
       attempt.answered();
       return answer;
     } catch (error) {
@@ -127,19 +147,66 @@ export function createSource(options: SourceOptions): OpenSource {
   }
 
   /** Where there is no body, none is wanted, and the connection is gone already. */
-  async function askOnce(target: Target, validators: Validators | null, signal: AbortSignal): Promise<Answer> {
+  async function askOnce(
+    target: Target,
+    more: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    accept: (head: ResponseHead) => IncomingBody | null,
+  ): Promise<Answer> {
     const socket = await connect(target, signal);
     const { pathname, search } = target.via ?? target.url;
-    const conditions = validators ? conditionsOf(validators) : {};
-    const request = { host: target.url.host, path: pathname + search, headers: { ...headers, ...conditions } };
+    const request = { host: target.url.host, path: pathname + search, headers: { ...headers, ...more } };
     let body: IncomingBody | null = null;
-    const response = await exchange(socket, request, signal, (head) => {
-      if (!isSuccess(head) || isCoded(head.headers)) return null;
-      const { budget, maxBytes, headBytes } = options;
-      body = createIncomingBody({ budget, maxBytes, headBytes, declaredBytes: declaredBytesOf(head.headers) });
-      return body;
-    });
+    const response = await exchange(socket, request, signal, (head) => (body = accept(head)));
     return { response, body };
+  }
+
+  function acceptWhole(head: ResponseHead): IncomingBody | null {
+    if (!isSuccess(head) || isCoded(head.headers)) return null;
+    const { budget, maxBytes, headBytes } = options;
+    return createIncomingBody({ budget, maxBytes, headBytes, declaredBytes: declaredBytesOf(head.headers) });
+  }
+
+  async function askTail(hop: Target, from: number, total: number, signal: AbortSignal): Promise<Tail | null> {
+    const maxBytes = total - from;
+    if (from <= 0 || maxBytes <= 0 || maxBytes > maxTailBytes) return null;
+    const { response, body } = await askOnce(hop, { range: `bytes=${from}-` }, signal, (head) => {
+      if (!isTail(head, from, total) || isCoded(head.headers)) return null;
+      return createIncomingBody({ budget: options.budget, maxBytes, headBytes: maxBytes, declaredBytes: null });
+    });
+    return body && { body: () => body.body(), [Symbol.dispose]: () => closeBoth(response, body) };
+  }
+
+  function openedSource(
+    hop: Target,
+    response: Response,
+    terms: Terms,
+    body: IncomingBody,
+    signal: AbortSignal,
+  ): Source {
+    const { headers } = response;
+    const declaredBytes = declaredBytesOf(headers);
+    const close = () => closeBoth(response, body);
+    return {
+      isNotModified: false,
+      terms,
+      declaredBytes,
+      isTooLarge: declaredBytes !== null && declaredBytes > options.maxBytes,
+      declaredType: declaredTypeOf(headers),
+      filename: filenameOf(headers),
+      arrived: (bytes) => body.arrived(bytes),
+      body: () => body.body(),
+      stop() {
+        response.close();
+        body.stop();
+      },
+      async tail(from) {
+        if (declaredBytes === null) return null;
+        return askTail(hop, from, declaredBytes, signal).catch(() => null); // no connection, no answer: no tail
+      },
+      close,
+      [Symbol.dispose]: close,
+    };
   }
 
   function statusError(hop: Target, { status, headers }: Response): OracleError {
@@ -175,27 +242,14 @@ function isSilence(error: unknown): boolean {
   return error instanceof OracleError && error.code === "source_unreachable" && error.reason !== "address";
 }
 
-function sourceOf(response: Response, terms: Terms, body: IncomingBody): Source {
-  const { headers } = response;
-  function close() {
-    response.close();
-    body.release();
-  }
-  return {
-    isNotModified: false,
-    terms,
-    declaredBytes: declaredBytesOf(headers),
-    declaredType: declaredTypeOf(headers),
-    filename: filenameOf(headers),
-    arrived: (bytes) => body.arrived(bytes),
-    body: () => body.body(),
-    stop() {
-      response.close();
-      body.stop();
-    },
-    close,
-    [Symbol.dispose]: close,
-  };
+/** Whether this is all from there on of something that is still of the same length (RFC 9110 14.4). */
+function isTail({ status, headers }: ResponseHead, from: number, total: number): boolean {
+  return status === 206 && singleHeader(headers, "content-range") === `bytes ${from}-${total - 1}/${total}`;
+}
+
+function closeBoth(response: Response, body: IncomingBody): void {
+  response.close();
+  body.release();
 }
 
 /** Nothing of a coded body is read: no decoder, no bomb. Who codes what was asked for plain has told no size either. */
@@ -205,11 +259,13 @@ function codedSourceOf({ headers, close }: Response, terms: Terms): Source {
     isNotModified: false,
     terms,
     declaredBytes: null,
+    isTooLarge: false,
     declaredType: declaredTypeOf(headers),
     filename: filenameOf(headers),
     arrived: () => Promise.resolve(nothing),
     body: () => Promise.resolve({ bytes: nothing, sha256: null, warning: "body_encoded" }),
     stop: close,
+    tail: () => Promise.resolve(null),
     close,
     [Symbol.dispose]: close,
   };

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
 
 /** Names and values in turn, as `writeHead` takes them. */
@@ -19,24 +20,24 @@ export function beginAnswer(reply: FastifyReply, status: number, contentType: st
 }
 
 /** The same beginning for {@link writeAnswer}. */
-export function answerHeaders(reply: FastifyReply): HeaderList {
-  return ["X-Request-Id", reply.request.id, "X-Content-Type-Options", "nosniff"];
+export function answerHeaders(requestId: string): HeaderList {
+  return ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff"];
 }
 
-/**
- * Writes a whole answer past Fastify's reply, which takes every header in hand three times on its way to Node: 4 of the 60 µs that a
- * hit costs. No hook sees it.
- *
- * @param body null where the status has none (304)
- */
+/** Takes the answer out of Fastify's hands, which take every header three times on its way to Node. No hook sees it. */
+export function takenOver(reply: FastifyReply): ServerResponse {
+  reply.hijack();
+  return reply.raw;
+}
+
+/** @param body null where the status has none (304) */
 export function writeAnswer(
-  reply: FastifyReply,
+  response: ServerResponse,
   status: number,
   headers: HeaderList,
   body: string | Buffer | null,
 ): void {
-  reply.hijack();
-  reply.raw.writeHead(status, headers);
-  if (body === null) reply.raw.end();
-  else reply.raw.end(body);
+  response.writeHead(status, headers);
+  if (body === null) response.end();
+  else response.end(body);
 }

@@ -1,12 +1,14 @@
-import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import fastify, { type FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import type { z } from "zod";
 import type { Oracle } from "../domain/description.ts";
 import { OracleError, toOracleError } from "../domain/errors.ts";
+import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
-import { type AccessOptions, createGuards, isOpen } from "./auth.ts";
+import { type AccessOptions, createGuards, createIdentify } from "./auth.ts";
 import { addBatchRoute } from "./batch-route.ts";
 import { connectionOptions, refuseConnection } from "./connection.ts";
+import { createHits } from "./hits.ts";
 import { createLookupLog } from "./log.ts";
 import { createLookups } from "./lookups.ts";
 import { addMetadataRoutes } from "./metadata-routes.ts";
@@ -16,9 +18,11 @@ import { addOperationRoutes } from "./operation-routes.ts";
 import { addPageRoutes } from "./page-routes.ts";
 import { sendProblem } from "./problem.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
-import { rememberedTargets } from "./remembered-targets.ts";
+import { remembered } from "./remembered.ts";
 import { createRequestIds } from "./request-id.ts";
-import type { Health } from "./schema.ts";
+import { fieldsOf, type Health, questionBodySchema, type Version } from "./schema.ts";
+import { createSend } from "./send.ts";
+import { traced, traceRequests, type Tracing } from "./tracing.ts";
 
 export interface AppOptions extends AccessOptions {
   readonly oracle: Oracle;
@@ -26,35 +30,33 @@ export interface AppOptions extends AccessOptions {
   readonly forget: (target: Target) => Promise<void>;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   readonly parseTarget: (text: string) => Target;
+  /** Whether the answer would come from memory; starts nothing. */
+  readonly isRemembered: (target: Target, fields: Fields) => boolean;
   /** Null where everybody may ask as much as they like. */
-  readonly rateLimit: RateLimitOptions | null;
+  readonly rateLimit: Omit<RateLimitOptions, "isRemembered"> | null;
   /** Whether a lookup would be answered now, and with all that it should have. */
   readonly readiness: () => Health;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  /** Of the program, for the document. */
-  readonly version: string;
+  readonly version: () => Version;
+  /** Null where nobody collects spans; nothing of a request is then looked at for them. */
+  readonly tracing: Tracing | null;
   /** The folder of the page for people, or null where there is none. */
   readonly page: string | null;
 }
 
-// What a busy server is asked for within minutes; 2 × 512 × 10 kB = 10 MB where every text is as long as it may be.
-const rememberedTexts = 512;
+// What a busy server is asked for within minutes: 10 MB where every text is as long as it may be, with its target.
+const rememberedUrls = { maxTexts: 512, maxLength: 2048 };
 
-function parseJson(
-  _request: FastifyRequest,
-  body: string,
-  done: (error: Error | null, parsed?: unknown) => void,
-): void {
+/** @throws OracleError `request_invalid` */
+function parseJson(text: string): unknown {
   // What stands for broken UTF-8 once it is decoded: the URL would be another one. Nobody means this character itself.
-  if (body.includes("\ufffd")) return done(new OracleError("request_invalid", "the body is not UTF-8"));
-  let parsed: unknown;
+  if (text.includes("\ufffd")) throw new OracleError("request_invalid", "the body is not UTF-8");
   try {
-    parsed = JSON.parse(body);
+    return JSON.parse(text) as unknown;
   } catch (error) {
-    return done(new OracleError("request_invalid", "the body is not JSON", { cause: error }));
+    throw new OracleError("request_invalid", "the body is not JSON", { cause: error });
   }
-  done(null, parsed);
 }
 
 const noSuchRoute = (): OracleError => new OracleError("route_unknown", "no such route");
@@ -71,7 +73,7 @@ function requestError(thrown: unknown): OracleError {
 
 /** Builds the HTTP side around an oracle. It does not listen yet. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { oracle, forget, parseTarget, readiness, metrics, version } = options;
+  const { oracle, forget, parseTarget, isRemembered, readiness, metrics, version } = options;
   const log = createLookupLog(options.logger);
   const requestIdOf = createRequestIds();
 
@@ -95,7 +97,13 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   // Replies are text that was made once: their schemas are for the document, and for the tests that hold replies against it.
   app.setSerializerCompiler(() => JSON.stringify);
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "string" }, parseJson);
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) => {
+    try {
+      done(null, parseJson(String(body)));
+    } catch (error) {
+      done(error as OracleError);
+    }
+  });
 
   app.setErrorHandler((thrown, request, reply) => {
     // A body in the wrong form does not make a route of what is none.
@@ -106,21 +114,41 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   });
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, noSuchRoute()));
 
-  await registerOpenapi(app, version);
+  await registerOpenapi(app, version().version);
   app.decorateRequest("client", null);
-  const guards = createGuards(options);
-  const scope = isOpen(options) ? "public" : "private";
-  const lookups = createLookups({
+  const identify = createIdentify(options);
+  const guards = createGuards(identify);
+  const send = createSend(identify ? "private" : "public");
+  if (options.tracing) traceRequests(app, options.tracing);
+  const plainLookups = createLookups({
     oracle,
-    parseTarget: rememberedTargets(parseTarget, rememberedTexts),
-    rateLimit: options.rateLimit && createRateLimit(options.rateLimit),
+    isRemembered,
+    parseTarget: remembered(parseTarget, rememberedUrls),
+    rateLimit: options.rateLimit && createRateLimit({ ...options.rateLimit, isRemembered }),
     metrics,
     log,
   });
-  addMetadataRoutes(app, { lookups, forget, guards, scope });
+  const lookups = options.tracing ? traced(plainLookups) : plainLookups;
+  const hits = createHits({
+    parseQuestion(text) {
+      const question = questionBodySchema.parse(parseJson(text));
+      return { target: parseTarget(question.url), fields: fieldsOf(question) };
+    },
+    identify,
+    recall: lookups.recall.bind(lookups),
+    send,
+    requestIdOf,
+  });
+  // While it closes, Fastify tells those who still ask that their connection will be closed.
+  app.addHook("preClose", (done) => {
+    hits.letGo();
+    done();
+  });
+  addMetadataRoutes(app, { lookups, forget, guards, send, replay: hits.replay });
   addBatchRoute(app, { lookups, guards, log });
   if (options.page !== null) addPageRoutes(app, options.page);
-  addOperationRoutes(app, { guards, readiness, metrics });
+  addOperationRoutes(app, { guards, readiness, version, metrics });
   await app.ready();
+  if (!options.tracing) hits.takeOver(app.server); // spans begin and end in Fastify's hooks
   return app;
 }

@@ -31,7 +31,7 @@ export interface AccessOptions {
 }
 
 /** With no way to be let in everybody is. */
-export function isOpen({ tokens, namedTokens }: AccessOptions): boolean {
+function isOpen({ tokens, namedTokens }: AccessOptions): boolean {
   return tokens.length === 0 && namedTokens === null;
 }
 
@@ -56,21 +56,32 @@ function createTokenCheck({ tokens, namedTokens }: AccessOptions): (token: strin
   };
 }
 
+/** Tells who asks by the `Authorization` header; null where it holds no token, or none of ours. */
+export type Identify = (authorization: string | undefined) => Client | null;
+
+/**
+ * The one scheme is `Bearer`, its name case-insensitive (RFC 6750 2.1, RFC 9110 11.1).
+ *
+ * @returns null where everybody is let in
+ */
+export function createIdentify(access: AccessOptions): Identify | null {
+  if (isOpen(access)) return null;
+  const clientOf = createTokenCheck(access);
+  return (authorization = "") => {
+    const [, token] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
+    return token === undefined ? null : clientOf(token);
+  };
+}
+
 /** `onRequest` hooks of a route: they run before the body is read. None where the API is open. */
 export type Guards = onRequestHookHandler[];
 
-/**
- * Lets in whoever has a token, and notes whose it is.
- *
- * @see RFC 6750 2.1; the scheme's name is case-insensitive (RFC 9110 11.1)
- */
-export function createGuards(access: AccessOptions): Guards {
-  if (isOpen(access)) return [];
-  const clientOf = createTokenCheck(access);
+/** Lets in whoever has a token, and notes whose it is. */
+export function createGuards(identify: Identify | null): Guards {
+  if (!identify) return [];
   return [
     (request, _reply, done) => {
-      const [, token] = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? "") ?? [];
-      request.client = token === undefined ? null : clientOf(token);
+      request.client = identify(request.headers.authorization);
       done(request.client ? undefined : new OracleError("unauthorized", "no token, or none of ours"));
     },
   ];

@@ -3,10 +3,10 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { OracleError } from "../domain/errors.ts";
 import { wants } from "./accept.ts";
-import { answerHeaders, jsonType, writeAnswer } from "./answer.ts";
+import { answerHeaders, jsonType, takenOver, writeAnswer } from "./answer.ts";
 import type { Guards } from "./auth.ts";
 import type { LookupLog } from "./log.ts";
-import type { Lookups, Outcome } from "./lookups.ts";
+import { type Lookups, notLookedUp, type Outcome } from "./lookups.ts";
 import { problemResponses } from "./openapi.ts";
 import { problemOf } from "./problem.ts";
 import { renderedReply } from "./reply.ts";
@@ -36,7 +36,7 @@ export function addBatchRoute(instance: FastifyInstance, { lookups, guards, log 
     if (deadlineMs === undefined || performance.now() - startedAt < deadlineMs - leastLeftMs) {
       return lookups.lookUp(request, question, startedAt);
     }
-    return { error: new OracleError("deadline_exceeded", "not begun by the deadline"), headers: {} };
+    return notLookedUp(new OracleError("deadline_exceeded", "not begun by the deadline"));
   }
 
   function itemText(request: FastifyRequest, index: number, url: string, outcome: Outcome): string {
@@ -74,10 +74,10 @@ export function addBatchRoute(instance: FastifyInstance, { lookups, guards, log 
     const items: string[] = [];
     await lookUpAll(request, batch, (item, index) => (items[index] = item));
     const body = `{"items":[${items.join(",")}]}`;
-    const headers = answerHeaders(reply);
+    const headers = answerHeaders(reply.request.id);
     headers.push("Cache-Control", "no-store", "Content-Type", jsonType);
     headers.push("Content-Length", String(Buffer.byteLength(body)));
-    writeAnswer(reply, 200, headers, body);
+    writeAnswer(takenOver(reply), 200, headers, body);
   }
 
   // What a slow reader makes us hold is bounded by what a hundred answers are: some 100 kB, 1 MB where the URLs are long.
@@ -86,7 +86,7 @@ export function addBatchRoute(instance: FastifyInstance, { lookups, guards, log 
     reply: FastifyReply,
     batch: z.infer<typeof batchBodySchema>,
   ): Promise<void> {
-    const headers = answerHeaders(reply);
+    const headers = answerHeaders(reply.request.id);
     headers.push("Cache-Control", "no-store", "Content-Type", linesType);
     reply.hijack();
     reply.raw.writeHead(200, headers);

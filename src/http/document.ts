@@ -11,6 +11,7 @@ export async function openapiDocument(version: string): Promise<object> {
     oracle: unused,
     forget: unused,
     parseTarget: unused,
+    isRemembered: unused,
     tokens: [],
     namedTokens: null,
     rateLimit: null,
@@ -23,7 +24,8 @@ export async function openapiDocument(version: string): Promise<object> {
       shared: null,
     }),
     logger: pino({ level: "silent" }),
-    version,
+    version: () => ({ version, commit: null, node: "", libvips: null, formats: [] }),
+    tracing: null,
     page: null,
   });
   const document = app.swagger();

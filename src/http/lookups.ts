@@ -5,7 +5,7 @@ import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 import { nameOf } from "./auth.ts";
 import { failureCacheStatus } from "./freshness.ts";
-import type { LookupLog } from "./log.ts";
+import type { Asked, LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RateLimit, Refusal } from "./rate-limit.ts";
 import { fieldsOf, type Question } from "./schema.ts";
@@ -13,6 +13,8 @@ import { fieldsOf, type Question } from "./schema.ts";
 export interface LookupsOptions {
   readonly oracle: Oracle;
   readonly parseTarget: (text: string) => Target;
+  /** Whether the answer would come from memory; starts nothing. */
+  readonly isRemembered: (target: Target, fields: Fields) => boolean;
   /** Null where there is none. */
   readonly rateLimit: RateLimit | null;
   readonly metrics: Metrics;
@@ -31,8 +33,15 @@ export interface Described {
 
 export interface Failed {
   readonly error: OracleError;
+  /** Null where the target was not looked up. */
+  readonly target: Target | null;
+  readonly description: Description | null;
   /** What the failure's answer says besides. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+export function notLookedUp(error: OracleError, headers: Failed["headers"] = {}): Failed {
+  return { error, target: null, description: null, headers };
 }
 
 /** Looks up what callers ask for, whatever route they ask by: each question is counted, limited, waited for and logged. */
@@ -43,6 +52,8 @@ export interface Lookups {
    * @param startedAt `performance.now()` when the question came, from which its deadline counts
    */
   lookUp(request: FastifyRequest, question: Question, startedAt: number): Outcome | Promise<Outcome>;
+  /** Answers what is remembered as a success, as {@link lookUp} would; null, and nothing is begun or counted, for all else. */
+  recall(asked: Asked, target: Target, fields: Fields, startedAt: number): Described | null;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   targetOf(request: FastifyRequest, url: string): Target;
 }
@@ -53,7 +64,12 @@ interface Needs {
   readonly fields: Fields;
 }
 
-export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: LookupsOptions): Lookups {
+export function createLookups({ oracle, parseTarget, isRemembered, rateLimit, metrics, log }: LookupsOptions): Lookups {
+  function failed(failure: Failed): Failed {
+    metrics.notAnswered(failure.error.code);
+    return failure;
+  }
+
   function targetOf(request: FastifyRequest, url: string): Target {
     try {
       return parseTarget(url);
@@ -72,7 +88,7 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
     metrics.refused("rate_limited");
     log.refused(request, error);
     const headers = { "retry-after": retryAfter, ratelimit: rateLimit, "ratelimit-policy": policy };
-    return { error, headers };
+    return failed(notLookedUp(error, headers));
   }
 
   async function waitFor(
@@ -94,7 +110,8 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
       const { cached, kept } = description;
       metrics.answered(cached);
       log.failed(request, target, description, error, startedAt);
-      return { error, headers: { "cache-status": failureCacheStatus(error.code, cached, kept, Date.now()) } };
+      const headers = { "cache-status": failureCacheStatus(error.code, cached, kept, Date.now()) };
+      return failed({ error, target, description, headers });
     }
   }
 
@@ -107,24 +124,36 @@ export function createLookups({ oracle, parseTarget, rateLimit, metrics, log }: 
   ): Outcome | Promise<Outcome> {
     if (refusal) return refused(request, refusal);
     const description = oracle(target, needs.fields);
+    return (
+      answerAtOnce(request, target, description, startedAt) ?? waitFor(request, needs, target, description, startedAt)
+    );
+  }
+
+  /** A success that is remembered needs no waiting, not even for a promise that is settled. */
+  function answerAtOnce(asked: Asked, target: Target, description: Description, startedAt: number): Described | null {
     const { known, kept, cached } = description;
-    // A success that is remembered needs no waiting, not even for a promise that is settled.
-    if (kept === null || known === null) return waitFor(request, needs, target, description, startedAt);
+    if (kept === null || known === null) return null;
     const answer = { metadata: known, partial: false };
-    log.answered(request, target, description, answer, startedAt);
+    log.answered(asked, target, description, answer, startedAt);
     metrics.answered(cached);
     return { error: null, target, description, answer };
   }
 
   return {
     targetOf,
+    recall(asked, target, fields, startedAt) {
+      if (!isRemembered(target, fields)) return null;
+      const described = answerAtOnce(asked, target, oracle(target, fields), startedAt);
+      if (described) metrics.requested(nameOf(asked.client));
+      return described;
+    },
     lookUp(request, question, startedAt) {
       metrics.requested(nameOf(request.client));
       let target: Target;
       try {
         target = targetOf(request, question.url);
       } catch (thrown) {
-        return { error: toOracleError(thrown), headers: {} };
+        return failed(notLookedUp(toOracleError(thrown)));
       }
       const needs = { deadlineMs: question.deadlineMs, fields: fieldsOf(question) };
       const refusal = rateLimit?.(request, target, needs.fields) ?? null;

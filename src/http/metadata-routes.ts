@@ -1,15 +1,13 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, preParsingHookHandler } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { FailureCode } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
-import { wants } from "./accept.ts";
-import { answerHeaders, writeAnswer } from "./answer.ts";
+import { answerHeaders, takenOver, writeAnswer } from "./answer.ts";
 import type { Guards } from "./auth.ts";
-import { age, cacheControl, cacheStatus, freshnessHeaders, serverTiming } from "./freshness.ts";
-import type { Described, Lookups, Outcome } from "./lookups.ts";
+import { freshnessHeaders } from "./freshness.ts";
+import type { Lookups, Outcome } from "./lookups.ts";
 import { problemResponses } from "./openapi.ts";
-import { etagOf, isUnmodified, renderedElement, renderedReply } from "./reply.ts";
 import {
   elementSchema,
   forgetQuerySchema,
@@ -18,13 +16,15 @@ import {
   questionQuerySchema,
   replySchema,
 } from "./schema.ts";
+import type { SendDescribed } from "./send.ts";
 
 export interface MetadataRoutesOptions {
   readonly lookups: Lookups;
   readonly forget: (target: Target) => Promise<void>;
   readonly guards: Guards;
-  /** Who may keep the answers: `private` where a token is needed to read them. */
-  readonly scope: "public" | "private";
+  readonly send: SendDescribed;
+  /** Of questions whose body was read before. */
+  readonly replay: preParsingHookHandler;
 }
 
 const lookupFailures: readonly FailureCode[] = [
@@ -48,35 +48,14 @@ const forgetFailures: readonly FailureCode[] = [
   "request_unsupported",
 ];
 
-const xmlTypes = ["application/xml", "text/xml"];
-
 /** Adds `POST /metadata`, its twin for curl, browsers and HTTP caches, and what lets go of an answer. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
-  const { lookups, forget, guards, scope } = options;
+  const { lookups, forget, guards, send, replay } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
-
-  function send(request: FastifyRequest, reply: FastifyReply, { target, description, answer }: Described): void {
-    const { cached, kept } = description;
-    const { metadata, partial } = answer;
-    const now = Date.now();
-    const headers = answerHeaders(reply);
-    headers.push("Cache-Control", kept === null || partial ? "no-store" : cacheControl(scope, kept));
-    headers.push("Cache-Status", cacheStatus(cached, kept, now), "Server-Timing", serverTiming(description));
-    if (kept !== null && (cached === "hit" || cached === "stale")) headers.push("Age", age(kept, now));
-    const isXml = wants(request.headers.accept, xmlTypes);
-    const rendered = isXml ? renderedElement(metadata) : renderedReply(target, metadata, partial);
-    if (request.method !== "POST" && !partial) {
-      const etag = etagOf(rendered);
-      headers.push("Vary", "Accept", "ETag", etag);
-      if (isUnmodified(request.headers["if-none-match"], etag)) return writeAnswer(reply, 304, headers, null);
-    }
-    headers.push("Content-Type", rendered.contentType, "Content-Length", rendered.contentLength);
-    writeAnswer(reply, 200, headers, rendered.body);
-  }
 
   /** @throws OracleError the failure, for the error handler */
   function conclude(request: FastifyRequest, reply: FastifyReply, outcome: Outcome): void {
-    if (!outcome.error) return send(request, reply, outcome);
+    if (!outcome.error) return send(request.raw, request.id, takenOver(reply), outcome);
     reply.headers(outcome.headers);
     throw outcome.error;
   }
@@ -100,6 +79,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     method: "POST",
     url: "/metadata",
     onRequest: guards,
+    preParsing: replay,
     schema: {
       ...shared,
       operationId: "describe",
@@ -142,7 +122,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     },
     async handler(request, reply) {
       await forget(lookups.targetOf(request, request.query.url));
-      writeAnswer(reply, 204, answerHeaders(reply), null);
+      writeAnswer(takenOver(reply), 204, answerHeaders(request.id), null);
     },
   });
 }

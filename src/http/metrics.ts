@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
-import type { Cached, Oracle } from "../domain/description.ts";
-import { type OracleError, toOracleError } from "../domain/errors.ts";
+import type { Cached, Oracle, Timings } from "../domain/description.ts";
+import { type FailureCode, failures, type OracleError, toOracleError } from "../domain/errors.ts";
 
 /** What is counted for the operator. No label ever holds a host of a URL, or a word from a caller or an origin. */
 export interface Metrics {
@@ -10,9 +10,11 @@ export interface Metrics {
   answered(cached: Cached): void;
   /** Counts a question that was not looked up: the target parser or the rate limit refused it. */
   refused(code: "url_invalid" | "url_unsupported" | "rate_limited"): void;
+  /** Counts a question that was answered with a failure, whether or not it was looked up. */
+  notAnswered(code: FailureCode): void;
   /** Counts how a lookup ended, once for each that went to the origin. */
-  described(how: "success" | "not_modified", type: string, decodeMs: number | undefined): void;
-  failed(error: OracleError): void;
+  described(how: "success" | "not_modified", type: string, timings: Timings): void;
+  failed(error: OracleError, timings: Timings): void;
   /** Prometheus text exposition format 0.0.4. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -38,6 +40,8 @@ export interface SharedGauges {
   /** Since the start, and how many of them failed. */
   calls(): number;
   failures(): number;
+  /** Questions that it answered, since the start. */
+  answers(): number;
 }
 
 // What decodes are called by; an origin chooses the type, so that any other must share one label or be a series of its own.
@@ -66,6 +70,9 @@ function formatOf(type: string): string {
 // From a thumbnail (a few ms) to the decode time limit's default (10 s).
 const decodeBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+// To the fetch time limit's default (15 s); there are four stages, so it may not be many.
+const stageBuckets = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15];
+
 function addSharedMetrics(registers: Registry[], shared: SharedGauges): void {
   new Gauge({
     name: "media_oracle_shared_up",
@@ -84,6 +91,15 @@ function addSharedMetrics(registers: Registry[], shared: SharedGauges): void {
       this.reset();
       this.inc({ outcome: "ok" }, shared.calls() - shared.failures());
       this.inc({ outcome: "failed" }, shared.failures());
+    },
+  });
+  new Counter({
+    name: "media_oracle_shared_answers_total",
+    help: "Answers that the shared cache had, of those that media_oracle_cache_total has as hit or stale",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(shared.answers());
     },
   });
 }
@@ -126,6 +142,19 @@ export function createMetrics(gauges: Gauges): Metrics {
     name: "media_oracle_refused_total",
     help: "Questions that were refused, by code, and sources that were not reached, by the reason that callers are not told",
     labelNames: ["reason"],
+    registers,
+  });
+  const notAnswered = new Counter({
+    name: "media_oracle_failures_total",
+    help: "Questions that were answered with a failure, by code",
+    labelNames: ["code"],
+    registers,
+  });
+  const stages = new Histogram({
+    name: "media_oracle_stage_seconds",
+    help: "Time that the stages of lookups took: queue, fetch, decode, hash",
+    labelNames: ["stage"],
+    buckets: stageBuckets,
     registers,
   });
   const decodes = new Histogram({
@@ -172,16 +201,26 @@ export function createMetrics(gauges: Gauges): Metrics {
     },
   });
 
+  // All from the beginning: a rate does not see what a series begins with.
+  for (const code of Object.keys(failures)) notAnswered.inc({ code }, 0);
+
+  function took(timings: Timings): void {
+    for (const [stage, milliseconds] of Object.entries(timings)) stages.observe({ stage }, milliseconds / 1000);
+  }
+
   return {
     requested: (client) => void requested.set(client, (requested.get(client) ?? 0) + 1),
     answered: (cached) => void (answered[cached] += 1),
     refused: (reason) => refusals.inc({ reason }),
-    described(outcome, type, decodeMs) {
+    notAnswered: (code) => notAnswered.inc({ code }),
+    described(outcome, type, timings) {
       sources.inc({ outcome });
-      if (decodeMs !== undefined) decodes.observe({ format: formatOf(type) }, decodeMs / 1000);
+      took(timings);
+      if (timings.decode !== undefined) decodes.observe({ format: formatOf(type) }, timings.decode / 1000);
     },
-    failed({ code, reason }) {
+    failed({ code, reason }, timings) {
       sources.inc({ outcome: code });
+      took(timings);
       if (reason !== undefined) refusals.inc({ reason });
     },
     text: () => register.metrics(),
@@ -196,9 +235,9 @@ export function observed(oracle: Oracle, metrics: Metrics): Oracle {
     description.done.then(
       ({ type }) => {
         const how = description.cached === "revalidated" ? "not_modified" : "success";
-        metrics.described(how, type, description.timings.decode);
+        metrics.described(how, type, description.timings);
       },
-      (error: unknown) => metrics.failed(toOracleError(error)),
+      (error: unknown) => metrics.failed(toOracleError(error), description.timings),
     );
     return description;
   };

@@ -5,11 +5,12 @@ import { beginAnswer, jsonType } from "./answer.ts";
 import type { Guards } from "./auth.ts";
 import type { Metrics } from "./metrics.ts";
 import { jsonResponse, problemResponses } from "./openapi.ts";
-import { type Health, healthSchema } from "./schema.ts";
+import { type Health, healthSchema, type Version, versionSchema } from "./schema.ts";
 
 export interface OperationRoutesOptions {
   readonly guards: Guards;
   readonly readiness: () => Health;
+  readonly version: () => Version;
   readonly metrics: Metrics;
 }
 
@@ -19,10 +20,10 @@ function sendHealth(reply: FastifyReply, status: Health): FastifyReply {
     .send(JSON.stringify({ status } satisfies z.infer<typeof healthSchema>));
 }
 
-/** Adds what an operator and their machines ask: health, readiness, metrics and the document of the API. */
+/** Adds what an operator and their machines ask: health, readiness, metrics, the version and the document of the API. */
 export function addOperationRoutes(
   instance: FastifyInstance,
-  { guards, readiness, metrics }: OperationRoutesOptions,
+  { guards, readiness, version, metrics }: OperationRoutesOptions,
 ): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const open = { tags: ["operation"], security: [] };
@@ -70,6 +71,20 @@ export function addOperationRoutes(
       beginAnswer(reply, 200, metrics.contentType)
         .header("cache-control", "no-store")
         .send(await metrics.text()),
+  });
+  app.route({
+    method: "GET",
+    url: "/version",
+    onRequest: guards,
+    schema: {
+      ...open,
+      security: [{}, { token: [] }],
+      operationId: "readVersion",
+      summary: "What answers: version, commit, libraries, formats",
+      response: { 200: jsonResponse("What answers", versionSchema), ...problemResponses("unauthorized") },
+    },
+    handler: (_request, reply) =>
+      beginAnswer(reply, 200, jsonType).header("cache-control", "no-store").send(JSON.stringify(version())),
   });
   let document = "";
   app.addHook("onReady", (done) => {

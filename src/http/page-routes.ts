@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { answerHeaders, writeAnswer } from "./answer.ts";
+import { answerHeaders, takenOver, writeAnswer } from "./answer.ts";
 import { isUnmodified } from "./reply.ts";
 
 const contentTypes: Readonly<Record<string, string>> = {
@@ -61,12 +61,13 @@ export function addPageRoutes(app: FastifyInstance, folder: string): void {
       schema: { hide: true },
       async handler(request: FastifyRequest, reply: FastifyReply) {
         const { body, etag } = await (loaded ??= load(join(folder, file)));
-        const headers = answerHeaders(reply);
+        const headers = answerHeaders(reply.request.id);
         headers.push("Content-Security-Policy", policy, "Referrer-Policy", "no-referrer");
         headers.push("Cross-Origin-Opener-Policy", "same-origin", "Cache-Control", "no-cache", "ETag", etag);
-        if (isUnmodified(request.headers["if-none-match"], etag)) return writeAnswer(reply, 304, headers, null);
+        if (isUnmodified(request.headers["if-none-match"], etag))
+          return writeAnswer(takenOver(reply), 304, headers, null);
         headers.push("Content-Type", contentType, "Content-Length", String(body.byteLength));
-        writeAnswer(reply, 200, headers, body);
+        writeAnswer(takenOver(reply), 200, headers, body);
       },
     });
   }

@@ -197,4 +197,19 @@ export const healthSchema = z
   })
   .meta({ id: "Health", description: "Whether the service is alive, or would answer a lookup" });
 
+export const versionSchema = z
+  .strictObject({
+    version: z.string(),
+    commit: z.string().nullable().describe("What it was built from; null where that is unknown, or no commit"),
+    node: z.string(),
+    libvips: z.string().nullable().describe("Of the processes that decode pictures; null before they have started"),
+    formats: z
+      .array(z.string())
+      .describe("What is looked into, as `MEDIA_ORACLE_FORMATS` has it; and `poster`: frames of videos, by ffmpeg"),
+  })
+  .meta({ id: "Version", description: "What answers" });
+
+/** What answers: the program, what it runs on, what it looks into. */
+export type Version = z.infer<typeof versionSchema>;
+
 export type Health = z.infer<typeof healthSchema>["status"];

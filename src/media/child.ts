@@ -43,10 +43,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 
 try {
-  const { createLook, warmUp } = await import("./look.ts");
+  const { createLook, libvips, warmUp } = await import("./look.ts");
   const look = await createLook(settings);
   warmUp();
-  say({ ready: true });
+  say({ libvips });
   await serve(look);
 } catch (error) {
   say({ fault: error instanceof Error ? error.message.slice(0, 800) : "unknown" });

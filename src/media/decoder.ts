@@ -60,6 +60,8 @@ export interface Decoder {
   readonly children: readonly { readonly pid: number; readonly state: ProcessState }[];
   /** What keeps a process that a picture took over from the machine: `permissions`, and what works here of `walls.ts`. */
   readonly walls: readonly string[];
+  /** Which version decodes; null before the start. */
+  readonly libvips: string | null;
   /** What is looked into, by the settings' names; `poster`: frames of videos. */
   readonly enabled: Readonly<Record<DecodableName | "poster", boolean>>;
   /** @throws Error where a process cannot start: sharp is missing, or a loader that should be blocked is not */
@@ -160,6 +162,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const waiting: Readonly<Record<Lane, Map<Job, NodeJS.Timeout>>> = { quick: new Map(), slow: new Map() };
   const checks = setInterval(check, checkMs).unref();
   let isClosed = false;
+  let libvips: string | null = null;
   let jobs = 0;
 
   function enqueue(job: Job): void {
@@ -348,7 +351,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
         walls = await findWalls(decodeBytes);
         const wrapper = walls.commandWithin(posterOwnBytes + decodeBytes * shareOfPoster);
         if (ffmpeg !== null) readPoster = createPosters({ ffmpeg, wrapper, timeoutMs: decodeTimeoutMs, maxWaiting });
-        await pool.start();
+        libvips = await pool.start();
       } catch (error) {
         await close();
         const reason = error instanceof Error ? error.message : "unknown";
@@ -361,6 +364,9 @@ export function createDecoder(options: DecoderOptions): Decoder {
         boolean
       >),
       poster: clips,
+    },
+    get libvips() {
+      return libvips;
     },
     get walls() {
       return walls.names;

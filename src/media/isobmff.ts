@@ -7,6 +7,8 @@ export interface Box {
   readonly end: number;
   /** Whether all of the content is in the head. */
   readonly isWhole: boolean;
+  /** Where the next one begins, in the head or behind it; Infinity where this one is the last. */
+  readonly next: number;
 }
 
 // A file of nothing but empty boxes has eight million of them; real lists have some hundred.
@@ -26,6 +28,7 @@ export function* boxes(head: Uint8Array, from: number, to: number): Generator<Bo
       start: at + header,
       end: Math.min(at + size, to),
       isWhole: at + size <= to,
+      next: at + size,
     };
     at += size;
   }
@@ -48,6 +51,24 @@ export function readBrands(head: Uint8Array): string[] {
 export function firstBox(head: Uint8Array): string {
   const [first] = boxes(head, 0, head.length);
   return first?.type ?? "";
+}
+
+/**
+ * Where the part of a file begins that has the header of its movie, where the media come first: that is where cameras and
+ * phones write it, since they do not know it before the end. Null where it begins in the head, or cannot be found by that.
+ */
+export function movieOffset(head: Uint8Array): number | null {
+  const all = [...boxes(head, 0, head.length)];
+  const last = all.at(-1);
+  if (last?.type !== "mdat" || last.isWhole || last.next === Infinity) return null;
+  if (all.some(({ type }) => type === "moov")) return null;
+  return last.next;
+}
+
+/** A file of the beginning and the end of a larger one, whose header tells of it what the whole's would. */
+export function withoutMedia(head: Uint8Array, tail: Uint8Array): Uint8Array {
+  const [first] = boxes(head, 0, head.length);
+  return Buffer.concat([head.subarray(0, first?.type === "ftyp" ? first.next : 0), tail]);
 }
 
 /** What tracks a movie has, as far as the head shows: null where it does not show all of them. */

@@ -14,6 +14,8 @@ export interface Found extends Omit<Answer, "number" | "rssBytes" | "clipBytes" 
   readonly clip: Clip | null;
 }
 
+export { libvips } from "./raster.ts";
+
 type Question = Pick<Request, "operation" | "format" | "allowed">;
 
 /** Measures a body, and decodes it where that is asked for and allowed. Bad bytes are nulls and a warning. */

@@ -32,8 +32,8 @@ export interface PoolOptions {
 
 /** Keeps processes alive: whichever ends is replaced. */
 export interface Pool {
-  /** Starts the first process, then the others; rejects as that one does. */
-  start(): Promise<void>;
+  /** Starts the first process, then the others; resolves and rejects as that one gets ready. */
+  start(): Promise<string>;
   isFree(lane: Lane): boolean;
   /** An idle process, busy from now on; undefined where as many are busy as may be. */
   take(lane: Lane): Member | undefined;
@@ -116,8 +116,9 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
 
   return {
     async start() {
-      await add().process.ready;
+      const libvips = await add().process.ready;
       refill();
+      return libvips;
     },
     isFree: (lane) => idle(lane) !== undefined,
     take(lane) {

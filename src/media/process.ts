@@ -28,8 +28,8 @@ export interface Message {
 /** A decoder process under way. */
 export interface DecoderProcess {
   readonly pid: number;
-  /** Rejects where it ends before it is ready. */
-  readonly ready: Promise<void>;
+  /** Resolves with the version of libvips that it has loaded; rejects where it ends before it is ready. */
+  readonly ready: Promise<string>;
   /** Settles when it is gone, for whatever reason; never rejects. */
   readonly ended: Promise<void>;
   /**
@@ -129,9 +129,10 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
   const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
   const ready = message()
     .then(({ line }) => {
-      const fault = parseGreeting(line);
-      if (fault !== null) throw new Error(fault);
+      const greeting = parseGreeting(line);
+      if ("fault" in greeting) throw new Error(greeting.fault);
       stderr.destroy(); // it told why a start failed; from now on a picture might write there
+      return greeting.libvips;
     })
     .finally(() => clearTimeout(timer));
   ready.catch(() => child.kill("SIGKILL"));

@@ -109,12 +109,13 @@ export function isTaken(line: string, number: number): boolean {
   return parseObject(line)?.taken === number;
 }
 
-/** The first line of a process: null where it is ready, else why it is not. */
-export function parseGreeting(line: string): string | null {
-  const value = parseObject(line);
-  if (value?.ready === true) return null;
-  const fault = value?.fault;
-  return typeof fault === "string" ? fault : "it said nothing that could be understood";
+/** The first line of a process: which libvips it has loaded where it is ready, else why it is not. */
+export type Greeting = { readonly libvips: string } | { readonly fault: string };
+
+export function parseGreeting(line: string): Greeting {
+  const { libvips, fault } = parseObject(line) ?? {};
+  if (typeof libvips === "string" && /^[\w.+-]{1,32}$/.test(libvips)) return { libvips };
+  return { fault: typeof fault === "string" ? fault : "it said nothing that could be understood" };
 }
 
 function parseObject(line: string): Record<string, unknown> | null {

@@ -34,6 +34,9 @@ export interface Vips {
   sample(pixels: Pixels): Promise<Rasters>;
 }
 
+/** The version of what is loaded. */
+export const libvips = sharp.versions.vips;
+
 // Error of the 4x3 hash against the one of all pixels, photos: 4.3 of 255 at 64, 2.6 at 128, 1.3 at 256; but at 256 the
 // JPEG loader must decode four times as much (a 1 megapixel JPEG: 8 ms instead of 5).
 const sampleSide = 128;

@@ -1,8 +1,9 @@
 import { execFile, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { makeDebian13 } from "../../scripts/debian.ts";
 
 const packages = ["prosody", "lua-unbound", "python3-slixmpp"];
 
@@ -23,8 +24,7 @@ export async function debian13(): Promise<string> {
   const whole = join(root, "media-oracle-whole");
   if (existsSync(whole)) return root;
   rmSync(root, { recursive: true, force: true });
-  mkdirSync(root);
-  await run("debootstrap", ["--variant=minbase", "trixie", root, "http://deb.debian.org/debian"]);
+  await makeDebian13(root);
   const policy = join(root, "usr/sbin/policy-rc.d");
   writeFileSync(policy, "#!/bin/sh\nexit 101\n"); // nothing that is installed is started
   chmodSync(policy, 0o755);

@@ -52,7 +52,7 @@ export function standIn(onFinished: (end: () => void) => void, source: string): 
 
 /** What stands in a program before what it shall do: it is ready, and takes the request `number`. */
 export const takesOne = `
-  writeSync(3, '{"ready":true}\\n');
+  writeSync(3, '{"libvips":"8"}\\n');
   const header = Buffer.alloc(${requestBytes});
   readSync(3, header);
   const number = header.readDoubleLE(0);

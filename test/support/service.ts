@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
@@ -28,7 +29,8 @@ function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
  * Starts the built program on a free port and waits until it listens.
  *
  * @param settings without the prefix: `{ ALLOW_PORTS: "80" }`
- * @param environment of Node itself
+ * @param environment of Node itself, and of libraries
+ * @param entry of the program, where it is not this checkout's
  *
  * It says so at the level `info`, so a `LOG_LEVEL` above that is of no use here.
  *
@@ -37,11 +39,18 @@ function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
 export async function startService(
   settings: Record<string, string> = {},
   environment: NodeJS.ProcessEnv = {},
+  entry = program,
 ): Promise<Service> {
-  const child = spawn(process.execPath, [program], {
-    env: { ...environmentOf({ PORT: "0", ...settings }), ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  return whenListening(
+    spawn(process.execPath, [entry], {
+      env: { ...environmentOf({ PORT: "0", ...settings }), ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
+}
+
+/** Waits until a program that was just started listens, however it was started; see {@link startService}. */
+export async function whenListening(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Service> {
   const printed: string[] = [];
   child.stderr.setEncoding("utf8").on("data", (text: string) => printed.push(text));
   const ended = once(child, "exit").then(([code]) => code as number | null);

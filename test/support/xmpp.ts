@@ -34,8 +34,11 @@ export interface Person {
 }
 
 /** A client, with an account of its own unless it is told whose device it is. */
-export async function connect(onFinished: OnFinished, prosody: Prosody, username?: string): Promise<Person> {
-  const { c2sPort, domain } = prosody;
+export async function connect(
+  onFinished: OnFinished,
+  { c2sPort, domain }: Pick<Prosody, "c2sPort" | "domain">,
+  username?: string,
+): Promise<Person> {
   // Told which mechanism: by itself it gives nobody a password without TLS.
   const account =
     username === undefined ? {} : { credentials: (login: Login) => login({ username, password: "any" }, "PLAIN") };

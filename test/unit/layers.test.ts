@@ -10,7 +10,7 @@ const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((f
 const libraries: Readonly<Record<string, readonly string[]>> = {
   "close-with-grace": ["cli"],
   commander: ["cli"],
-  pino: ["cli", "compose.ts", "http"], // compose.ts: types alone
+  pino: ["cli", "compose.ts", "http", "tracing.ts"], // compose.ts, tracing.ts: types alone
   fastify: ["http", "compose.ts"], // compose.ts: types alone
   "@fastify/swagger": ["http"],
   "fastify-type-provider-zod": ["http"],
@@ -29,6 +29,11 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   "http-cache-semantics": ["cache"],
   ioredis: ["cache"],
   "redis-semaphore": ["cache"],
+  "@opentelemetry/api": ["tracing.ts"],
+  "@opentelemetry/core": ["tracing.ts"],
+  "@opentelemetry/resources": ["tracing.ts"],
+  "@opentelemetry/sdk-trace-base": ["tracing.ts"],
+  "@opentelemetry/exporter-trace-otlp-http": ["tracing.ts"],
 };
 
 function importsOf(file: string): string[] {
@@ -66,6 +71,7 @@ const known: Readonly<Record<string, readonly string[]>> = {
   "main.ts": ["cli"],
   "oracle.ts": ["domain", "fetch", "media"],
   "config.ts": ["cache", "fetch", "media"],
+  "tracing.ts": ["http"],
 };
 
 test("a room imports the domain and itself; only the pipeline, the settings and the composition root join rooms", () => {
@@ -101,9 +107,11 @@ test("nothing but the composition root reads the environment", () => {
 });
 
 test("each library the program needs has its one room", () => {
-  const { dependencies } = JSON.parse(readFileSync(join(root, "../package.json"), "utf8")) as {
+  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, "../package.json"), "utf8")) as {
     dependencies: Record<string, string>;
+    optionalDependencies: Record<string, string>;
   };
   const named = new Set([...Object.keys(libraries), "pino-pretty"]); // named to pino as a transport, never imported
-  expect(Object.keys(dependencies).filter((name) => !named.has(name))).toEqual([]);
+  const needed = Object.keys({ ...dependencies, ...optionalDependencies });
+  expect(needed.filter((name) => !named.has(name))).toEqual([]);
 });

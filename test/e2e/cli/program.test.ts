@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { requires } from "../../support/require.ts";
-import { runProgram } from "../../support/service.ts";
+import { runProgram, startService } from "../../support/service.ts";
 
 const has = (command: string): boolean => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
 
@@ -70,12 +70,35 @@ test("a token for asking a service is never taken for one that protects it", asy
   expect(stderr).not.toContain("planted-secret");
 });
 
-test("openapi prints the document that is checked in, and version the program's version", async () => {
-  const root = new URL("../../../", import.meta.url);
+const root = new URL("../../../", import.meta.url);
+const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string };
+
+test("openapi prints the document that is checked in", async () => {
   const { stdout } = await runProgram(["openapi"]);
   expect(JSON.parse(stdout)).toEqual(parse(readFileSync(new URL("openapi.yaml", root), "utf8")));
-  const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string };
-  expect((await runProgram(["version"])).stdout).toBe(`${version}\n`);
+});
+
+test("version tells what a running service tells of itself, and --version the number alone", async () => {
+  const settings = { FORMATS: "png,video" };
+  const service = await startService({ ...settings, TOKENS: "a-token" });
+  onTestFinished(async () => void (await service.stop()));
+  const here = await runProgram(["version", "--json"], settings);
+  expect(JSON.parse(here.stdout)).toMatchObject({
+    version,
+    commit: readFileSync(new URL("dist/commit", root), "utf8") || null,
+    node: process.versions.node,
+    libvips: expect.stringMatching(/^8\.\d+\.\d+$/),
+    formats: expect.arrayContaining(["png", "video"]),
+  });
+  const environment = { MEDIA_ORACLE_TOKEN: "a-token" };
+  const there = await runProgram(["version", "--json", "--server", service.url], {}, { environment });
+  expect(there.stdout).toBe(here.stdout);
+  const stranger = await runProgram(["version", "--server", service.url]);
+  expect([stranger.code, stranger.stdout]).toEqual([69, ""]);
+  expect((await runProgram(["version"], settings)).stdout).toMatch(
+    /^version +\S+\ncommit +\w+\nnode +[\d.]+\nlibvips +8/,
+  );
+  expect((await runProgram(["--version"])).stdout).toBe(`${version}\n`);
 });
 
 test("output that nobody reads to its end is no error", () => {

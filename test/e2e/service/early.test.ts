@@ -2,8 +2,11 @@ import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { ffmpeg } from "../../support/decoder.ts";
 import { blurhashError, photo } from "../../support/images.ts";
+import { mediaFiles } from "../../support/media-files.ts";
 import { type Origin, startOrigin } from "../../support/origin.ts";
+import { requires } from "../../support/require.ts";
 import { type Service, startService } from "../../support/service.ts";
 
 const settings = { ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" };
@@ -222,5 +225,55 @@ describe("fields", () => {
     });
     const reply = (await (await fetch(`${service.url}/metadata?${query.toString()}`)).json()) as object;
     expect(reply).toMatchObject({ partial: false, width: 1024, blurhash: null });
+  });
+});
+
+describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a video whose header stands at its end", () => {
+  const known = { type: "video/mp4", durationMs: 2000, width: 96, height: 64 };
+  let video: Buffer;
+  beforeAll(async () => {
+    video = await mediaFiles.isobmff.make();
+  });
+
+  /** Sends the beginning of the whole, and no more of it; ranges as told. */
+  async function startVideoOrigin(answer: (from: number, response: ServerResponse) => void): Promise<Origin> {
+    return startOrigin(onTestFinished, (request, response) => {
+      const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1]);
+      if (from > 0) return answer(from, response);
+      response.writeHead(200, { "content-length": video.byteLength }).write(video.subarray(0, 45_000));
+    });
+  }
+
+  const sendTail = (from: number, response: ServerResponse) => {
+    const { byteLength } = video;
+    response.writeHead(206, { "content-range": `bytes ${from}-${byteLength - 1}/${byteLength}` });
+    response.end(video.subarray(from));
+  };
+
+  test("tells size and duration by that alone, where no more is needed", async () => {
+    const origin = await startVideoOrigin(sendTail);
+    const question = { url: origin.url("/a.mp4"), fields: ["bytes", "width", "durationMs"], deadlineMs: patienceMs };
+    expect(await ask(question)).toMatchObject({ ...known, partial: false, bytes: video.byteLength, sha256: null });
+    await origin.idle();
+  });
+
+  test.each([
+    ["refuses", (_from: number, response: ServerResponse) => response.writeHead(416).end()],
+    ["ignores", (_from: number, response: ServerResponse) => response.writeHead(200).end(video)],
+  ])("is read whole where the server %s the range", async (_, answer) => {
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      if (request.headers.range !== undefined) answer(1, response);
+      else response.end(video);
+    });
+    const reply = await ask({ url: origin.url("/a.mp4"), fields: ["width", "durationMs"] });
+    expect(reply).toMatchObject({ ...known, bytesSource: "counted" });
+  });
+
+  test("tells them although it is too large to be read", async () => {
+    const small = await startService({ ...settings, MAX_BYTES: "40000" });
+    onTestFinished(async () => void (await small.stop()));
+    const origin = await startVideoOrigin(sendTail);
+    const reply = await ask({ url: origin.url("/a.mp4"), deadlineMs: patienceMs }, small);
+    expect(reply).toMatchObject({ ...known, bytes: video.byteLength, warnings: ["body_too_large"] });
   });
 });

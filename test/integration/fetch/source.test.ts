@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import type { RequestListener } from "node:http";
 import type { Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, type TestContext } from "vitest";
 import { createFetcher } from "../../support/fetch.ts";
 import { startOrigin, startSpeakingOrigin } from "../../support/origin.ts";
 
@@ -269,4 +270,88 @@ describe("a coded body", () => {
       expect(budget.used).toBe(0);
     },
   );
+});
+
+describe("the end of a body alone", () => {
+  const body = Buffer.from(Array.from({ length: 50_000 }, (_, at) => at % 251));
+
+  /** Answers a range as the test says, and the whole where none is asked for; tells the ranges that were asked for. */
+  async function startRanges(onTestFinished: TestContext["onTestFinished"], answer: RequestListener) {
+    const ranges: (string | undefined)[] = [];
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      ranges.push(request.headers.range);
+      if (request.headers.range !== undefined) return answer(request, response);
+      response.writeHead(200, { "Content-Length": body.length }).write(body.subarray(0, 1000));
+    });
+    return { origin, ranges };
+  }
+
+  const partial =
+    (contentRange: string): RequestListener =>
+    (_request, response) => {
+      response.writeHead(206, { "Content-Range": contentRange }).end(body.subarray(40_000));
+    };
+
+  test("comes by a request of its own, and gives its memory back", async ({ onTestFinished }) => {
+    const { origin, ranges } = await startRanges(onTestFinished, partial("bytes 40000-49999/50000"));
+    const { open, budget } = createFetcher();
+    const source = await open(origin.url("/"));
+    const tail = (await source.tail(40_000))!;
+    expect(Buffer.from((await tail.body()).bytes)).toEqual(body.subarray(40_000));
+    expect(ranges).toEqual([undefined, "bytes=40000-"]);
+    tail[Symbol.dispose]();
+    source.close();
+    expect(budget.used).toBe(0);
+    await origin.idle();
+  });
+
+  test.for<[name: string, answer: RequestListener]>([
+    ["the server refuses the range, as Prosody does", (_request, response) => response.writeHead(416).end()],
+    ["the server does not know ranges, and sends all", (_request, response) => response.writeHead(200).end(body)],
+    ["the server hangs up", (_request, response) => response.destroy()],
+    ["the server redirects", (_request, response) => response.writeHead(302, { Location: "/other" }).end()],
+    ["another part comes", partial("bytes 30000-49999/50000")],
+    ["a part of it comes", partial("bytes 40000-41000/50000")],
+    ["it is of another length by now", partial("bytes 40000-59999/60000")],
+    ["it is not said which part it is", (_request, response) => response.writeHead(206).end(body)],
+    [
+      "it is coded",
+      (_request, response) =>
+        response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000", "Content-Encoding": "gzip" }).end("abc"),
+    ],
+  ])("is not to be had where %s, and what comes of the whole stays", async ([, answer], { onTestFinished }) => {
+    const { origin } = await startRanges(onTestFinished, answer);
+    const source = await createFetcher().open(origin.url("/"));
+    expect(await source.tail(40_000)).toBeNull();
+    expect(await source.arrived(1000)).toHaveLength(1000);
+    source.close();
+    await origin.idle();
+  });
+
+  test("is bounded by what was promised, however much comes", async ({ onTestFinished }) => {
+    const { origin } = await startRanges(onTestFinished, (_request, response) => {
+      response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000" }).write(Buffer.alloc(200_000));
+    });
+    const source = await createFetcher().open(origin.url("/"));
+    const tail = (await source.tail(40_000))!;
+    expect(await tail.body()).toMatchObject({ warning: "body_too_large", sha256: null });
+    tail[Symbol.dispose]();
+    source.close();
+    await origin.idle();
+  });
+
+  test("is not asked for from the first byte, from behind the last, or where it is long", async ({
+    onTestFinished,
+  }) => {
+    const { origin, ranges } = await startRanges(onTestFinished, (_request, response) => response.destroy());
+    const source = await createFetcher().open(origin.url("/"));
+    expect([await source.tail(0), await source.tail(50_000)]).toEqual([null, null]);
+    const huge = await startOrigin(onTestFinished, (_request, response) => {
+      response.writeHead(200, { "Content-Length": 100_000_000 }).write("a");
+    });
+    const other = await createFetcher().open(huge.url("/"));
+    expect([other.isTooLarge, await other.tail(1), huge.requests]).toEqual([true, null, 1]);
+    expect(ranges).toEqual([undefined]);
+    for (const opened of [source, other]) opened.close();
+  });
 });

@@ -6,8 +6,8 @@ import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts"
 import type { Target } from "../../../src/domain/target.ts";
 import { type AppOptions, createApp } from "../../../src/http/app.ts";
 import type { NamedTokenOptions } from "../../../src/http/named-token.ts";
-import type { RateLimitOptions } from "../../../src/http/rate-limit.ts";
 import { createMetrics, type Gauges, observed } from "../../../src/http/metrics.ts";
+import type { Version } from "../../../src/http/schema.ts";
 
 export const summit: Metadata = {
   bytes: 3032449,
@@ -22,6 +22,14 @@ export const summit: Metadata = {
   sha256: "35da6a0d".repeat(8),
   filename: null,
   warnings: [],
+};
+
+export const version: Version = {
+  version: "1.2.3",
+  commit: "0123456789abcdef0123456789abcdef01234567",
+  node: "24.0.0",
+  libvips: "8.18.0",
+  formats: ["png"],
 };
 
 /** Any http(s) URL is a target; what is not is refused as the real parser would. */
@@ -44,6 +52,7 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
     oracle: () => described(),
     forget: () => Promise.resolve(),
     parseTarget: parseAnything,
+    isRemembered: () => false,
     tokens: [],
     namedTokens: null,
     rateLimit: null,
@@ -56,7 +65,8 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
       shared: null,
     }),
     logger: pino({ level: "silent" }),
-    version: "0.0.0",
+    version: () => version,
+    tracing: null,
     page: null,
     ...settings,
   });
@@ -73,7 +83,7 @@ export function remembered(
   cached: Description["cached"] = "hit",
 ): Description {
   const done = Promise.resolve(metadata);
-  return { known: metadata, done, head: done, fields: null, cached, timings: {}, terms: null, kept };
+  return { known: metadata, done, head: done, fields: null, cached, timings: {}, stages: [], terms: null, kept };
 }
 
 export interface RunningApp {
@@ -87,7 +97,8 @@ export interface RunningApp {
 export interface AppSettings {
   readonly tokens?: readonly string[];
   readonly namedTokens?: NamedTokenOptions;
-  readonly rateLimit?: RateLimitOptions;
+  readonly isRemembered?: AppOptions["isRemembered"];
+  readonly rateLimit?: NonNullable<AppOptions["rateLimit"]>;
   readonly readiness?: AppOptions["readiness"];
   readonly shared?: Gauges["shared"];
   readonly forget?: (target: Target) => Promise<void>;
@@ -108,13 +119,15 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     oracle: observed(oracle, metrics),
     forget: settings.forget ?? (() => Promise.resolve()),
     parseTarget: parseAnything,
+    isRemembered: settings.isRemembered ?? (() => false),
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,
     rateLimit: settings.rateLimit ?? null,
     readiness: settings.readiness ?? (() => "ok"),
     metrics,
     logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),
-    version: "1.2.3",
+    version: () => version,
+    tracing: null,
     page: settings.page ?? null,
   });
   const url = await app.listen({ host: "127.0.0.1", port: 0 });

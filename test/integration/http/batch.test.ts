@@ -117,7 +117,7 @@ test("each URL of a batch counts against the limit, but for those that are remem
   const app = await appFor(
     onTestFinished,
     (target) => (isRemembered(target) ? remembered(summit, kept) : described()),
-    { rateLimit: { perMinute: 2, isRemembered, together: null, now: () => 0 } },
+    { isRemembered, rateLimit: { perMinute: 2, together: null, now: () => 0 } },
   );
   const answer = await askBatch(app, { urls: [urlOf(1), urlOf("known"), urlOf(2), urlOf(3), urlOf("known2")] });
   expect(itemsOf(answer).map(({ problem }) => problem?.code)).toEqual([

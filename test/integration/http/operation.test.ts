@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Health } from "../../../src/http/schema.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import { ask, askMetadata } from "../../support/contract.ts";
-import { described, failed, remembered, startApp, summit } from "./app.ts";
+import { described, failed, remembered, startApp, summit, version } from "./app.ts";
 
 test("the service is alive whether it is ready or not", async ({ onTestFinished }) => {
   let readiness: Health = "unready";
@@ -27,6 +27,14 @@ test("the document is served as it is checked in, but for the version", async ({
   expect(json.paths).toEqual(document.paths);
 });
 
+test("the version is told as it is, to whoever has a token where tokens are set", async ({ onTestFinished }) => {
+  const app = await startApp(() => described(), { tokens: ["a-token"] });
+  onTestFinished(() => app.close());
+  const headers = { authorization: "Bearer a-token" };
+  expect((await ask(`${app.url}/version`, { headers })).json).toEqual(version);
+  expect((await ask(`${app.url}/version`)).status).toBe(401);
+});
+
 test("metrics count how requests were answered and how lookups ended, and hold no host", async ({ onTestFinished }) => {
   const kept = { since: Date.now(), until: Date.now() + 60_000 };
   const app = await startApp(({ url }) => {
@@ -48,6 +56,9 @@ test("metrics count how requests were answered and how lookups ended, and hold n
     'media_oracle_source_total{outcome="success"} 3', // no cache stands between here
     'media_oracle_source_total{outcome="source_unreachable"} 1',
     'media_oracle_refused_total{reason="address"} 1',
+    'media_oracle_failures_total{code="source_unreachable"} 1',
+    'media_oracle_failures_total{code="overloaded"} 0',
+    'media_oracle_stage_seconds_bucket{le="0.1",stage="decode"} 1',
     'media_oracle_decode_seconds_bucket{le="0.05",format="webp"} 1',
     "media_oracle_inflight 1",
     "media_oracle_queue_depth 2",
@@ -70,12 +81,13 @@ test("a counter that is read twice is not counted twice", async ({ onTestFinishe
 });
 
 test("metrics tell how the shared cache is, where there is one", async ({ onTestFinished }) => {
-  const shared = { isWell: () => false, calls: () => 7, failures: () => 2 };
+  const shared = { isWell: () => false, calls: () => 7, failures: () => 2, answers: () => 4 };
   const [alone, together] = [await startApp(() => described()), await startApp(() => described(), { shared })];
   onTestFinished(async () => void (await Promise.all([alone.close(), together.close()])));
   const { text } = await ask(`${together.url}/metrics`);
   expect(text).toContain("media_oracle_shared_up 0");
   expect(text).toContain('media_oracle_shared_calls_total{outcome="ok"} 5');
   expect(text).toContain('media_oracle_shared_calls_total{outcome="failed"} 2');
+  expect(text).toContain("media_oracle_shared_answers_total 4");
   expect((await ask(`${alone.url}/metrics`)).text).not.toContain("media_oracle_shared");
 });

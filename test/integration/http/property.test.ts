@@ -10,7 +10,7 @@ const token = createNamedToken("chat.example.org", null, key);
 const apps = await Promise.all([
   plainApp({}),
   plainApp({ tokens: ["a"], namedTokens: { key, revokedNames: ["left"] } }),
-  plainApp({ rateLimit: { perMinute: 1, isRemembered: () => false, together: null, now: () => performance.now() } }),
+  plainApp({ rateLimit: { perMinute: 1, together: null, now: () => performance.now() } }),
 ]);
 
 const nested = fc.nat({ max: 9000 }).map((depth) => "[".repeat(depth) + "]".repeat(depth));

@@ -27,12 +27,8 @@ async function openLimited(onTestFinished: TestContext["onTestFinished"], perMin
     return described();
   };
   const app = await startApp(oracle, {
-    rateLimit: {
-      perMinute,
-      isRemembered: (target) => recall(target) !== null,
-      together: null,
-      now: () => performance.now(),
-    },
+    isRemembered: (target) => recall(target) !== null,
+    rateLimit: { perMinute, together: null, now: () => performance.now() },
     ...(isClosed && { namedTokens: { key, revokedNames: [] } }),
   });
   onTestFinished(() => app.close());

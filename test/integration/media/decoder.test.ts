@@ -259,7 +259,7 @@ describe("slow pictures", () => {
   }) => {
     const entry = standIn(
       onTestFinished,
-      `writeSync(3, '{"ready":true}\\n');
+      `writeSync(3, '{"libvips":"8"}\\n');
        const read = (bytes) => { const buffer = Buffer.alloc(bytes); for (let at = 0; at < bytes;) at += readSync(3, buffer, at, bytes - at, null); return buffer; };
        const learnt = { width: 5, height: 5, animated: false, blurhash: null, thumbhash: null, durationMs: null, warning: null,
                         clipBytes: 0, container: "mov", rotation: 0 };
@@ -373,7 +373,7 @@ describe("a start", () => {
   });
 
   test("that fails later is tried again, more and more slowly", async ({ onTestFinished }) => {
-    const entry = standIn(onTestFinished, `writeSync(3, '{"ready":true}\\n'); setTimeout(() => process.exit(1), 20);`);
+    const entry = standIn(onTestFinished, `writeSync(3, '{"libvips":"8"}\\n'); setTimeout(() => process.exit(1), 20);`);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
     await vi.waitFor(() => expect(decoder.restarts).toBeGreaterThanOrEqual(6), { timeout: 15_000, interval: 20 });
     const before = decoder.restarts;

@@ -10,8 +10,8 @@ const none = { inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0,
 
 test("media types that origins make up share one label", async () => {
   const metrics = createMetrics(none);
-  for (let made = 0; made < 100; made += 1) metrics.described("success", `image/made-up-${made}`, 1);
-  metrics.described("success", "image/svg+xml", 1);
+  for (let made = 0; made < 100; made += 1) metrics.described("success", `image/made-up-${made}`, { decode: 1 });
+  metrics.described("success", "image/svg+xml", { decode: 1 });
   const series = (await metrics.text())
     .split("\n")
     .filter((line) => line.startsWith("media_oracle_decode_seconds_count"));

@@ -62,9 +62,11 @@ test("no line makes the parser throw", () => {
 });
 
 test("a process that does not say that it is ready is not", () => {
-  expect(parseGreeting('{"ready":true}')).toBeNull();
-  expect(parseGreeting('{"fault":"no sharp"}')).toBe("no sharp");
-  expect(parseGreeting("[]")).toContain("understood");
+  expect(parseGreeting('{"libvips":"8.18.0"}')).toEqual({ libvips: "8.18.0" });
+  expect(parseGreeting('{"fault":"no sharp"}')).toEqual({ fault: "no sharp" });
+  for (const line of ["[]", "{}", '{"libvips":8}', '{"libvips":"<script>"}']) {
+    expect(parseGreeting(line)).toEqual({ fault: expect.stringContaining("understood") });
+  }
 });
 
 test("a request arrives as it was sent", () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
 import type { Target } from "../../../src/domain/target.ts";
-import { rememberedTargets } from "../../../src/http/remembered-targets.ts";
+import { remembered } from "../../../src/http/remembered.ts";
 
 function countingParser(): { parsed: string[]; parse: (text: string) => Target } {
   const parsed: string[] = [];
@@ -18,14 +18,14 @@ function countingParser(): { parsed: string[]; parse: (text: string) => Target }
 
 test("a text is parsed once", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = rememberedTargets(parse, 2);
+  const targetOf = remembered(parse, { maxTexts: 2, maxLength: 100 });
   expect(targetOf("https://a/1")).toBe(targetOf("https://a/1"));
   expect(parsed).toEqual(["https://a/1"]);
 });
 
 test("a text that is refused is refused each time", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = rememberedTargets(parse, 2);
+  const targetOf = remembered(parse, { maxTexts: 2, maxLength: 100 });
   expect(() => targetOf("x")).toThrow(OracleError);
   expect(() => targetOf("x")).toThrow(OracleError);
   expect(parsed).toEqual(["x", "x"]);
@@ -33,7 +33,7 @@ test("a text that is refused is refused each time", () => {
 
 test("texts that are asked for stay, others go", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = rememberedTargets(parse, 2);
+  const targetOf = remembered(parse, { maxTexts: 2, maxLength: 100 });
   const texts = ["https://a/0", ...Array.from({ length: 20 }, (_, index) => `https://a/${index + 1}`)];
   for (const text of texts) {
     targetOf(text);
@@ -42,4 +42,11 @@ test("texts that are asked for stay, others go", () => {
   expect(parsed).toEqual(texts);
   targetOf("https://a/1");
   expect(parsed).toHaveLength(texts.length + 1);
+});
+
+test("a text that is long is parsed each time", () => {
+  const { parsed, parse } = countingParser();
+  const targetOf = remembered(parse, { maxTexts: 2, maxLength: 10 });
+  for (const text of ["https://a/1", "https://a/1"]) targetOf(text);
+  expect(parsed).toEqual(["https://a/1", "https://a/1"]);
 });

@@ -1,0 +1,24 @@
+-- A chat server to try it with, on this machine alone: "localhost", its rooms, and their pictures' metadata.
+-- Accounts: docker compose exec prosody prosodyctl register alice localhost PASSWORD
+
+pidfile = "/run/prosody/prosody.pid"
+data_path = "/var/lib/prosody"
+plugin_paths = { "/usr/local/lib/prosody-modules" }
+log = { info = "*console" }
+
+-- compose.yaml publishes the port on loopback only, where there is nobody to listen.
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+modules_disabled = { "s2s" }
+modules_enabled = {
+	"roster"; "saslauth"; "disco"; "carbons"; "pep"; "private"; "blocklist"; "vcard4"; "vcard_legacy";
+	"version"; "uptime"; "time"; "ping"; "mam"; "smacks"; "csi_simple"; "admin_shell";
+}
+storage = "internal"
+authentication = "internal_hashed"
+
+VirtualHost "localhost"
+
+Component "rooms.localhost" "muc"
+	modules_enabled = { "muc_mam", "muc_media_metadata" }
+	muc_media_metadata_url = "http://oracle:8080/metadata"

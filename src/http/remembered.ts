@@ -1,0 +1,26 @@
+/**
+ * Remembers what the latest texts were parsed to, since the checks of a question cost more than all else a hit does. What is
+ * refused is parsed, and refused, again.
+ *
+ * @param maxTexts of each of two generations: when the young one is full the old one goes
+ * @param maxLength of a text that is remembered, in characters
+ */
+export function remembered<T extends object>(
+  parse: (text: string) => T,
+  { maxTexts, maxLength }: { readonly maxTexts: number; readonly maxLength: number },
+): (text: string) => T {
+  let young = new Map<string, T>();
+  let old = new Map<string, T>();
+  return (text) => {
+    const known = young.get(text);
+    if (known) return known;
+    const parsed = old.get(text) ?? parse(text);
+    if (text.length > maxLength) return parsed;
+    if (young.size >= maxTexts) {
+      old = young;
+      young = new Map();
+    }
+    young.set(text, parsed);
+    return parsed;
+  };
+}

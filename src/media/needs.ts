@@ -1,0 +1,23 @@
+import { type Fields, missingIn } from "../domain/fields.ts";
+import type { Metadata } from "../domain/metadata.ts";
+import type { Format } from "./formats.ts";
+
+// What reading on tells of a file whose pixels cannot be had.
+const toldByReading: NonNullable<Fields> = ["bytes", "bytesSource", "sha256"];
+
+/** Whether reading on would tell nothing that is needed. */
+export function suffices(known: Metadata, format: Format | null, fields: Fields): boolean {
+  if (fields === null) return false;
+  const missing = missingIn(known, fields);
+  return format?.decoding ? missing.length === 0 : !missing.some((field) => toldByReading.includes(field));
+}
+
+// What the header of a movie tells.
+const toldByMovie: readonly (keyof Metadata)[] = ["width", "height", "durationMs"];
+
+/** Whether it is worth a request of its own to look for the header of a movie: the rest will not come, or is not needed. */
+export function isMovieWanted(isTooLarge: boolean, known: Metadata, fields: Fields): boolean {
+  if (isTooLarge) return true;
+  const missing = fields === null ? [] : missingIn(known, fields);
+  return missing.length > 0 && missing.every((field) => toldByMovie.includes(field));
+}

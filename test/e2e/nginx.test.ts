@@ -1,0 +1,123 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { json as readJson } from "node:stream/consumers";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { mediaFiles } from "../support/media-files.ts";
+import { startOrigin } from "../support/origin.ts";
+import { freePort, type OnFinished } from "../support/prosody.ts";
+import { send, startReplicas } from "../support/replicas.ts";
+import { requires } from "../support/require.ts";
+import type { Service } from "../support/service.ts";
+
+const hasNginx = spawnSync("nginx", ["-v"]).status === 0;
+const snippet = readFileSync(new URL("../../deploy/nginx/media-oracle.conf", import.meta.url), "utf8");
+
+interface Balancer {
+  readonly url: string;
+  /** All that it logged, of access and of errors. */
+  log(): string;
+}
+
+/** nginx with the snippet, where only the addresses are others: those of these replicas, and its own. */
+async function startBalancer(onFinished: OnFinished, replicas: readonly Service[]): Promise<Balancer> {
+  const folder = mkdtempSync(join(tmpdir(), "media-oracle-nginx-"));
+  onFinished(() => rmSync(folder, { recursive: true }));
+  const port = await freePort();
+  const names = replicas.map(({ url }) => new URL(url).host);
+  const ours = snippet
+    .replace("listen 8080", `listen 127.0.0.1:${port}`)
+    .replaceAll(/server oracle-(\d):8080(.*)\n/g, (_line, number: string, options: string) =>
+      names[Number(number) - 1] ? `server ${names[Number(number) - 1]!}${options}\n` : "",
+    )
+    .replaceAll(/\/dev\/std(out|err)/g, join(folder, "log"));
+  writeFileSync(join(folder, "log"), "");
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (name) => `${name}_temp_path ${join(folder, name)};`,
+  );
+  writeFileSync(
+    join(folder, "nginx.conf"),
+    `daemon off; pid ${folder}/pid; error_log stderr notice; events {} http { ${temporary.join(" ")}\n${ours} }`,
+  );
+  const child = spawn("nginx", ["-e", "stderr", "-c", join(folder, "nginx.conf")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const ended = once(child, "exit");
+  onFinished(async () => {
+    child.kill("SIGTERM");
+    await ended;
+  });
+  let printed = "";
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      printed += text;
+      if (printed.includes("start worker process ")) resolve();
+    });
+    void ended.then(() => reject(new Error(printed)));
+  });
+  return { url: `http://127.0.0.1:${port}`, log: () => readFileSync(join(folder, "log"), "utf8") };
+}
+
+const asked = {
+  GET: (balancer: Balancer, url: string) => send("GET", `${balancer.url}/metadata?url=${encodeURIComponent(url)}`),
+  POST: (balancer: Balancer, url: string) => send("POST", `${balancer.url}/metadata`, { url, deadlineMs: 9000 }),
+};
+
+async function startScene(onFinished: OnFinished) {
+  const picture = await mediaFiles.png.make();
+  /** Who asked for each path. */
+  const askers = new Map<string, string[]>();
+  const origin = await startOrigin(onFinished, ({ url, headers }, response) => {
+    askers.set(url!, [...(askers.get(url!) ?? []), headers["user-agent"]!]);
+    response.end(picture);
+  });
+  const { running } = await startReplicas(onFinished, 2, {});
+  return { replicas: running, origin, askers, balancer: await startBalancer(onFinished, running) };
+}
+
+type Scene = Awaited<ReturnType<typeof startScene>>;
+
+describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/media-oracle.conf", () => {
+  let scene: Scene;
+  const cleanUps: (() => void | Promise<void>)[] = [];
+  beforeAll(async () => {
+    scene = await startScene((cleanUp) => cleanUps.unshift(cleanUp));
+  });
+  afterAll(async () => {
+    for (const cleanUp of cleanUps) await cleanUp();
+  });
+
+  test.for(["GET", "POST"] as const)("%s: the same URL reaches the same replica, others the other", async (method) => {
+    const { origin, askers, balancer } = scene;
+    const paths = Array.from({ length: 16 }, (_, file) => `/${method}/${file}.png?a=1&b=%20`);
+    for (const path of [...paths, ...paths, ...paths]) {
+      const reply = await asked[method](balancer, origin.url(path));
+      expect(await readJson(reply)).toMatchObject({ type: "image/png", url: origin.url(path) });
+    }
+    const told = paths.map((path) => askers.get(path));
+    expect(told.map((names) => names?.length)).toEqual(Array(16).fill(1));
+    expect(new Set(told.flat())).toEqual(new Set(["replica/1", "replica/2"]));
+  });
+
+  test("a batch as large as may be passes, and /metrics does not", async () => {
+    const { origin, balancer } = scene;
+    const urls = Array.from({ length: 100 }, (_, index) => origin.url(`/${index}?${"a".repeat(1900)}`));
+    expect((await send("POST", `${balancer.url}/metadata/batch`, { urls, deadlineMs: 100 })).statusCode).toBe(200);
+    expect((await send("GET", `${balancer.url}/metrics`)).statusCode).toBe(404);
+  });
+
+  test("a replica that is gone is stood in for, and the log holds no path", async ({ onTestFinished }) => {
+    const { replicas, origin, balancer } = await startScene(onTestFinished);
+    await replicas[0]!.stop();
+    for (let file = 0; file < 8; file += 1) {
+      expect((await asked.GET(balancer, origin.url(`/secret-${file}.png`))).statusCode).toBe(200);
+      expect((await asked.POST(balancer, origin.url(`/secret-${file}.png`))).statusCode).toBe(200);
+    }
+    await replicas[1]!.stop();
+    expect((await asked.GET(balancer, origin.url("/secret.png"))).statusCode).toBe(502);
+    await expect.poll(() => balancer.log()).toContain("GET /metadata 502");
+    expect(balancer.log()).not.toContain("secret");
+  });
+});

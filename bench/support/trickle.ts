@@ -15,8 +15,10 @@ export interface TrickleReply {
   readonly failed: number;
 }
 
+const connections = 16; // kept alive, as those of a chat server are
+
 async function trickle({ url, body, perSecond, durationMs }: TrickleQuestion): Promise<TrickleReply> {
-  const pool = new Pool(url);
+  const pool = new Pool(url, { connections });
   const asked: { atMs: number; tookMs: number }[] = [];
   const pending: Promise<void>[] = [];
   let failed = 0;

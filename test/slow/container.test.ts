@@ -8,9 +8,11 @@ import {
   type Container,
   containersNeed,
   makeBaseImages,
+  type Machine,
   makeVolume,
   runContainer,
   startContainer,
+  startMachine,
   startProsodyContainer,
 } from "../support/container.ts";
 import { mediaFiles } from "../support/media-files.ts";
@@ -23,6 +25,8 @@ const needed = containersNeed();
 const isLacking = requires(`${needed ?? "nothing"}, which containers need,`, needed === null);
 
 const settings = { ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535", PER_HOST: "64" };
+
+const log = (machine: Machine) => machine.run("journalctl", "--no-pager", "-u", "media-oracle");
 
 /** Of a BlurHash, what can be said of any. */
 const hash: unknown = expect.stringMatching(/^.{28}$/);
@@ -168,6 +172,24 @@ describe.skipIf(isLacking)("the image", () => {
     await alice.say("lounge@rooms.localhost", "m1", origin.url("/a.jpg"));
     const added = metadataOf(await alice.hear("m1"));
     expect(added).toEqual([expect.objectContaining({ bytes: String(picture.byteLength), type: "image/jpeg" })]);
+  });
+
+  test("systemd runs the unit behind all its walls, and it remembers over a restart", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
+    const machine = await startMachine(onTestFinished, slim, settings);
+    await expect.poll(() => log(machine), { timeout: 60_000, interval: 500 }).toContain("listening at");
+    expect(await log(machine)).toContain('"decoders":["permissions","prlimit","unshare"]');
+    expect((await ask(machine, origin.url("/a.jpg"))).json.blurhash).toEqual(hash);
+    const process = "/proc/$(systemctl show -p MainPID --value media-oracle)";
+    const status = await machine.run("sh", "-c", `cat ${process}/status`);
+    expect(status).not.toMatch(/^Uid:\t0/m);
+    expect(status).toMatch(/^CapBnd:\t0+$/m);
+    expect(await machine.run("sh", "-c", `cat ${process}/maps`)).toContain("jemalloc");
+    await machine.run("systemctl", "stop", "media-oracle");
+    expect(await machine.run("systemctl", "show", "-p", "Result", "media-oracle")).toBe("Result=success");
+    await machine.run("systemctl", "start", "media-oracle");
+    await expect.poll(() => log(machine), { timeout: 60_000, interval: 500 }).toMatch(/listening at[^]*listening at/);
+    expect((await ask(machine, origin.url("/a.jpg"))).cacheStatus).toContain("hit");
   });
 
   test("is small: what it adds to the image that it begins with", async () => {

@@ -89,8 +89,7 @@ async function benchServers(): Promise<void> {
     { name: "nginx: image_filter size, proxy_cache", pid: nginx.pid, url: new URL(`/${port}${pathname}`, nginx.url) },
     { name: "iframely", pid: iframely.pid, url: new URL(`/iframely${get}`, iframely.url) },
   ];
-  await benchHits(service, target, others);
-  console.log(`the origin was asked ${(await origin.counts()).requests} times`);
+  await benchHits(service, origin, target, others);
   for (const each of [service, nginx, iframely]) await each.stop();
   origin.stop();
 }

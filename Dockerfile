@@ -28,7 +28,7 @@ RUN apt-get update \
   # For MEDIA_ORACLE_CACHE_FILE: a new volume is whose the folder is.
   && install -d -o 1000 -g 1000 /var/lib/media-oracle
 WORKDIR /app
-COPY package.json ./
+COPY package.json LICENSE THIRD_PARTY_NOTICES ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 ENV NODE_ENV=production \

@@ -119,6 +119,7 @@ const byOthers: readonly Variant[] = [
   ["HEIC", "heic", heic("yuv420p")],
   ["HEIC, 10 bits", "heic", heic("yuv420p10le")],
   ["HEIC 4:4:4", "heic", heic("yuv444p")],
+  ["HEIC 4:4:4, 10 bits", "heic", heic("yuv444p10le")],
   ["JPEG XL", "jxl", jxl(3, 1)],
   ["JPEG XL, lossless", "jxl", jxl(3, 0)],
   ["JPEG XL, lossless, alpha", "jxl", jxl(4, 0)],

@@ -31,9 +31,9 @@ export function ensureDebianPackages(names: readonly string[]): void {
   }
 }
 
-/** Makes the files of a small Debian 13 of its own in a folder that does not exist yet: half a minute, as root. */
-export async function makeDebian13(folder: string): Promise<void> {
-  await promisify(execFile)("debootstrap", ["--variant=minbase", "trixie", folder, "http://deb.debian.org/debian"], {
+/** Makes the files of a small Debian in a folder that does not exist yet: half a minute, as root. */
+export async function makeDebian(suite: "bookworm" | "trixie", folder: string): Promise<void> {
+  await promisify(execFile)("debootstrap", ["--variant=minbase", suite, folder, "http://deb.debian.org/debian"], {
     maxBuffer: 64 * 1024 * 1024,
   });
 }

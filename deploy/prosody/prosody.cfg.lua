@@ -1,7 +1,6 @@
 -- A chat server to try it with, on this machine alone: "localhost", its rooms, and their pictures' metadata.
 -- Accounts: docker compose exec prosody prosodyctl register alice localhost PASSWORD
 
-pidfile = "/run/prosody/prosody.pid"
 data_path = "/var/lib/prosody"
 plugin_paths = { "/usr/local/lib/prosody-modules" }
 log = { info = "*console" }

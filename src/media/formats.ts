@@ -2,7 +2,7 @@ import { type Test, all, any, at, hasAt, readText, readUint32, readUint32LE } fr
 import { readMatroska } from "./ebml.ts";
 import { firstBox, readBrands, readTracks } from "./isobmff.ts";
 import { isAdts, isFlac, isMpegAudio } from "./mpeg-audio.ts";
-import { asStill, readHeifSize, readThumbnail } from "./heif.ts";
+import { asStill, hasPlainHevc, readHeifSize, readThumbnail } from "./heif.ts";
 import { isIcon, readIconSize } from "./ico.ts";
 import { readJxl } from "./jxl.ts";
 import { readBmpSize } from "./bmp.ts";
@@ -144,7 +144,7 @@ const heicDecoding = {
   setting: "heic",
   load: async () => (await import("./readers/heic.ts")).reader,
   libraryBytes: 20e6,
-  bytesPerPixel: (file) => 14 * decodedShare(file),
+  bytesPerPixel: (file) => (hasPlainHevc(file.head) ? 14 : 20) * decodedShare(file),
   nanosecondsPerPixel: (file) => 100 * decodedShare(file),
   isAnimated: ({ head }) => readBrands(head).some((brand) => ["hevc", "hevx", "hevm", "hevs", "msf1"].includes(brand)),
 } as const satisfies Decoding;
@@ -336,7 +336,7 @@ const table = {
       setting: "bmp",
       load: async () => (await import("./readers/bmp.ts")).reader,
       libraryBytes: 0,
-      bytesPerPixel: () => 8,
+      bytesPerPixel: () => 6,
       nanosecondsPerPixel: () => 50,
       isAnimated: () => false,
     },
@@ -351,7 +351,7 @@ const table = {
       setting: "ico",
       load: async () => (await import("./readers/ico.ts")).reader,
       libraryBytes: 0,
-      bytesPerPixel: () => 8,
+      bytesPerPixel: () => 6,
       nanosecondsPerPixel: () => 50,
       isAnimated: () => false,
     },

@@ -87,6 +87,15 @@ function sizeOf(item: number, body: Uint8Array, items: Items): Size | null {
   return size && size.width > 0 && size.height > 0 ? size : null;
 }
 
+/** Whether all HEVC in the file has a quarter of the colours and 8 bits, as most has (ISO/IEC 14496-15, 8.3.3.1.2). */
+export function hasPlainHevc(body: Uint8Array): boolean {
+  const settings = readItems(body)?.properties.filter(({ type }) => type === "hvcC") ?? [];
+  return settings.every(({ start }) => {
+    const [chroma = 0, lumaBits = 0, chromaBits = 0] = body.subarray(start + 16, start + 19);
+    return (chroma & 3) <= 1 && (lumaBits & 7) === 0 && (chromaBits & 7) === 0;
+  });
+}
+
 // A camera's has half a kilobyte, a printer's half a megabyte.
 const maxProfileBytes = 2 ** 20;
 

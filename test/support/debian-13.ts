@@ -3,7 +3,7 @@ import { chmodSync, copyFileSync, existsSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { makeDebian13 } from "../../scripts/debian.ts";
+import { makeDebian } from "../../scripts/debian.ts";
 
 const packages = ["prosody", "lua-unbound", "python3-slixmpp"];
 
@@ -24,7 +24,7 @@ export async function debian13(): Promise<string> {
   const whole = join(root, "media-oracle-whole");
   if (existsSync(whole)) return root;
   rmSync(root, { recursive: true, force: true });
-  await makeDebian13(root);
+  await makeDebian("trixie", root);
   const policy = join(root, "usr/sbin/policy-rc.d");
   writeFileSync(policy, "#!/bin/sh\nexit 101\n"); // nothing that is installed is started
   chmodSync(policy, 0o755);

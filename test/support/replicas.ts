@@ -83,7 +83,7 @@ export async function send(method: string, address: string, body?: object): Prom
 }
 
 /** @throws Error where the service ends in the middle of it */
-export async function ask(service: Service, url: string, deadlineMs?: number): Promise<Answer> {
+export async function ask(service: Pick<Service, "url">, url: string, deadlineMs?: number): Promise<Answer> {
   const reply = await send("POST", `${service.url}/metadata`, { url, deadlineMs });
   const body = await readJson(reply);
   return {

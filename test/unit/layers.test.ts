@@ -38,7 +38,7 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), "utf8");
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(([, name]) => name!);
+  return [...text.matchAll(/(?:from\s+|import\s*\(?\s*)"([^"]+)"/g)].map(([, name]) => name!);
 }
 
 /** Of a file in a package the package. */

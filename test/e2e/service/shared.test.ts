@@ -41,6 +41,8 @@ describe.skipIf(skipped)("replicas that share a Redis", () => {
     }
     expect(origin.requests).toBe(2);
     expect((await ask(two!, origin.url("/a.txt"))).cacheStatus).toMatch(/; hit/);
+    const metrics = await (await fetch(`${two!.url}/metrics`)).text();
+    expect(metrics).toContain("media_oracle_shared_answers_total 2"); // and one from its own memory
     expect(redis.command("KEYS", "*")).not.toContain("a.txt");
 
     expect(await forget(three!, origin.url("/a.txt"))).toBe(204);

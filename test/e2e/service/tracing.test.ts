@@ -198,15 +198,15 @@ test("an endpoint that is no URL is told of, and the service answers", async () 
   expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
 });
 
-test("without an endpoint nothing of the SDK is loaded", async () => {
-  const packages = ["core", "resources", "sdk-trace", "sdk-trace-base", "exporter-trace-otlp-http"];
-  const loadedBy = async (environment: NodeJS.ProcessEnv): Promise<string[]> => {
-    const service = await startService({}, { NODE_DEBUG: "module", ...environment });
-    await service.stop();
-    return packages.filter((name) => service.output().includes(`node_modules/@opentelemetry/${name}/`));
-  };
-  expect(await loadedBy({})).toEqual([]);
-  expect(await loadedBy({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9" })).toEqual(packages);
+const sdk = ["core", "resources", "sdk-trace", "sdk-trace-base", "exporter-trace-otlp-http"];
+
+test.for([
+  ["without an endpoint nothing of the SDK is loaded", {}, []],
+  ["with one all of it is", { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9" }, sdk],
+] as const)("%s", async ([, environment, expected]) => {
+  const service = await startService({}, { NODE_DEBUG: "module", ...environment });
+  await service.stop();
+  expect(sdk.filter((name) => service.output().includes(`node_modules/@opentelemetry/${name}/`))).toEqual(expected);
 });
 
 /** The built program, installed without what is optional. */

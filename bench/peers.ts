@@ -67,7 +67,7 @@ async function rowsOf(
   const comparisons = await compare(ways, origin, picture, { rounds, atOnce });
   const rows: string[][] = [];
   for (const [index, way] of ways.entries()) {
-    const peak = await peakMemory(way, origin.coldUrls(picture, picture.lookupsARound), atOnce);
+    const { bytes: peak } = await peakMemory(way, origin.coldUrls(picture, picture.lookupsARound), atOnce);
     rows.push(row(picture, way, { ...comparisons[index]!, peak }));
     await way.stop();
   }

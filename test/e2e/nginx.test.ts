@@ -108,7 +108,7 @@ describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/media-orac
     expect((await send("GET", `${balancer.url}/metrics`)).statusCode).toBe(404);
   });
 
-  test("a replica that is gone is stood in for, and the log holds no path", async ({ onTestFinished }) => {
+  test("a replica that is gone is stood in for, and the log holds no path", { timeout: 60_000 }, async ({ onTestFinished }) => {
     const { replicas, origin, balancer } = await startScene(onTestFinished);
     await replicas[0]!.stop();
     for (let file = 0; file < 8; file += 1) {

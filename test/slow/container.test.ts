@@ -26,6 +26,9 @@ const isLacking = requires(`${needed ?? "nothing"}, which containers need,`, nee
 
 const settings = { ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535", PER_HOST: "64" };
 
+/** Where an image is built besides. */
+const patience = { timeout: 1_800_000 };
+
 const log = (machine: Machine) => machine.run("journalctl", "--no-pager", "-u", "media-oracle");
 
 /** Of a BlurHash, what can be said of any. */
@@ -120,15 +123,15 @@ describe.skipIf(isLacking)("the image", () => {
     expect(origin.requests).toBe(1);
   });
 
-  describe("in 512 MB, of which the kernel gives it no more", () => {
-    const limits = ["--memory", "512m", "--memory-swap", "512m", "--pids-limit", "256"];
+  describe("in 384 MB, of which the kernel gives it no more", () => {
+    const limits = ["--memory", "384m", "--memory-swap", "384m", "--pids-limit", "256"];
 
     /** Whether the kernel killed a process for want of memory, by either version of control groups. */
     async function expectNobodyKilled(container: Container): Promise<void> {
       const cat = (...files: readonly string[]) =>
         container.exec("sh", "-c", `cd /sys/fs/cgroup; cat ${files.join(" ")} 2>/dev/null`);
       const { output: peak } = await cat("memory/memory.max_usage_in_bytes", "memory.peak");
-      console.log(`at most ${Math.round(Number(peak) / 2 ** 20)} MiB of 512, file cache included`);
+      console.log(`at most ${Math.round(Number(peak) / 2 ** 20)} MiB of 384, file cache included`);
       expect((await cat("memory/memory.oom_control", "memory.events")).output).toMatch(/^oom_kill 0$/m);
     }
 
@@ -163,7 +166,7 @@ describe.skipIf(isLacking)("the image", () => {
     });
   });
 
-  test("Prosody's image, as compose.yaml runs it, adds what this one says", async ({ onTestFinished }) => {
+  test("Prosody's image, as compose.yaml runs it, adds what this one says", patience, async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
     const oracle = await startContainer(onTestFinished, slim, settings);
     const prosody = await startProsodyContainer(onTestFinished, oracle, ["alice"]);
@@ -174,23 +177,27 @@ describe.skipIf(isLacking)("the image", () => {
     expect(added).toEqual([expect.objectContaining({ bytes: String(picture.byteLength), type: "image/jpeg" })]);
   });
 
-  test("systemd runs the unit behind all its walls, and it remembers over a restart", async ({ onTestFinished }) => {
-    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
-    const machine = await startMachine(onTestFinished, slim, settings);
-    await expect.poll(() => log(machine), { timeout: 60_000, interval: 500 }).toContain("listening at");
-    expect(await log(machine)).toContain('"decoders":["permissions","prlimit","unshare"]');
-    expect((await ask(machine, origin.url("/a.jpg"))).json.blurhash).toEqual(hash);
-    const process = "/proc/$(systemctl show -p MainPID --value media-oracle)";
-    const status = await machine.run("sh", "-c", `cat ${process}/status`);
-    expect(status).not.toMatch(/^Uid:\t0/m);
-    expect(status).toMatch(/^CapBnd:\t0+$/m);
-    expect(await machine.run("sh", "-c", `cat ${process}/maps`)).toContain("jemalloc");
-    await machine.run("systemctl", "stop", "media-oracle");
-    expect(await machine.run("systemctl", "show", "-p", "Result", "media-oracle")).toBe("Result=success");
-    await machine.run("systemctl", "start", "media-oracle");
-    await expect.poll(() => log(machine), { timeout: 60_000, interval: 500 }).toMatch(/listening at[^]*listening at/);
-    expect((await ask(machine, origin.url("/a.jpg"))).cacheStatus).toContain("hit");
-  });
+  test(
+    "systemd runs the unit behind all its walls, and it remembers over a restart",
+    patience,
+    async ({ onTestFinished }) => {
+      const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
+      const machine = await startMachine(onTestFinished, slim, settings);
+      await expect.poll(() => log(machine), { timeout: 60_000, interval: 500 }).toContain("listening at");
+      expect(await log(machine)).toContain('"decoders":["permissions","prlimit","unshare"]');
+      expect((await ask(machine, origin.url("/a.jpg"))).json.blurhash).toEqual(hash);
+      const process = "/proc/$(systemctl show -p MainPID --value media-oracle)";
+      const status = await machine.run("sh", "-c", `cat ${process}/status`);
+      expect(status).not.toMatch(/^Uid:\t0/m);
+      expect(status).toMatch(/^CapBnd:\t0+$/m);
+      expect(await machine.run("sh", "-c", `cat ${process}/maps`)).toContain("jemalloc");
+      await machine.run("systemctl", "stop", "media-oracle");
+      expect(await machine.run("systemctl", "show", "-p", "Result", "media-oracle")).toBe("Result=success");
+      await machine.run("systemctl", "start", "media-oracle");
+      await expect.poll(() => log(machine), { timeout: 60_000, interval: 500 }).toMatch(/listening at[^]*listening at/);
+      expect((await ask(machine, origin.url("/a.jpg"))).cacheStatus).toContain("hit");
+    },
+  );
 
   test("is small: what it adds to the image that it begins with", async () => {
     const sizes = { slim: await addedBytes(slim), full: await addedBytes(full) };

@@ -21,6 +21,7 @@ const podmanArgs = [
 /** Why images cannot be built and run here, or null where they can. */
 export function containersNeed(): string | null {
   if (process.getuid?.() !== 0) return "root";
+  if (process.arch !== "x64") return "x64 processor"; // npm has its Node for others under other names
   const missing = ["podman", "runc", "debootstrap"].filter(
     (program) => spawnSync("sh", ["-c", `command -v ${program}`]).status !== 0,
   );

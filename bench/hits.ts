@@ -3,6 +3,7 @@ import type { Service } from "../test/support/service.ts";
 import type { BareQuestion, BareReply } from "./support/bare.ts";
 import { megabytes, memoryOfTree, processorMsOfTree } from "./support/figures.ts";
 import { requestRate } from "./support/load.ts";
+import type { PicturesOrigin } from "./support/pictures-origin.ts";
 import { startHelper } from "./support/processes.ts";
 import { median, printBar, printTable, spread } from "./support/table.ts";
 import { loopP99MsOf, ratios } from "./support/ways.ts";
@@ -24,6 +25,8 @@ export interface HitServer {
 interface Rounds {
   readonly rates: number[];
   readonly processorMs: number[];
+  /** What was asked of the origin until the answer was remembered. */
+  originRequests: number;
 }
 
 async function measure(server: HitServer, found: Rounds): Promise<void> {
@@ -36,7 +39,12 @@ async function measure(server: HitServer, found: Rounds): Promise<void> {
 }
 
 /** @param others are measured in the same rounds, beside the bare server that returns the same bytes */
-export async function benchHits(service: Service, target: string, others: readonly HitServer[] = []): Promise<void> {
+export async function benchHits(
+  service: Service,
+  origin: PicturesOrigin,
+  target: string,
+  others: readonly HitServer[] = [],
+): Promise<void> {
   const body = JSON.stringify({ url: target });
   const ours = {
     name: "media-oracle, full contract",
@@ -44,6 +52,8 @@ export async function benchHits(service: Service, target: string, others: readon
     url: new URL("/metadata", service.url),
     body,
   };
+  const asked = async () => (await origin.counts()).requests;
+  const askedBefore = await asked();
   const first = await fetch(ours.url, { method: "POST", headers: { "content-type": "application/json" }, body });
   const helper = startHelper<BareQuestion, BareReply>("bare");
   const { port } = await helper.ask({ answer: await first.text() });
@@ -56,9 +66,14 @@ export async function benchHits(service: Service, target: string, others: readon
 
   const servers = [ours, bare, ...others].map((server) => ({
     server,
-    found: { rates: [], processorMs: [] },
+    found: { rates: [], processorMs: [], originRequests: 0 },
   }));
-  for (const { server } of servers) await requestRate({ ...server, connections, durationMs: warmUpMs });
+  servers[0]!.found.originRequests = (await asked()) - askedBefore;
+  for (const { server, found } of servers) {
+    const before = await asked();
+    await requestRate({ ...server, connections, durationMs: warmUpMs });
+    found.originRequests += (await asked()) - before;
+  }
   const loopP99Ms: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     for (const { server, found } of servers) {
@@ -71,13 +86,21 @@ export async function benchHits(service: Service, target: string, others: readon
   const ratio = median(ratios(servers[0]!.found.rates, bareRates));
   printTable(
     `Hits a second, ${connections} connections, ${rounds} rounds in turn: median (least – most)`,
-    ["server", "answers a second", "of the bare one's", "processor of 1000 answers, ms", "memory, MB"],
-    servers.map(({ server, found: { rates, processorMs } }) => [
+    [
+      "server",
+      "answers a second",
+      "of the bare one's",
+      "processor of 1000 answers, ms",
+      "memory, MB",
+      "origin requests",
+    ],
+    servers.map(({ server, found: { rates, processorMs, originRequests } }) => [
       server.name,
       spread(rates),
       spread(ratios(rates, bareRates), 2),
       spread(processorMs),
       megabytes(memoryOfTree(server.pid)),
+      server === bare ? "–" : String(originRequests),
     ]),
   );
   helper.stop();

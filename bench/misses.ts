@@ -94,15 +94,16 @@ async function benchMemory(picture: Picture): Promise<void> {
     for (const way of ways) {
       await way.lookUp(origin.coldUrls(picture, 1), 1); // what is loaded for the first
       const idle = memoryOfTree(way.pid);
-      memory.push({ name: way.name, idle, peak: await peakMemory(way, origin.coldUrls(picture, crowdLookups), crowd) });
+      const { bytes, lacking } = await peakMemory(way, origin.coldUrls(picture, crowdLookups), crowd);
+      memory.push({ name: way.name, idle, peak: bytes, described: crowdLookups - lacking });
     }
     return memory;
   });
   origin.stop();
   printTable(
     `Memory of all processes together, ${crowd} cold lookups at once of ${picture.name}, MB`,
-    ["", "before", "at most"],
-    found.map(({ name, idle, peak }) => [name, megabytes(idle), megabytes(peak)]),
+    ["", "before", "at most", `described of ${crowdLookups}`],
+    found.map(({ name, idle, peak, described }) => [name, megabytes(idle), megabytes(peak), String(described)]),
   );
   const [ours, naive] = found;
   console.log();

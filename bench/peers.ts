@@ -67,7 +67,7 @@ async function rowsOf(
   const comparisons = await compare(ways, origin, picture, { rounds, atOnce });
   const rows: string[][] = [];
   for (const [index, way] of ways.entries()) {
-    const peak = await peakMemory(way, origin.coldUrls(picture, picture.lookupsARound), atOnce);
+    const { bytes: peak } = await peakMemory(way, origin.coldUrls(picture, picture.lookupsARound), atOnce);
     rows.push(row(picture, way, { ...comparisons[index]!, peak }));
     await way.stop();
   }
@@ -89,8 +89,7 @@ async function benchServers(): Promise<void> {
     { name: "nginx: image_filter size, proxy_cache", pid: nginx.pid, url: new URL(`/${port}${pathname}`, nginx.url) },
     { name: "iframely", pid: iframely.pid, url: new URL(`/iframely${get}`, iframely.url) },
   ];
-  await benchHits(service, target, others);
-  console.log(`the origin was asked ${(await origin.counts()).requests} times`);
+  await benchHits(service, origin, target, others);
   for (const each of [service, nginx, iframely]) await each.stop();
   origin.stop();
 }

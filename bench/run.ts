@@ -15,7 +15,7 @@ const service = await startService({
   ALLOW_ADDRESSES: [origin, slowOrigin].map(({ allowed }) => allowed.ALLOW_ADDRESSES).join(),
 });
 try {
-  await benchHits(service, origin.coldUrl(pictures[0]!));
+  await benchHits(service, origin, origin.coldUrl(pictures[0]!));
   await benchCold(service, origin, pictures);
   const requests = async () => (await slowOrigin.counts()).requests;
   await benchCoalescing(service, slowOrigin.coldUrl(pictures[0]!), requests);

@@ -68,12 +68,18 @@ export function createOracle(options: OracleOptions): Oracle {
     progress.headRead();
     const isWorthReading = isMedia(format, known.type);
     const isAnswered = isWorthReading && suffices(known, format, fields);
-    if (!isWorthReading || isAnswered) source.stop();
+    // What would be looked at too late is not read: that would only make all others later.
+    const isTooLate = isWorthReading && !isAnswered && format !== null && decoder.isBehind(format);
+    if (!isWorthReading || isAnswered || isTooLate) source.stop();
     const body = await readBody(source, format, progress);
     progress.learn(countedIn(body));
     if (!format && !body.warning && bytes > 0) progress.learn({ warnings: ["decode_failed"] });
     if (isAnswered && !body.warning) {
       progress.leaveAt(fields);
+      return null;
+    }
+    if (isTooLate) {
+      if (!body.warning) progress.learn({ warnings: ["decode_timeout"] });
       return null;
     }
     return format && { format, body, declaredBytes: source.declaredBytes };

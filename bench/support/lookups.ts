@@ -7,6 +7,8 @@ export interface LookupsQuestion {
 export interface LookupsReply {
   readonly elapsedMs: number;
   readonly latenciesMs: number[];
+  /** Lookups that were answered without what was asked for. */
+  readonly lacking: number;
   /** 99 of 100 turns of the event loop of whoever looked up were late by no more; null where that is not told. */
   readonly loopP99Ms: number | null;
 }
@@ -19,7 +21,11 @@ export function loopDelayMs(seconds: number): number {
   return Math.max(0, seconds * 1000 - loopTimerMs);
 }
 
-/** Runs the lookups, so many at once. */
+/**
+ * Runs the lookups, so many at once.
+ *
+ * @param lookup gives false where the answer lacks what was asked for
+ */
 export async function timeLookups(
   urls: readonly string[],
   concurrency: number,
@@ -27,17 +33,18 @@ export async function timeLookups(
 ): Promise<Omit<LookupsReply, "loopP99Ms">> {
   const left = [...urls];
   const latenciesMs: number[] = [];
+  let lacking = 0;
   const began = performance.now();
   await Promise.all(
     Array.from({ length: concurrency }, async () => {
       for (let url = left.pop(); url !== undefined; url = left.pop()) {
         const asked = performance.now();
-        await lookup(url);
+        if ((await lookup(url)) === false) lacking += 1;
         latenciesMs.push(performance.now() - asked);
       }
     }),
   );
-  return { elapsedMs: performance.now() - began, latenciesMs };
+  return { elapsedMs: performance.now() - began, latenciesMs, lacking };
 }
 
 /** In a process of its own: does what messages ask for. */

@@ -37,7 +37,7 @@ function byHttp({ name, pid, url, requestFor, isAnswer }: WayByHttp): Way {
     const asked = body === undefined ? ({ method: "GET" } as const) : ({ method: "POST", headers, body } as const);
     const reply = await pool.request({ path, ...asked });
     const answer = await reply.body.json();
-    if (reply.statusCode === 200 && isAnswer(answer)) return;
+    if (reply.statusCode === 200) return isAnswer(answer);
     throw new Error(`${name} gave no description: ${reply.statusCode} ${JSON.stringify(answer)}`);
   };
   return {
@@ -147,10 +147,11 @@ export async function compare(
   for (let round = -1; round < rounds; round += 1) {
     for (const [index, way] of ways.entries()) {
       const before = { counts: await origin.counts(), processorMs: processorMsOfTree(way.pid) };
-      const { elapsedMs, loopP99Ms } = await way.lookUp(origin.coldUrls(picture, lookupsARound), atOnce);
+      const { elapsedMs, lacking, loopP99Ms } = await way.lookUp(origin.coldUrls(picture, lookupsARound), atOnce);
       const processorMs = processorMsOfTree(way.pid) - before.processorMs;
       const counts = await origin.counts();
       const { latenciesMs } = await way.lookUp(origin.coldUrls(picture, lookupsARound), 1);
+      if (lacking > 0) throw new Error(`${way.name} did not tell what was asked for ${lacking} times`);
       if (round < 0) continue; // warm-up
       const one = found[index]!;
       one.rates.push(lookupsARound / (elapsedMs / 1000));
@@ -170,10 +171,14 @@ export async function compare(
 }
 
 /** The most that a way and all below it have while they look up so many at once. Apart from {@link compare}: to look takes time. */
-export async function peakMemory(way: Way, urls: readonly string[], atOnce: number): Promise<number> {
+export async function peakMemory(
+  way: Way,
+  urls: readonly string[],
+  atOnce: number,
+): Promise<{ readonly bytes: number; readonly lacking: number }> {
   const watch = watchMemory(way.pid);
-  await way.lookUp(urls, atOnce);
-  return watch.stop();
+  const { lacking } = await way.lookUp(urls, atOnce);
+  return { bytes: watch.stop(), lacking };
 }
 
 /** What the first is of the second, round by round. */

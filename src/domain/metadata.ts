@@ -2,7 +2,7 @@
 export const warnings = {
   type_mismatch: "the header names another type than the bytes",
   decode_failed: "the bytes cannot be decoded: broken, encrypted or of no format that is known",
-  decode_timeout: "decoding took too long and was ended",
+  decode_timeout: "decoding took too long and was ended, or too many pictures were waiting",
   too_many_pixels: "decoding would take more memory than it may",
   body_too_large: "the body is too large; only its head was read",
   body_truncated: "the body ended before its announced end",

@@ -52,6 +52,8 @@ export interface Decoder {
   measure(head: Uint8Array, format: Format): Promise<Picture>;
   /** Whether a picture that came now would find a process. */
   readonly isReady: boolean;
+  /** Whether so many wait that a picture that came now would be described too late for most who ask. */
+  isBehind(format: Format): boolean;
   /** Processes that were replaced: killed at the time limit, crashed or worn out. */
   readonly restarts: number;
   readonly busy: number;
@@ -111,6 +113,9 @@ const guessedNanoseconds = { byte: 20, pixel: 15 };
 const guessedPixels = 1e6; // where the head does not tell
 const guessHeadBytes = 64 * 1024; // no more is gone through in this process
 const checkMs = 5_000;
+// A room lets a message wait for two seconds: half of it is left for all else.
+const usefulWaitMs = 1_000;
+const shareOfLatest = 0.1; // in the mean of what pictures took: one alone says little
 const [anyFormat] = formats as readonly [Format];
 // What ffmpeg gives a frame in: the processes read it where there is ffmpeg, also where nobody else's is read.
 const posterName = "bmp";
@@ -164,6 +169,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   let isClosed = false;
   let libvips: string | null = null;
   let jobs = 0;
+  let heldMs = 0; // how long a quick picture keeps its process, lately
 
   function enqueue(job: Job): void {
     if (job.isSettled) return;
@@ -192,7 +198,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
 
   async function run(job: Job, member: Member): Promise<void> {
     const { operation, body, format, lane } = job;
-    const queueMs = performance.now() - job.askedAt;
+    const begunAt = performance.now();
+    const queueMs = begunAt - job.askedAt;
     const number = (jobs = (jobs + 1) % 2 ** 32);
     const request = { number, operation, format, bytes: body.byteLength, allowed: allowed[lane] };
     const timers: NodeJS.Timeout[] = [];
@@ -223,6 +230,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
       return enqueue(job);
     }
     pool.proven();
+    if (lane === "quick") heldMs += shareOfLatest * (performance.now() - begunAt - heldMs);
     if (member.taken >= maxDecodes || answer.rssBytes > maxRestingBytes) pool.discard(member);
     else pool.giveBack(member);
     if (lane === "quick" && isForSlow(answer)) enqueueSlow(answer.expectedMs);
@@ -332,6 +340,10 @@ export function createDecoder(options: DecoderOptions): Decoder {
     measure: (head, format) => ask("measure", head, format),
     get isReady() {
       return !isClosed && pool.members.some(({ state }) => state === "idle" || state === "busy");
+    },
+    isBehind({ decoding }) {
+      if (!decoding || decoding.isUnpredictable) return false;
+      return (waiting.quick.size * heldMs) / processes > usefulWaitMs;
     },
     get restarts() {
       return pool.restarts;

@@ -108,16 +108,20 @@ describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/media-orac
     expect((await send("GET", `${balancer.url}/metrics`)).statusCode).toBe(404);
   });
 
-  test("a replica that is gone is stood in for, and the log holds no path", { timeout: 60_000 }, async ({ onTestFinished }) => {
-    const { replicas, origin, balancer } = await startScene(onTestFinished);
-    await replicas[0]!.stop();
-    for (let file = 0; file < 8; file += 1) {
-      expect((await asked.GET(balancer, origin.url(`/secret-${file}.png`))).statusCode).toBe(200);
-      expect((await asked.POST(balancer, origin.url(`/secret-${file}.png`))).statusCode).toBe(200);
-    }
-    await replicas[1]!.stop();
-    expect((await asked.GET(balancer, origin.url("/secret.png"))).statusCode).toBe(502);
-    await expect.poll(() => balancer.log()).toContain("GET /metadata 502");
-    expect(balancer.log()).not.toContain("secret");
-  });
+  test(
+    "a replica that is gone is stood in for, and the log holds no path",
+    { timeout: 60_000 },
+    async ({ onTestFinished }) => {
+      const { replicas, origin, balancer } = await startScene(onTestFinished);
+      await replicas[0]!.stop();
+      for (let file = 0; file < 8; file += 1) {
+        expect((await asked.GET(balancer, origin.url(`/secret-${file}.png`))).statusCode).toBe(200);
+        expect((await asked.POST(balancer, origin.url(`/secret-${file}.png`))).statusCode).toBe(200);
+      }
+      await replicas[1]!.stop();
+      expect((await asked.GET(balancer, origin.url("/secret.png"))).statusCode).toBe(502);
+      await expect.poll(() => balancer.log()).toContain("GET /metadata 502");
+      expect(balancer.log()).not.toContain("secret");
+    },
+  );
 });

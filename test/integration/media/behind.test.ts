@@ -13,7 +13,9 @@ test("of a picture that would wait too long for a decoder no more than the head 
   const picture = await photo(640, 480).jpeg().toBuffer();
   const origin = await startOrigin(onTestFinished, (_request, response) => {
     // Never to its end: whoever reads on waits in vain.
-    response.writeHead(200, { "content-length": picture.byteLength }).write(picture.subarray(0, picture.byteLength / 2));
+    response
+      .writeHead(200, { "content-length": picture.byteLength })
+      .write(picture.subarray(0, picture.byteLength / 2));
   });
   const { ask, decodes } = createRemembering(behind);
   expect(await ask(origin.url("/a.jpg")).done).toMatchObject({

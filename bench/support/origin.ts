@@ -30,6 +30,7 @@ export type OriginQuestion = { listen: OriginListen } | { count: true };
 export type OriginReply = { ports: number[] } | OriginCounts;
 
 const paceMs = 5;
+const keepAliveTimeout = 60_000; // longer than the slowest takes to read what is sent
 
 let requests = 0;
 let bytes = 0;
@@ -50,7 +51,9 @@ async function listen({ pictures, delayMs, bytesPerSecond, hosts }: OriginListen
         : drip(response, Buffer.concat([picture, number]), bytesPerSecond);
     }, delayMs);
   };
-  const servers = Array.from({ length: hosts }, () => createServer(answer).listen(0, "127.0.0.1"));
+  const servers = Array.from({ length: hosts }, () =>
+    createServer({ keepAliveTimeout }, answer).listen(0, "127.0.0.1"),
+  );
   await Promise.all(servers.map((server) => once(server, "listening")));
   return servers.map((server) => (server.address() as AddressInfo).port);
 }

@@ -24,7 +24,7 @@ interface WayByHttp {
   readonly pid: number;
   readonly url: string;
   readonly requestFor: (url: string) => { readonly path: string; readonly body?: string };
-  /** Whether the answer says what was asked for. */
+  /** Whether the answer says what was asked for; a 503 does not. */
   readonly isAnswer: (answer: unknown) => boolean;
 }
 
@@ -37,7 +37,7 @@ function byHttp({ name, pid, url, requestFor, isAnswer }: WayByHttp): Way {
     const asked = body === undefined ? ({ method: "GET" } as const) : ({ method: "POST", headers, body } as const);
     const reply = await pool.request({ path, ...asked });
     const answer = await reply.body.json();
-    if (reply.statusCode === 200) return isAnswer(answer);
+    if (reply.statusCode === 200 || reply.statusCode === 503) return isAnswer(answer);
     throw new Error(`${name} gave no description: ${reply.statusCode} ${JSON.stringify(answer)}`);
   };
   return {
@@ -59,7 +59,7 @@ export function byService({ url, process }: Service, fields?: readonly string[])
     pid: process.pid!,
     url,
     requestFor: (url) => ({ path: "/metadata", body: JSON.stringify({ url, fields }) }),
-    isAnswer: (answer) => (answer as Record<string, unknown>)[fields ? "width" : "blurhash"] !== null,
+    isAnswer: (answer) => Boolean((answer as Record<string, unknown>)[fields ? "width" : "blurhash"]),
   });
   return {
     ...way,

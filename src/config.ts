@@ -175,12 +175,7 @@ const settings = {
     ({ version }) => `media-oracle/${version}`,
     "sent to origins",
   ),
-  FETCH_BYTES: setting(
-    integer(1, 2 ** 40),
-    // A quarter of what there is: in a container of 384 MB the kernel ended the service when many large bodies came at once.
-    ({ memoryBytes }) => String(Math.min(256 * mebibyte, Math.floor(memoryBytes / 4))),
-    "memory that all bodies being read may take",
-  ),
+  FETCH_BYTES: setting(integer(1, 2 ** 40), String(256 * mebibyte), "memory that all bodies being read may take"),
   CACHE_BYTES: setting(integer(1, 2 ** 40), String(64 * mebibyte), "memory of the cache"),
   CACHE_FILE: setting(
     optional(z.string()),

@@ -125,6 +125,7 @@ describe.skipIf(isLacking)("the image", () => {
 
   describe("in 384 MB, of which the kernel gives it no more", () => {
     const limits = ["--memory", "384m", "--memory-swap", "384m", "--pids-limit", "256"];
+    const small = { ...settings, FETCH_BYTES: String(96 * 2 ** 20) };
 
     /** Whether the kernel killed a process for want of memory, by either version of control groups. */
     async function expectNobodyKilled(container: Container): Promise<void> {
@@ -140,7 +141,7 @@ describe.skipIf(isLacking)("the image", () => {
       const origin = await startOrigin(onTestFinished, ({ url }, response) => {
         response.end(bombs[Number(url!.slice(1))]?.body ?? picture);
       });
-      const container = await startContainer(onTestFinished, slim, settings, limits);
+      const container = await startContainer(onTestFinished, slim, small, limits);
       const answers = await Promise.all(bombs.map((_bomb, index) => ask(container, origin.url(`/${String(index)}`))));
       expect(answers.map(({ json }) => json.type)).toEqual(bombs.map(({ format }) => `image/${format}`));
       expect((await ask(container, origin.url("/picture"))).json.blurhash).toEqual(hash);
@@ -157,7 +158,7 @@ describe.skipIf(isLacking)("the image", () => {
         });
         response.write(megabyte);
       });
-      const container = await startContainer(onTestFinished, slim, settings, limits);
+      const container = await startContainer(onTestFinished, slim, small, limits);
       const urls = Array.from({ length: 64 }, (_, index) => origin.url(`/${String(index)}`));
       const answers = await Promise.all(urls.map((url) => ask(container, url)));
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 503]));

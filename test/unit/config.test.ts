@@ -60,10 +60,9 @@ test("without settings the documented defaults hold", () => {
   });
 });
 
-test("decodes and bodies are given less memory where the container has less", () => {
+test("decodes are given less memory where the container has less", () => {
   const config = parseConfig({}, {}, { ...machine, memoryBytes: 512 * mebibyte });
   expect(config.DECODE_BYTES).toBe(256 * mebibyte);
-  expect(config.FETCH_BYTES).toBe(128 * mebibyte);
 });
 
 test("at most four decoders are started by default", () => {

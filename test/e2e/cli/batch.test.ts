@@ -53,7 +53,8 @@ test("batch takes what another program writes as a file", async () => {
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end("hello"));
   const program = new URL("../../../dist/main.js", import.meta.url).pathname;
   const command = `"${process.execPath}" "${program}" batch --allow-addresses 127.0.0.0/8 --allow-ports 1-65535 <(echo ${origin.url("/a")})`;
-  const child = spawn("bash", ["-c", command], { stdio: ["ignore", "pipe", "inherit"] });
+  const environment = { PATH: process.env.PATH };
+  const child = spawn("bash", ["-c", command], { env: environment, stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "exit");
   expect(itemsOf(await text(child.stdout))).toMatchObject([{ index: 0, metadata: { bytes: 5 } }]);
   expect(await ended).toEqual([0, null]);

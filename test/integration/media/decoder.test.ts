@@ -304,18 +304,20 @@ describe("pictures that wait", () => {
     expect(await decoder.describe(photo, jpeg)).toMatchObject({ warning: "decode_timeout", queueMs: 0 });
   });
 
-  test("so many that one more would wait for over a second are told of until they are gone", async ({
+  test("so many that one more would wait for over a second, for two seconds, are told of until they are gone", async ({
     onTestFinished,
   }) => {
     const decoder = await startDecoder(onTestFinished);
-    const photo = await sharp(noise(1500, 1000, 1), { raw: { width: 1500, height: 1000, channels: 4 } })
+    const photo = await sharp(noise(3000, 2000, 1), { raw: { width: 3000, height: 2000, channels: 4 } })
       .jpeg()
       .toBuffer();
     const callers = new AbortController();
     setMaxListeners(0, callers.signal);
     expect(decoder.isBehind(jpeg)).toBe(false);
     const all = Array.from({ length: 256 }, () => decoder.describe(photo, jpeg, callers.signal));
+    const began = performance.now();
     await vi.waitFor(() => expect(decoder.isBehind(jpeg)).toBe(true), 10_000);
+    expect(performance.now() - began).toBeGreaterThan(2000);
     callers.abort();
     await Promise.all(all);
     expect(decoder.isBehind(jpeg)).toBe(false);

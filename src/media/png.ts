@@ -17,12 +17,12 @@ export function withoutTexts(body: Uint8Array): Uint8Array {
     const next = chunk + 12 + readUint32(body, chunk);
     if (next > body.length) break; // cut off: it stays, to be seen
     if (!["tEXt", "zTXt", "iTXt"].includes(readText(body, chunk + 4, 4))) {
-      body.copyWithin(end, chunk, next);
+      if (end < chunk) body.copyWithin(end, chunk, next);
       end += next - chunk;
     }
     chunk = next;
   }
-  body.copyWithin(end, chunk);
+  if (end < chunk) body.copyWithin(end, chunk);
   return body.subarray(0, end + body.length - chunk);
 }
 

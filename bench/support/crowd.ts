@@ -35,6 +35,8 @@ export interface PhaseFigures {
   readonly plainMs: readonly number[];
   /** Of somebody who is not in the room. */
   readonly pingMs: readonly number[];
+  /** Of what Prosody's Lua holds at the phase's end, when its garbage is collected. */
+  readonly heldBytes: number;
   /** Of Prosody: at the phase's end, and for each message of the phase. */
   readonly memoryBytes: number;
   readonly processorMs: number;
@@ -80,9 +82,18 @@ export async function talk(onFinished: OnFinished, options: CrowdOptions): Promi
     ]);
     await crowd.quiet(settleMs);
     const processorMs = (processorMsOf(pid) - processorBefore) / sent.length;
-    figures.push({ name, pingMs, memoryBytes: memoryOf(pid), processorMs, ...figuresOf(sent) });
+    const memoryBytes = memoryOf(pid);
+    const heldBytes = await heldBy(prosody);
+    figures.push({ name, pingMs, heldBytes, memoryBytes, processorMs, ...figuresOf(sent) });
   }
   return { phases: figures, ...crowd.tally(), errors: prosody.errors() };
+}
+
+async function heldBy(prosody: Prosody): Promise<number> {
+  const [, kilobytes] = /Result: ([\d.]+)/.exec(
+    await prosody.shell("> collectgarbage() collectgarbage() return collectgarbage('count')"),
+  )!;
+  return Number(kilobytes) * 1024;
 }
 
 function after<Result>(ms: number, act: () => Promise<Result>): Promise<Result> {

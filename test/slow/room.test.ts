@@ -21,7 +21,9 @@ describe.skipIf(requires("Prosody", hasProsody()))(
       const memory = figures.phases.map(({ memoryBytes }) => memoryBytes / megabyte);
       const [without, ...others] = memory;
       expect(Math.max(...others), String(memory)).toBeLessThan(without! + 64); // what waits, at most: 64 lookups and what is behind them
-      expect(others.at(-1), String(memory)).toBeLessThan(others[0]! + 32);
+      // Of its memory, what it holds: the rest is as much as the busiest moment took, which the machine decides.
+      const held = figures.phases.map(({ heldBytes }) => heldBytes / megabyte);
+      expect(Math.max(...held), String(held)).toBeLessThan(held[0]! + 8);
     }, 1_200_000);
   },
 );

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Redis } from "ioredis";
 import { Mutex } from "redis-semaphore";
 import { usefulUntil } from "./entry.ts";
 import { entryToText, isKey, maxEntryBytes, textToEntry } from "./entry-text.ts";
@@ -26,6 +27,18 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
   const replica = randomUUID();
   const entryName = (key: string) => `entry:${key}`;
 
+  /** Each command is waited for by itself: the pause between two tries is not the store's slowness. */
+  const timed = <Name extends "get" | "set" | "zrem" | "eval" | "evalsha">(name: Name) =>
+    ((...args: Parameters<Redis[Name]>) =>
+      redis.write(() => Reflect.apply(client[name], client, args) as Promise<unknown>)) as Redis[Name];
+  const timedClient = {
+    get: timed("get"),
+    set: timed("set"),
+    zrem: timed("zrem"),
+    eval: timed("eval"),
+    evalsha: timed("evalsha"),
+  };
+
   return {
     async get(key) {
       // Not GET: whoever may write there could have us read half a gigabyte.
@@ -46,7 +59,7 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
     },
 
     async lock(key) {
-      const mutex = new Mutex(client, key, {
+      const mutex = new Mutex(timedClient, key, {
         lockTimeout: lockMs,
         acquireTimeout: lockMs,
         // One try; where another has it, the pause is made after it.
@@ -59,9 +72,9 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
       // The last try is made when the lock of who is gone is over.
       for (let isOver = false; !isOver;) {
         isOver = performance.now() - began >= lockMs;
-        const isAcquired = await orNull(redis.write(() => mutex.tryAcquire()));
+        const isAcquired = await orNull(mutex.tryAcquire());
         if (isAcquired === null) break; // the store is gone, or full, or read-only
-        if (isAcquired) return () => void orNull(redis.write(() => mutex.release()));
+        if (isAcquired) return () => void orNull(mutex.release());
       }
       return () => undefined;
     },

@@ -45,6 +45,9 @@ export interface BoundedRedis {
 // that it has not seen yet.
 const harmless = /^(WRONGTYPE|NOSCRIPT)\b/;
 
+// The caller then sends the script itself.
+const unknownScript = /^NOSCRIPT\b/;
+
 function isRefusal(error: unknown): boolean {
   return error instanceof ReplyError && !harmless.test((error as Error).message);
 }
@@ -110,7 +113,7 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
       if (!isConnected) throw new Error("not connected");
       return await inTime(command());
     } catch (error) {
-      failures += 1;
+      if (!unknownScript.test((error as Error).message)) failures += 1;
       throw error;
     }
   }

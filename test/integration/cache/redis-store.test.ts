@@ -12,6 +12,7 @@ import { requires } from "../../support/require.ts";
 const now = 1_800_000_000_000;
 const key = keyNumber(1);
 const lockMs = 1000;
+const timeoutMs = 200;
 
 describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
   let server: RedisServer;
@@ -24,7 +25,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
 
   async function openStore(time = now): Promise<{ redis: BoundedRedis; store: SharedStore }> {
     const address = parseRedisAddress(server.url);
-    const redis = createRedis({ address, timeoutMs: 200, connectTimeoutMs: 1000, retryMs: 100, keyPrefix: "test:" });
+    const redis = createRedis({ address, timeoutMs, connectTimeoutMs: 1000, retryMs: 100, keyPrefix: "test:" });
     onTestFinished(() => redis.close());
     const ready = new Promise<void>((resolve) => redis.onChange((state) => state === "ready" && resolve()));
     const store = createRedisStore(redis, { lockMs, pollMs: 20, now: () => time });
@@ -107,6 +108,22 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     const second = await waiting;
     expect(performance.now() - began).toBeLessThan(lockMs / 2);
     second();
+  });
+
+  test("a lock is waited for also by a replica that is too busy to look for a while", async () => {
+    const [one, other] = [await openStore(), await openStore()];
+    const first = await one.store.lock(key);
+    let isHad = false;
+    const waiting = other.store.lock(key).then((unlock) => {
+      isHad = true;
+      return unlock;
+    });
+    const end = performance.now() + 2 * timeoutMs;
+    while (performance.now() < end);
+    await new Promise((resolve) => setTimeout(resolve, timeoutMs / 2)); // by now it would have been given up
+    expect([isHad, other.redis.state]).toEqual([false, "ready"]);
+    first();
+    (await waiting)();
   });
 
   test("a lock whose holder is gone is waited for no longer than it lasts, and is not released by who comes late", async () => {

@@ -18,12 +18,12 @@ export interface Body {
 export interface IncomingBody extends BodySink {
   /**
    * All that came, as soon as it is at least so many bytes; fewer where the body ended before that. To be looked at before
-   * anything else is waited for: the memory is lent, and lent again.
+   * anything else is waited for: the memory is lent, and lent again. So many are taken from now on.
    *
    * @throws OracleError `overloaded`, nothing else
    */
   arrived(bytes: number): Promise<Uint8Array>;
-  /** When no more will come, for whatever reason. @throws OracleError `overloaded`, nothing else */
+  /** Takes all, and is there when no more will come, for whatever reason. @throws OracleError `overloaded`, nothing else */
   body(): Promise<Body>;
   /** No more is wanted: what came is the body. Does nothing where it has ended. */
   stop(): void;
@@ -34,7 +34,10 @@ export interface IncomingBody extends BodySink {
 export interface IncomingBodyOptions {
   readonly budget: ByteBudget;
   readonly maxBytes: number;
-  /** What is read of a body that is announced as larger than `maxBytes`, and what is kept of one that turns out to be. */
+  /**
+   * What is taken before anybody wants it, read of a body that is announced as larger than `maxBytes`, and kept of one that
+   * turns out to be.
+   */
   readonly headBytes: number;
   readonly declaredBytes: number | null;
 }
@@ -45,10 +48,11 @@ const hashedAtOnce = 64 * 1024; // 0.1 ms; byte by byte it would be the slowest 
 /** The memory grows with what came, never with what was announced, and counts against the budget as it grows. */
 export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes }: IncomingBodyOptions): IncomingBody {
   const announcedTooLarge = declaredBytes !== null && declaredBytes > maxBytes;
-  const wantedBytes = announcedTooLarge ? Math.min(headBytes, maxBytes) : maxBytes;
+  const allowedBytes = announcedTooLarge ? Math.min(headBytes, maxBytes) : maxBytes;
   const hash = createHash("sha256");
   let buffer: Uint8Array = nothing;
   let length = 0;
+  let wanted = headBytes;
   let hashed = 0;
   let ended = false;
   let failure: OracleError | null = null;
@@ -92,9 +96,13 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
   }
 
   return {
+    get hasEnough() {
+      return !ended && length >= wanted;
+    },
+
     write(chunk) {
       if (ended) return false;
-      const fitting = chunk.length > wantedBytes - length ? chunk.subarray(0, wantedBytes - length) : chunk;
+      const fitting = chunk.length > allowedBytes - length ? chunk.subarray(0, allowedBytes - length) : chunk;
       if (!makeRoom(length + fitting.length)) {
         drop();
         failure = new OracleError("overloaded", "the bodies being read take all the memory there is for them");
@@ -103,7 +111,7 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
       }
       buffer.set(fitting, length);
       length += fitting.length;
-      if (announcedTooLarge ? length === wantedBytes : fitting.length < chunk.length) {
+      if (announcedTooLarge ? length === allowedBytes : fitting.length < chunk.length) {
         keepHead();
         settle("body_too_large");
         return false;
@@ -123,12 +131,14 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
     },
 
     async arrived(bytes) {
+      wanted = Math.max(wanted, bytes);
       if (!ended && bytes > length) await new Promise<void>((proceed) => waiters.push({ bytes, proceed }));
       if (failure) throw failure;
       return buffer.subarray(0, length);
     },
 
     async body() {
+      wanted = Infinity;
       const body = await done;
       if (failure) throw failure;
       return body;

@@ -19,6 +19,8 @@ export interface ResponseHead {
 }
 
 export interface Response extends ResponseHead {
+  /** Goes on with the body, where its sink had enough for a while. */
+  readonly resume: () => void;
   /** Ends the connection, without a word to the sink. */
   readonly close: () => void;
 }
@@ -28,6 +30,8 @@ export type BodyEnd = "complete" | "truncated" | "timeout";
 
 /** Takes a body as it comes. Neither may throw. */
 export interface BodySink {
+  /** Whether nothing more shall come for now: it stays on the other side, and in some buffers of the connection. */
+  readonly hasEnough: boolean;
   /** Must be done with the chunk when it returns. False: wants no more, and nothing more comes, not even an end. */
   write(chunk: Uint8Array): boolean;
   end(how: BodyEnd): void;
@@ -55,9 +59,9 @@ const exchangeOver = new Error("the exchange is over");
 /**
  * Sends a GET over a connected socket and reads the one response, then destroys the socket, always.
  *
- * undici 7 ends the process when a peer closes while a body is held back (nodejs/undici#5360), so nothing here ever
- * pauses: every chunk is taken at once. None of its timers is used (late, and re-armed by every interim head): the
- * signal is the only clock, and it destroys the socket.
+ * undici 7 ends the process when a peer closes while its parser holds a body back (nodejs/undici#5360). So it is never
+ * told to pause: where the sink has enough, the socket gives it nothing more to parse. None of its timers is used (late,
+ * and re-armed by every interim head): the signal is the only clock, and it destroys the socket.
  *
  * @param accept called with the head before any of the body is read; gives the sink, or null for a body not wanted
  * @returns when the head is there; the sink then goes on
@@ -73,6 +77,7 @@ export function exchange(
     let sink: BodySink | null = null;
     let over = false;
     let wireFailed = false;
+    let isHeld = false;
     let reading: "heads" | "chunks" | "body" = "heads"; // chunks may end in trailers, which are read like heads
     let headBytes = 0;
     let interimHeads = 0;
@@ -86,6 +91,12 @@ export function exchange(
       // With an error: without one undici asks its parser whether the body of unknown length is complete by that, and
       // that is the place of the assertion which ends the process.
       socket.destroy(exchangeOver);
+    }
+
+    function resume() {
+      if (over || !isHeld) return;
+      isHeld = false;
+      socket.emit("readable"); // undici reads on, as it does where more has come
     }
 
     /** The end that was not asked for: of the body where there is one, else of the whole attempt. */
@@ -118,7 +129,7 @@ export function exchange(
         sink = accept({ status, headers });
         if (!sink) stop();
         reading = headers["transfer-encoding"] === undefined ? "body" : "chunks";
-        resolve({ status, headers, close: stop });
+        resolve({ status, headers, resume, close: stop });
       },
       onResponseData(_controller, chunk) {
         if (over) return;
@@ -139,7 +150,7 @@ export function exchange(
     // Before undici's own listeners, which take a reset for the end of a body that has no length.
     socket.on("error", (error) => (wireFailed ||= "syscall" in error));
     socket.on("readable", () => {
-      const overhead = socket.bytesRead - wireBytesBefore - bodyBytes;
+      const overhead = socket.bytesRead - socket.readableLength - wireBytesBefore - bodyBytes;
       if (overhead > maxOverheadBytes + maxOverheadPerBodyByte * bodyBytes) {
         cut("truncated", () => protocol("a head without end"));
       }
@@ -147,6 +158,8 @@ export function exchange(
     const read = socket.read.bind(socket) as (bytes?: number) => Buffer | null;
     socket.read = () => {
       if (socket.destroyed) return null;
+      isHeld = sink?.hasEnough ?? false;
+      if (isHeld) return null;
       const piece = reading === "body" ? 0 : Math.min(maxPieceBytes, socket.readableLength);
       const chunk = read(piece > 0 ? piece : undefined);
       if (reading !== "heads" || !chunk) return chunk;

@@ -81,7 +81,7 @@ export interface SourceOptions extends ConnectOptions {
   readonly pauses: Pauses;
   readonly budget: ByteBudget;
   readonly maxBytes: number;
-  /** What is read of a body that is larger than `maxBytes`. */
+  /** What is read of a body that is larger than `maxBytes`, or before anybody wants it. */
   readonly headBytes: number;
   /** How many are followed; the next one is `source_redirects`. */
   readonly maxRedirects: number;
@@ -194,8 +194,16 @@ export function createSource(options: SourceOptions): OpenSource {
       isTooLarge: declaredBytes !== null && declaredBytes > options.maxBytes,
       declaredType: declaredTypeOf(headers),
       filename: filenameOf(headers),
-      arrived: (bytes) => body.arrived(bytes),
-      body: () => body.body(),
+      arrived(bytes) {
+        const arrived = body.arrived(bytes);
+        response.resume();
+        return arrived;
+      },
+      body() {
+        const whole = body.body();
+        response.resume();
+        return whole;
+      },
       stop() {
         response.close();
         body.stop();

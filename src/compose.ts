@@ -18,12 +18,14 @@ import { createBreaker } from "./fetch/breaker.ts";
 import { createByteBudget } from "./fetch/budget.ts";
 import { createPauses } from "./fetch/pauses.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
+import { createShedding } from "./fetch/shedding.ts";
 import { createSlots } from "./fetch/slots.ts";
 import { createSource } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { createDecoder, type Picture } from "./media/decoder.ts";
+import { createTurns } from "./media/turns.ts";
 import { createOracle } from "./oracle.ts";
 
 // What the decoder is given of a body that was announced too large: the dimensions of nearly all pictures lie in it.
@@ -53,6 +55,15 @@ const patienceMs = 50;
 // A process takes its next body, or says what it found, while another has its processor: without one, the processors
 // stand idle for a seventh of the time.
 const sparesForDecoders = 1;
+
+// What waits for decoders is half a second of work, and an eighth of the memory for bodies: 32 MB, a dozen photos of a phone.
+// A room lets a message wait for two seconds; a burst that all others wait behind is worked off for no longer.
+const turnLimits = { maxWorkMs: 500, arrivalMs: 250, lookMs: 1000, patienceMs: 2000, shortMs: 1000 };
+const waitingShare = 1 / 8;
+const crowdedShare = 1 / 4;
+
+// Half of its time is left for what is remembered; on few processors, for the decoders too.
+const sheddingLimits = { mostBusy: 0.5, everyMs: 50 };
 
 /** The settings that another answer to the same URL may come of: where one changes, what is remembered is forgotten. */
 function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
@@ -198,10 +209,20 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     ffmpeg,
     environment: decoderEnvironment,
   });
+  const shedding = createShedding({ ...sheddingLimits, isNeeded: () => turns.isShort });
+  const turns = createTurns({
+    ...turnLimits,
+    maxBytes: config.FETCH_BYTES * waitingShare,
+    expectedMs: () => decoder.expectedMs,
+    coming: () => slots.active,
+    isCrowded: () => shedding.isForHeads || slots.waiting > config.QUEUE * crowdedShare,
+  });
   const pipeline = createOracle({
+    refuses: () => !turns.isFree && shedding.refuses(),
     slots,
     openSource,
     decoder,
+    takeTurn: turns.take,
     pictureOnce: createOnce<Picture>({
       maxBytes: config.CACHE_BYTES * pictureShare,
       isFinal: ({ warning }) => warning === null,
@@ -214,7 +235,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
   const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));
   const metrics = createMetrics({
     inflight: () => slots.active + decoder.busy,
-    queueDepth: () => slots.waiting + decoder.waiting,
+    queueDepth: () => slots.waiting + turns.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
     enabled: () => decoder.enabled,
     shared: shared ? { ...shared.gauges, answers: () => oracle.answeredByShared() } : null,

@@ -1,5 +1,6 @@
 import { setTimeout as after } from "node:timers/promises";
 import { type Oracle, type Previous, type Progress, startDescription } from "./domain/description.ts";
+import { OracleError } from "./domain/errors.ts";
 import type { Fields } from "./domain/fields.ts";
 import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
 import { startTimeLimit } from "./fetch/deadline.ts";
@@ -10,14 +11,18 @@ import type { Decoder, Picture } from "./media/decoder.ts";
 import type { Format } from "./media/formats.ts";
 import { type Head, isMedia, readHead } from "./media/head.ts";
 import { movieOffset, withoutMedia } from "./media/isobmff.ts";
-import { isMovieWanted, suffices } from "./media/needs.ts";
+import { isMovieWanted, suffices, takesTurns } from "./media/needs.ts";
 import { beginningOf, enoughBytes } from "./media/progressive.ts";
 import { mediaType, sniffBytes } from "./media/sniff.ts";
+import type { TakeTurn } from "./media/turns.ts";
 
 export interface OracleOptions {
+  /** Whether there is so much to do that whoever asks next is turned away. */
+  readonly refuses: () => boolean;
   readonly slots: Slots;
   readonly openSource: OpenSource;
   readonly decoder: Decoder;
+  readonly takeTurn: TakeTurn;
   readonly pictureOnce: PictureOnce;
   /** From the moment the lookup is asked for to the last byte, waiting for a slot included. */
   readonly fetchTimeoutMs: number;
@@ -33,6 +38,12 @@ export type PictureOnce = (
   look: () => Promise<Picture>,
 ) => Promise<{ readonly result: Picture; readonly isOwn: boolean }>;
 
+/** What the first bytes are of, and whether the rest is worth being read: what it could tell may be known by then. */
+interface Beginning {
+  readonly format: Format | null;
+  readonly rest: "wanted" | "answered" | "of no use";
+}
+
 /** A body that is worth a look, and what it is. */
 interface Sight {
   readonly format: Format;
@@ -41,48 +52,50 @@ interface Sight {
   readonly declaredBytes: number | null;
 }
 
-/** The pipeline: target → slot → source → head → body → decode and hash. Each step takes what the one before gave. */
+// Of a body whose length is not declared.
+const guessedBytes = 1024 ** 2;
+
+/** The pipeline: target → slot → source → head → turn → body → decode and hash. Each step takes what the one before gave. */
 export function createOracle(options: OracleOptions): Oracle {
-  const { slots, openSource, decoder, pictureOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
+  const { refuses, slots, openSource, decoder, takeTurn, pictureOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
   return (target, fields = null, previous) =>
     startDescription(async (progress) => {
+      if (refuses()) throw new OracleError("overloaded", "more is asked for than can be done");
       using limit = startTimeLimit(fetchTimeoutMs);
       using slot = await progress.timed("queue", slots.take(target.url.host, limit.signal));
       // Closed only at the very end: until then the body counts against the memory for bodies.
       using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, limit.signal));
       progress.heard(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
-      const sight = await progress.timed("fetch", read(source, fields, progress));
+      const { format, rest } = await progress.timed("fetch", readBeginning(source, fields, progress));
+      const waits = rest === "wanted" && takesTurns(format);
+      using turn = waits ? await progress.timed("queue", takeTurn(source.declaredBytes ?? guessedBytes)) : null;
+      // What would be looked at too late is not read: that would only make all others later.
+      const isTooLate = waits && !turn;
+      if (rest !== "wanted" || isTooLate) source.stop();
+      const body = await progress.timed("fetch", readBody(source, format, progress));
+      turn?.arrived();
       slot.release(); // others may fetch while this one is decoded
-      if (sight) await look(sight, previous, progress);
+      const { bytes } = progress.learn(countedIn(body));
+      const isCut = body.warning !== null;
+      if (!isCut && !format && bytes !== 0) progress.learn({ warnings: ["decode_failed"] });
+      if (!isCut && rest === "answered") progress.leaveAt(fields);
+      else if (!isCut && isTooLate) progress.learn({ warnings: ["decode_timeout"] });
+      else if (format && !isTooLate)
+        await look({ format, body, declaredBytes: source.declaredBytes }, previous, progress);
       return progress.learn({});
     });
 
-  /** Tells what the source is, and reads as much of it as is needed; null where there is nothing to look at. */
-  async function read(source: Source, fields: Fields, progress: Progress): Promise<Sight | null> {
+  /** Tells what the source is, and whether the rest of it is wanted too. */
+  async function readBeginning(source: Source, fields: Fields, progress: Progress): Promise<Beginning> {
     progress.learn(declaredBy(source));
-    const { format, bytes } = await learnHead(source, progress);
+    const { format } = await learnHead(source, progress);
     if (format && isMovieWanted(source.isTooLarge, progress.learn({}), fields))
       await learnMovie(source, format, progress);
     const known = progress.learn({});
     progress.headRead();
-    const isWorthReading = isMedia(format, known.type);
-    const isAnswered = isWorthReading && suffices(known, format, fields);
-    // What would be looked at too late is not read: that would only make all others later.
-    const isTooLate = isWorthReading && !isAnswered && format !== null && decoder.isBehind(format);
-    if (!isWorthReading || isAnswered || isTooLate) source.stop();
-    const body = await readBody(source, format, progress);
-    progress.learn(countedIn(body));
-    if (!format && !body.warning && bytes > 0) progress.learn({ warnings: ["decode_failed"] });
-    if (isAnswered && !body.warning) {
-      progress.leaveAt(fields);
-      return null;
-    }
-    if (isTooLate) {
-      if (!body.warning) progress.learn({ warnings: ["decode_timeout"] });
-      return null;
-    }
-    return format && { format, body, declaredBytes: source.declaredBytes };
+    if (!isMedia(format, known.type)) return { format, rest: "of no use" };
+    return { format, rest: suffices(known, format, fields) ? "answered" : "wanted" };
   }
 
   /** Learns what the header of a movie tells, where that stands at the end of it, by reading that alone. */

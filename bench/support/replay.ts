@@ -205,7 +205,18 @@ function pipelineOf(
 ): Oracle {
   const slots = createSlots({ maxActive: Infinity, maxActivePerHost: Infinity, maxWaiting: 1 });
   const spans = { fetchTimeoutMs: 2 ** 30, patienceMs: 2 ** 30 };
-  return createOracle({ slots, openSource, decoder: decoder as Decoder, pictureOnce, stopEarly: false, ...spans });
+  const turn = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
+  const takeTurn = () => Promise.resolve(turn);
+  return createOracle({
+    refuses: () => false,
+    slots,
+    openSource,
+    decoder: decoder as Decoder,
+    takeTurn,
+    pictureOnce,
+    stopEarly: false,
+    ...spans,
+  });
 }
 
 /** Zipf with exponent 1: the second most frequent URL is asked for half as often as the first. */

@@ -52,8 +52,8 @@ export interface Decoder {
   measure(head: Uint8Array, format: Format): Promise<Picture>;
   /** Whether a picture that came now would find a process. */
   readonly isReady: boolean;
-  /** Whether so many wait, and have for a while, that a picture that came now would be described too late for most who ask. */
-  isBehind(format: Format): boolean;
+  /** What a picture takes of the processes together, lately; 0 where none was looked at. */
+  readonly expectedMs: number;
   /** Processes that were replaced: killed at the time limit, crashed or worn out. */
   readonly restarts: number;
   readonly busy: number;
@@ -113,9 +113,6 @@ const guessedNanoseconds = { byte: 20, pixel: 15 };
 const guessedPixels = 1e6; // where the head does not tell
 const guessHeadBytes = 64 * 1024; // no more is gone through in this process
 const checkMs = 5_000;
-// A room lets a message wait for two seconds: half of it is left for all else.
-const usefulWaitMs = 1_000;
-const burstMs = 2_000; // a burst is worked off; what lasts longer is more than can be done
 const shareOfLatest = 0.1; // in the mean of what pictures took: one alone says little
 const [anyFormat] = formats as readonly [Format];
 // What ffmpeg gives a frame in: the processes read it where there is ffmpeg, also where nobody else's is read.
@@ -171,7 +168,6 @@ export function createDecoder(options: DecoderOptions): Decoder {
   let libvips: string | null = null;
   let jobs = 0;
   let heldMs = 0; // how long a quick picture keeps its process, lately
-  let behindSince: number | null = null;
 
   function enqueue(job: Job): void {
     if (job.isSettled) return;
@@ -343,11 +339,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
     get isReady() {
       return !isClosed && pool.members.some(({ state }) => state === "idle" || state === "busy");
     },
-    isBehind({ decoding }) {
-      if (!decoding || decoding.isUnpredictable) return false;
-      const isLate = (waiting.quick.size * heldMs) / processes > usefulWaitMs;
-      behindSince = isLate ? (behindSince ?? performance.now()) : null;
-      return behindSince !== null && performance.now() - behindSince > burstMs;
+    get expectedMs() {
+      return heldMs / processes;
     },
     get restarts() {
       return pool.restarts;

@@ -12,6 +12,11 @@ export function suffices(known: Metadata, format: Format | null, fields: Fields)
   return format?.decoding ? missing.length === 0 : !missing.some((field) => toldByReading.includes(field));
 }
 
+/** Whether its body waits for a turn with the decoders. Of a format that may take any time nothing can be said of how long that is. */
+export function takesTurns(format: Format | null): boolean {
+  return format?.decoding ? !format.decoding.isUnpredictable : false;
+}
+
 // What the header of a movie tells.
 const toldByMovie: readonly (keyof Metadata)[] = ["width", "height", "durationMs"];
 

@@ -7,10 +7,14 @@ import type { Description } from "../../src/domain/description.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
 import { createSlots } from "../../src/fetch/slots.ts";
 import type { Decoder, Picture } from "../../src/media/decoder.ts";
-import { createOracle } from "../../src/oracle.ts";
+import type { Turn } from "../../src/media/turns.ts";
+import { createOracle, type OracleOptions } from "../../src/oracle.ts";
 import { createFetcher, type FetcherOptions } from "./fetch.ts";
 
 const minuteMs = 60_000;
+
+/** A turn of those that nobody waits for. */
+const turn: Turn = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
 
 export interface Remembering {
   readonly oracle: RememberingOracle;
@@ -31,7 +35,7 @@ export interface Remembering {
 /** The whole service but its HTTP side, with the documented lifetimes, without jitter, and a clock of its own. */
 export function createRemembering(
   decoder: Decoder,
-  options: FetcherOptions & { readonly fetchTimeoutMs?: number } = {},
+  options: FetcherOptions & Partial<Pick<OracleOptions, "fetchTimeoutMs" | "takeTurn" | "refuses">> = {},
 ): Remembering {
   let skippedMs = 0;
   const now = () => Date.now() + skippedMs;
@@ -48,9 +52,11 @@ export function createRemembering(
   });
   const underWay = new Set<Promise<unknown>>();
   const pipeline = createOracle({
+    refuses: options.refuses ?? (() => false),
     slots: createSlots({ maxActive: 100, maxActivePerHost: 100, maxWaiting: 0 }),
     openSource,
     decoder: counted,
+    takeTurn: options.takeTurn ?? (() => Promise.resolve(turn)),
     pictureOnce: createOnce<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
     fetchTimeoutMs: options.fetchTimeoutMs ?? 10_000,
     stopEarly: false,

@@ -1,15 +1,14 @@
 import { expect, test } from "vitest";
-import type { Decoder } from "../../../src/media/decoder.ts";
+import type { Turn } from "../../../src/media/turns.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { photo } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { createRemembering } from "../../support/remembering.ts";
 
-test("of a picture that would wait too long for a decoder no more than the head is read, and told", async ({
+test("of a picture that gets no turn with the decoders no more than the head is read, and told", async ({
   onTestFinished,
 }) => {
   const decoder = await startDecoder(onTestFinished);
-  const behind: Decoder = Object.create(decoder, { isBehind: { value: () => true } });
   const picture = await photo(640, 480).jpeg().toBuffer();
   const origin = await startOrigin(onTestFinished, (_request, response) => {
     // Never to its end: whoever reads on waits in vain.
@@ -17,7 +16,7 @@ test("of a picture that would wait too long for a decoder no more than the head 
       .writeHead(200, { "content-length": picture.byteLength })
       .write(picture.subarray(0, picture.byteLength / 2));
   });
-  const { ask, decodes } = createRemembering(behind);
+  const { ask, decodes } = createRemembering(decoder, { takeTurn: () => Promise.resolve(null) });
   expect(await ask(origin.url("/a.jpg")).done).toMatchObject({
     type: "image/jpeg",
     width: 640,
@@ -29,4 +28,33 @@ test("of a picture that would wait too long for a decoder no more than the head 
   });
   await origin.idle();
   expect(decodes()).toBe(0);
+});
+
+test("a picture that has to wait for its turn stays with its origin, and is described then", async ({
+  onTestFinished,
+}) => {
+  const decoder = await startDecoder(onTestFinished);
+  const large = Buffer.concat([await photo(640, 480).jpeg().toBuffer(), Buffer.alloc(24 * 1024 ** 2)]);
+  let isSent = false;
+  const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large, () => (isSent = true)));
+  let begin!: (turn: Turn) => void;
+  const turn = new Promise<Turn>((resolve) => (begin = resolve));
+  const { ask } = createRemembering(decoder, { takeTurn: () => turn, maxBytes: large.byteLength });
+  const description = ask(origin.url("/a.jpg"));
+  expect(await description.head).toMatchObject({ type: "image/jpeg", width: 640, blurhash: null });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(isSent).toBe(false);
+  const ended: string[] = [];
+  begin({ arrived: () => void ended.push("arrived"), [Symbol.dispose]: () => void ended.push("done") });
+  expect(await description.done).toMatchObject({ bytes: large.byteLength, warnings: [] });
+  expect((await description.done).blurhash).not.toBeNull();
+  expect(ended).toEqual(["arrived", "done"]);
+});
+
+test("where even heads are too much, who asks is refused, and the origin not asked", async ({ onTestFinished }) => {
+  const decoder = await startDecoder(onTestFinished);
+  const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
+  const { outcome } = createRemembering(decoder, { refuses: () => true });
+  expect(await outcome(origin.url("/a.jpg"))).toEqual(["miss", "overloaded"]);
+  expect(origin.connections).toBe(0);
 });

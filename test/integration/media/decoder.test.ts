@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process";
-import { setMaxListeners } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { getPriority, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -302,25 +301,6 @@ describe("pictures that wait", () => {
     await vi.waitFor(() => expect(decoder.children.map(({ state }) => state)).toEqual(["idle", "idle"]), 10_000);
     for (let index = 0; index < 3; index += 1) void decoder.describe(photo, jpeg);
     expect(await decoder.describe(photo, jpeg)).toMatchObject({ warning: "decode_timeout", queueMs: 0 });
-  });
-
-  test("so many that one more would wait for over a second, for two seconds, are told of until they are gone", async ({
-    onTestFinished,
-  }) => {
-    const decoder = await startDecoder(onTestFinished);
-    const photo = await sharp(noise(3000, 2000, 1), { raw: { width: 3000, height: 2000, channels: 4 } })
-      .jpeg()
-      .toBuffer();
-    const callers = new AbortController();
-    setMaxListeners(0, callers.signal);
-    expect(decoder.isBehind(jpeg)).toBe(false);
-    const all = Array.from({ length: 256 }, () => decoder.describe(photo, jpeg, callers.signal));
-    const began = performance.now();
-    await vi.waitFor(() => expect(decoder.isBehind(jpeg)).toBe(true), 10_000);
-    expect(performance.now() - began).toBeGreaterThan(2000);
-    callers.abort();
-    await Promise.all(all);
-    expect(decoder.isBehind(jpeg)).toBe(false);
   });
 
   test("leave the row when nobody wants them any more", async ({ onTestFinished }) => {

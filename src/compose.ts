@@ -58,7 +58,7 @@ const sparesForDecoders = 1;
 
 // What waits for decoders is half a second of work, and an eighth of the memory for bodies: 32 MB, a dozen photos of a phone.
 // A room lets a message wait for two seconds; a burst that all others wait behind is worked off for no longer.
-const turnLimits = { maxWorkMs: 500, arrivalMs: 250, lookMs: 1000, patienceMs: 2000, shortMs: 1000 };
+const turnLimits = { maxWorkMs: 500, arrivalMs: 250, lookMs: 1000, patienceMs: 5000, shortMs: 1000 };
 const waitingShare = 1 / 8;
 const crowdedShare = 1 / 4;
 
@@ -209,16 +209,16 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     ffmpeg,
     environment: decoderEnvironment,
   });
-  const shedding = createShedding({ ...sheddingLimits, isNeeded: () => turns.isShort });
   const turns = createTurns({
     ...turnLimits,
     maxBytes: config.FETCH_BYTES * waitingShare,
     expectedMs: () => decoder.expectedMs,
     coming: () => slots.active,
-    isCrowded: () => shedding.isForHeads || slots.waiting > config.QUEUE * crowdedShare,
+    isCrowded: () => slots.waiting > config.QUEUE * crowdedShare,
   });
+  const sheds = createShedding({ ...sheddingLimits, isNeeded: () => turns.isShort });
   const pipeline = createOracle({
-    refuses: () => !turns.isFree && shedding.refuses(),
+    refuses: () => !turns.isFree && sheds(),
     slots,
     openSource,
     decoder,

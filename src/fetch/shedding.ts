@@ -9,48 +9,40 @@ export interface SheddingOptions {
   readonly everyMs: number;
 }
 
-/** What is left out where there is too much to do: little at first. */
-export interface Shedding {
-  /** Whether no more than heads shall be read. */
-  readonly isForHeads: boolean;
-  /** Whether whoever asks now is to be refused. Counts as one who asks. */
-  refuses(): boolean;
-}
+/** Whether whoever asks now is to be refused. Counts as one who asks. */
+export type Sheds = () => boolean;
 
 // Of what the loop is too busy, or not busy enough. It rises in a few looks, since whoever comes in meanwhile is in everybody's
 // way, and falls in many, or the flood would come in each time that it falls.
 const gains = { rising: 0.5, falling: 0.05 };
-const levels = { heads: 0.5, refusals: 1, most: 2 };
 
 /**
- * Has only heads read, and then refuses as large a share of those who ask as keeps the event loop from being too busy.
+ * Refuses as large a share of those who ask as keeps the event loop from being too busy.
  *
  * Even a head costs a millisecond of this process. Where only what comes back is looked at, a flood of questions takes all the
  * time there is, and the answers that are remembered come as late as all others.
  */
-export function createShedding({ isNeeded, mostBusy, everyMs }: SheddingOptions): Shedding {
+export function createShedding({ isNeeded, mostBusy, everyMs }: SheddingOptions): Sheds {
   let last = performance.eventLoopUtilization();
-  let level = 0;
+  let share = 0;
   let due = 0;
+  let hasRefused = false; // since the last look
 
   function look(): void {
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, last);
     last = now;
-    const tooMuch = (isNeeded() ? utilization : 0) - mostBusy;
-    level = Math.min(levels.most, Math.max(0, level + tooMuch * (tooMuch > 0 ? gains.rising : gains.falling)));
+    const tooMuch = (isNeeded() || hasRefused ? utilization : 0) - mostBusy;
+    hasRefused = false;
+    share = Math.min(1, Math.max(0, share + tooMuch * (tooMuch > 0 ? gains.rising : gains.falling)));
   }
 
   setInterval(look, everyMs).unref();
-  return {
-    get isForHeads() {
-      return level > levels.heads;
-    },
-    refuses() {
-      due += Math.max(0, level - levels.refusals);
-      if (due < 1) return false;
-      due -= 1; // so that they are spread evenly
-      return true;
-    },
+  return () => {
+    due += share;
+    if (due < 1) return false;
+    due -= 1; // so that they are spread evenly
+    hasRefused = true;
+    return true;
   };
 }

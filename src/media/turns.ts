@@ -16,7 +16,7 @@ export interface Turns {
   readonly waiting: number;
   /** Whether whoever comes now will most likely have one at once. */
   readonly isFree: boolean;
-  /** Whether some wait, or were turned away lately. */
+  /** Whether somebody was turned away lately. */
   readonly isShort: boolean;
 }
 
@@ -119,7 +119,7 @@ export function createTurns(options: TurnsOptions): Turns {
       return queue.length === 0 && used < maxBytes && (count + coming()) * expectedMs() < maxWorkMs;
     },
     get isShort() {
-      return queue.length > 0 || performance.now() < shortUntil;
+      return performance.now() < shortUntil;
     },
   };
 }

@@ -174,7 +174,7 @@ export function createSource(options: SourceOptions): OpenSource {
       if (!isTail(head, from, total) || isCoded(head.headers)) return null;
       return createIncomingBody({ budget: options.budget, maxBytes, headBytes: maxBytes, declaredBytes: null });
     });
-    return body && { body: () => body.body(), [Symbol.dispose]: () => closeBoth(response, body) };
+    return body && { ...wanting(response, body), [Symbol.dispose]: () => closeBoth(response, body) };
   }
 
   function openedSource(
@@ -194,16 +194,7 @@ export function createSource(options: SourceOptions): OpenSource {
       isTooLarge: declaredBytes !== null && declaredBytes > options.maxBytes,
       declaredType: declaredTypeOf(headers),
       filename: filenameOf(headers),
-      arrived(bytes) {
-        const arrived = body.arrived(bytes);
-        response.resume();
-        return arrived;
-      },
-      body() {
-        const whole = body.body();
-        response.resume();
-        return whole;
-      },
+      ...wanting(response, body),
       stop() {
         response.close();
         body.stop();
@@ -253,6 +244,15 @@ function isSilence(error: unknown): boolean {
 /** Whether this is all from there on of something that is still of the same length (RFC 9110 14.4). */
 function isTail({ status, headers }: ResponseHead, from: number, total: number): boolean {
   return status === 206 && singleHeader(headers, "content-range") === `bytes ${from}-${total - 1}/${total}`;
+}
+
+/** Whatever is wanted of a body, the response goes on for it. */
+function wanting(response: Response, body: IncomingBody): Pick<IncomingBody, "arrived" | "body"> {
+  const resumed = <Result>(result: Result): Result => {
+    response.resume();
+    return result;
+  };
+  return { arrived: (bytes) => resumed(body.arrived(bytes)), body: () => resumed(body.body()) };
 }
 
 function closeBoth(response: Response, body: IncomingBody): void {

@@ -328,6 +328,18 @@ describe("the end of a body alone", () => {
     await origin.idle();
   });
 
+  test("is whole also where its end comes late, and nobody asked for it before", async ({ onTestFinished }) => {
+    const { origin } = await startRanges(onTestFinished, (_request, response) => {
+      response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000" }).write(body.subarray(40_000));
+      void setTimeout(200).then(() => response.end());
+    });
+    const source = await createFetcher().open(origin.url("/"));
+    using tail = (await source.tail(40_000))!;
+    await setTimeout(400);
+    expect(await tail.body()).toMatchObject({ warning: null });
+    source.close();
+  });
+
   test("is bounded by what was promised, however much comes", async ({ onTestFinished }) => {
     const { origin } = await startRanges(onTestFinished, (_request, response) => {
       response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000" }).write(Buffer.alloc(200_000));

@@ -102,7 +102,7 @@ describe("who waits for a turn", () => {
     take(1);
     await pass(1000);
     expect(asked).toEqual(["has", "waits", "waits"]);
-    expect([turns.waiting, turns.isShort]).toEqual([2, true]);
+    expect([turns.waiting, turns.isShort]).toEqual([2, false]);
     await pass(100);
     expect(asked).toEqual(["has", "none", "none"]);
     take(1);

@@ -101,9 +101,9 @@ export function byProcess(name: string, program: string): Way {
 export const byNaive = (): Way => byProcess("fetch, sharp and blurhash", "naive");
 
 /** Only decodes the picture, which is in memory already, as many at once as there are processors. */
-export async function byDecodeLoop({ body, width, height }: Picture): Promise<Way> {
+export async function byDecodeLoop({ body, width, height }: Picture, threads = 1): Promise<Way> {
   const helper = startHelper<DecodeLoopPicture | LookupsQuestion, LookupsReply>("decode-loop");
-  await helper.ask({ picture: body.toString("base64"), width, height });
+  await helper.ask({ picture: body.toString("base64"), width, height, threads });
   return {
     name: "only decoding",
     pid: helper.pid,

@@ -63,9 +63,13 @@ export function createLookupLog(logger: Logger): LookupLog {
       const level = levelOf(description);
       if (!logger.isLevelEnabled(level)) return;
       const { cached, timings } = description;
-      // No type: where the bytes say nothing it is the origin's own word.
-      const line = { ...told(asked), ...place(target), cached, ms: since(startedAt), timings };
-      logger[level]({ ...line, partial, warnings: metadata.warnings }, "described");
+      const ms = since(startedAt);
+      // When the answer is on its way: to write a line takes as long as to write an answer.
+      setImmediate(() => {
+        // No type: where the bytes say nothing it is the origin's own word.
+        const line = { ...told(asked), ...place(target), cached, ms, timings };
+        logger[level]({ ...line, partial, warnings: metadata.warnings }, "described");
+      });
     },
     failed(asked, target, description, error, startedAt) {
       const level = levelOf(description);

@@ -23,8 +23,8 @@ export interface ByteBudget {
 
 const smallestBytes = 4 * 1024; // a thousand silent bodies: 4 MB
 
-// What is kept to be lent again: eight photos of a phone. More goes back to the system at once.
-const maxSpareBytes = 32 * 1024 * 1024;
+// What is kept to be lent again: sixteen photos of a phone. More goes back to the system at once.
+const maxSpareBytes = 64 * 1024 * 1024;
 
 // Of what there is, this share is for bodies up to that size alone: otherwise a few endless ones, which fill everything
 // there is until their limit comes, would shut out all the small pictures.

@@ -57,7 +57,7 @@ const patienceMs = 50;
 const sparesForDecoders = 1;
 
 // What waits for decoders is half a second of work, and an eighth of the memory for bodies: 32 MB, a dozen photos of a phone.
-// A room lets a message wait for two seconds; a burst that all others wait behind is worked off for no longer.
+// A burst is worked off for five seconds: two hundred photos. A room does not wait so long, and has heard what the head tells by then.
 const turnLimits = { maxWorkMs: 500, arrivalMs: 250, lookMs: 1000, patienceMs: 5000, shortMs: 1000 };
 const waitingShare = 1 / 8;
 const crowdedShare = 1 / 4;

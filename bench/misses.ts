@@ -1,6 +1,7 @@
 /** `npm run bench:misses`: what a cold lookup takes, beside the naive lines and beside nothing but the decoding. */
+import { request } from "undici";
 import { startService } from "../test/support/service.ts";
-import { megabytes, memoryOfTree } from "./support/figures.ts";
+import { megabytes, memoryOfTree, sum } from "./support/figures.ts";
 import { printMachine } from "./support/machine.ts";
 import { type PicturesOrigin, startPicturesOrigin } from "./support/pictures-origin.ts";
 import { makePhotos, type Picture } from "./support/pictures.ts";
@@ -14,6 +15,8 @@ const crowd = 64;
 const crowdLookups = 3 * crowd;
 const hosts = 4; // one alone may not have so many at once
 const largeBytes = 1_000_000;
+const stagedLookups = 120;
+const stagedWarmUp = 40;
 
 const pictures = await makePhotos();
 const largest = pictures.at(-1)!;
@@ -63,6 +66,7 @@ async function benchTime(): Promise<void> {
       "media-oracle",
       "only decoding",
       "ratio",
+      "ratio of fetch, sharp and blurhash",
       "processor a lookup, ms",
       "only decoding, ms",
       "fetch, sharp and blurhash, ms",
@@ -72,6 +76,7 @@ async function benchTime(): Promise<void> {
       spread(ours.rates),
       spread(loop.rates),
       spread(ratios(ours.rates, loop.rates), 2),
+      spread(ratios(naive.rates, loop.rates), 2),
       ...[ours, loop, naive].map(({ processorMs }) => spread(processorMs, 1)),
     ]),
   );
@@ -85,6 +90,46 @@ async function benchTime(): Promise<void> {
     const ratio = median(ratios(ours.rates, loop.rates));
     printBar(`throughput of only decoding, ${picture.name}`, ratio, { atLeast: 0.9 });
   }
+}
+
+const stages = ["queue", "fetch", "decode", "hash"];
+
+/** What the service says of its time, one lookup after the other, beside what the caller waits and what only decoding takes. */
+async function benchStages(): Promise<void> {
+  const origin = await startPicturesOrigin(pictures);
+  const service = await startService(origin.allowed);
+  const rows = [];
+  for (const picture of pictures) {
+    const times: Record<string, number>[] = [];
+    for (const url of origin.coldUrls(picture, stagedLookups)) times.push(await timesOf(service.url, url));
+    const loop = await byDecodeLoop(picture);
+    const { latenciesMs } = await loop.lookUp(origin.coldUrls(picture, stagedLookups), 1);
+    await loop.stop();
+    const medianOf = (stage: string) => median(times.slice(stagedWarmUp).map((each) => each[stage] ?? 0)).toFixed(1);
+    rows.push([picture.name, ...[...stages, "rest", "all"].map(medianOf), median(latenciesMs).toFixed(1)]);
+  }
+  await service.stop();
+  origin.stop();
+  printTable(
+    "Where the time of one goes, ms, median",
+    ["picture", ...stages, "the rest", "all", "only decoding"],
+    rows,
+  );
+}
+
+async function timesOf(serviceUrl: string, url: string): Promise<Record<string, number>> {
+  const asked = performance.now();
+  const { headers, body } = await request(new URL("/metadata", serviceUrl), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ url }),
+  });
+  await body.dump();
+  const all = performance.now() - asked;
+  const told = String(headers["server-timing"]).matchAll(/(\w+);dur=([\d.]+)/g);
+  const times = Object.fromEntries([...told].map(([, stage, took]) => [stage, Number(took)] as const));
+  const known: Record<string, number> = { ...times, all };
+  return { ...known, rest: all - sum(Object.values(times)) };
 }
 
 async function benchMemory(picture: Picture): Promise<void> {
@@ -112,4 +157,5 @@ async function benchMemory(picture: Picture): Promise<void> {
 
 printMachine();
 await benchTime();
+await benchStages();
 await benchMemory(largest);

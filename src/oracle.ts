@@ -69,7 +69,8 @@ export function createOracle(options: OracleOptions): Oracle {
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
       const { format, rest } = await progress.timed("fetch", readBeginning(source, fields, progress));
       const waits = rest === "wanted" && takesTurns(format);
-      using turn = waits ? await progress.timed("queue", takeTurn(source.declaredBytes ?? guessedBytes)) : null;
+      const expectedBytes = source.declaredBytes ?? guessedBytes;
+      using turn = waits ? await progress.timed("queue", takeTurn(expectedBytes, limit.signal)) : null;
       // What would be looked at too late is not read: that would only make all others later.
       const isTooLate = waits && !turn;
       if (rest !== "wanted" || isTooLate) source.stop();

@@ -23,8 +23,8 @@ export interface ChildSettings {
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 
-// Where nearly all bodies are received: fresh memory for each costs half a millisecond a megabyte, and stays until it is
-// collected. What was never written to takes none.
+// Where nearly all bodies are received: fresh memory for each is faulted in page by page, and stays until it is collected.
+// What was never written to takes none.
 const room = Buffer.allocUnsafeSlow(8 * 1024 ** 2);
 
 const noClip: Clip = { bytes: new Uint8Array(), container: "matroska", rotation: 0 };

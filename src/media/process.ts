@@ -51,7 +51,7 @@ export class UntakenError extends Error {
 
 // For JavaScript's own objects, of which a file that lies about how much is in it may have some made. Pixels are elsewhere.
 const heapMegabytes = 256;
-// What is new there is seldom much, and soon garbage: 20 MB a process less than by default, for 1 % of its time.
+// What is new there is seldom much, and soon garbage: 20 MB a process less than by default, and as fast.
 const frugal = ["--max-semi-space-size=2", "--v8-pool-size=1"];
 const startTimeoutMs = 30_000; // 0.2 s where nothing else runs
 // An idle process takes a request in less than a millisecond, on a busy machine in a few tens. One that was stopped

@@ -7,9 +7,10 @@ export interface Turn extends Disposable {
 /**
  * Waits until the decoders will soon have use for a body of that size, first come first served; not at all where they have now.
  *
+ * @param signal nobody waits for longer
  * @returns null where more is asked for than can be done: the picture would be described too late for most who ask
  */
-export type TakeTurn = (bytes: number) => Promise<Turn | null>;
+export type TakeTurn = (bytes: number, signal: AbortSignal) => Promise<Turn | null>;
 
 export interface Turns {
   readonly take: TakeTurn;
@@ -41,6 +42,12 @@ export interface TurnsOptions {
   readonly shortMs: number;
 }
 
+interface Waiter {
+  readonly bytes: number;
+  readonly since: number;
+  readonly settle: (turn: Turn | null) => void;
+}
+
 const everyMs = 50;
 
 /**
@@ -49,7 +56,7 @@ const everyMs = 50;
  */
 export function createTurns(options: TurnsOptions): Turns {
   const { maxBytes, maxWorkMs, expectedMs, arrivalMs, lookMs, patienceMs, isCrowded, coming, shortMs } = options;
-  const queue: { readonly bytes: number; readonly since: number; readonly settle: (turn: Turn | null) => void }[] = [];
+  const queue: Waiter[] = [];
   let count = 0;
   let used = 0;
   let shortUntil = -Infinity;
@@ -101,7 +108,8 @@ export function createTurns(options: TurnsOptions): Turns {
   }
 
   return {
-    take(wantedBytes) {
+    take(wantedBytes, signal) {
+      if (signal.aborted) return Promise.resolve(null);
       const bytes = Math.min(wantedBytes, maxBytes / 4);
       if (queue.length === 0 && hasRoom(bytes)) return Promise.resolve(occupy(bytes));
       const now = performance.now();
@@ -110,7 +118,23 @@ export function createTurns(options: TurnsOptions): Turns {
         return Promise.resolve(null);
       }
       review ??= setInterval(reviewQueue, everyMs);
-      return new Promise((settle) => queue.push({ bytes, since: now, settle }));
+      return new Promise((resolve) => {
+        const waiter: Waiter = {
+          bytes,
+          since: now,
+          settle(turn) {
+            signal.removeEventListener("abort", giveUp);
+            resolve(turn);
+          },
+        };
+        function giveUp() {
+          queue.splice(queue.indexOf(waiter), 1);
+          resolve(null);
+          admit();
+        }
+        signal.addEventListener("abort", giveUp, { once: true });
+        queue.push(waiter);
+      });
     },
     get waiting() {
       return queue.length;

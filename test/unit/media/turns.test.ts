@@ -20,9 +20,9 @@ function turnsWith(options: Partial<TurnsOptions> = {}) {
   /** Whether each has a turn, was turned away, or waits. */
   const asked: ("has" | "none" | "waits")[] = [];
   const held: Turn[] = [];
-  const take = (bytes: number) => {
+  const take = (bytes: number, signal = new AbortController().signal) => {
     const at = asked.push("waits") - 1;
-    void turns.take(bytes).then((turn) => {
+    void turns.take(bytes, signal).then((turn) => {
       asked[at] = turn ? "has" : "none";
       if (turn) held[at] = turn;
     });
@@ -131,6 +131,23 @@ describe("who waits for a turn", () => {
     isCrowded = true;
     await pass(50);
     expect(asked).toEqual(["has", "none"]);
+  });
+
+  test("gets none when its time is over, and who is next is not held up by it", async () => {
+    const limit = new AbortController();
+    const { turns, take, asked, pass, end } = turnsWith(full);
+    take(1);
+    take(1, limit.signal);
+    take(1);
+    await pass(100);
+    limit.abort();
+    await pass(0);
+    expect(asked).toEqual(["has", "none", "waits"]);
+    expect(turns.isShort).toBe(false);
+    take(1, limit.signal);
+    end(0);
+    await pass(0);
+    expect(asked).toEqual(["has", "none", "has", "none"]);
   });
 
   test("has it too where what it waited for was the work of others", async () => {

@@ -1,0 +1,46 @@
+import sharp from "sharp";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { noise } from "../../support/images.ts";
+import { startOrigin } from "../../support/origin.ts";
+import { ask } from "../../support/replicas.ts";
+import { startService } from "../../support/service.ts";
+
+vi.setConfig({ testTimeout: 60_000 });
+
+// A tenth of a second and more for a decoder, and more than what is read before it is wanted.
+const [width, height] = [3000, 2000];
+const picture = await sharp(noise(width, height, 1), { raw: { width, height, channels: 4 } })
+  .jpeg()
+  .toBuffer();
+
+async function startPictures() {
+  return startOrigin(onTestFinished, (_request, response) => {
+    response.setHeader("Content-Length", picture.byteLength).end(picture);
+  });
+}
+
+test("of more pictures than can be described soon some are, of others the head is told, and later all are again", async () => {
+  // Four may be on their way to the decoders at once, and no more than a quarter of the queue wait behind them.
+  const service = await startService({
+    ALLOW_ADDRESSES: "127.0.0.0/8",
+    ALLOW_PORTS: "1-65535",
+    DECODERS: "1",
+    FETCH_CONCURRENCY: "8",
+    FETCH_BYTES: String(8 * picture.byteLength),
+    QUEUE: "40",
+  });
+  onTestFinished(async () => void (await service.stop()));
+  const origins = [await startPictures(), await startPictures()];
+  const urls = origins.flatMap((origin) => Array.from({ length: 14 }, (_, at) => origin.url(`/${String(at)}`)));
+  const answers = await Promise.all(urls.map((url) => ask(service, url)));
+  const described = answers.filter(({ json }) => typeof json.blurhash === "string");
+  const heads = answers.filter(({ json }) => (json.warnings as string[] | undefined)?.includes("decode_timeout"));
+  expect(described.length).toBeGreaterThan(0);
+  expect(heads.length).toBeGreaterThan(0);
+  for (const { json } of heads) expect(json).toMatchObject({ type: "image/jpeg", width, height, blurhash: null });
+  await vi.waitFor(async () => {
+    expect((await ask(service, origins[0]!.url(`/${String(performance.now())}`))).json.blurhash).toEqual(
+      expect.any(String),
+    );
+  }, 20_000);
+});

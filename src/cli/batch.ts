@@ -22,7 +22,7 @@ interface Question {
   readonly url: string;
 }
 
-const retryableCodes: ReadonlySet<string> = new Set(["overloaded", "rate_limited"]);
+const retryableCodes: ReadonlySet<string> = new Set(["overloaded", "host_busy", "rate_limited"]);
 
 // A minute's rate limit is over after one wait; what is still too much after some is not ours to press.
 const maxTries = 5;

@@ -7,11 +7,14 @@ const advice: Readonly<Record<Problem["code"], string>> = {
     "Only http and https on the usual ports are looked up, without a name and password, and only names that can be public. An aesgcm address is encrypted: it is never asked for.",
   request_invalid: "The question is not as the documentation at /docs says.",
   unauthorized: "Ask whoever runs this service for a token.",
+  request_forbidden:
+    "The service has no token and so answers only its own pages and local programs. The operator can allow a name: MEDIA_ORACLE_HOSTNAMES.",
   route_unknown: "Look at the address of the service: there is nothing at this path.",
   request_timeout: "The connection to the service is slow; try again.",
   request_too_large: "The question is too long.",
   request_unsupported: "Send JSON, with Content-Type: application/json.",
   rate_limited: "Wait a minute.",
+  host_busy: "Try again in a few seconds.",
   internal: "Tell whoever runs this service, with the X-Request-Id of the answer.",
   source_unreachable:
     "Its host is down, has no such name, or has an address that is not public, and those are never asked. Whoever runs the service can allow one: MEDIA_ORACLE_ALLOW_ADDRESSES.",

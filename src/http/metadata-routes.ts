@@ -29,7 +29,9 @@ export interface MetadataRoutesOptions {
 
 const lookupFailures: readonly FailureCode[] = [
   "unauthorized",
+  "request_forbidden",
   "rate_limited",
+  "host_busy",
   "url_invalid",
   "url_unsupported",
   "source_unreachable",

@@ -63,7 +63,7 @@ export interface components {
      * @description Why nothing can be said (RFC 9457)
      * @example {
      *       "type": "urn:media-oracle:problem:source_status",
-     *       "title": "The URL was answered, but not with success",
+     *       "title": "The origin responded with an error status",
      *       "status": 502,
      *       "code": "source_status",
      *       "retryable": false,
@@ -97,23 +97,23 @@ export interface components {
       /** @enum {string} */
       title:
         | "The text is not an absolute http(s) URL"
-        | "URLs of this kind are not looked up"
-        | "The request does not have the documented form"
-        | "A valid bearer token is needed"
+        | "URLs of this kind are not supported"
+        | "The request is not in the documented form"
+        | "A valid bearer token is required"
         | "Requests from other websites are not accepted"
-        | "No such route"
+        | "The route does not exist"
         | "The request did not arrive in time"
         | "The request is too large"
         | "Send the request with Content-Type: application/json"
-        | "Too much was asked for within a minute"
+        | "Rate limit exceeded"
         | "Too many lookups of this host or network are in progress"
-        | "Something is wrong on our side"
-        | "The URL could not be reached"
-        | "The URL was answered, but not with success"
-        | "The URL redirects too often"
-        | "The URL was answered with something that is not HTTP"
-        | "Too much is being looked up at the moment"
-        | "Nothing was known by the deadline";
+        | "Internal error"
+        | "The origin could not be reached"
+        | "The origin responded with an error status"
+        | "Too many redirects"
+        | "The origin did not respond with valid HTTP"
+        | "The service is overloaded"
+        | "The deadline passed before anything was known";
       status: number;
       /**
        * @description Stable: callers may switch on it

@@ -5,80 +5,80 @@ import type { Target } from "./target.ts";
 import type { Terms, Validators } from "./terms.ts";
 
 /**
- * Answers at once with a lookup under way: whoever asks waits for it as long as they like. Never throws.
+ * Starts a lookup, or joins one, and returns at once; each caller waits for it with a deadline of their own. Never throws.
  *
- * @param fields what is needed: where the first bytes tell it, no more is read; all where absent
- * @param previous what was learnt of the same target before: where that still holds, it is not fetched or decoded anew
+ * @param fields the requested fields: reading stops as soon as they are known; all fields if absent
+ * @param previous earlier metadata of the same target, for a conditional request: a 304 costs neither body nor decode
  */
 export type Oracle = (target: Target, fields?: Fields, previous?: Previous) => Description;
 
-/** A description of long ago that has what is needed. */
+/** Earlier metadata of a target, with the validators that its origin sent. */
 export interface Previous {
   readonly metadata: Metadata;
   readonly validators: Validators | null;
 }
 
-/** How a caller came by a description (RFC 9211 says it on the wire). */
+/** Cache result of a lookup (`Cache-Status`, RFC 9211). */
 export type Cached = "hit" | "miss" | "collapsed" | "stale" | "revalidated";
 
-/** The stages that are timed. */
+/** The timed stages. */
 export type Stage = "queue" | "fetch" | "decode" | "hash";
 
-/** Milliseconds a stage took; a stage that was not come to is absent. */
+/** Milliseconds per stage; a stage that never started is absent. */
 export type Timings = Readonly<Partial<Record<Stage, number>>>;
 
-/** When a stage began, in `performance.now()`, and how long it took; one that was come to twice is told twice. */
+/** Start (`performance.now()`) and duration of a stage; a stage that ran twice has two entries. */
 export interface StageTime {
   readonly stage: Stage;
   readonly startedAt: number;
   readonly milliseconds: number;
 }
 
-/** A lookup under way, or one that ended. It has its own clock: a caller who leaves never cancels it. */
+/** A lookup, in progress or ended. It has its own timeout: a caller that disconnects never cancels it. */
 export interface Description {
-  /** The metadata so far: null until the origin answered with success, then replaced by fuller values as stages end. */
+  /** The metadata so far: null until the origin responds with success, then replaced by fuller values as stages end. */
   readonly known: Metadata | null;
-  /** The whole metadata; rejects with an {@link OracleError} where nothing can be said. A rejection may be left unhandled. */
+  /** The final metadata; rejects with an {@link OracleError} if the lookup failed. The rejection may stay unhandled. */
   readonly done: Promise<Metadata>;
-  /** What the first bytes tell, as soon as it is known that they tell no more; else as {@link done}. */
+  /** The metadata from the first bytes, once these are exhausted; else the same as {@link done}. */
   readonly head: Promise<Metadata>;
-  /** What it tells all of that can be told; other than null only where it has ended without reading on. */
+  /** The fields that this lookup is complete for; null (all) unless it stopped reading early. */
   readonly fields: Fields;
   readonly cached: Cached;
   readonly timings: Timings;
-  /** The same one after the other: those that have ended, in the order they did. */
+  /** The ended stages, in the order of their ends. */
   readonly stages: readonly StageTime[];
-  /** Null until the origin answered with success, and where it was not asked. */
+  /** Null until the origin responds with success, and if it was not asked. */
   readonly terms: Terms | null;
   /**
-   * When the outcome was learnt and until when it is remembered, epoch milliseconds; null while it is under way, or where
-   * it is not remembered. Where it is, {@link known} is the whole metadata, or null where the outcome is a failure.
+   * Start and end of the cached entry's validity, epoch milliseconds; null while the lookup runs, or if its outcome is not
+   * cached. If it is cached, {@link known} is the final metadata, or null for a failure.
    */
   readonly kept: { readonly since: number; readonly until: number } | null;
 }
 
-/** What a lookup reports while it runs. */
+/** Receives the intermediate results of a lookup. */
 export interface Progress {
-  /** Adds what a stage learnt to what is known; warnings are appended. */
+  /** Merges new facts into the known metadata; warnings are appended. */
   learn(part: Partial<Metadata>): Metadata;
-  /** The first bytes have told what they can. */
+  /** The first bytes have no further facts. */
   headRead(): void;
-  /** No more is read than is needed for these: more could be learnt. */
+  /** Reading stopped early: the result is complete for these fields only. */
   leaveAt(fields: Fields): void;
-  /** What was learnt before still holds, as the origin says: it is all that is known. */
+  /** 304 Not Modified: the earlier metadata is the result. */
   confirm(metadata: Metadata): Metadata;
-  /** Notes how long the origin says that its answer holds. */
+  /** Records the cache headers of the response. */
   heard(terms: Terms): void;
-  /** Adds to the time that the stage took. */
+  /** Adds to the time of a stage. */
   took(stage: Stage, milliseconds: number): void;
-  /** Waits for a stage, and adds what it took, also where it failed. */
+  /** Awaits a stage and adds its duration, also if it fails. */
   timed<T>(stage: Stage, work: Promise<T>): Promise<T>;
 }
 
 /**
- * Starts a lookup and gives its description.
+ * Starts a lookup and returns its description.
  *
- * @param lookup what is thrown becomes an {@link OracleError}, `internal` where it was not one
+ * @param lookup errors that are not an {@link OracleError} become one with the code `internal`
  */
 export function startDescription(lookup: (progress: Progress) => Promise<Metadata>): Description {
   const timings: Partial<Record<Stage, number>> = {};
@@ -123,7 +123,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
     throw toOracleError(error);
   });
   const head = Promise.race([firstTold, done]);
-  for (const promise of [done, head]) promise.catch(() => undefined); // whoever waits gets the rejection; nobody waiting is no fault
+  for (const promise of [done, head]) promise.catch(() => undefined); // callers get the rejection; without a caller it is not an unhandled one
   return {
     get known() {
       return known;
@@ -145,7 +145,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   };
 }
 
-/** The same lookup as another caller sees it. */
+/** Wraps a description so that it shows another cache result. */
 export function seenAs(description: Description, cached: (own: Cached) => Cached): Description {
   return {
     get known() {
@@ -174,19 +174,19 @@ export function seenAs(description: Description, cached: (own: Cached) => Cached
   };
 }
 
-/** What is known when the first of the outcome and the deadline comes. */
+/** The metadata at the end of the lookup, or at an earlier deadline. */
 export interface Answer {
   readonly metadata: Metadata;
-  /** Whether more will be known later. */
+  /** Whether the deadline came first. */
   readonly partial: boolean;
 }
 
 /**
- * Waits for a description, but only so long; the lookup itself goes on.
+ * Waits for a description until a deadline; the lookup itself continues.
  *
  * @param deadlineMs from now; null waits for the end
- * @param fields what is needed: where that is known, the rest is not waited for
- * @throws OracleError the lookup's own failure, or `deadline_exceeded` where nothing is known by then
+ * @param fields the requested fields: resolves as soon as they are known
+ * @throws OracleError the lookup's own failure, or `deadline_exceeded` if nothing is known by then
  */
 export async function answerBy(
   description: Description,

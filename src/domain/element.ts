@@ -4,15 +4,15 @@ const namespace = "xmpp:prosody.im/protocol/media-metadata#0";
 
 type Known = Pick<Metadata, "bytes" | "type" | "blurhash" | "width" | "height">;
 
-// What XML 1.0 does not allow to stand for itself in text (section 2.4), and quotes for the sake of attributes.
+// The characters that XML 1.0 (2.4) forbids in text, and quotes for attributes.
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-/** Text as it stands in XML. */
+/** Escapes text for XML. */
 export function escapeXml(text: string): string {
   return text.replaceAll(/[&<>"]/g, (character) => entities[character] ?? character);
 }
 
-/** The children in the order that the element has them; what is unknown is left out, and a type that says nothing beside nothing. */
+/** The child elements in their fixed order, without unknown values, and without the unknown type if it would be the only child. */
 function childrenOf({ bytes, type, blurhash, width, height }: Known): string[] {
   const isTyped = type !== unknownMetadata.type || [bytes, blurhash, width, height].some((value) => value !== null);
   return Object.entries({ bytes, type: isTyped ? type : null, blurhash, width, height }).flatMap(([name, value]) =>
@@ -20,16 +20,16 @@ function childrenOf({ bytes, type, blurhash, width, height }: Known): string[] {
   );
 }
 
-/** `<metadata/>` as chat servers add it to a stanza, in one line; without children where nothing is known. */
+/** Returns `<metadata/>` as chat servers add it to a stanza, in one line; without children if nothing is known. */
 export function metadataElement(metadata: Known): string {
   const children = childrenOf(metadata).join("");
   return `<metadata xmlns="${namespace}"${children === "" ? "/>" : `>${children}</metadata>`}`;
 }
 
 /**
- * The out-of-band element (XEP-0066) of a stanza as people read it: a line an element, without a line break at the end.
+ * Formats the out-of-band element (XEP-0066) of a stanza for people: one line per element, no line break at the end.
  *
- * @param metadata null gives it as it is sent, before anything was added
+ * @param metadata null returns the element as sent, without metadata
  */
 export function outOfBandElement(url: string, metadata: Known | null): string {
   const children = metadata ? childrenOf(metadata) : [];

@@ -1,26 +1,26 @@
-/** What could not be done although the URL answered with success. Stable: callers may switch on them. */
+/** Limits of a successful lookup. Stable: callers may switch on them. */
 export const warnings = {
-  type_mismatch: "the header names another type than the bytes",
-  decode_failed: "the bytes cannot be decoded: broken, encrypted or of no format that is known",
-  decode_timeout: "decoding took too long and was ended, or too many pictures were waiting",
-  too_many_pixels: "decoding would take more memory than it may",
+  type_mismatch: "the Content-Type header contradicts the bytes",
+  decode_failed: "the bytes cannot be decoded: broken, encrypted or of an unknown format",
+  decode_timeout: "decoding was stopped at its time limit, or the decode queue was full",
+  too_many_pixels: "decoding would exceed the memory limit",
   body_too_large: "the body is too large; only its head was read",
-  body_truncated: "the body ended before its announced end",
-  body_timeout: "the body did not come to its end in time",
-  body_encoded: "the origin sent a content coding that was not asked for",
+  body_truncated: "the body ended before its declared length",
+  body_timeout: "the body was not complete in time",
+  body_encoded: "the origin sent a content coding that was not requested",
 } as const;
 
 export type WarningCode = keyof typeof warnings;
 
 export const warningCodes = Object.keys(warnings) as [WarningCode, ...WarningCode[]];
 
-/** What is known of a target. Immutable: a later stage makes a new value. Null means that it could not be learnt. */
+/** Metadata of a target. Immutable: a later stage makes a new value. Null means unknown. */
 export interface Metadata {
   /** Size of the representation, in bytes. */
   readonly bytes: number | null;
-  /** Whether {@link bytes} was `counted` by reading to the end or is the origin's word. */
+  /** `counted` by reading to the end, or `declared` by the origin. */
   readonly bytesSource: "counted" | "declared" | null;
-  /** Media type, lower case, no parameters (RFC 9110 8.3.1); `application/octet-stream` where unknown. */
+  /** Media type, lower case, no parameters (RFC 9110 8.3.1); `application/octet-stream` if unknown. */
   readonly type: string;
   /** BlurHash of 4 x 3 components: 28 characters. */
   readonly blurhash: string | null;
@@ -31,9 +31,9 @@ export interface Metadata {
   readonly thumbhash: string | null;
   readonly animated: boolean | null;
   readonly durationMs: number | null;
-  /** Hex; only where the whole body was read. */
+  /** Hex; only if the whole body was read. */
   readonly sha256: string | null;
-  /** From Content-Disposition, null where that names none: the reply then falls back to the URL's last segment. */
+  /** From Content-Disposition, else null: the reply then falls back to the URL's last segment. */
   readonly filename: string | null;
   readonly warnings: readonly WarningCode[];
 }
@@ -57,7 +57,7 @@ export const unknownMetadata: Metadata = Object.freeze({
 const blurhash = /^L[\w#$%*+,.:;=?@[\]^{|}~-]{27}$/;
 const thumbhash = /^[A-Za-z0-9+/]{7,34}={0,2}$/;
 
-/** Whether a text from a file or a store has the form of {@link Metadata.blurhash}. */
+/** Whether the text has the form of {@link Metadata.blurhash}. */
 export function isBlurhash(text: string): boolean {
   return blurhash.test(text);
 }

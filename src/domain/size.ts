@@ -10,7 +10,7 @@ export const maxSide = 2 ** 31 - 1;
 /** Longest duration: a year. Headers may declare times that no file has. */
 export const maxDurationMs = 365 * 86_400_000;
 
-/** Whether the value is a width or a height, wherever it comes from. */
+/** Whether an untrusted value is a width or a height. */
 export function isSide(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= maxSide;
 }

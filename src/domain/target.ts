@@ -1,11 +1,11 @@
-/** A URL that may be looked up, once parsed and found acceptable by its text alone. Only `createTargetParser` makes one. */
+/** A parsed URL whose text passed the target rules. Made by `createTargetParser` alone. */
 export interface Target {
-  /** Normalised, without fragment: the key of all that is remembered, and what the reply says. */
+  /** Normalised, without fragment: the cache key is derived from it, and the reply has it as `url`. */
   readonly href: string;
-  /** The same, parsed. Never changed. */
+  /** The same, parsed; never mutated. */
   readonly url: URL;
   /**
-   * Where the operator has it fetched from instead (`MEDIA_ORACLE_REWRITES`), or null.
+   * The URL that is fetched instead, by the operator's `MEDIA_ORACLE_REWRITES`; else null.
    * The host, port and address rules do not apply to it; Host and the TLS name stay those of {@link url}.
    */
   readonly via: URL | null;

@@ -42,8 +42,8 @@ async function run(command: string, example: string, url: string): Promise<Endin
 
 describe.each([
   ["curl.sh", "sh", has("curl", "--version"), /^\{"url":.*"width":640/, /"code":"source_status"/],
-  ["node.js", process.execPath, true, sentence, /answered, but not with success/],
-  ["python.py", "python3", has("python3", "--version"), sentence, /answered, but not with success/],
+  ["node.js", process.execPath, true, sentence, /responded with an error status/],
+  ["python.py", "python3", has("python3", "--version"), sentence, /responded with an error status/],
   [
     "gateway.lua",
     "lua",

@@ -28,7 +28,7 @@ test("a failure is thrown with its problem, and says how long to wait", async ()
   const error: unknown = await client.describe(url).catch((error: unknown) => error);
   expect(error).toBeInstanceOf(ProblemError);
   expect(error).toMatchObject({
-    message: "Too much is being looked up at the moment (overloaded)",
+    message: "The service is overloaded (overloaded)",
     problem: { code: "overloaded", status: 503, retryable: true },
     retryAfterMs: 2000,
   });

@@ -94,7 +94,7 @@ test("at the deadline with nothing known the answer is a 504 that may be retried
   expect(status).toBe(504);
   expect(json).toEqual({
     type: "urn:media-oracle:problem:deadline_exceeded",
-    title: "Nothing was known by the deadline",
+    title: "The deadline passed before anything was known",
     status: 504,
     code: "deadline_exceeded",
     retryable: true,

@@ -270,7 +270,8 @@ local function host_of(url) -- > lower-case host, and host:port where there is a
 	if not authority then
 		return nil;
 	end
-	local host_and_port = authority:match("[^@]*$"):lower();
+	-- "^.*@" is linear; "[^@]*$" is quadratic, and a stanza of such URLs would block the server for seconds.
+	local host_and_port = authority:gsub("^.*@", ""):lower();
 	return (host_and_port:gsub(":%d*$", "")), host_and_port;
 end
 

@@ -320,6 +320,14 @@ describe("the library of the modules", function ()
 			end
 		end);
 
+		it("is found in linear time in a stanza of many URLs with a long user name", function ()
+			local urls = {};
+			for at = 1, 300 do urls[at] = "https://"..("x"):rep(2000).."@"..at; end
+			local started = os.clock();
+			assert.equal(300, #m.find_media(message(table.unpack(urls)), nil));
+			assert.is_true(os.clock() - started < 0.5); -- quadratic: 2.5 s
+		end);
+
 		it("is each URL once, with every element that carries it", function ()
 			local media, urls = m.find_media(message("https://a.example/1", " https://a.example/2\n", "https://a.example/1", "https://a b/", ""), nil);
 			assert.same({ "https://a.example/1", "https://a.example/2" }, urls);

@@ -1,10 +1,8 @@
--- What in a stanza is looked up, what of the oracle's reply may enter it, and as which elements.
+-- Finds the URLs of a stanza that are looked up, and adds metadata to it as XMPP elements.
 --
--- Pure: knows neither the module that asks, nor its settings, nor the clock.
+-- Pure: it knows neither the module, nor its options, nor the clock.
 
 local base64 = require "util.encodings".base64;
-local is_utf8 = require "util.encodings".utf8.valid;
-local json = require "util.json";
 local st = require "util.stanza";
 
 local xmlns_oob = "jabber:x:oob"; -- XEP-0066
@@ -16,112 +14,17 @@ local xmlns_thumbs = "urn:xmpp:thumbs:1"; -- XEP-0264
 local xmlns_reference = "urn:xmpp:reference:0"; -- XEP-0372
 local xmlns_sims = "urn:xmpp:sims:1"; -- XEP-0385
 local xmlns_jingle_file = "urn:xmpp:jingle:apps:file-transfer:5"; -- XEP-0234
-local xmlns_schema_org = "https://schema.org/"; -- where SIMS has no word of its own
+local xmlns_schema_org = "https://schema.org/"; -- for what XEP-0385 has no element of its own
 local xmlns_sfs = "urn:xmpp:sfs:0"; -- XEP-0447
 local xmlns_url_data = "http://jabber.org/protocol/url-data"; -- XEP-0103
 local xmlns_fallback = "urn:xmpp:fallback:0"; -- XEP-0428
 
-local max_url_bytes = 2048; -- as much as the oracle takes
-local max_name_bytes = 255; -- as much as file systems take
-local max_duration = 2^31 - 1; -- milliseconds: 24 days
-local max_growth = 1536; -- bytes by which one URL may make a stanza longer: all in the room are sent them, and archives keep them
-
--- The reply.
-
-local function known(value) -- > value, or nil for JSON's null
-	if value ~= json.null then
-		return value;
-	end
-end
-
-local function is_integer(value, min, max)
-	return type(value) == "number" and value >= min and value <= max and value % 1 == 0;
-end
-
-local token_chars = "[%w!#$%%&'*+.^_`|~-]+"; -- RFC 9110 5.6.2
-local type_pattern = "^"..token_chars.."/"..token_chars.."$";
-
-local function is_media_type(value) -- > boolean; lower case, no parameters (RFC 9110 8.3.1), as long as RFC 6838 4.2 allows
-	return type(value) == "string" and #value <= 127 + 1 + 127 and value:find(type_pattern) ~= nil and not value:find("%u");
-end
-
-local base83 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~";
-
-local function is_blurhash(value) -- > boolean; the first character tells the number of components, and so the length
-	if type(value) ~= "string" or value:find("[^%w#$%%*+,%-.:;=?@%[%]^_{|}~]") then
-		return false;
-	end
-	local components = (base83:find(value:sub(1, 1), 1, true) or 0) - 1;
-	if value == "" or components > 80 then
-		return false;
-	end
-	local across, down = components % 9 + 1, math.floor(components / 9) + 1;
-	return #value == 4 + 2 * across * down;
-end
-
-local function is_thumbhash(value) -- > boolean; base64 of at most 25 bytes (5 of head, 2 channels of 5, 28 and 14 nibbles at most)
-	return type(value) == "string" and #value <= 36 and #value % 4 == 0 and value:find("^[%w+/]+=?=?$") ~= nil;
-end
-
-local function is_sha256(value) -- > boolean; hex
-	return type(value) == "string" and #value == 64 and not value:find("%X");
-end
-
--- Nothing that XML 1.0 2.2 forbids: a peer would close the stream over it. Nothing that a client could take for a path.
-local function is_filename(value)
-	return type(value) == "string" and value ~= "" and #value <= max_name_bytes and is_utf8(value)
-		and not value:find("[%c/\\]") and not value:find("\194[\128-\159]") and not value:find("\239\191[\190\191]");
-end
-
--- > metadata { bytes, type, blurhash, width, height, name, duration, sha256, thumbhash }, nil for what is unknown;
---   or nil where the reply is not what an oracle says: nothing of it may enter a stanza
-local function metadata_of(reply)
-	if type(reply) ~= "table" or reply.type == nil and reply.bytes == nil then
-		return nil; -- some other JSON: the oracle's has every key, if only with null
-	end
-	local metadata = {
-		bytes = known(reply.bytes);
-		type = known(reply.type);
-		blurhash = known(reply.blurhash);
-		width = known(reply.width);
-		height = known(reply.height);
-	};
-	local is_valid = (metadata.bytes == nil or is_integer(metadata.bytes, 0, 2^53))
-		and (metadata.type == nil or is_media_type(metadata.type))
-		and (metadata.blurhash == nil or is_blurhash(metadata.blurhash))
-		and (metadata.width == nil or is_integer(metadata.width, 1, 2^31 - 1))
-		and (metadata.height == nil or is_integer(metadata.height, 1, 2^31 - 1));
-	if not is_valid then
-		return nil;
-	end
-	-- A name and a duration are words of the origin. If one that cannot be used made the reply invalid, some files with odd names
-	-- would make the oracle seem ill, and switch the annotation off for everybody.
-	metadata.name = is_filename(reply.filename) and reply.filename or nil;
-	metadata.duration = is_integer(reply.durationMs, 0, max_duration) and reply.durationMs or nil;
-	metadata.sha256 = is_sha256(reply.sha256) and reply.sha256 or nil;
-	metadata.thumbhash = is_thumbhash(reply.thumbhash) and reply.thumbhash or nil;
-	return metadata;
-end
-
--- HTTP status 0 is net.http's for "no answer", with the reason as the body.
-local function read_reply(body, status) -- > metadata or nil, "described" | "undescribed" | "ill", reason
-	if status == 200 then
-		local ok, reply = pcall(json.decode, body);
-		local metadata = ok and metadata_of(reply);
-		if metadata then
-			return metadata, "described";
-		end
-		return nil, "ill", "its answer is not metadata";
-	elseif status == 502 or status == 504 or (status >= 400 and status < 500) then
-		-- The oracle is well, the origin is not. If this counted, five dead links would switch annotation off for everybody.
-		return nil, "undescribed";
-	end
-	return nil, "ill", status == 0 and tostring(body) or "status "..status;
-end
+local max_url_bytes = 2048; -- the oracle's limit
+local max_growth = 1536; -- bytes that one URL may add to a stanza, which is sent to all occupants and kept in archives
 
 -- The elements.
 
-local function is_worth_telling(metadata) -- > boolean
+local function is_informative(metadata) -- > boolean
 	local is_typed = metadata.type ~= nil and metadata.type ~= "application/octet-stream";
 	return is_typed or (metadata.bytes or metadata.blurhash or metadata.width or metadata.height) ~= nil;
 end
@@ -153,7 +56,7 @@ local function add_hash(tag, metadata)
 	end
 end
 
-local function add_file_words(tag, metadata) -- the words that XEP-0446 and XEP-0234 share
+local function add_file_fields(tag, metadata) -- the elements that XEP-0446 and XEP-0234 share
 	add_text(tag, "media-type", metadata.type);
 	add_text(tag, "name", metadata.name);
 	add_text(tag, "size", metadata.bytes);
@@ -161,7 +64,7 @@ end
 
 local function file_metadata_tag(metadata) -- > <file/> of XEP-0446
 	local tag = st.stanza("file", { xmlns = xmlns_file_metadata });
-	add_file_words(tag, metadata);
+	add_file_fields(tag, metadata);
 	add_text(tag, "width", metadata.width);
 	add_text(tag, "height", metadata.height);
 	add_text(tag, "length", metadata.duration);
@@ -183,21 +86,21 @@ local function add_thumbnail(tag, metadata, media_type, data)
 	}):up();
 end
 
-local function sims_tag(metadata, url) -- > <reference/> of XEP-0385, or nil where what that demands is unknown
+local function sims_tag(metadata, url) -- > <reference/> of XEP-0385, or nil without the type and size that it requires
 	if not metadata.type or not metadata.bytes then
 		return nil;
 	end
 	local tag = st.stanza("reference", { xmlns = xmlns_reference, type = "data" })
 		:tag("media-sharing", { xmlns = xmlns_sims })
 			:tag("file", { xmlns = xmlns_jingle_file });
-	add_file_words(tag, metadata);
+	add_file_fields(tag, metadata);
 	add_text(tag, "width", metadata.width, { xmlns = xmlns_schema_org });
 	add_text(tag, "height", metadata.height, { xmlns = xmlns_schema_org });
 	if metadata.duration then
 		tag:text_tag("duration", ("PT%.3fS"):format(metadata.duration / 1000), { xmlns = xmlns_schema_org }); -- ISO 8601
 	end
 	add_hash(tag, metadata);
-	-- In this order: one client reads only the first, and knows only ThumbHash.
+	-- In this order: one client reads only the first thumbnail, and supports only ThumbHash.
 	if metadata.thumbhash then
 		add_thumbnail(tag, metadata, "image/thumbhash", ";base64,"..metadata.thumbhash);
 	end
@@ -218,7 +121,7 @@ local function sfs_tag(metadata, url, id) -- > <file-sharing/> of XEP-0447
 	return tag:tag("sources"):tag("url-data", { xmlns = xmlns_url_data, target = url }):reset();
 end
 
-local function fallback_tag() -- > <fallback/> of XEP-0428: the body is for those who do not read XEP-0447
+local function fallback_tag() -- > <fallback/> of XEP-0428: the body is for clients without XEP-0447
 	return st.stanza("fallback", { xmlns = xmlns_fallback, ["for"] = xmlns_sfs }):tag("body"):reset();
 end
 
@@ -241,7 +144,7 @@ local function without_metadata(list) -- > list, changed in place
 	return list;
 end
 
--- Without recursion and linear in the size of the stanza: it runs on everything that anybody says.
+-- Without recursion and linear in the size of the stanza: it runs on every message of every sender.
 local function each_element(stanza, visit)
 	local elements, n = { stanza }, 1;
 	while n > 0 do
@@ -255,7 +158,7 @@ local function each_element(stanza, visit)
 	end
 end
 
-local function strip_metadata(stanza) -- > stanza, changed in place, no metadata of ours at any depth
+local function strip_metadata(stanza) -- > stanza, changed in place, without <metadata/> at any depth
 	each_element(stanza, function (element)
 		if element:get_child("metadata", xmlns_metadata) then
 			without_metadata(element);
@@ -265,7 +168,7 @@ local function strip_metadata(stanza) -- > stanza, changed in place, no metadata
 	return stanza;
 end
 
-local function host_of(url) -- > lower-case host, and host:port where there is a port; nil for what is no http(s) URL
+local function host_of(url) -- > host in lower case, host with its port if there is one; or nil if it is not an http(s) URL
 	local authority = url:match("^[Hh][Tt][Tt][Pp][Ss]?://([^/?#\\]+)");
 	if not authority then
 		return nil;
@@ -275,11 +178,11 @@ local function host_of(url) -- > lower-case host, and host:port where there is a
 	return (host_and_port:gsub(":%d*$", "")), host_and_port;
 end
 
-local function is_wanted(url, wanted_hosts) -- > boolean; the oracle judges URLs, here is only what need not be asked
+local function is_wanted(url, wanted_hosts) -- > boolean; the oracle decides which URLs are allowed, this only saves requests
 	if #url > max_url_bytes then
 		return false;
 	end
-	-- aesgcm: never: it is end-to-end encrypted media, nobody but its readers is to touch that host.
+	-- Never aesgcm: it is end-to-end encrypted media, which only its readers may fetch.
 	local host, host_and_port = host_of(url);
 	if not host then
 		return false;
@@ -323,8 +226,8 @@ local function count_urls(stanza) -- > number of out-of-band URLs of any kind, n
 	return all, distinct;
 end
 
--- > predicate of URLs: whether the sender describes that one in an element that we could add. Theirs is the better word: they have
---   the file. An element that names no URL (XEP-0446 never does) stands for all.
+-- > predicate: whether the sender describes a URL in an element that we would add. The sender has the file, so that element is
+--   the better one. An element without a URL (XEP-0446 never has one) describes all URLs.
 local function described_by_sender(stanza)
 	local named, is_unnamed = {}, stanza:get_child("file", xmlns_file_metadata) ~= nil;
 	for _, child in ipairs(stanza.tags) do
@@ -346,8 +249,8 @@ local function described_by_sender(stanza)
 	end;
 end
 
--- XEP-0447 wants a body that says nothing but what is shared, and its readers hide the body: text beside the URL would be lost.
-local function says_only(stanza, urls) -- > boolean
+-- XEP-0447 requires a body with only the shared URLs, and its clients hide the body: text beside the URL would be lost.
+local function has_only_urls(stanza, urls) -- > boolean
 	for body in stanza:childtags("body") do
 		for word in (body:get_text() or "?"):gmatch("%S+") do
 			if not urls[word] then
@@ -358,12 +261,12 @@ local function says_only(stanza, urls) -- > boolean
 	return true;
 end
 
-local function add_shares(stanza, shares, distinct) -- > boolean; all or none: readers of XEP-0447 look at nothing else
+local function add_shares(stanza, shares, distinct) -- > boolean; all or none: clients with XEP-0447 read nothing else
 	local urls = {};
 	for _, share in ipairs(shares) do
 		urls[share.url] = true;
 	end
-	if #shares == 0 or #shares < distinct or not says_only(stanza, urls) then
+	if #shares == 0 or #shares < distinct or not has_only_urls(stanza, urls) then
 		return false;
 	end
 	for _, share in ipairs(shares) do
@@ -375,7 +278,7 @@ local function add_shares(stanza, shares, distinct) -- > boolean; all or none: r
 	return true;
 end
 
-local function new_budget() -- > function (tag, another) > tag, or nil where that (and another beside it) would make the stanza too long
+local function new_budget() -- > function (tag, another) > tag, or nil if it (with the other one) would make the stanza too long
 	local left = max_growth;
 	return function (tag, another)
 		local size = tag and #tostring(tag) + #tostring(another or "") or math.huge;
@@ -386,11 +289,11 @@ local function new_budget() -- > function (tag, another) > tag, or nil where tha
 	end;
 end
 
--- What is known of the media of a stanza, as the elements of these names: "legacy", "file-metadata", "sims", "sfs". In this order,
--- as far as they fit.
+-- Adds the metadata of a stanza's media as elements of the given outputs: "legacy", "file-metadata", "sims", "sfs". In this order, as
+-- far as they fit.
 --
 -- described: URL > metadata, or nil
-local function add_elements(stanza, media, described, outputs) -- > boolean: whether anything was added
+local function add_elements(stanza, media, described, outputs) -- > boolean: whether it added an element
 	local is_by_sender = described_by_sender(stanza);
 	local all, distinct = count_urls(stanza);
 	local shares, seen, added = {}, {}, false;
@@ -404,7 +307,7 @@ local function add_elements(stanza, media, described, outputs) -- > boolean: whe
 	for _, medium in ipairs(media) do
 		local url = medium.url;
 		local metadata = described[url];
-		if metadata and is_worth_telling(metadata) then
+		if metadata and is_informative(metadata) then
 			local affordable = new_budget();
 			if outputs:contains("legacy") then
 				add(medium.x, affordable(legacy_tag(metadata)));
@@ -417,7 +320,7 @@ local function add_elements(stanza, media, described, outputs) -- > boolean: whe
 				if outputs:contains("sims") then
 					add(stanza, affordable(sims_tag(metadata, url)));
 				end
-				local id = distinct > 1 and "media-"..(#shares + 1) or nil; -- readers tell several apart by it
+				local id = distinct > 1 and "media-"..(#shares + 1) or nil; -- clients distinguish several shares by it
 				local share = outputs:contains("sfs") and metadata.sha256 and affordable(sfs_tag(metadata, url, id), fallback_tag());
 				if share then
 					table.insert(shares, { url = url; tag = share });
@@ -430,9 +333,6 @@ end
 
 return {
 	xmlns_metadata = xmlns_metadata;
-	is_blurhash = is_blurhash;
-	metadata_of = metadata_of;
-	read_reply = read_reply;
 	strip_metadata = strip_metadata;
 	is_wanted = is_wanted;
 	find_media = find_media;

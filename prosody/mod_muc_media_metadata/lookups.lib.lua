@@ -11,8 +11,12 @@ local set = require "util.set";
 local timer = require "util.timer";
 local monotonic = require "util.time".monotonic;
 
--- module:require would look in the folder of the module that loads this file.
-local elements = assert(modulemanager.loader:load_code_ext("muc_media_metadata", "elements", "lib.lua", module.environment))();
+local function load_library(name) -- module:require would look in the folder of the module that loads this file
+	return assert(modulemanager.loader:load_code_ext("muc_media_metadata", name, "lib.lua", module.environment))();
+end
+
+local elements = load_library("elements");
+local read_reply = load_library("reply").read_reply;
 
 local max_reply_bytes = 16 * 1024; -- a reply that quotes the longest URL, all of it percent-encoded, has 6 KiB and a little
 local reserve = 0.2; -- seconds between the oracle's deadline and ours, for its answer to arrive
@@ -180,8 +184,8 @@ local function ask_oracle(url, on_end) -- > lookup
 			return;
 		end
 		lookup.closed = true;
-		local metadata, outcome, reason = elements.read_reply(body, status);
-		judge(outcome, reason);
+		local metadata, outcome, reason = read_reply(body, status);
+		judge(outcome == "unhealthy" and "ill" or outcome, reason);
 		if metadata then
 			refusal_logged = false;
 		else

@@ -15,6 +15,7 @@ build = {
 			["mod_muc_media_metadata.mod_muc_media_metadata"] = "mod_muc_media_metadata.lua";
 			["mod_muc_media_metadata.lookups"] = "lookups.lib.lua";
 			["mod_muc_media_metadata.elements"] = "elements.lib.lua";
+			["mod_muc_media_metadata.reply"] = "reply.lib.lua";
 		};
 	};
 }

@@ -1,4 +1,4 @@
--- Loads the library's files as Prosody would, with Prosody's own util modules, and without a server around them.
+-- Loads the library's files as Prosody does, with Prosody's own util modules, but without a server.
 
 local prosody_sources = os.getenv("PROSODY_SOURCES") or "/usr/lib/prosody";
 local folder = "prosody/mod_muc_media_metadata/"; -- busted runs in the repository's root
@@ -11,8 +11,8 @@ local has_prosody, st = pcall(function ()
 	return require "util.encodings" and require "util.stanza";
 end);
 
-local function load_elements()
-	return assert(loadfile(folder.."elements.lib.lua"))();
+local function load_library(name) -- "elements", "reply" or "breaker"
+	return assert(loadfile(folder..name..".lib.lua"))();
 end
 
 local nothing = setmetatable({}, { __index = function (self) return self; end, __call = function (self) return self; end });
@@ -22,7 +22,7 @@ local stand_ins = {
 	["net.http"] = { default = { new = function () return nothing; end } };
 	["util.timer"] = nothing;
 	["util.time"] = nothing;
-	["core.modulemanager"] = { loader = { load_code_ext = function () return load_elements; end } };
+	["core.modulemanager"] = { loader = { load_code_ext = function (_, _, name) return function () return load_library(name); end; end } };
 };
 
 -- options: name > value
@@ -46,4 +46,4 @@ local function load_lookups(options)
 	return assert(loadfile(folder.."lookups.lib.lua", "t", environment))();
 end
 
-return { has_prosody = has_prosody; st = st; load_elements = load_elements; load_lookups = load_lookups };
+return { has_prosody = has_prosody; st = st; load_library = load_library; load_lookups = load_lookups };

@@ -20,58 +20,75 @@ end
 local describe = support.has_prosody and describe or pending;
 
 describe("the library of the modules", function ()
-	local m;
+	local m, parse_metadata, read_reply, is_blurhash;
 
 	setup(function ()
-		m = support.load_elements();
+		m = support.load_library("elements");
+		local reply = support.load_library("reply");
+		parse_metadata, read_reply, is_blurhash = reply.parse_metadata, reply.read_reply, reply.is_blurhash;
 	end);
 
 	describe("a reply", function ()
 		it("is metadata when every value is in range or null", function ()
 			local null = require "util.json".null;
-			assert.is_table(m.metadata_of({ bytes = 0, type = "image/png", blurhash = blurhash, width = 1, height = 2^31 - 1 }));
-			assert.is_table(m.metadata_of({ bytes = 2^53, type = "application/vnd.oasis.opendocument.text" }));
-			assert.is_table(m.metadata_of({ bytes = null, type = "text/plain", blurhash = null, width = null, height = null }));
+			assert.same({ bytes = 0, type = "image/png", blurhash = blurhash, width = 1, height = 2^31 - 1 },
+				parse_metadata({ bytes = 0, type = "image/png", blurhash = blurhash, width = 1, height = 2^31 - 1 }));
+			assert.same({ bytes = 2^53, type = "application/vnd.oasis.opendocument.text" },
+				parse_metadata({ bytes = 2^53, type = "application/vnd.oasis.opendocument.text" }));
+			assert.same({ type = "text/plain" }, parse_metadata({ bytes = null, type = "text/plain", blurhash = null, width = null, height = null }));
 		end);
 
-		it("is refused whole for one wrong value", function ()
+		it("loses a field that is out of range or malformed, and keeps the others", function ()
 			for _, wrong in ipairs {
 				{ bytes = -1 }, { bytes = 1.5 }, { bytes = "12" }, { bytes = 1/0 }, { bytes = 0/0 }, { bytes = 2^54 }, { bytes = {} }, { bytes = true },
 				{ type = "image" }, { type = "image/" }, { type = "/png" }, { type = "Image/PNG" }, { type = "image/png; q=1" },
 				{ type = "image/png\n" }, { type = "image/<b>" }, { type = 1 }, { type = "a/"..("b"):rep(254) },
 				{ blurhash = "" }, { blurhash = blurhash.."A" }, { blurhash = blurhash:sub(2) }, { blurhash = "<"..blurhash:sub(2) },
 				{ blurhash = "é"..blurhash:sub(3) }, { blurhash = ("~"):rep(28) }, { blurhash = 5 }, { blurhash = blurhash:sub(1, -2).."\n" },
-				{ width = 0 }, { width = 2^31 }, { width = 0.5 }, { width = "1" }, { height = 0 }, { height = -5 },
 			} do
 				local reply = { bytes = 1, type = "image/png", blurhash = blurhash, width = 1, height = 1 };
-				assert.is_table(m.metadata_of(reply));
-				for name, value in pairs(wrong) do reply[name] = value; end
-				assert.is_nil(m.metadata_of(reply));
+				local expected = parse_metadata(reply);
+				for name, value in pairs(wrong) do reply[name], expected[name] = value, nil; end
+				assert.same(expected, parse_metadata(reply));
 			end
-			assert.is_nil(m.metadata_of("metadata"));
-			assert.is_nil(m.metadata_of(nil));
-			assert.is_nil(m.metadata_of({}));
+		end);
+
+		it("loses width and height together: clients can use neither without the other", function ()
+			local null = require "util.json".null;
+			for _, side in ipairs { 0, -5, 0.5, 2^31, 2^32 - 1, 2^63, 1/0, 0/0, "1", null, {} } do
+				assert.same({ type = "image/qoi" }, parse_metadata({ type = "image/qoi", width = side, height = 1 }));
+				assert.same({ type = "image/qoi" }, parse_metadata({ type = "image/qoi", width = 1, height = side }));
+			end
+			assert.same({ type = "image/qoi" }, parse_metadata({ type = "image/qoi", width = 1 }));
+		end);
+
+		it("is not metadata if it is no object, or an object without a key of the contract", function ()
+			for _, other in ipairs { "metadata", 3, true, {}, { 1, 2, 3 }, { status = "ok" } } do
+				assert.is_nil(parse_metadata(other));
+			end
+			assert.is_nil(parse_metadata(nil));
 		end);
 
 		it("may have a blurhash of any number of components, as long as its length says the same", function ()
-			assert.is_true(m.is_blurhash("00TI:j")); -- 1x1
-			assert.is_true(m.is_blurhash("|"..("0"):rep(165))); -- 9x9
-			assert.is_false(m.is_blurhash("}"..("0"):rep(165)));
+			assert.is_true(is_blurhash("00TI:j")); -- 1x1
+			assert.is_true(is_blurhash("|"..("0"):rep(165))); -- 9x9
+			assert.is_false(is_blurhash("}"..("0"):rep(165)));
 		end);
 
-		it("tells an oracle that is ill from an origin that is", function ()
-			local function verdict(body, status)
-				return (select(2, m.read_reply(body, status)));
+		it("shows an unhealthy oracle by status and form only, not by the values of fields", function ()
+			local function outcome(body, status)
+				return (select(2, read_reply(body, status)));
 			end
-			assert.equal("described", verdict('{"bytes":1,"type":"image/png","blurhash":null}', 200));
+			assert.equal("described", outcome('{"bytes":1,"type":"image/png","blurhash":null}', 200));
+			assert.equal("described", outcome('{"bytes":-1,"width":4294967295,"height":4294967295}', 200));
 			for _, status in ipairs { 400, 401, 404, 413, 429, 502, 504 } do
-				assert.equal("undescribed", verdict("{}", status));
+				assert.equal("undescribed", outcome("{}", status));
 			end
 			for _, status in ipairs { 0, 100, 204, 302, 500, 503 } do
-				assert.equal("ill", verdict("{}", status));
+				assert.equal("unhealthy", outcome("{}", status));
 			end
-			for _, garbage in ipairs { "", "nil", "<html>", "[", "[1,2", "[]", "{}", "3", "null", '"x"', '{"bytes":-1}', ("["):rep(16000), "\0\255" } do
-				assert.equal("ill", verdict(garbage, 200));
+			for _, garbage in ipairs { "", "nil", "<html>", "[", "[1,2", "[]", "{}", "3", "null", '"x"', '{"ok":1}', ("["):rep(16000), "\0\255" } do
+				assert.equal("unhealthy", outcome(garbage, 200));
 			end
 		end);
 	end);
@@ -89,7 +106,7 @@ describe("the library of the modules", function ()
 			local changed = {};
 			for name, value in pairs(reply) do changed[name] = value; end
 			for name, value in pairs(changes or {}) do changed[name] = value; end
-			return assert(m.metadata_of(changed));
+			return assert(parse_metadata(changed));
 		end
 
 		-- Attributes in one order, whatever order they have in memory.
@@ -125,7 +142,7 @@ describe("the library of the modules", function ()
 				.."'><bytes>3032449</bytes><type>image/jpeg</type><blurhash>"..blurhash
 				.."</blurhash><width>4096</width><height>2160</height></metadata></x>", text_of(stanza.tags[1]));
 			assert.equal(1, #stanza.tags);
-			local _, sparse = add(message(url), m.metadata_of({ bytes = 5.0, type = "application/octet-stream" }), "legacy");
+			local _, sparse = add(message(url), parse_metadata({ bytes = 5.0, type = "application/octet-stream" }), "legacy");
 			assert.equal("<metadata xmlns='"..xmlns_metadata.."'><bytes>5</bytes><type>application/octet-stream</type></metadata>",
 				text_of(sparse.tags[1].tags[2]));
 		end);
@@ -152,7 +169,7 @@ describe("the library of the modules", function ()
 		it("as sims is there for each URL once, and not without the size that XEP-0385 demands", function ()
 			local _, stanza = add(message(url, url.."2", url), described(), "sims");
 			assert.equal(3 + 2, #stanza.tags);
-			assert.equal("", added_to(message(url), m.metadata_of({ type = "image/png", width = 5, height = 5 }), "sims"));
+			assert.equal("", added_to(message(url), parse_metadata({ type = "image/png", width = 5, height = 5 }), "sims"));
 		end);
 
 		it("as sfs is the share of XEP-0447, and says that the body is for those who do not know it", function ()
@@ -178,7 +195,7 @@ describe("the library of the modules", function ()
 				unknown.type = unknown.type or "application/octet-stream";
 				local stanza = message(url):body(url);
 				local before = tostring(stanza);
-				assert.is_false(add(stanza, m.metadata_of(unknown), "legacy", "file-metadata", "sims", "sfs"));
+				assert.is_false(add(stanza, parse_metadata(unknown), "legacy", "file-metadata", "sims", "sfs"));
 				assert.equal(before, tostring(stanza));
 			end
 		end);
@@ -218,16 +235,31 @@ describe("the library of the modules", function ()
 			assert.matches("^<reference", added_to(message(url), described(), "legacy", "sims"));
 		end);
 
-		it("has no name that XML forbids or that a client could take for a path, and the rest all the same", function ()
-			for _, name in ipairs {
+		it("has no name that XML forbids, that a client could take for a path or that fakes an extension, and has the rest", function ()
+			local names = {
 				"", "a\0b", "a\nb", "a\127b", "a/b", "a\\b", "\255", "\237\160\128", "\239\191\190", "\239\191\191", "\194\133", ("x"):rep(256), 5, {}, true,
-			} do
+				".", "..", "...", ".. ", " ", "\t ", "\u{a0}", "\u{2003}\u{3000}", "\u{2028}a", "a\u{2029}",
+			};
+			for _, code in ipairs { 0xad, 0x61c, 0x180e, 0x200b, 0x200e, 0x200f, 0x2060, 0xfeff, 0xfff9, 0xe0001, 0xe007f } do
+				table.insert(names, "holiday"..utf8.char(code).."gpj.exe");
+			end
+			for code = 0x202a, 0x202e do table.insert(names, "holiday"..utf8.char(code).."gpj.exe"); end
+			for code = 0x2066, 0x2069 do table.insert(names, "holiday"..utf8.char(code).."gpj.exe"); end
+			for _, name in ipairs(names) do
 				local text = added_to(message(url), described({ filename = name }), "file-metadata");
 				assert.matches("<size>3032449</size>", text);
 				assert.not_matches("<name>", text);
 			end
 			local _, stanza = add(message(url), described({ filename = "a<b>&'\".jpg" }), "file-metadata");
 			assert.matches("<name>a&lt;b&gt;&amp;", tostring(stanza));
+		end);
+
+		it("has names of any script, with the joiners that Persian and emoji need", function ()
+			for _, name in ipairs {
+				"..a", "a b.jpg", ".profile", "\u{645}\u{6cc}\u{200c}\u{62e}.jpg", "\u{1f469}\u{200d}\u{1f4bb}.png", "\u{5d0}.pdf", "\u{3042}",
+			} do
+				assert.matches("<name>"..name:gsub("%p", "%%%0").."</name>", added_to(message(url), described({ filename = name }), "file-metadata"));
+			end
 		end);
 
 		it("has no duration, hash or preview that is out of range, and the rest all the same", function ()

@@ -73,6 +73,15 @@ export interface Prosody {
   stop(): Promise<void>;
 }
 
+/** The value of a metric of mod_muc_media_metadata, by its name without prefix and one label (`outcome="late"`); 0 if absent. */
+export async function moduleMetric({ metricsUrl }: Prosody, name: string, label = ""): Promise<number> {
+  const lines = (await (await fetch(metricsUrl)).text()).split("\n");
+  const line = lines.find(
+    (text) => text.startsWith(`prosody_mod_muc_media_metadata__${name}{`) && text.includes(label),
+  );
+  return Number(line?.split(" ").at(-1) ?? 0);
+}
+
 /** Starts one in a temporary folder of its own. */
 export async function startProsody(onFinished: OnFinished, options: ProsodyOptions): Promise<Prosody> {
   const folder = mkdtempSync(join(root, tmpdir(), "media-oracle-prosody-"));

@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
 import { startRawOrigin } from "../../support/origin.ts";
-import { hasProsody, startProsody } from "../../support/prosody.ts";
+import { hasProsody, moduleMetric, startProsody } from "../../support/prosody.ts";
 import { requires } from "../../support/require.ts";
 import { openScene } from "../../support/room.ts";
 import {
@@ -33,10 +33,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
     ["cut off JSON", replying('{"bytes": 15690, "type": "image/png"')],
     ["JSON that is no object", replying("[1, 2, 3]")],
     ["very deep JSON", replying("[".repeat(8000))],
-    ["a size that is no integer", replying({ ...summit, bytes: 1.5 })],
-    ["a type with markup", replying({ ...summit, type: "image/<x/>" })],
-    ["a blurhash of another length", replying({ ...summit, blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdn" })],
-    ["a width of nothing", replying({ ...summit, width: 0 })],
+    ["JSON without a key of the contract", replying({ status: "ok" })],
     ["far too long a reply", replying({ ...summit, filename: "x".repeat(1_000_000) })],
     ["a reset connection", (_question, response) => void response.socket?.resetAndDestroy()],
     ["half a reply", (_question, response) => void response.writeHead(200).write('{"bytes"')],
@@ -47,6 +44,51 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
     await alice.say(room, "m2", "https://upload.example.net/other.png");
     expect(metadataOf(await bob.hear("m2"))).toEqual([summitElement]);
   });
+
+  test.for<[string, Record<string, unknown>, (keyof typeof summitElement)[]]>([
+    ["a size in bytes that is not an integer", { bytes: 1.5 }, ["bytes"]],
+    ["a type with markup", { type: "image/<x/>" }, ["type"]],
+    ["a blurhash of the wrong length", { blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdn" }, ["blurhash"]],
+    ["a width of 0", { width: 0 }, ["width", "height"]],
+    ["a height without a width", { width: null }, ["width", "height"]],
+    ["sides of 2^32 - 1", { width: 2 ** 32 - 1, height: 2 ** 32 - 1 }, ["width", "height"]],
+  ])(
+    "%s is left out, the rest is added, and the circuit breaker stays closed",
+    async ([, wrong, absent], { onTestFinished }) => {
+      const { prosody, room, alice, bob } = await openScene(onTestFinished, replying({ ...summit, ...wrong }));
+      const rest = Object.fromEntries(
+        Object.entries(summitElement).filter(([name]) => !absent.some((it) => it === name)),
+      );
+      for (const id of ["m1", "m2", "m3", "m4", "m5", "m6"]) {
+        await alice.say(room, id, picture);
+        expect(metadataOf(await bob.hear(id))).toEqual([rest]);
+      }
+      expect(await moduleMetric(prosody, "breaker_open")).toBe(0);
+    },
+  );
+
+  test.for([
+    ["is the parent folder", ".."],
+    ["is the current folder", "."],
+    ["has only white space", " \u00a0\u2003"],
+    ["is reversed in part by a bidi override", "holiday\u202egpj.exe"],
+    ["is reversed in part by a bidi isolate", "holiday\u2067gpj.exe"],
+    ["has a zero-width space in its extension", "holiday.jp\u200bg"],
+  ])(
+    "a name that %s is left out, and the rest of the file's metadata is added",
+    async ([, filename], { onTestFinished }) => {
+      const { room, alice, bob } = await openScene(onTestFinished, replying({ ...summit, filename }));
+      await alice.say(room, "m1", picture);
+      const file = (await bob.hear("m1")).getChild("file", "urn:xmpp:file:metadata:0")!;
+      expect(file.getChildElements().map(({ name }) => name)).toEqual([
+        "media-type",
+        "size",
+        "width",
+        "height",
+        "hash",
+      ]);
+    },
+  );
 
   test("an oracle that is down leaves the messages as they are, at once", async ({ onTestFinished }) => {
     const { port } = await closedPort();
@@ -134,8 +176,15 @@ describe.skipIf(requires("Prosody", hasProsody()))("the breaker", () => {
     expect(oracle.questions).toHaveLength(3);
   });
 
-  test.for([502, 504, 400, 404])("five answers of status %i do not open it", async (status, { onTestFinished }) => {
-    const { oracle, room, alice } = await openScene(onTestFinished, fail(status));
+  test.for([
+    [502, "source_status"],
+    [504, "deadline_exceeded"],
+    [400, "url_unsupported"],
+    [404, "route_unknown"],
+    [429, "rate_limited"],
+    [429, "host_busy"],
+  ] as const)("six answers of status %i (%s) do not open it", async ([status, code], { onTestFinished }) => {
+    const { oracle, room, alice } = await openScene(onTestFinished, fail(status, code));
     for (const id of ["m1", "m2", "m3", "m4", "m5", "m6"]) {
       await alice.say(room, id, picture);
       expect(metadataOf(await alice.hear(id))).toEqual([null]);
@@ -191,23 +240,15 @@ describe.skipIf(requires("Prosody", hasProsody()))("the operator", () => {
       await alice.say(room, name, `https://a.example.net/${name}`);
       await alice.hear(name);
     }
-    const metrics = await (await fetch(prosody.metricsUrl)).text();
-    const value = (name: string, labels: string): number =>
-      Number(
-        metrics
-          .split("\n")
-          .find((line) => line.startsWith(`prosody_mod_muc_media_metadata__${name}{`) && line.includes(labels))
-          ?.split(" ")
-          .at(-1),
-      );
+    const value = (name: string, label: string): Promise<number> => moduleMetric(prosody, name, label);
     for (const outcome of ["described", "undescribed", "late", "ill"]) {
-      expect(value("lookups_total", `outcome="${outcome}"`)).toBe(1);
+      expect(await value("lookups_total", `outcome="${outcome}"`)).toBe(1);
     }
-    expect(value("messages_total", 'outcome="annotated"')).toBe(1);
-    expect(value("messages_total", 'outcome="unannotated"')).toBe(3);
-    expect(value("delay_seconds_count", "")).toBe(4);
-    expect(value("inflight", "")).toBe(0);
-    expect(value("breaker_open", "")).toBe(0);
+    expect(await value("messages_total", 'outcome="annotated"')).toBe(1);
+    expect(await value("messages_total", 'outcome="unannotated"')).toBe(3);
+    expect(await value("delay_seconds_count", "")).toBe(4);
+    expect(await value("inflight", "")).toBe(0);
+    expect(await value("breaker_open", "")).toBe(0);
     expect((await archiveOf(alice, room)).length).toBe(4);
   });
 });

@@ -1,7 +1,10 @@
--- Asks media-oracle about the media of a message while the message waits in line, outside of any session.
+-- Looks up the media of a message at media-oracle while the message waits in its sender's queue, outside of any session.
 --
 -- Shared by mod_muc_media_metadata and mod_media_metadata. Each module that loads it has its own options (with its name as their
--- prefix), metrics, breaker and lines.
+-- prefix), metrics, circuit breaker and queues.
+--
+-- It fails open, and a sender cannot switch annotation off for other senders: each has a share of the lookups in flight
+-- (max_sender_inflight), a queue of their own for each room or session, and at most one vote in the circuit breaker (breaker.lib.lua).
 
 local async = require "util.async";
 local http = require "net.http";
@@ -17,9 +20,10 @@ end
 
 local elements = load_library("elements");
 local read_reply = load_library("reply").read_reply;
+local new_breaker = load_library("breaker").new_breaker;
 
-local max_reply_bytes = 16 * 1024; -- a reply that quotes the longest URL, all of it percent-encoded, has 6 KiB and a little
-local reserve = 0.2; -- seconds between the oracle's deadline and ours, for its answer to arrive
+local max_reply_bytes = 16 * 1024; -- an answer with the longest URL, all of it percent-encoded, has little more than 6 KiB
+local reserve = 0.2; -- seconds between the oracle's deadline and the timeout, for its answer to arrive
 
 local function option(name)
 	return module.name.."_"..name;
@@ -31,61 +35,38 @@ local function get_number(name, default, min, max) -- > number
 end
 
 local oracle_url = module:get_option_string(option("url"), "http://127.0.0.1:8080/metadata");
-local token = module:get_option_string(option("token")); -- nil: the oracle asks for none
+local token = module:get_option_string(option("token")); -- nil: the oracle requires none
 local timeout = get_number("timeout", 2, 0.25, 30); -- seconds from the arrival of a message
 local max_urls = get_number("max_urls", 4, 1, 64); -- distinct ones in a stanza
-local max_elements = 4 * max_urls; -- in a stanza: one URL repeated a thousand times would make a small message a large one
-local max_inflight = get_number("max_inflight", 64, 1, 4096); -- lookups at once
-local max_queue = get_number("max_queue", 20, 1, 1000); -- messages in one line
-local breaker_failures = get_number("breaker_failures", 5, 1, math.huge); -- in a row
+local max_elements = 4 * max_urls; -- in a stanza: metadata for one URL repeated a thousand times would multiply the size of the message
+local max_inflight = get_number("max_inflight", 64, 1, 4096); -- lookups
+-- Of one sender: a quarter, so that one sender cannot use up all lookups; but enough for one message, if max_inflight allows it.
+local max_sender_inflight = math.min(max_inflight, math.max(max_urls, math.floor(max_inflight / 4)));
+local max_queue = get_number("max_queue", 20, 1, 1000); -- messages in one queue
+local breaker_failures = get_number("breaker_failures", 5, 1, math.huge); -- different senders; of a sender's own breaker: lookups in a row
 local breaker_cooldown = get_number("breaker_cooldown", 30, 0, math.huge); -- seconds
-local hosts = module:get_option_set(option("hosts"), {}); -- empty: as the scope says
+local hosts = module:get_option_set(option("hosts"), {}); -- empty: depends on the scope
 local scope = module:get_option_string(option("scope"), "all"); -- or "local-uploads"
 local outputs = module:get_option_set(option("output"), { "legacy", "file-metadata" });
 
 local unknown_outputs = outputs - set.new({ "legacy", "file-metadata", "sims", "sfs" });
 if not unknown_outputs:empty() then
-	error(("%s has no %s"):format(option("output"), unknown_outputs)); -- better said at the start than noticed months later
+	error(("%s has no %s"):format(option("output"), unknown_outputs)); -- at the start: annotations that are missing would be noticed months later
 elseif scope ~= "all" and scope ~= "local-uploads" then
 	error(("%s is either \"all\" or \"local-uploads\", not %q"):format(option("scope"), scope));
 end
 
 local client = http.default.new({});
 
-local measure_lookups = module:metric("counter", "lookups", "", "URLs that the oracle was asked for", { "outcome" });
-local measure_messages = module:metric("counter", "messages", "", "Messages that waited, or should have", { "outcome" });
-local measure_delay = module:metric("histogram", "delay", "seconds", "Time by which messages were held back", {}, {
+local measure_lookups = module:metric("counter", "lookups", "", "Lookups by outcome", { "outcome" });
+local measure_messages = module:metric("counter", "messages", "", "Messages with media by outcome", { "outcome" });
+local measure_delay = module:metric("histogram", "delay", "seconds", "Delay of messages", {}, {
 	buckets = { 0.01, 0.03, 0.1, 0.3, 1, 3, 10 };
 }):with_labels();
-local measure_inflight = module:metric("gauge", "inflight", "", "Lookups under way", {}):with_labels();
-local measure_breaker = module:metric("gauge", "breaker_open", "", "1 while the oracle is not asked, since it fails", {}):with_labels();
+local measure_inflight = module:metric("gauge", "inflight", "", "Lookups in flight", {}):with_labels();
+local measure_breaker = module:metric("gauge", "breaker_open", "", "1 while the circuit breaker of all senders is open", {}):with_labels();
 
--- Keeps an oracle that is ill from costing every message the whole timeout. After the cooldown one lookup tries it again.
--- A trial may end without a verdict (its message was flushed): the next one may come trial_time later.
-local function new_breaker(max_failures, cooldown, trial_time, now) -- > { is_open, allows, ask, succeed, fail > true when that opens it }
-	local failures, retry_at = 0, 0;
-	return {
-		is_open = function ()
-			return failures >= max_failures;
-		end;
-		allows = function ()
-			return failures < max_failures or now() >= retry_at;
-		end;
-		ask = function ()
-			retry_at = now() + trial_time;
-		end;
-		succeed = function ()
-			failures = 0;
-		end;
-		fail = function ()
-			failures = failures + 1;
-			retry_at = now() + cooldown;
-			return failures == max_failures;
-		end;
-	};
-end
-
--- An error of ours must neither lose a message nor reach those who called: the server's log is not for strangers to fill with errors.
+-- A bug of this module must neither lose a message nor raise an error in its caller: strangers could fill the server's log with errors.
 local function guarded(what, handler) -- > handler that never throws
 	return function (...)
 		local ok, result = pcall(handler, ...);
@@ -96,10 +77,10 @@ local function guarded(what, handler) -- > handler that never throws
 	end
 end
 
--- What is looked up.
+-- The hosts of URLs that are looked up.
 
--- Asked each time: components come and go, and so do their ports.
-local function upload_hosts() -- > set of "host:port", and "host" where the port is the scheme's own
+-- Computed for each message: components are loaded and unloaded, and so are their ports.
+local function upload_hosts() -- > set of "host:port", or "host" with the default port of the scheme
 	local found = set.new();
 	for _, host in pairs(prosody.hosts) do
 		local file_share = host.modules and host.modules.http_file_share;
@@ -125,27 +106,36 @@ end
 
 -- The oracle.
 
-local breaker = new_breaker(breaker_failures, breaker_cooldown, timeout, monotonic);
+local breaker = new_breaker(breaker_failures, breaker_cooldown, monotonic);
 local inflight = 0;
+local inflight_of = {}; -- bare JID of a sender > number of lookups in flight, if there are any
 
-local function judge(outcome, reason)
-	measure_lookups:with_labels(outcome):add(1);
-	if outcome == "ill" or outcome == "late" then
-		if breaker.fail() then
-			module:log("warn", "The oracle is not asked for %g s after %g failures in a row, the last: %s", breaker_cooldown, breaker_failures, reason);
-		end
-	elseif outcome ~= "abandoned" then
+local outcome_labels = { unhealthy = "ill"; unreachable = "ill" }; -- of the metric, if different from the outcome
+
+-- For the breaker of all senders only: with a line for each sender's own breaker, senders could fill the log.
+local function log_open_breaker(reason)
+	module:log("warn", "Circuit breaker open: no lookups for %g s, then trials; the last failure: %s", breaker_cooldown, reason);
+end
+
+-- outcome: "described", "undescribed", "unhealthy", "unreachable", "late", "abandoned"
+local function record_outcome(sender, outcome, reason)
+	measure_lookups:with_labels(outcome_labels[outcome] or outcome):add(1);
+	if outcome == "described" or outcome == "undescribed" then
 		if breaker.is_open() then
-			module:log("info", "The oracle answers again");
+			module:log("info", "Circuit breaker closed: the oracle is healthy again");
 		end
-		breaker.succeed();
+		breaker.record_healthy(sender);
+	elseif outcome == "unreachable" and breaker.record_unreachable() then
+		log_open_breaker(reason);
+	elseif (outcome == "unhealthy" or outcome == "late") and breaker.record_unhealthy(sender) then
+		log_open_breaker(reason);
 	end
 	measure_breaker:set(breaker.is_open() and 1 or 0);
 end
 
 local refusal_logged = false;
 
-local function log_refusal(status) -- once, until an answer is good: it is the operator's to mend, and anybody can repeat it
+local function log_refusal(status) -- once until the next success: only the operator can fix it, and any sender can repeat it
 	if status ~= 401 and status ~= 403 and status ~= 404 or refusal_logged then
 		return;
 	end
@@ -153,7 +143,9 @@ local function log_refusal(status) -- once, until an answer is good: it is the o
 	module:log("warn", "The oracle answers with status %d: see %s and %s", status, option("url"), option("token"));
 end
 
-local function add_inflight(change)
+local function add_inflight(sender, change)
+	local count = (inflight_of[sender] or 0) + change;
+	inflight_of[sender] = count > 0 and count or nil;
 	inflight = inflight + change;
 	measure_inflight:set(inflight);
 end
@@ -161,7 +153,7 @@ end
 local function free_slot(lookup)
 	if lookup.has_slot then
 		lookup.has_slot = false;
-		add_inflight(-1);
+		add_inflight(lookup.sender, -1);
 	end
 end
 
@@ -169,23 +161,42 @@ local headers = {
 	["Accept"] = "application/json";
 	["Content-Type"] = "application/json";
 	["Authorization"] = token and "Bearer "..token or nil;
-	["Host"] = oracle_url:match("^%a+://[^/?#]*@?(%[[^%]]*%][:%d]*)"); -- net.http forgets the brackets of an IPv6 host
+	["Host"] = oracle_url:match("^%a+://[^/?#]*@?(%[[^%]]*%][:%d]*)"); -- net.http omits the brackets of an IPv6 host
 };
-local oracle_deadline = math.max(50, math.floor((timeout - reserve) * 1000 + 0.5)); -- milliseconds; the oracle takes no less
+local oracle_deadline = math.max(50, math.floor((timeout - reserve) * 1000 + 0.5)); -- milliseconds; the oracle's minimum is 50
 
--- on_end(metadata or nil) is called once, maybe before this returns, and not at all once the lookup was closed.
-local function ask_oracle(url, on_end) -- > lookup
-	local lookup = { has_slot = true; closed = false };
-	add_inflight(1);
+-- If there was no connection, the request was never sent, so its URL cannot be the cause. The same holds for a certificate, which net.http
+-- checks before it sends the request.
+local function is_unreachable(lookup, body, status) -- > boolean
+	if status ~= 0 then
+		return false;
+	end
+	local is_connected = lookup.request ~= nil and lookup.request.conn ~= nil;
+	return not is_connected or tostring(body):find("^certificate%-") ~= nil;
+end
 
-	local on_answer = guarded("take an answer of the oracle", function (body, status)
+-- Calls on_end(metadata or nil) once, maybe before this returns, and not at all if the lookup is closed before.
+local function start_lookup(sender, url, on_end) -- > lookup
+	local lookup = { sender = sender; has_slot = true; closed = false };
+	local request_options = {
+		method = "POST";
+		headers = headers;
+		body = json.encode({ url = url; deadlineMs = oracle_deadline });
+	};
+	breaker.start_lookup(sender);
+	add_inflight(sender, 1);
+
+	local on_answer = guarded("read an answer of the oracle", function (body, status)
 		free_slot(lookup);
 		if lookup.closed then
 			return;
 		end
 		lookup.closed = true;
 		local metadata, outcome, reason = read_reply(body, status);
-		judge(outcome == "unhealthy" and "ill" or outcome, reason);
+		if is_unreachable(lookup, body, status) then
+			outcome = "unreachable";
+		end
+		record_outcome(sender, outcome, reason);
 		if metadata then
 			refusal_logged = false;
 		else
@@ -194,22 +205,17 @@ local function ask_oracle(url, on_end) -- > lookup
 		on_end(metadata);
 	end);
 
-	local request_options = {
-		method = "POST";
-		headers = headers;
-		body = json.encode({ url = url; deadlineMs = oracle_deadline });
-	};
 	local ok, request = pcall(client.request, client, oracle_url, request_options, on_answer);
 	if not ok then
 		on_answer(request, 0);
 	elseif request then
 		lookup.request = request;
-		request.body_size_limit = max_reply_bytes; -- read by the parser when the first bytes come
+		request.body_size_limit = max_reply_bytes; -- the parser reads it when the first bytes arrive
 	end
 	return lookup;
 end
 
-local function destroy_request(lookup) -- > true when nothing is left of it
+local function destroy_request(lookup) -- > true once its slot is free
 	if lookup.has_slot and lookup.request and lookup.request.conn then
 		http.destroy_request(lookup.request);
 		free_slot(lookup);
@@ -222,33 +228,33 @@ local function close_lookup(lookup, outcome, reason)
 		return;
 	end
 	lookup.closed = true;
-	judge(outcome, reason);
+	record_outcome(lookup.sender, outcome, reason);
 	if not destroy_request(lookup) then
-		-- Still connecting, which cannot be stopped (net.http has no connection yet): the slot is taken until it can.
+		-- A connection attempt cannot be cancelled (net.http has no connection yet): the slot stays taken until it ends.
 		timer.add_task(1, guarded("close a lookup", function ()
 			return not destroy_request(lookup) and 1 or nil;
 		end));
 	end
 end
 
--- The lines. A message is an entry in a line until it is delivered: { stanza, deliver, media, lookups, ready … }.
--- A line is known by a place (a room, a session) and by those who stand in it there (one or more).
+-- The queues. A message is an entry in a queue until it is delivered: { stanza, deliver, media, lookups, ready … }.
+-- A queue belongs to one sender at one place (a room, a session); its members are the sender's sessions there, or the recipient.
 
-local lines = {}; -- place > who > line
+local queues = {}; -- place > member > queue
 
-local function line_of(place, who) -- > line or nil
-	return lines[place] and lines[place][who];
+local function find_queue(place, member) -- > queue or nil
+	return queues[place] and queues[place][member];
 end
 
-local function forget(line)
-	local at_place = lines[line.place] or {};
-	for who in pairs(line.members) do
-		if at_place[who] == line then
-			at_place[who] = nil;
+local function forget(queue)
+	local at_place = queues[queue.place] or {};
+	for member in pairs(queue.members) do
+		if at_place[member] == queue then
+			at_place[member] = nil;
 		end
 	end
 	if next(at_place) == nil then
-		lines[line.place] = nil;
+		queues[queue.place] = nil;
 	end
 end
 
@@ -268,40 +274,40 @@ local function deliver(entry)
 	measure_delay:sample(waited);
 end
 
-local function advance(line)
-	local entry = line.waiting[1];
+local function advance(queue)
+	local entry = queue.waiting[1];
 	if not entry then
-		forget(line);
-	elseif entry.ready and not line.delivering then
-		line.delivering = true;
-		line.runner:run(entry);
+		forget(queue);
+	elseif entry.ready and not queue.delivering then
+		queue.delivering = true;
+		queue.runner:run(entry);
 	end
 end
 
-local function new_line(place) -- > line, without members
-	local line = { place = place; members = {}; waiting = {}; delivering = false };
-	local function delivered()
-		table.remove(line.waiting, 1);
-		line.delivering = false;
-		advance(line);
+local function new_queue(place) -- > queue, without members
+	local queue = { place = place; members = {}; waiting = {}; delivering = false };
+	local function on_delivered()
+		table.remove(queue.waiting, 1);
+		queue.delivering = false;
+		advance(queue);
 	end
-	-- A runner since archives may be asynchronous; one a line since it is what keeps the order while they are.
-	line.runner = async.runner(function (entry)
+	-- A runner because archives may be asynchronous; one for each queue because it keeps the order while they are.
+	queue.runner = async.runner(function (entry)
 		deliver(entry);
-		delivered();
+		on_delivered();
 	end, {
 		error = function (_, err)
 			module:log("warn", "Could not deliver a message: %s", err);
-			delivered();
+			on_delivered();
 		end;
 	});
-	return line;
+	return queue;
 end
 
-local function join(line, who)
-	lines[line.place] = lines[line.place] or {};
-	lines[line.place][who] = line;
-	line.members[who] = true;
+local function join(queue, member)
+	queues[queue.place] = queues[queue.place] or {};
+	queues[queue.place][member] = queue;
+	queue.members[member] = true;
 end
 
 local function make_ready(entry, outcome, reason)
@@ -315,27 +321,26 @@ local function make_ready(entry, outcome, reason)
 	end
 end
 
-local function start_lookups(line, entry, urls)
-	local pending = 1; -- this function itself: answers may come while it runs
+local function start_lookups(queue, entry, urls)
+	local pending = 1; -- this function itself: answers may arrive while it runs
 	local function end_one()
 		pending = pending - 1;
 		if pending == 0 and not entry.ready then
 			make_ready(entry);
-			advance(line);
+			advance(queue);
 		end
 	end
 	if urls[1] then
 		entry.timer = timer.add_task(timeout, guarded("end a lookup", function ()
 			entry.timer = nil;
-			make_ready(entry, "late", "no answer in time");
-			advance(line);
+			make_ready(entry, "late", "no answer within the timeout");
+			advance(queue);
 		end));
 	end
 	for _, url in ipairs(urls) do
-		if breaker.allows() then
-			breaker.ask();
+		if not breaker.find_obstacle(entry.sender) then -- a half-open trial is one lookup
 			pending = pending + 1;
-			table.insert(entry.lookups, ask_oracle(url, function (metadata)
+			table.insert(entry.lookups, start_lookup(entry.sender, url, function (metadata)
 				entry.metadata[url] = metadata;
 				end_one();
 			end));
@@ -344,29 +349,29 @@ local function start_lookups(line, entry, urls)
 	end_one();
 end
 
--- Sends out all that waits in a line, as it is known now.
-local function flush(line)
-	for _, entry in ipairs(line.waiting) do
+-- Delivers all messages of a queue now, with the metadata that has arrived.
+local function flush(queue)
+	for _, entry in ipairs(queue.waiting) do
 		if not entry.ready then
 			make_ready(entry, "abandoned");
 		end
 	end
-	advance(line);
+	advance(queue);
 end
 
 local function flush_place(place)
-	local found = {}; -- several may share a line, and flushing changes what would be iterated
-	for _, line in pairs(lines[place] or {}) do
-		found[line] = true;
+	local found = {}; -- several members may share a queue, and flush() changes the table
+	for _, queue in pairs(queues[place] or {}) do
+		found[queue] = true;
 	end
-	for line in pairs(found) do
-		flush(line);
+	for queue in pairs(found) do
+		flush(queue);
 	end
 end
 
 local function flush_all()
 	local places = {};
-	for place in pairs(lines) do
+	for place in pairs(queues) do
 		table.insert(places, place);
 	end
 	for _, place in ipairs(places) do
@@ -374,65 +379,67 @@ local function flush_all()
 	end
 end
 
-local function is_full(line)
-	return line ~= nil and #line.waiting >= max_queue;
+local function is_full(queue)
+	return queue ~= nil and #queue.waiting >= max_queue;
 end
 
-local function find_obstacle(media, urls, line) -- > what keeps the URLs from being looked up, or nil
+local function find_obstacle(sender, media, urls, queue) -- > why the URLs are not looked up, as an outcome of messages; or nil
 	if #urls > max_urls or #media > max_elements then
 		return "too_many_urls";
 	elseif inflight + #urls > max_inflight then
 		return "too_many_lookups";
-	elseif is_full(line) then
+	elseif (inflight_of[sender] or 0) + #urls > max_sender_inflight then
+		return "sender_too_many_lookups";
+	elseif is_full(queue) then
 		return "queue_full";
-	elseif not breaker.allows() then
-		return "breaker_open";
 	end
+	return breaker.find_obstacle(sender);
 end
 
--- Puts a message in line, if it has media that are to be looked up or if there are others to wait behind.
+-- Puts a message into its sender's queue, if it has media to look up or if earlier messages of the sender wait.
 --
 -- message: {
---   stanza; place; who;
---   looks_up: whether its media are looked up at all;
---   find_line = function () > line or nil;
---   deliver = function (entry) > false where it was dropped;
+--   stanza; place; member;
+--   sender: bare JID of the account, which limits are counted for, in all its sessions and rooms;
+--   is_annotated: whether its media are looked up;
+--   find_queue = function () > queue or nil;
+--   deliver = function (entry) > false if it was dropped;
 -- }
--- Returns whether it was taken: then it is ours to deliver, whatever goes wrong. deliver runs in an async.runner.
-local function take(message)
-	local line = message.find_line();
+-- Returns whether it was put into a queue: then this module delivers it, even after an error. deliver runs in an async.runner.
+local function enqueue(message)
+	local queue = message.find_queue();
 	local media, urls = {}, {};
-	if message.looks_up then
+	if message.is_annotated then
 		media, urls = elements.find_media(message.stanza, wanted_hosts());
 	end
-	if not line and not media[1] then
+	if not queue and not media[1] then
 		return false;
 	end
 
-	local obstacle = media[1] and find_obstacle(media, urls, line);
+	local obstacle = media[1] and find_obstacle(message.sender, media, urls, queue);
 	if obstacle then
 		measure_messages:with_labels(obstacle):add(1);
 		media, urls = {}, {};
 	end
-	if is_full(line) then
-		flush(line); -- The newcomer may neither wait nor overtake.
-		line = message.find_line();
+	if is_full(queue) then
+		flush(queue); -- the new message may neither wait nor overtake
+		queue = message.find_queue();
 	end
-	if not line and not media[1] then
+	if not queue and not media[1] then
 		return false;
 	end
 
-	line = line or new_line(message.place);
-	join(line, message.who);
+	queue = queue or new_queue(message.place);
+	join(queue, message.member);
 	local entry = {
-		stanza = message.stanza, deliver = message.deliver;
+		stanza = message.stanza, sender = message.sender, deliver = message.deliver;
 		arrived = monotonic(), media = media, metadata = {}, lookups = {};
 	};
-	table.insert(line.waiting, entry);
-	local ok, err = pcall(start_lookups, line, entry, urls);
+	table.insert(queue.waiting, entry);
+	local ok, err = pcall(start_lookups, queue, entry, urls);
 	if not ok then
-		module:log("warn", "Could not look up what a message refers to: %s", err);
-		flush(line);
+		module:log("warn", "Could not look up the media of a message: %s", err);
+		flush(queue);
 	end
 	return true;
 end
@@ -441,10 +448,9 @@ return {
 	xmlns_metadata = elements.xmlns_metadata;
 	strip_metadata = elements.strip_metadata;
 	guarded = guarded;
-	line_of = line_of;
-	take = take;
+	find_queue = find_queue;
+	enqueue = enqueue;
 	flush = flush;
 	flush_place = flush_place;
 	flush_all = flush_all;
-	new_breaker = new_breaker; -- for the specs
 };

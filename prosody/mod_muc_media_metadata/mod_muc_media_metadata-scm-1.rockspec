@@ -3,19 +3,20 @@ package = "mod_muc_media_metadata"
 version = "scm-1"
 source = { url = "git+https://media-oracle.invalid/media-oracle.git" } -- made from a checkout: luarocks make
 description = {
-	summary = "Size, type and preview of pictures posted in rooms, without a request from anybody's client";
+	summary = "Size, type and preview of pictures posted in rooms, without requests from the readers' clients";
 	license = "MIT";
 	labels = { "prosody", "stage-beta" };
 }
 dependencies = { "lua >= 5.2, < 5.5" }
 build = {
-	type = "none"; -- nothing is compiled, so nobody needs Lua's headers
+	type = "none"; -- nothing is compiled, so Lua's headers are not needed
 	install = {
 		lua = {
 			["mod_muc_media_metadata.mod_muc_media_metadata"] = "mod_muc_media_metadata.lua";
 			["mod_muc_media_metadata.lookups"] = "lookups.lib.lua";
 			["mod_muc_media_metadata.elements"] = "elements.lib.lua";
 			["mod_muc_media_metadata.reply"] = "reply.lib.lua";
+			["mod_muc_media_metadata.breaker"] = "breaker.lib.lua";
 		};
 	};
 }

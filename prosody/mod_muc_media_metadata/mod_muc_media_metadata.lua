@@ -1,7 +1,7 @@
--- Adds what media-oracle knows of a posted media URL (size, type, blurhash, dimensions) to the room message that carries it.
+-- Adds metadata of posted media URLs (size, type, blurhash, dimensions) from media-oracle to room messages.
 --
--- A message with such a URL is taken out of the room's hands, waits for the oracle outside of any session, and is broadcast
--- later as the room itself would have done. One sender's messages keep their order; nobody else waits.
+-- A message with such a URL leaves the room's handlers, waits for the oracle outside of any session, and is broadcast later as the
+-- room itself would have done. The messages of one sender keep their order; no other sender's messages wait.
 
 local jid = require "util.jid";
 local st = require "util.stanza";
@@ -19,20 +19,20 @@ local function is_on(room)
 	return not room._data.media_metadata_off; -- kept with the room
 end
 
-local function find_line(room, from, occupant) -- > line or nil; all sessions of an occupant share one, and keep it over a change of nick
-	local line = lookups.line_of(room.jid, from);
-	if line then
-		return line;
+local function find_queue(room, from, occupant) -- > queue or nil; all sessions of an occupant share one, and keep it when the nick changes
+	local queue = lookups.find_queue(room.jid, from);
+	if queue then
+		return queue;
 	end
 	for real_jid in occupant:each_session() do
-		line = lookups.line_of(room.jid, real_jid);
-		if line then
-			return line;
+		queue = lookups.find_queue(room.jid, real_jid);
+		if queue then
+			return queue;
 		end
 	end
 end
 
--- The room's own checks, once more: seconds have passed. Rooms ask only for the role, so a "visitor" is what muting makes.
+-- Repeats the room's own checks: seconds have passed. Rooms check only the role: a muted occupant is a "visitor".
 local function find_speaker(room, from) -- > occupant JID; or nil, error type, condition, text
 	local occupant = room and room:get_occupant_by_real_jid(from);
 	local role = occupant and occupant.role;
@@ -44,14 +44,14 @@ local function find_speaker(room, from) -- > occupant JID; or nil, error type, c
 	return occupant.nick;
 end
 
--- Rooms and mod_muc itself are looked up each time: idle rooms are swapped to the disk and back, and mod_muc may be reloaded.
+-- Finds rooms and mod_muc itself each time: idle rooms are unloaded to disk and loaded again, and mod_muc may be reloaded.
 local function get_room(room_jid) -- > room, or nil or false
 	local mod_muc = prosody.hosts[module.host].modules.muc;
 	return mod_muc and mod_muc.get_room_from_jid(room_jid);
 end
 
--- What mod_muc does after muc-occupant-groupchat.
-local function broadcast(room_jid, entry) -- > false where the sender may no longer speak
+-- Does the same as mod_muc after muc-occupant-groupchat.
+local function broadcast(room_jid, entry) -- > false if the sender may no longer speak
 	local stanza, from = entry.stanza, entry.stanza.attr.from;
 	local room = get_room(room_jid);
 	local nick, err_type, condition, text = find_speaker(room, from);
@@ -69,12 +69,12 @@ local function on_groupchat(event)
 	local room, stanza, occupant = event.room, event.stanza, event.occupant;
 	local from = stanza.attr.from;
 	if not occupant or occupant.nick ~= room:get_occupant_jid(from) then
-		return; -- Another module lets somebody speak for another: there is nobody to find again.
+		return; -- another module replaced the occupant, whom broadcast() could not find again
 	end
 	local room_jid = room.jid;
-	return lookups.take {
-		stanza = stanza, place = room_jid, who = from, looks_up = is_on(room);
-		find_line = function () return find_line(room, from, occupant); end;
+	return lookups.enqueue {
+		stanza = stanza, place = room_jid, member = from, sender = jid.bare(from), is_annotated = is_on(room);
+		find_queue = function () return find_queue(room, from, occupant); end;
 		deliver = function (entry) return broadcast(room_jid, entry); end;
 	} or nil;
 end
@@ -83,8 +83,8 @@ local function on_any_groupchat(event)
 	lookups.strip_metadata(event.stanza);
 end
 
--- A message to an occupant waits in the same line: what somebody says in a room is heard in the order in which they said it.
--- All that the room checks is still to be done: it is handed to the room when its time comes.
+-- A message to an occupant waits in the same queue as the sender's messages to the room, which keeps their order. The room has checked
+-- nothing yet: it handles the stanza when it leaves the queue.
 local function on_private(event)
 	local origin, stanza = event.origin, event.stanza;
 	local st_type = stanza.attr.type or "normal";
@@ -95,12 +95,12 @@ local function on_private(event)
 	local room = get_room(room_jid);
 	local occupant = room and room:get_occupant_by_real_jid(from);
 	if not occupant then
-		return; -- The room says so.
+		return; -- the room sends the error
 	end
 	lookups.strip_metadata(stanza);
-	return lookups.take {
-		stanza = stanza, place = room_jid, who = from, looks_up = is_on(room);
-		find_line = function () return find_line(room, from, occupant); end;
+	return lookups.enqueue {
+		stanza = stanza, place = room_jid, member = from, sender = jid.bare(from), is_annotated = is_on(room);
+		find_queue = function () return find_queue(room, from, occupant); end;
 		deliver = function ()
 			local room_now = get_room(room_jid);
 			if room_now then
@@ -110,38 +110,38 @@ local function on_private(event)
 	} or nil;
 end
 
--- Fires before the leave is seen by anybody, for lost connections too.
+-- Fires before other occupants see the leave, for lost connections too.
 local function on_leave(event)
 	local room, real_jid = event.room, event.stanza.attr.from;
-	local line = lookups.line_of(room.jid, real_jid);
-	if not line then
+	local queue = lookups.find_queue(room.jid, real_jid);
+	if not queue then
 		return;
 	end
-	-- With an asynchronous archive some go out after the leave: who may speak is settled now.
-	for _, entry in ipairs(line.waiting) do
+	-- With an asynchronous archive some messages are broadcast after the leave: check the sender's role now.
+	for _, entry in ipairs(queue.waiting) do
 		entry.nick = find_speaker(room, entry.stanza.attr.from);
 	end
-	lookups.flush(line);
+	lookups.flush(queue);
 end
 
 local function flush_session(room_jid, real_jid)
-	local line = lookups.line_of(room_jid, real_jid);
-	if line then
-		lookups.flush(line);
+	local queue = lookups.find_queue(room_jid, real_jid);
+	if queue then
+		lookups.flush(queue);
 	end
 end
 
--- Left against their will (whoever leaves has been flushed before): the messages are returned by the check in broadcast().
+-- For occupants who were removed (on_leave() has flushed the others before): the check in broadcast() returns the messages.
 local function on_left(event)
 	if event.stanza and event.stanza.attr.type ~= "unavailable" then
-		return; -- A change of nick comes by here as well, with the presence that asks for it.
+		return; -- a change of nick fires this event too, with the presence that requests it
 	end
 	for real_jid in event.occupant:each_session() do
 		flush_session(event.room.jid, real_jid);
 	end
 end
 
--- The room takes errors for a lost connection, and removes the occupant without asking any handler.
+-- The room treats an error as a lost connection, and removes the occupant without firing muc-occupant-pre-leave.
 local function on_error_stanza(event)
 	local stanza = event.stanza;
 	if stanza.attr.type == "error" then
@@ -153,14 +153,14 @@ local function on_destroy(event)
 	lookups.flush_place(event.room.jid);
 end
 
--- A room's owners decide.
+-- The option of a room's owners.
 
 local function add_room_option(event)
 	table.insert(event.form, {
 		name = room_option;
 		type = "boolean";
 		label = "Look up the size and a preview of posted media";
-		desc = "The server opens the links of pictures and files that are posted here, so that the apps of those who read need not";
+		desc = "The server opens the links of pictures and files that are posted here, so that the readers' apps need not";
 		value = is_on(event.room);
 	});
 end
@@ -198,10 +198,10 @@ hook("muc-occupant-groupchat", on_groupchat, -100);
 hook("muc-occupant-pre-leave", on_leave, -100);
 hook("muc-occupant-left", on_left);
 hook("muc-pre-room-destroy", on_destroy, -100);
-hook("presence/full", on_error_stanza); -- before mod_muc's (-2), which may remove the occupant
+hook("presence/full", on_error_stanza); -- before mod_muc's handler (-2), which may remove the occupant
 hook("message/full", on_error_stanza);
 hook("message/bare", on_error_stanza);
-hook("message/full", on_private, -1); -- the last before mod_muc's
+hook("message/full", on_private, -1); -- the last before mod_muc's handler (-2)
 hook("muc-config-form", add_room_option, 70 - 1); -- under "Other options"
 hook("muc-config-submitted/"..room_option, on_room_option);
 hook("muc-disco#info", add_room_info);

@@ -128,7 +128,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
   });
 });
 
-describe.skipIf(requires("Prosody", hasProsody()))("the breaker", () => {
+describe.skipIf(requires("Prosody", hasProsody()))("the circuit breaker", () => {
   test("five failures in a row of one sender stop this sender's lookups until the oracle is healthy again", async ({
     onTestFinished,
   }) => {
@@ -155,7 +155,9 @@ describe.skipIf(requires("Prosody", hasProsody()))("the breaker", () => {
     expect(await moduleMetric(prosody, "messages_total", 'outcome="sender_breaker_open"')).toBeGreaterThan(0);
   });
 
-  test("time-outs of one sender do so too, and the half-open trial is a single lookup", async ({ onTestFinished }) => {
+  test("time-outs of one sender stop this sender's lookups too, and the half-open trial is a single lookup", async ({
+    onTestFinished,
+  }) => {
     const { oracle, room, alice } = await openScene(onTestFinished, silence, {
       timeout: 0.3,
       breaker_failures: 2,
@@ -181,16 +183,19 @@ describe.skipIf(requires("Prosody", hasProsody()))("the breaker", () => {
     [404, "route_unknown"],
     [429, "rate_limited"],
     [429, "host_busy"],
-  ] as const)("six answers of status %i (%s) do not open it", async ([status, code], { onTestFinished }) => {
-    const { oracle, room, alice } = await openScene(onTestFinished, fail(status, code));
-    for (const id of ["m1", "m2", "m3", "m4", "m5", "m6"]) {
-      await alice.say(room, id, picture);
-      expect(metadataOf(await alice.hear(id))).toEqual([null]);
-    }
-    oracle.responder = describeAll;
-    await alice.say(room, "m7", picture);
-    expect(metadataOf(await alice.hear("m7"))).toEqual([summitElement]);
-  });
+  ] as const)(
+    "six answers of status %i (%s) do not open the circuit breaker",
+    async ([status, code], { onTestFinished }) => {
+      const { oracle, room, alice } = await openScene(onTestFinished, fail(status, code));
+      for (const id of ["m1", "m2", "m3", "m4", "m5", "m6"]) {
+        await alice.say(room, id, picture);
+        expect(metadataOf(await alice.hear(id))).toEqual([null]);
+      }
+      oracle.responder = describeAll;
+      await alice.say(room, "m7", picture);
+      expect(metadataOf(await alice.hear("m7"))).toEqual([summitElement]);
+    },
+  );
 });
 
 describe.skipIf(requires("Prosody", hasProsody()))("the operator", () => {

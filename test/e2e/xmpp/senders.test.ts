@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
+import { makeCertificates, startTlsOrigin } from "../../support/origin.ts";
 import { hasProsody, moduleMetric, type Prosody, startProsody } from "../../support/prosody.ts";
 import { requires } from "../../support/require.ts";
 import { openScene } from "../../support/room.ts";
-import { byFile, fail, type Responder, silence, summitElement } from "../../support/stand-in.ts";
+import { byFile, fail, type Responder, silence, startStandIn, summitElement } from "../../support/stand-in.ts";
 import { connect, heardIds, metadataOf, type Person } from "../../support/xmpp.ts";
 
 const picture = "https://upload.example.net/summit.png";
@@ -19,6 +20,19 @@ async function enterMany(onFinished: OnFinished, prosody: Prosody, room: string,
   return people;
 }
 
+async function refusingEndpoint(): Promise<string> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return `http://127.0.0.1:${port}/metadata`;
+}
+
+async function untrustedEndpoint(onFinished: OnFinished): Promise<string> {
+  const origin = await startTlsOrigin(onFinished, makeCertificates().good, (_request, response) => void response.end());
+  return origin.url("/metadata");
+}
+
 async function sayAndHear(person: Person, room: string, id: string, ...urls: string[]): Promise<void> {
   await person.say(room, id, ...urls);
   await person.hear(id);
@@ -27,59 +41,74 @@ async function sayAndHear(person: Person, room: string, id: string, ...urls: str
 const failures: [string, Responder][] = [
   ["time out", silence],
   ["are answered with 503", fail(503, "overloaded")],
+  ["end with a reset connection", (_question, response) => void response.socket?.resetAndDestroy()],
 ];
 
 describe.skipIf(requires("Prosody", hasProsody()))("the circuit breaker of all senders", () => {
-  test.for(failures)("stays closed when many lookups of one sender %s", async ([, responder], { onTestFinished }) => {
-    const { prosody, room, alice, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": responder }), {
-      timeout: 0.3,
-    });
-    const ids = Array.from({ length: 15 }, (_, at) => `bomb${at}`);
-    for (const id of ids) await alice.say(room, id, bomb, `${bomb}?/bomb.pdf`, `${bomb}?2/bomb.pdf`);
-    for (const id of ids) await alice.hear(id);
-    await bob.say(room, "picture", picture);
-    expect(metadataOf(await alice.hear("picture"))).toEqual([summitElement]);
-    expect(await moduleMetric(prosody, "breaker_open")).toBe(0);
-  });
+  test.for(failures)(
+    "the circuit breaker stays closed when many lookups of one sender %s",
+    async ([, responder], { onTestFinished }) => {
+      const { prosody, room, alice, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": responder }), {
+        timeout: 0.3,
+      });
+      const ids = Array.from({ length: 15 }, (_, at) => `bomb${at}`);
+      for (const id of ids) await alice.say(room, id, bomb, `${bomb}?/bomb.pdf`, `${bomb}?2/bomb.pdf`);
+      for (const id of ids) await alice.hear(id);
+      await bob.say(room, "picture", picture);
+      expect(metadataOf(await alice.hear("picture"))).toEqual([summitElement]);
+      expect(await moduleMetric(prosody, "breaker_open")).toBe(0);
+    },
+  );
 
-  test.for(failures)("stays closed when the lookups of four senders %s", async ([, responder], { onTestFinished }) => {
-    const { prosody, room, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": responder }), { timeout: 0.3 });
-    const attackers = await enterMany(onTestFinished, prosody, room, 4);
-    for (const [at, attacker] of attackers.entries()) {
-      await sayAndHear(attacker, room, `bomb${at}`, bomb, `${bomb}?/bomb.pdf`, `${bomb}?2/bomb.pdf`);
-    }
-    await bob.say(room, "picture", picture);
-    expect(metadataOf(await bob.hear("picture"))).toEqual([summitElement]);
-  });
+  test.for(failures)(
+    "the circuit breaker stays closed when the lookups of four senders %s",
+    async ([, responder], { onTestFinished }) => {
+      const { prosody, room, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": responder }), {
+        timeout: 0.3,
+      });
+      const attackers = await enterMany(onTestFinished, prosody, room, 4);
+      for (const [at, attacker] of attackers.entries()) {
+        await sayAndHear(attacker, room, `bomb${at}`, bomb, `${bomb}?/bomb.pdf`, `${bomb}?2/bomb.pdf`);
+      }
+      await bob.say(room, "picture", picture);
+      expect(metadataOf(await bob.hear("picture"))).toEqual([summitElement]);
+    },
+  );
 
-  test.for(failures)("opens when the lookups of five senders %s", async ([, responder], { onTestFinished }) => {
-    const { prosody, oracle, room, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": responder }), {
-      timeout: 0.3,
-    });
-    const senders = await enterMany(onTestFinished, prosody, room, 5);
-    for (const [at, sender] of senders.entries()) await sayAndHear(sender, room, `bomb${at}`, bomb);
-    await bob.say(room, "picture", picture);
-    expect(metadataOf(await bob.hear("picture"))).toEqual([null]);
-    expect(oracle.urls()).not.toContain(picture);
-    expect(await moduleMetric(prosody, "breaker_open")).toBe(1);
-    expect(prosody.log()).toMatch(/warn\s+Circuit breaker open: no lookups for 30 s/);
-  });
+  test.for(failures)(
+    "the circuit breaker opens when the lookups of five senders %s",
+    async ([, responder], { onTestFinished }) => {
+      const { prosody, oracle, room, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": responder }), {
+        timeout: 0.3,
+      });
+      const senders = await enterMany(onTestFinished, prosody, room, 5);
+      for (const [at, sender] of senders.entries()) await sayAndHear(sender, room, `bomb${at}`, bomb);
+      await bob.say(room, "picture", picture);
+      expect(metadataOf(await bob.hear("picture"))).toEqual([null]);
+      expect(oracle.urls()).not.toContain(picture);
+      expect(await moduleMetric(prosody, "breaker_open")).toBe(1);
+      expect(prosody.log()).toMatch(/warn\s+Circuit breaker open: no lookups for 30 s/);
+    },
+  );
 
-  test("opens after five refused connections, even if one sender sent all messages", async ({ onTestFinished }) => {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as { port: number };
-    await new Promise((resolve) => server.close(resolve));
-    const prosody = await startProsody(onTestFinished, { module: { url: `http://127.0.0.1:${port}/metadata` } });
-    const room = prosody.room("lounge");
-    const [alice, bob] = (await enterMany(onTestFinished, prosody, room, 2)) as [Person, Person];
-    for (const id of ["m1", "m2", "m3", "m4", "m5"]) await sayAndHear(alice, room, id, picture);
-    expect(await moduleMetric(prosody, "breaker_open")).toBe(1);
-    await sayAndHear(bob, room, "bobs", picture);
-    expect(await moduleMetric(prosody, "messages_total", 'outcome="breaker_open"')).toBe(1);
-  });
+  test.for<[string, (onFinished: OnFinished) => Promise<string>]>([
+    ["refused connections", refusingEndpoint],
+    ["connections with an untrusted certificate", untrustedEndpoint],
+  ])(
+    "the circuit breaker opens after five %s, even if one sender sent all messages",
+    async ([, startEndpoint], { onTestFinished }) => {
+      const url = await startEndpoint(onTestFinished);
+      const prosody = await startProsody(onTestFinished, { module: { url } });
+      const room = prosody.room("lounge");
+      const [alice, bob] = (await enterMany(onTestFinished, prosody, room, 2)) as [Person, Person];
+      for (const id of ["m1", "m2", "m3", "m4", "m5"]) await sayAndHear(alice, room, id, picture);
+      expect(await moduleMetric(prosody, "breaker_open")).toBe(1);
+      await sayAndHear(bob, room, "bobs", picture);
+      expect(await moduleMetric(prosody, "messages_total", 'outcome="breaker_open"')).toBe(1);
+    },
+  );
 
-  test("closes with another sender's trial while one sender's trial hangs or has failed", async ({
+  test("the circuit breaker closes with another sender's trial after one sender's trial failed", async ({
     onTestFinished,
   }) => {
     const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": silence }), {
@@ -98,8 +127,8 @@ describe.skipIf(requires("Prosody", hasProsody()))("the circuit breaker of all s
   });
 });
 
-describe.skipIf(requires("Prosody", hasProsody()))("the circuit breaker of one sender", () => {
-  test("lets only the messages of the sender whose lookups time out pass without a lookup", async ({
+describe.skipIf(requires("Prosody", hasProsody()))("a sender whose lookups fail", () => {
+  test("a sender's own circuit breaker lets only the messages of the sender whose lookups time out pass without a lookup", async ({
     onTestFinished,
   }) => {
     const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": silence }), {
@@ -115,8 +144,8 @@ describe.skipIf(requires("Prosody", hasProsody()))("the circuit breaker of one s
   });
 });
 
-describe.skipIf(requires("Prosody", hasProsody()))("a sender who floods rooms with slow URLs", () => {
-  test("has at most a quarter of the lookups in flight, in all rooms together, and other senders are annotated", async ({
+describe.skipIf(requires("Prosody", hasProsody()))("the share of a sender", () => {
+  test("a flooding sender has at most a quarter of the lookups in flight, in all rooms together, and other senders are annotated", async ({
     onTestFinished,
   }) => {
     const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": silence }), {
@@ -134,5 +163,27 @@ describe.skipIf(requires("Prosody", hasProsody()))("a sender who floods rooms wi
     expect(await moduleMetric(prosody, "inflight")).toBe(4);
     expect(await moduleMetric(prosody, "messages_total", 'outcome="sender_too_many_lookups"')).toBe(9);
     expect(heardIds(bob)).toEqual(["picture"]);
+  });
+
+  test("a flooding sender has the same share with several devices of one account", async ({ onTestFinished }) => {
+    const oracle = await startStandIn(onTestFinished, byFile({ "bomb.pdf": silence }));
+    const module = { url: oracle.endpoint, timeout: 5, max_inflight: 16 };
+    const prosody = await startProsody(onTestFinished, { module, hostModule: { url: oracle.endpoint } });
+    const [phone, laptop, bob] = await Promise.all([
+      connect(onTestFinished, prosody, "alice"),
+      connect(onTestFinished, prosody, "alice"),
+      connect(onTestFinished, prosody, "bob"),
+    ]);
+    const [room, other] = [prosody.room("lounge"), prosody.room("other")];
+    await phone.enter(room, "alice");
+    await laptop.enter(other, "alice");
+    await bob.enter(other, "bob");
+    for (const id of ["p1", "p2", "p3"]) await phone.say(room, id, bomb);
+    await oracle.asked(3);
+    for (const id of ["l1", "l2", "l3"]) await laptop.say(other, id, bomb);
+    await oracle.asked(4);
+    await bob.say(other, "picture", picture);
+    expect(metadataOf(await laptop.hear("picture"))).toEqual([summitElement]);
+    expect(oracle.urls()).toEqual([bomb, bomb, bomb, bomb, picture]);
   });
 });

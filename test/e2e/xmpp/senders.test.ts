@@ -49,7 +49,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the circuit breaker of all s
     "the circuit breaker stays closed when many lookups of one sender %s",
     async ([, responder], { onTestFinished }) => {
       const { prosody, room, alice, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": responder }), {
-        timeout: 0.3,
+        timeout: 0.5,
       });
       const ids = Array.from({ length: 15 }, (_, at) => `bomb${at}`);
       for (const id of ids) await alice.say(room, id, bomb, `${bomb}?/bomb.pdf`, `${bomb}?2/bomb.pdf`);
@@ -64,7 +64,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the circuit breaker of all s
     "the circuit breaker stays closed when the lookups of four senders %s",
     async ([, responder], { onTestFinished }) => {
       const { prosody, room, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": responder }), {
-        timeout: 0.3,
+        timeout: 0.5,
       });
       const attackers = await enterMany(onTestFinished, prosody, room, 4);
       for (const [at, attacker] of attackers.entries()) {
@@ -79,7 +79,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the circuit breaker of all s
     "the circuit breaker opens when the lookups of five senders %s",
     async ([, responder], { onTestFinished }) => {
       const { prosody, oracle, room, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": responder }), {
-        timeout: 0.3,
+        timeout: 0.5,
       });
       const senders = await enterMany(onTestFinished, prosody, room, 5);
       for (const [at, sender] of senders.entries()) await sayAndHear(sender, room, `bomb${at}`, bomb);
@@ -132,7 +132,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a sender whose lookups fail"
     onTestFinished,
   }) => {
     const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": silence }), {
-      timeout: 0.3,
+      timeout: 0.5,
     });
     for (const id of ["m1", "m2", "m3", "m4", "m5"]) await sayAndHear(alice, room, id, bomb);
     await alice.say(room, "m6", picture);

@@ -90,8 +90,16 @@ const format = list((name): DecodableName => {
   return known;
 });
 
+// A guess has a chance of one in 16^16 = 2^64, even if all characters are hexadecimal digits.
+const minTokenCharacters = 16;
+
 // RFC 6750 2.1, b64token. The text is not repeated in the fault: it is a secret.
 const token = list((text) => {
+  if (text.length < minTokenCharacters) {
+    throw new Error(
+      `has a token of fewer than ${minTokenCharacters} characters, which can be guessed: make one with openssl rand -hex 16`,
+    );
+  }
   if (!/^[\w.~+/-]{1,512}=*$/.test(text)) {
     throw new Error("a token is at most 512 of the characters A-Z a-z 0-9 - . _ ~ + / with = at the end");
   }

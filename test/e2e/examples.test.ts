@@ -16,7 +16,7 @@ const sentence = new RegExp(`^image/jpeg, ${photo.byteLength} bytes, 640 x 480, 
 let service: Service;
 
 beforeAll(async () => {
-  service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535", TOKENS: "open-sesame" });
+  service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535", TOKENS: "open-sesame-please" });
 });
 
 afterAll(async () => {
@@ -32,7 +32,7 @@ interface Ending {
 }
 
 async function run(command: string, example: string, url: string): Promise<Ending> {
-  const env = { PATH: process.env.PATH, ORACLE: service.url, TOKEN: "open-sesame" };
+  const env = { PATH: process.env.PATH, ORACLE: service.url, TOKEN: "open-sesame-please" };
   try {
     return { ...(await promisify(execFile)(command, [examples + example, url], { env })), code: 0 };
   } catch (failed) {

@@ -17,6 +17,6 @@ export function read(path: string): string {
  * @throws ConfigError where one has a name or a value that it does not take, or it would not listen without tokens
  */
 export function expectSettings(environment: Readonly<Record<string, string>>): void {
-  const machine = { version: "1.2.3", processors: 2, memoryBytes: 2 ** 30, readFile: () => "a-token" };
+  const machine = { version: "1.2.3", processors: 2, memoryBytes: 2 ** 30, readFile: () => "a-token-of-a-test" };
   parseConfig(environment, {}, machine);
 }

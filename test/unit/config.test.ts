@@ -3,12 +3,15 @@ import { ConfigError, type Machine, parseConfig, settingsHelp } from "../../src/
 
 const mebibyte = 1024 ** 2;
 
+const tokens = ["first-token-of-two", "second-token-of-two"];
+
 const machine: Machine = {
   version: "1.2.3",
   processors: 2,
   memoryBytes: 8 * 1024 * mebibyte,
   readFile: (path) => {
-    if (path === "/run/secrets/tokens") return "first-token\nsecond-token\n";
+    if (path === "/run/secrets/tokens") return `${tokens.join("\n")}\n`;
+    if (path === "/run/secrets/short-token") return "change-me\n";
     if (path === "/run/secrets/key") return `${"k".repeat(32)}\n`;
     if (path === "/run/secrets/long-key") return `${"k".repeat(64)}\n${"k".repeat(64)}\n`;
     throw new Error("no such file");
@@ -78,19 +81,31 @@ test("an empty variable is as good as none", () => {
 });
 
 test("tokens come from a comma list or from a file, a line each", () => {
-  expect(parse({ MEDIA_ORACLE_TOKENS: "one,two" }).TOKENS).toEqual(["one", "two"]);
-  expect(parse({ MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens" }).TOKENS).toEqual(["first-token", "second-token"]);
+  expect(parse({ MEDIA_ORACLE_TOKENS: tokens.join(",") }).TOKENS).toEqual(tokens);
+  expect(parse({ MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens" }).TOKENS).toEqual(tokens);
 });
 
 test("a token both ways, or from a file that is not there, is a fault", () => {
-  expect(faultsOf({ MEDIA_ORACLE_TOKENS: "one", MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens" })).toContain(
+  expect(faultsOf({ MEDIA_ORACLE_TOKENS: tokens[0]!, MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens" })).toContain(
     "both set",
   );
   expect(faultsOf({ MEDIA_ORACLE_TOKENS_FILE: "/nowhere" })).toContain("cannot be read");
 });
 
 test("a fault in a token does not print the token", () => {
-  expect(faultsOf({ MEDIA_ORACLE_TOKENS: "good,bad secret" })).not.toContain("secret");
+  for (const secret of ["secret", "secret with a space in it"]) {
+    const faults = faultsOf({ MEDIA_ORACLE_TOKENS: `${tokens[0]},${secret}` });
+    expect(faults).toContain("MEDIA_ORACLE_TOKENS");
+    expect(faults).not.toContain(secret);
+  }
+});
+
+test("a token of fewer than 16 characters is refused, also among others and from a file", () => {
+  const short = "MEDIA_ORACLE_TOKENS has a token of fewer than 16 characters";
+  expect(faultsOf({ MEDIA_ORACLE_TOKENS: "change-me" })).toContain(short);
+  expect(faultsOf({ MEDIA_ORACLE_TOKENS: `${tokens[0]},${"a".repeat(15)}` })).toContain(short);
+  expect(faultsOf({ MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/short-token" })).toContain("fewer than 16 characters");
+  expect(parse({ MEDIA_ORACLE_TOKENS: "a".repeat(16) }).TOKENS).toEqual(["a".repeat(16)]);
 });
 
 test("a secret has no flag: every user of the machine could read it", () => {
@@ -146,7 +161,7 @@ test("an address that is not loopback is refused without tokens, unless AUTH=non
   expect(faultsOf({ MEDIA_ORACLE_HOST: "0.0.0.0" })).toContain("MEDIA_ORACLE_TOKENS");
   expect(faultsOf({ MEDIA_ORACLE_HOST: "::" })).toContain("MEDIA_ORACLE_TOKENS");
   expect(parse({ MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_AUTH: "none" }).HOST).toBe("0.0.0.0");
-  expect(parse({ MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_TOKENS: "one" }).HOST).toBe("0.0.0.0");
+  expect(parse({ MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_TOKENS: tokens[0]! }).HOST).toBe("0.0.0.0");
   expect(parse({ MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_TOKEN_KEY: "k".repeat(32) }).HOST).toBe("0.0.0.0");
   expect(parse({ MEDIA_ORACLE_HOST: "127.0.0.2" }).HOST).toBe("127.0.0.2");
   expect(parse({ MEDIA_ORACLE_HOST: "::1" }).HOST).toBe("::1");

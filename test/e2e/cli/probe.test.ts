@@ -129,11 +129,11 @@ test("probe without settings connects to no private address, as the service woul
 test("probe --server asks a service, with the token from the environment or a file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "media-oracle-"));
   onTestFinished(() => rm(folder, { recursive: true }));
-  await writeFile(join(folder, "token"), "open-sesame\n");
-  const service = await startService({ ...allowed, TOKENS: "open-sesame" });
+  await writeFile(join(folder, "token"), "open-sesame-please\n");
+  const service = await startService({ ...allowed, TOKENS: "open-sesame-please" });
   onTestFinished(async () => void (await service.stop()));
   const ask = [`--server=${service.url}`, "--json", `${await startPhoto()}/a.jpg`];
-  const byVariable = await runProgram(["probe", ...ask], { TOKEN: "open-sesame" });
+  const byVariable = await runProgram(["probe", ...ask], { TOKEN: "open-sesame-please" });
   expect(byVariable.code).toBe(0);
   expect(JSON.parse(byVariable.stdout)).toMatchObject({ width: 640 });
   expect((await runProgram(["probe", ...ask], { TOKEN_FILE: join(folder, "token") })).code).toBe(0);

@@ -7,7 +7,7 @@ import { startService } from "../../support/service.ts";
 const page = new URL("../../../page/", import.meta.url);
 
 test("the page's files are open without a token, strictly served, and revalidated by their tag", async () => {
-  const service = await startService({ TOKENS: "open-sesame" });
+  const service = await startService({ TOKENS: "open-sesame-please" });
   onTestFinished(async () => void (await service.stop()));
   for (const [path, type] of [
     ["/", "text/html; charset=utf-8"],

@@ -151,17 +151,17 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     const closed = await startService({
       ALLOW_ADDRESSES: "127.0.0.0/8",
       ALLOW_PORTS: "1-65535",
-      TOKENS: "open-sesame",
+      TOKENS: "open-sesame-please",
     });
     onTestFinished(async () => void (await closed.stop()));
     const { page, faults } = await open("/", {}, closed.url);
     expect(await page.getByLabel("Token").isHidden()).toBe(true);
     await ask(page, origin.url("/a.jpg"));
     await page.getByRole("alert").getByText("token is needed").waitFor();
-    await page.keyboard.type("open-sesame"); // the focus is there
+    await page.keyboard.type("open-sesame-please"); // the focus is there
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "a.jpg" }).waitFor();
-    expect(await page.getByRole("tabpanel").innerText()).not.toContain("open-sesame");
+    expect(await page.getByRole("tabpanel").innerText()).not.toContain("open-sesame-please");
     expect(await page.evaluate("[localStorage.length, sessionStorage.length, document.cookie, location.href]")).toEqual(
       [0, 0, "", `${closed.url}/`],
     );

@@ -206,14 +206,14 @@ describe("the program", () => {
   test("takes tokens from a file, opens only with one of them, and never prints them", async () => {
     const folder = await mkdtemp(join(tmpdir(), "media-oracle-"));
     onTestFinished(() => rm(folder, { recursive: true }));
-    await writeFile(join(folder, "tokens"), "first-secret\nsecond-secret\n");
+    await writeFile(join(folder, "tokens"), "first-secret-text\nsecond-secret-text\n");
     const service = await start({ TOKENS_FILE: join(folder, "tokens") });
     expect((await ask(service, { url: "https://example.com/" })).status).toBe(401);
     expect((await fetch(`${service.url}/metrics`)).status).toBe(401);
-    const reply = await ask(service, { url: "http://localhost/" }, { authorization: "Bearer second-secret" });
+    const reply = await ask(service, { url: "http://localhost/" }, { authorization: "Bearer second-secret-text" });
     expect(reply.status).toBe(400);
     expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
-    expect(service.output()).not.toMatch(/first-secret|second-secret/);
+    expect(service.output()).not.toMatch(/first-secret-text|second-secret-text/);
   });
 
   test("finishes the requests in flight on SIGTERM, ends its children and exits with 0", async () => {

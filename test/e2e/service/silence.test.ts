@@ -5,7 +5,7 @@ import { hostileOrigins } from "../../support/hostile.ts";
 import { startOrigin, startRawOrigin, startSpeakingOrigin } from "../../support/origin.ts";
 import { type Service, startService } from "../../support/service.ts";
 
-const token = "planted-token";
+const token = "planted-first-token";
 const authorization = `Bearer ${token}`;
 const deniedAddress = "127.0.0.66";
 

@@ -111,7 +111,7 @@ test("a hit waits for no stage, a failure says its code, and each question of a 
 
 test("no origin is sent a trace header, and no span holds a path, a query, a fragment or a token", async () => {
   const collector = await startCollector(onTestFinished);
-  const service = await startTraced(collector, { MEDIA_ORACLE_TOKENS: "planted-token" });
+  const service = await startTraced(collector, { MEDIA_ORACLE_TOKENS: "planted-first-token" });
   const heard: IncomingHttpHeaders[] = [];
   const origin = await startOrigin(onTestFinished, (request, response) => {
     heard.push(request.headers);
@@ -125,11 +125,11 @@ test("no origin is sent a trace header, and no span holds a path, a query, a fra
     b3: `${traceId}-${parentId}-1`,
   };
   const url = origin.url("/planted-path/old?token=planted-query#planted-fragment");
-  const reply = await describeUrl(service, url, { ...traceHeaders, authorization: "Bearer planted-token" });
+  const reply = await describeUrl(service, url, { ...traceHeaders, authorization: "Bearer planted-first-token" });
   expect(reply.status).toBe(200);
   await describeUrl(service, "https://planted-user:planted-password@example.com/", {
     ...traceHeaders,
-    authorization: "Bearer planted-token",
+    authorization: "Bearer planted-first-token",
   });
   await describeUrl(service, url, { ...traceHeaders, authorization: "Bearer planted-other-token" });
   await collector.collected("POST /metadata", "POST /metadata", "POST /metadata", ...stages);

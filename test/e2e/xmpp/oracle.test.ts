@@ -25,11 +25,11 @@ async function openRoom(
 ): Promise<{ room: string; alice: Person }> {
   const oracle = await startService({
     ALLOW_ADDRESSES: ports.map((port) => `127.0.0.1/32:${port}`).join(","),
-    TOKENS: "s3cret",
+    TOKENS: "s3cret-of-a-test",
   });
   onFinished(async () => void (await oracle.stop()));
   const prosody = await startProsody(onFinished, {
-    module: { url: `${oracle.url}/metadata`, token: "s3cret", timeout },
+    module: { url: `${oracle.url}/metadata`, token: "s3cret-of-a-test", timeout },
   });
   const room = prosody.room("lounge");
   const alice = await connect(onFinished, prosody);

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
-import { Mutex } from "redis-semaphore";
+import { setTimeout as sleep } from "node:timers/promises";
 import { usefulUntil } from "./entry.ts";
 import { entryToText, isKey, maxEntryBytes, textToEntry } from "./entry-text.ts";
 import type { BoundedRedis } from "./redis.ts";
@@ -17,6 +16,13 @@ export interface RedisStoreOptions {
 
 const forgottenChannel = "forgotten";
 
+// PTTL of a key that does not exist.
+const expiredMeanwhile = -2;
+
+// Deletes the lock only if it still holds our token: after its expiry another replica may have it. `pcall`, because GET fails
+// if somebody put a value of another kind there.
+const releaseScript = 'if redis.pcall("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0';
+
 /**
  * Keeps entries in Redis or Valkey, where others may write too: what is read is taken only if it can be an entry of this key.
  *
@@ -27,17 +33,17 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
   const replica = randomUUID();
   const entryName = (key: string) => `entry:${key}`;
 
-  /** Each command is waited for by itself: the pause between two tries is not the store's slowness. */
-  const timed = <Name extends "get" | "set" | "zrem" | "eval" | "evalsha">(name: Name) =>
-    ((...args: Parameters<Redis[Name]>) =>
-      redis.write(() => Reflect.apply(client[name], client, args) as Promise<unknown>)) as Redis[Name];
-  const timedClient = {
-    get: timed("get"),
-    set: timed("set"),
-    zrem: timed("zrem"),
-    eval: timed("eval"),
-    evalsha: timed("evalsha"),
-  };
+  /**
+   * Tries once to take the lock.
+   *
+   * @returns null once it is taken, else the milliseconds until the lock of its holder expires (-1: never)
+   */
+  async function tryLock(name: string, token: string): Promise<number | null> {
+    const isTaken = await redis.write(() => client.set(name, token, "PX", lockMs, "NX"));
+    if (isTaken) return null;
+    const leftMs = await redis.read(() => client.pttl(name));
+    return leftMs === expiredMeanwhile ? 0 : leftMs;
+  }
 
   return {
     async get(key) {
@@ -59,22 +65,19 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
     },
 
     async lock(key) {
-      const mutex = new Mutex(timedClient, key, {
-        lockTimeout: lockMs,
-        acquireTimeout: lockMs,
-        // One try; where another has it, the pause is made after it.
-        acquireAttemptsLimit: 1,
-        retryInterval: pollMs,
-        // Never made longer: a replica that hangs would hold up the others, and one refresh that fails would end the process.
-        refreshInterval: 0,
-      });
+      const name = `mutex:${key}`;
+      const token = randomUUID();
       const began = performance.now();
-      // The last try is made when the lock of who is gone is over.
-      for (let isOver = false; !isOver;) {
-        isOver = performance.now() - began >= lockMs;
-        const isAcquired = await orNull(mutex.tryAcquire());
-        if (isAcquired === null) break; // the store is gone, or full, or read-only
-        if (isAcquired) return () => void orNull(mutex.release());
+      // The last attempt comes after `lockMs`, when the lock of a holder that is gone has expired.
+      for (let isLast = false; !isLast;) {
+        isLast = performance.now() - began >= lockMs;
+        const attempt = await orNull(tryLock(name, token).then((leftMs) => ({ leftMs })));
+        if (!attempt) break; // Redis is unavailable, or full, or read-only
+        const { leftMs } = attempt;
+        if (leftMs === null) return () => void orNull(redis.write(() => client.eval(releaseScript, 1, name, token)));
+        // No replica sets a lock without expiry or with a longer one: do not wait for it.
+        if (leftMs < 0 || leftMs > lockMs) break;
+        await sleep(Math.min(leftMs, pollMs));
       }
       return () => undefined;
     },

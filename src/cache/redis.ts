@@ -41,12 +41,8 @@ export interface BoundedRedis {
   close(): void;
 }
 
-// Both are answered to a command that was well meant, by a server that is well: a value of a foreign kind, and a script
-// that it has not seen yet.
-const harmless = /^(WRONGTYPE|NOSCRIPT)\b/;
-
-// The caller then sends the script itself.
-const unknownScript = /^NOSCRIPT\b/;
+// A value of another kind under our key: the server is well, and takes other writes.
+const harmless = /^WRONGTYPE\b/;
 
 function isRefusal(error: unknown): boolean {
   return error instanceof ReplyError && !harmless.test((error as Error).message);
@@ -113,7 +109,7 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
       if (!isConnected) throw new Error("not connected");
       return await inTime(command());
     } catch (error) {
-      if (!unknownScript.test((error as Error).message)) failures += 1;
+      failures += 1;
       throw error;
     }
   }

@@ -28,7 +28,6 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   "lru-cache": ["cache"],
   "http-cache-semantics": ["cache"],
   ioredis: ["cache"],
-  "redis-semaphore": ["cache"],
   "@opentelemetry/api": ["tracing.ts"],
   "@opentelemetry/core": ["tracing.ts"],
   "@opentelemetry/resources": ["tracing.ts"],

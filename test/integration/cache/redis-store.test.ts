@@ -139,6 +139,35 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     expect(server.command("EXISTS", `test:mutex:${key}`)).toBe("1");
   });
 
+  test.each([
+    ["a lock without expiry", ["SET", `test:mutex:${key}`, "foreign"]],
+    ["a lock that outlasts those of replicas", ["SET", `test:mutex:${key}`, "foreign", "PX", "3600000"]],
+    ["a value of another kind", ["LPUSH", `test:mutex:${key}`, "foreign"]],
+  ])("%s in place of a replica's lock delays no lookup, and stays as it is", async (_, words) => {
+    const { redis, store } = await openStore();
+    server.command(...words);
+    const began = performance.now();
+    const unlock = await store.lock(key);
+    expect(performance.now() - began).toBeLessThan(lockMs / 2);
+    unlock();
+    await store.get(key); // by now a release would be through
+    expect(server.command("EXISTS", `test:mutex:${key}`)).toBe("1");
+    expect([redis.state, redis.failures]).toEqual(["ready", 0]);
+  });
+
+  test("a lock with little time left is waited for only until it expires, and is then taken", async () => {
+    const { store } = await openStore();
+    server.command("SET", `test:mutex:${key}`, "foreign", "PX", "200");
+    const began = performance.now();
+    const unlock = await store.lock(key);
+    expect(performance.now() - began).toBeLessThan(lockMs / 2);
+    expect(server.command("GET", `test:mutex:${key}`)).not.toBe("foreign");
+    expect(Number(server.command("PTTL", `test:mutex:${key}`))).toBeGreaterThan(lockMs / 2);
+    unlock();
+    await store.get(key); // by now the release is through
+    expect(server.command("EXISTS", `test:mutex:${key}`)).toBe("0");
+  });
+
   test("counts together what replicas count, for a span", async () => {
     const [one, other] = [await openStore(), await openStore()];
     const [count, countElsewhere] = [createRedisCounter(one.redis), createRedisCounter(other.redis)];

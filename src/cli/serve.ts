@@ -2,6 +2,7 @@ import closeWithGrace from "close-with-grace";
 import { pino } from "pino";
 import { compose } from "../compose.ts";
 import type { Config } from "../config.ts";
+import { traceOf } from "../domain/error-trace.ts";
 import { type Context, surroundingsFor } from "./context.ts";
 import { UnavailableError } from "./exit.ts";
 
@@ -13,7 +14,7 @@ export async function serve(config: Config, context: Context): Promise<void> {
   });
   const service = await compose(config, surroundingsFor(context, logger));
   const ending = closeWithGrace({ delay: Math.max(1, config.SHUTDOWN_MS), logger: false }, async ({ err, signal }) => {
-    if (err) logger.fatal({ err }, "ends because of an error nobody expected");
+    if (err) logger.fatal({ error: traceOf(err) }, "uncaught exception, shutting down");
     else logger.info({ signal }, "shutting down");
     await service.close();
   });

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import type { Answer, Description } from "../domain/description.ts";
+import { traceOf } from "../domain/error-trace.ts";
 import type { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type Client, nameOf } from "./auth.ts";
@@ -22,29 +23,6 @@ export interface LookupLog {
 }
 
 const hashCharacters = 16; // 64 bits: lines of one URL can be told apart in any log one can store
-
-interface Trace {
-  readonly name: string;
-  readonly code?: string;
-  readonly at: readonly string[];
-}
-
-const maxCauses = 4;
-
-function traceOf(error: unknown): Trace[] {
-  const traces: Trace[] = [];
-  for (let cause = error; cause instanceof Error && traces.length < maxCauses; cause = cause.cause) {
-    const { code } = cause as { code?: unknown };
-    const stack = (cause.stack ?? "").replace(cause.message, "");
-    const at = stack.split("\n").filter((line) => /^ {4}at /.test(line));
-    traces.push({
-      name: cause.constructor.name,
-      ...(typeof code === "string" && /^[A-Za-z_]{1,64}$/.test(code) && { code }),
-      at: at.map((line) => line.trim()),
-    });
-  }
-  return traces;
-}
 
 /** @param logger asked for its level first: a line that is not written costs nothing */
 export function createLookupLog(logger: Logger): LookupLog {

@@ -241,6 +241,33 @@ describe("the program", () => {
     expect(await pending).toBeNull();
   });
 
+  test.for([
+    ["an uncaught exception", (text: string) => `new URL(${text})`],
+    ["an unhandled rejection", (text: string) => `Promise.reject(new Error(${text}, { cause: new Error(${text}) }))`],
+  ] as const)("logs the type and the place of %s, never its message, and exits with 1", async ([, thrower]) => {
+    const folder = await mkdtemp(join(tmpdir(), "media-oracle-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const preloaded = join(folder, "fail.mjs");
+    const planted = JSON.stringify("https:// planted-host.example.org/planted-path?planted-query");
+    await writeFile(
+      preloaded,
+      `function fail() { ${thrower(planted)}; }\nprocess.on("SIGWINCH", () => setImmediate(fail));`,
+    );
+    const service = await startService({ LOG_LEVEL: "trace" }, { NODE_OPTIONS: `--import=${preloaded}` });
+    service.process.kill("SIGWINCH");
+    const [code] = (await once(service.process, "close")) as [number | null];
+    expect(code).toBe(1);
+    expect(service.output()).not.toContain("planted");
+    const line = service
+      .output()
+      .split("\n")
+      .find((line) => line.includes("uncaught exception, shutting down"));
+    const logged = JSON.parse(line!) as { level: number; error: { name: string; at: string[] }[] };
+    expect(logged.level).toBe(60);
+    expect(logged.error[0]!.name).toMatch(/^(NodeError|TypeError|Error)$/);
+    expect(logged.error[0]!.at).toContainEqual(expect.stringMatching(/^at .*fail\.mjs:1:\d+/));
+  });
+
   test("logs the host and a hash, never the path, the query or the fragment of a URL", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(photo));
     const service = await start({ LOG_LEVEL: "trace" });

@@ -24,6 +24,7 @@ import { createSource } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
+import { inactivityTimeoutMs } from "./http/timeouts.ts";
 import { createDecoder, type Picture } from "./media/decoder.ts";
 import { createTurns } from "./media/turns.ts";
 import { createOracle } from "./oracle.ts";
@@ -271,6 +272,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
+    inactivityTimeoutMs,
     rateLimit:
       config.RATE_LIMIT === null
         ? null

@@ -7,7 +7,7 @@ import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 import { type AccessOptions, createGuards, createIdentify } from "./auth.ts";
 import { addBatchRoute } from "./batch-route.ts";
-import { connectionOptions, refuseConnection } from "./connection.ts";
+import { type ConnectionOptions, connectionOptions, refuseConnection } from "./connection.ts";
 import { createHits } from "./hits.ts";
 import { createLookupLog } from "./log.ts";
 import { createLookups } from "./lookups.ts";
@@ -22,9 +22,10 @@ import { remembered } from "./remembered.ts";
 import { createRequestIds } from "./request-id.ts";
 import { fieldsOf, type Health, questionBodySchema, type Version } from "./schema.ts";
 import { createSend } from "./send.ts";
+import { implicitDeadlineMs } from "./timeouts.ts";
 import { traced, traceRequests, type Tracing } from "./tracing.ts";
 
-export interface AppOptions extends AccessOptions {
+export interface AppOptions extends AccessOptions, ConnectionOptions {
   readonly oracle: Oracle;
   /** Lets go of what is remembered of a target. */
   readonly forget: (target: Target) => Promise<void>;
@@ -76,9 +77,10 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { oracle, forget, parseTarget, isRemembered, readiness, metrics, version } = options;
   const log = createLookupLog(options.logger);
   const requestIdOf = createRequestIds();
+  const deadlineMs = implicitDeadlineMs(options.inactivityTimeoutMs);
 
   const app = fastify({
-    ...connectionOptions,
+    ...connectionOptions(options),
     // Ours is one line a lookup, with nothing of the request in it (log.ts).
     logger: false,
     genReqId: requestIdOf,
@@ -124,6 +126,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     oracle,
     isRemembered,
     parseTarget: remembered(parseTarget, rememberedUrls),
+    implicitDeadlineMs: deadlineMs,
     rateLimit: options.rateLimit && createRateLimit({ ...options.rateLimit, isRemembered }),
     metrics,
     log,
@@ -145,7 +148,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     done();
   });
   addMetadataRoutes(app, { lookups, forget, guards, send, replay: hits.replay });
-  addBatchRoute(app, { lookups, guards, log });
+  addBatchRoute(app, { lookups, implicitDeadlineMs: deadlineMs, guards, log });
   if (options.page !== null) addPageRoutes(app, options.page);
   addOperationRoutes(app, { guards, readiness, version, metrics });
   await app.ready();

@@ -11,9 +11,12 @@ import { problemResponses } from "./openapi.ts";
 import { problemOf } from "./problem.ts";
 import { renderedReply } from "./reply.ts";
 import { batchBodySchema, batchReplySchema, maxBatchBytes, type Question } from "./schema.ts";
+import { implicitDeadlineSeconds } from "./timeouts.ts";
 
 export interface BatchRouteOptions {
   readonly lookups: Lookups;
+  /** The deadline of a JSON batch without `deadlineMs`. */
+  readonly implicitDeadlineMs: number;
   readonly guards: Guards;
   readonly log: LookupLog;
 }
@@ -27,13 +30,16 @@ const leastLeftMs = 5;
 const linesType = "application/x-ndjson";
 
 /** Adds `POST /metadata/batch`: up to a hundred URLs in one request. */
-export function addBatchRoute(instance: FastifyInstance, { lookups, guards, log }: BatchRouteOptions): void {
+export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOptions): void {
+  const { lookups, implicitDeadlineMs, guards, log } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   function lookUp(request: FastifyRequest, question: Question, startedAt: number): Outcome | Promise<Outcome> {
     const { deadlineMs } = question;
+    // The implicit deadline of a lookup, which counts from its own start.
+    if (deadlineMs === undefined) return lookups.lookUp(request, question, performance.now());
     // Those whose turn comes too late are not begun: all of them at once would be what the turns are there to avoid.
-    if (deadlineMs === undefined || performance.now() - startedAt < deadlineMs - leastLeftMs) {
+    if (performance.now() - startedAt < deadlineMs - leastLeftMs) {
       return lookups.lookUp(request, question, startedAt);
     }
     return notLookedUp(new OracleError("deadline_exceeded", "not begun by the deadline"));
@@ -66,13 +72,15 @@ export function addBatchRoute(instance: FastifyInstance, { lookups, guards, log 
     await Promise.all(Array.from({ length: atOnce }, takeTurns));
   }
 
+  /** All items in one answer, of which nothing is sent before the last is known: so the whole batch has a deadline. */
   async function answerInOrder(
     request: FastifyRequest,
     reply: FastifyReply,
     batch: z.infer<typeof batchBodySchema>,
   ): Promise<void> {
     const items: string[] = [];
-    await lookUpAll(request, batch, (item, index) => (items[index] = item));
+    const { deadlineMs = implicitDeadlineMs } = batch;
+    await lookUpAll(request, { ...batch, deadlineMs }, (item, index) => (items[index] = item));
     const body = `{"items":[${items.join(",")}]}`;
     const headers = answerHeaders(reply.request.id);
     headers.push("Cache-Control", "no-store", "Content-Type", jsonType);
@@ -80,7 +88,8 @@ export function addBatchRoute(instance: FastifyInstance, { lookups, guards, log 
     writeAnswer(takenOver(reply), 200, headers, body);
   }
 
-  // What a slow reader makes us hold is bounded by what a hundred answers are: some 100 kB, 1 MB where the URLs are long.
+  // Without `deadlineMs` the answer as a whole has none: each lookup has the implicit one from its own start, so that the
+  // connection is never silent for longer, and a client that reads gets all items. What a slow reader makes us hold is bounded by what a hundred answers are: some 100 kB, 1 MB where the URLs are long.
   async function answerAsTheyEnd(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -107,7 +116,8 @@ export function addBatchRoute(instance: FastifyInstance, { lookups, guards, log 
       summary: "Describe up to a hundred URLs",
       description:
         `Some are looked up at once; each is limited, remembered and logged as if it were asked for alone. With \`Accept: ${linesType}\` ` +
-        "each is answered as soon as it is known, else all together. `deadlineMs` counts for the whole batch: URLs that are not begun by then are `deadline_exceeded`.",
+        "each is answered as soon as it is known, else all together. `deadlineMs` counts for the whole batch: URLs that are not begun by then are `deadline_exceeded`. " +
+        `Without it a JSON batch is answered within ${implicitDeadlineSeconds} s, and each URL of an NDJSON batch within ${implicitDeadlineSeconds} s of the start of its lookup.`,
       body: batchBodySchema,
       response: {
         200: {

@@ -11,16 +11,16 @@ const checkEveryMs = 250;
 // Between two requests. Node waits a second longer than it tells the client.
 const keepAliveTimeoutMs = 3_500;
 
-// Nothing sent and nothing taken for a minute, twice the longest deadline: a client that does not read its answers.
-const silentTimeoutMs = 60_000;
-
 // Ten times what a question with the longest URL needs, and what Node allows all headers together.
 export const maxRequestBytes = 16 * 1024;
 
-/** Fastify's and Node's options for what a client may cost before it has asked anything. */
-export const connectionOptions = {
+export interface ConnectionOptions {
+  /** Closes a connection on which nothing was sent or received for so long. */
+  readonly inactivityTimeoutMs: number;
+}
+
+const fixedOptions = {
   bodyLimit: maxRequestBytes,
-  connectionTimeout: silentTimeoutMs,
   requestTimeout: requestTimeoutMs,
   keepAliveTimeout: keepAliveTimeoutMs,
   http: {
@@ -32,6 +32,11 @@ export const connectionOptions = {
     requireHostHeader: false,
   } satisfies ServerOptions,
 };
+
+/** Returns Fastify's and Node's options that bound what a connection costs, whatever is sent on it. */
+export function connectionOptions({ inactivityTimeoutMs }: ConnectionOptions) {
+  return { ...fixedOptions, connectionTimeout: inactivityTimeoutMs };
+}
 
 const refusals = {
   400: { phrase: "Bad Request", code: "request_invalid" },

@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { createApp } from "./app.ts";
 import { createMetrics } from "./metrics.ts";
+import { inactivityTimeoutMs } from "./timeouts.ts";
 
 /** The OpenAPI document, of an app that is never asked anything. */
 export async function openapiDocument(version: string): Promise<object> {
@@ -14,6 +15,7 @@ export async function openapiDocument(version: string): Promise<object> {
     isRemembered: unused,
     tokens: [],
     namedTokens: null,
+    inactivityTimeoutMs,
     rateLimit: null,
     readiness: () => "ok",
     metrics: createMetrics({

@@ -17,6 +17,8 @@ export interface LookupsOptions {
   readonly isRemembered: (target: Target, fields: Fields) => boolean;
   /** Null where there is none. */
   readonly rateLimit: RateLimit | null;
+  /** The deadline of a question without `deadlineMs`. */
+  readonly implicitDeadlineMs: number;
   readonly metrics: Metrics;
   readonly log: LookupLog;
 }
@@ -60,11 +62,13 @@ export interface Lookups {
 
 /** How long a caller waits, and for what. */
 interface Needs {
-  readonly deadlineMs: number | undefined;
+  readonly deadlineMs: number;
   readonly fields: Fields;
 }
 
-export function createLookups({ oracle, parseTarget, isRemembered, rateLimit, metrics, log }: LookupsOptions): Lookups {
+export function createLookups(options: LookupsOptions): Lookups {
+  const { oracle, parseTarget, isRemembered, rateLimit, implicitDeadlineMs, metrics, log } = options;
+
   function failed(failure: Failed): Failed {
     metrics.notAnswered(failure.error.code);
     return failure;
@@ -99,7 +103,7 @@ export function createLookups({ oracle, parseTarget, isRemembered, rateLimit, me
     startedAt: number,
   ): Promise<Outcome> {
     // From the question on: the rate limit may have had to ask others.
-    const leftMs = deadlineMs === undefined ? null : Math.max(0, deadlineMs - (performance.now() - startedAt));
+    const leftMs = Math.max(0, deadlineMs - (performance.now() - startedAt));
     try {
       const answer = await answerBy(description, description.kept === null ? leftMs : null, fields);
       log.answered(request, target, description, answer, startedAt);
@@ -155,7 +159,7 @@ export function createLookups({ oracle, parseTarget, isRemembered, rateLimit, me
       } catch (thrown) {
         return failed(notLookedUp(toOracleError(thrown)));
       }
-      const needs = { deadlineMs: question.deadlineMs, fields: fieldsOf(question) };
+      const needs = { deadlineMs: question.deadlineMs ?? implicitDeadlineMs, fields: fieldsOf(question) };
       const refusal = rateLimit?.(request, target, needs.fields) ?? null;
       if (!(refusal instanceof Promise)) return admitted(request, needs, target, refusal, startedAt);
       return refusal.then((refusal) => admitted(request, needs, target, refusal, startedAt));

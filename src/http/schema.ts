@@ -3,6 +3,7 @@ import { type FailureCode, failures } from "../domain/errors.ts";
 import { metadataElement } from "../domain/element.ts";
 import type { Fields } from "../domain/fields.ts";
 import { type Metadata, unknownMetadata, warningCodes } from "../domain/metadata.ts";
+import { implicitDeadlineSeconds } from "./timeouts.ts";
 
 // The wire, in zod: requests are parsed with these, replies are documented by them. A reply is built by hand (reply.ts),
 // so nothing is parsed on the way out; the tests hold every reply against the document made from these.
@@ -83,8 +84,7 @@ const fieldNames = replySchema.keyof().options;
 const metadataFields = Object.keys(unknownMetadata) as (keyof Metadata)[];
 
 const urlDescription = "The absolute http(s) URL to describe, at most 2048 characters";
-const deadlineDescription =
-  "Milliseconds after which what is known is answered, as `partial`; without it the answer waits for the end";
+const deadlineDescription = `Milliseconds after which what is known is answered, as \`partial\`; without it the deadline is ${implicitDeadlineSeconds} s`;
 const fieldsDescription =
   "What the caller needs; where the head of the file suffices, no more is read. The answer has every key all the same";
 

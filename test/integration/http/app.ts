@@ -55,6 +55,7 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
     isRemembered: () => false,
     tokens: [],
     namedTokens: null,
+    inactivityTimeoutMs: 60_000,
     rateLimit: null,
     readiness: () => "ok",
     metrics: createMetrics({
@@ -97,6 +98,7 @@ export interface RunningApp {
 export interface AppSettings {
   readonly tokens?: readonly string[];
   readonly namedTokens?: NamedTokenOptions;
+  readonly inactivityTimeoutMs?: number;
   readonly isRemembered?: AppOptions["isRemembered"];
   readonly rateLimit?: NonNullable<AppOptions["rateLimit"]>;
   readonly readiness?: AppOptions["readiness"];
@@ -122,6 +124,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     isRemembered: settings.isRemembered ?? (() => false),
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,
+    inactivityTimeoutMs: settings.inactivityTimeoutMs ?? 60_000,
     rateLimit: settings.rateLimit ?? null,
     readiness: settings.readiness ?? (() => "ok"),
     metrics,

@@ -12,7 +12,7 @@ import { createRedisStore } from "./cache/redis-store.ts";
 import { createRemember } from "./cache/remember.ts";
 import { createSnapshot } from "./cache/snapshot.ts";
 import { SnapshotRefused } from "./cache/snapshot-file.ts";
-import type { Config } from "./config.ts";
+import { type Config, isLoopback } from "./config.ts";
 import { createAddressPolicy } from "./fetch/address.ts";
 import { createBreaker } from "./fetch/breaker.ts";
 import { createByteBudget } from "./fetch/budget.ts";
@@ -272,6 +272,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
+    hostnames: isLoopback(config.HOST) || config.HOSTNAMES.length > 0 ? config.HOSTNAMES : null,
     inactivityTimeoutMs,
     rateLimit:
       config.RATE_LIMIT === null

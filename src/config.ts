@@ -118,6 +118,12 @@ const tokenName = list((text) => {
   return text;
 });
 
+// Underscores are not for host names (RFC 952), but container networks have them.
+function parseHostname(text: string): string {
+  if (!/^[\w-]+(\.[\w-]+)*$/.test(text)) throw new Error(`"${text}" is not a host name without scheme and port`);
+  return text.toLowerCase();
+}
+
 const flag = z.enum(["true", "false"]).transform((text) => text === "true");
 
 const mebibyte = 1024 ** 2;
@@ -138,6 +144,11 @@ const settings = {
     z.enum(["tokens", "none"]),
     "tokens",
     '"none": answer everybody, also on an address that is not loopback',
+  ),
+  HOSTNAMES: setting(
+    list(parseHostname),
+    "",
+    "names besides localhost that `Host` may have while no token is set; on loopback all others are refused",
   ),
   ALLOW_ADDRESSES: setting(list(parseAddressRule), "", "CIDR or CIDR:port that may be fetched though not public"),
   DENY_ADDRESSES: setting(list(parseCidr), "", "further CIDRs that may not be fetched"),
@@ -353,7 +364,7 @@ function unknownVariables(environment: Texts): string[] {
   );
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 

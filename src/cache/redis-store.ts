@@ -20,7 +20,7 @@ const forgottenChannel = "forgotten";
 const expiredMeanwhile = -2;
 
 // Deletes the lock only if it still holds our token: after its expiry another replica may have it. `pcall`, because GET fails
-// if somebody put a value of another kind there.
+// if a foreign program put a value of another kind there.
 const releaseScript = 'if redis.pcall("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0';
 
 /**

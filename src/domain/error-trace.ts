@@ -1,4 +1,4 @@
-/** What may be logged of an error. */
+/** An error, as it may be logged. */
 export interface ErrorTrace {
   /** Of the class. */
   readonly name: string;
@@ -12,7 +12,7 @@ const maxCauses = 4;
 /**
  * Describes an error and its causes for the log: names, codes and places.
  *
- * Without messages and other properties, which may quote what was fetched: Node's ERR_INVALID_URL carries the URL, and a
+ * Without messages and other properties, which may quote a URL or its content: Node's ERR_INVALID_URL carries the URL, and a
  * path may be a capability (XEP-0363).
  *
  * @returns the error first, then its causes; empty if something else than an Error was thrown

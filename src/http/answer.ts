@@ -16,12 +16,16 @@ export function beginAnswer(reply: FastifyReply, status: number, contentType: st
     .code(status)
     .header("x-request-id", reply.request.id)
     .header("x-content-type-options", "nosniff")
+    .header("cross-origin-resource-policy", "same-origin")
     .header("content-type", contentType);
 }
 
 /** The same beginning for {@link writeAnswer}. */
 export function answerHeaders(requestId: string): HeaderList {
-  return ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff"];
+  const headers = ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff"];
+  // No page of another origin may embed an answer, as an image or a script.
+  headers.push("Cross-Origin-Resource-Policy", "same-origin");
+  return headers;
 }
 
 /** Takes the answer out of Fastify's hands, which take every header three times on its way to Node. No hook sees it. */

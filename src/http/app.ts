@@ -5,7 +5,7 @@ import type { Oracle } from "../domain/description.ts";
 import { OracleError, toOracleError } from "../domain/errors.ts";
 import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
-import { type AccessOptions, createGuards, createIdentify } from "./auth.ts";
+import { type AccessOptions, createAccess } from "./auth.ts";
 import { addBatchRoute } from "./batch-route.ts";
 import { type ConnectionOptions, connectionOptions, refuseConnection } from "./connection.ts";
 import { createHits } from "./hits.ts";
@@ -118,8 +118,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 
   await registerOpenapi(app, version().version);
   app.decorateRequest("client", null);
-  const identify = createIdentify(options);
-  const guards = createGuards(identify);
+  const { identify, isForbidden, guards, pageGuards } = createAccess(options);
   const send = createSend(identify ? "private" : "public");
   if (options.tracing) traceRequests(app, options.tracing);
   const plainLookups = createLookups({
@@ -138,6 +137,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
       return { target: parseTarget(question.url), fields: fieldsOf(question) };
     },
     identify,
+    isForbidden,
     recall: lookups.recall.bind(lookups),
     send,
     requestIdOf,
@@ -149,7 +149,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   });
   addMetadataRoutes(app, { lookups, forget, guards, send, replay: hits.replay });
   addBatchRoute(app, { lookups, implicitDeadlineMs: deadlineMs, guards, log });
-  if (options.page !== null) addPageRoutes(app, options.page);
+  if (options.page !== null) addPageRoutes(app, options.page, pageGuards);
   addOperationRoutes(app, { guards, readiness, version, metrics });
   await app.ready();
   if (!options.tracing) hits.takeOver(app.server); // spans begin and end in Fastify's hooks

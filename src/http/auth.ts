@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import type { onRequestHookHandler } from "fastify";
 import { OracleError } from "../domain/errors.ts";
+import { type BrowserGuard, type BrowserGuardOptions, createBrowserGuard, hasForeignHost } from "./browser-guard.ts";
 import { createNamedTokenCheck, type NamedTokenOptions } from "./named-token.ts";
 
 declare module "fastify" {
@@ -23,7 +24,7 @@ export function nameOf(client: Client | null): string {
   return client?.name ?? "anonymous";
 }
 
-export interface AccessOptions {
+export interface AccessOptions extends BrowserGuardOptions {
   /** Any of them opens the API. */
   readonly tokens: readonly string[];
   /** Null where there are none. */
@@ -64,7 +65,7 @@ export type Identify = (authorization: string | undefined) => Client | null;
  *
  * @returns null where everybody is let in
  */
-export function createIdentify(access: AccessOptions): Identify | null {
+function createIdentify(access: AccessOptions): Identify | null {
   if (isOpen(access)) return null;
   const clientOf = createTokenCheck(access);
   return (authorization = "") => {
@@ -73,16 +74,42 @@ export function createIdentify(access: AccessOptions): Identify | null {
   };
 }
 
-/** `onRequest` hooks of a route: they run before the body is read. None where the API is open. */
+/** `onRequest` hooks of a route: they run before the body is read. */
 export type Guards = onRequestHookHandler[];
 
-/** Lets in whoever has a token, and notes whose it is. */
-export function createGuards(identify: Identify | null): Guards {
-  if (!identify) return [];
-  return [
-    (request, _reply, done) => {
-      request.client = identify(request.headers.authorization);
-      done(request.client ? undefined : new OracleError("unauthorized", "no token, or none of ours"));
-    },
-  ];
+/** What decides whether a request is accepted: a token if any is set, else where a browser's request comes from. */
+export interface Access {
+  /** Null if no token is set. */
+  readonly identify: Identify | null;
+  /** Null if tokens are set. */
+  readonly isForbidden: BrowserGuard | null;
+  /** Of the API: lookups and operation. */
+  readonly guards: Guards;
+  /** Of the page's files, which a link on another website may lead to. */
+  readonly pageGuards: Guards;
+}
+
+export function createAccess(options: AccessOptions): Access {
+  const identify = createIdentify(options);
+  if (identify) return { identify, isForbidden: null, guards: [requireToken(identify)], pageGuards: [] };
+  const isForbidden = createBrowserGuard(options);
+  const isForeignHost: BrowserGuard = (headers) => hasForeignHost(headers, options);
+  return { identify, isForbidden, guards: [refuse(isForbidden)], pageGuards: [refuse(isForeignHost)] };
+}
+
+/** Accepts requests with a token, and notes whose it is. */
+function requireToken(identify: Identify): onRequestHookHandler {
+  return (request, _reply, done) => {
+    request.client = identify(request.headers.authorization);
+    done(request.client ? undefined : new OracleError("unauthorized", "no token, or none of ours"));
+  };
+}
+
+function refuse(isForbidden: BrowserGuard): onRequestHookHandler {
+  return ({ headers }, _reply, done) =>
+    done(
+      isForbidden(headers)
+        ? new OracleError("request_forbidden", "for a foreign host, or from a foreign page")
+        : undefined,
+    );
 }

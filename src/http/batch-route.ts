@@ -127,7 +127,7 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
             [linesType]: { schema: z.string().describe("A `BatchItem` a line, in the order in which they are known") },
           },
         },
-        ...problemResponses("unauthorized", "request_too_large", "request_unsupported"),
+        ...problemResponses("unauthorized", "request_forbidden", "request_too_large", "request_unsupported"),
       },
     },
     handler: (request, reply) =>

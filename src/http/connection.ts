@@ -72,6 +72,7 @@ export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket, r
       `Content-Length: ${Buffer.byteLength(body)}`,
       "Cache-Control: no-store",
       "X-Content-Type-Options: nosniff",
+      "Cross-Origin-Resource-Policy: same-origin",
       `X-Request-Id: ${requestId}`,
       "Connection: close",
       "",

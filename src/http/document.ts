@@ -15,6 +15,7 @@ export async function openapiDocument(version: string): Promise<object> {
     isRemembered: unused,
     tokens: [],
     namedTokens: null,
+    hostnames: null,
     inactivityTimeoutMs,
     rateLimit: null,
     readiness: () => "ok",

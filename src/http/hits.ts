@@ -4,6 +4,7 @@ import type { preParsingHookHandler } from "fastify";
 import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 import type { Client, Identify } from "./auth.ts";
+import type { BrowserGuard } from "./browser-guard.ts";
 import { maxRequestBytes } from "./connection.ts";
 import type { Lookups } from "./lookups.ts";
 import { remembered } from "./remembered.ts";
@@ -14,6 +15,8 @@ export interface HitsOptions {
   readonly parseQuestion: (text: string) => Asked;
   /** Null where everybody is let in. */
   readonly identify: Identify | null;
+  /** Null if tokens are set. */
+  readonly isForbidden: BrowserGuard | null;
   readonly recall: Lookups["recall"];
   readonly send: SendDescribed;
   readonly requestIdOf: (request: IncomingMessage) => string;
@@ -43,7 +46,8 @@ const rememberedQuestions = { maxTexts: 512, maxLength: 512 };
  * remembered as a success: all others go Fastify's way, as if they had never been here, so that nothing else is said in two
  * places.
  */
-export function createHits({ parseQuestion, identify, recall, send, requestIdOf }: HitsOptions): Hits {
+export function createHits(options: HitsOptions): Hits {
+  const { parseQuestion, identify, isForbidden, recall, send, requestIdOf } = options;
   const askedIn = remembered(parseQuestion, rememberedQuestions);
   const bodies = new WeakMap<IncomingMessage, Buffer>();
   let isOn = true;
@@ -69,6 +73,7 @@ export function createHits({ parseQuestion, identify, recall, send, requestIdOf 
 
   function onRequest(request: IncomingMessage, response: ServerResponse, others: RequestListener): void {
     if (!isOn || !isPlain(request)) return others(request, response);
+    if (isForbidden?.(request.headers)) return others(request, response);
     const client = identify ? identify(request.headers.authorization) : null;
     if (identify && !client) return others(request, response);
     let body: Buffer | null = null;

@@ -44,6 +44,7 @@ const lookupFailures: readonly FailureCode[] = [
 
 const forgetFailures: readonly FailureCode[] = [
   "unauthorized",
+  "request_forbidden",
   "url_invalid",
   "url_unsupported",
   "request_too_large", // of a body, which nobody reads

@@ -64,7 +64,7 @@ export function addOperationRoutes(
       summary: "Counters and gauges for Prometheus",
       response: {
         200: { description: "Text exposition format 0.0.4", content: { "text/plain": { schema: z.string() } } },
-        ...problemResponses("unauthorized"),
+        ...problemResponses("unauthorized", "request_forbidden"),
       },
     },
     handler: async (_request, reply) =>
@@ -81,7 +81,10 @@ export function addOperationRoutes(
       security: [{}, { token: [] }],
       operationId: "readVersion",
       summary: "What answers: version, commit, libraries, formats",
-      response: { 200: jsonResponse("What answers", versionSchema), ...problemResponses("unauthorized") },
+      response: {
+        200: jsonResponse("What answers", versionSchema),
+        ...problemResponses("unauthorized", "request_forbidden"),
+      },
     },
     handler: (_request, reply) =>
       beginAnswer(reply, 200, jsonType).header("cache-control", "no-store").send(JSON.stringify(version())),

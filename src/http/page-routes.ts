@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { answerHeaders, takenOver, writeAnswer } from "./answer.ts";
+import type { Guards } from "./auth.ts";
 import { isUnmodified } from "./reply.ts";
 
 const contentTypes: Readonly<Record<string, string>> = {
@@ -50,7 +51,7 @@ async function load(path: string): Promise<Loaded> {
  *
  * Nothing of a request is ever made part of a path: each file has a route of its own.
  */
-export function addPageRoutes(app: FastifyInstance, folder: string): void {
+export function addPageRoutes(app: FastifyInstance, folder: string, guards: Guards): void {
   for (const file of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
     const contentType = contentTypes[extname(file)];
     if (contentType === undefined) continue;
@@ -58,6 +59,7 @@ export function addPageRoutes(app: FastifyInstance, folder: string): void {
     app.route({
       method: "GET",
       url: pathOf(file),
+      onRequest: guards,
       schema: { hide: true },
       async handler(request: FastifyRequest, reply: FastifyReply) {
         const { body, etag } = await (loaded ??= load(join(folder, file)));

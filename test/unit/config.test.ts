@@ -39,6 +39,7 @@ test("without settings the documented defaults hold", () => {
     TOKEN_KEY: null,
     REVOKED_TOKENS: [],
     RATE_LIMIT: null,
+    HOSTNAMES: [],
     ALLOW_ADDRESSES: [],
     DENY_ADDRESSES: [],
     ALLOW_HOSTS: [],
@@ -125,6 +126,17 @@ test("the key of printed tokens has 32 characters at least, from the environment
 test("revoked names are names", () => {
   expect(parse({ MEDIA_ORACLE_REVOKED_TOKENS: "a.example.org, b_2" }).REVOKED_TOKENS).toEqual(["a.example.org", "b_2"]);
   expect(faultsOf({ MEDIA_ORACLE_REVOKED_TOKENS: "a b" })).toContain("MEDIA_ORACLE_REVOKED_TOKENS");
+});
+
+test("host names are read in lower case, and nothing else is one", () => {
+  expect(parse({ MEDIA_ORACLE_HOSTNAMES: "Media.example.org, oracle,oracle_1" }).HOSTNAMES).toEqual([
+    "media.example.org",
+    "oracle",
+    "oracle_1",
+  ]);
+  for (const wrong of ["https://media.example.org", "media.example.org:443", "*.example.org", "a..b", "[::1]"]) {
+    expect(faultsOf({ MEDIA_ORACLE_HOSTNAMES: wrong })).toContain(`"${wrong}" is not a host name`);
+  }
 });
 
 test("there is no rate limit unless one is set, and none of nothing", () => {

@@ -55,6 +55,7 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
     isRemembered: () => false,
     tokens: [],
     namedTokens: null,
+    hostnames: null,
     inactivityTimeoutMs: 60_000,
     rateLimit: null,
     readiness: () => "ok",
@@ -98,6 +99,7 @@ export interface RunningApp {
 export interface AppSettings {
   readonly tokens?: readonly string[];
   readonly namedTokens?: NamedTokenOptions;
+  readonly hostnames?: readonly string[];
   readonly inactivityTimeoutMs?: number;
   readonly isRemembered?: AppOptions["isRemembered"];
   readonly rateLimit?: NonNullable<AppOptions["rateLimit"]>;
@@ -124,6 +126,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     isRemembered: settings.isRemembered ?? (() => false),
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,
+    hostnames: settings.hostnames ?? null,
     inactivityTimeoutMs: settings.inactivityTimeoutMs ?? 60_000,
     rateLimit: settings.rateLimit ?? null,
     readiness: settings.readiness ?? (() => "ok"),

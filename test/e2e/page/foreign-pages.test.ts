@@ -1,0 +1,152 @@
+/** What pages of other origins can do to a service without tokens, by a real browser on the same machine. */
+import { existsSync } from "node:fs";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { askMetadata } from "../../support/contract.ts";
+import { photo } from "../../support/images.ts";
+import { type Origin, startOrigin } from "../../support/origin.ts";
+import { requires } from "../../support/require.ts";
+import { type Service, startService } from "../../support/service.ts";
+
+const executablePath = "/usr/bin/chromium";
+const picture = await photo(64, 48).png().toBuffer();
+
+// What DNS rebinding does: a name of a stranger's that leads to this machine.
+const reboundName = "rebind.example";
+
+/** Sends what a script can send with `fetch`, and returns the statuses that it may read; 0 for an answer that it may not. */
+const fetchAll = (service: string, known: string, fresh: string): string => `
+  (async () => {
+    const post = (path, body) =>
+      ({ path, method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const known = ${JSON.stringify(known)};
+    const fresh = ${JSON.stringify(fresh)};
+    const statuses = [];
+    for (const { path, ...init } of [
+      { path: "/metadata?url=" + encodeURIComponent(known) },
+      post("/metadata", { url: known }),
+      post("/metadata", { url: fresh }),
+      post("/metadata/batch", { urls: [fresh] }),
+      { path: "/metrics" },
+      { path: "/version" },
+      { path: "/metadata?url=" + encodeURIComponent(known), method: "DELETE" },
+    ]) {
+      statuses.push(await fetch(${JSON.stringify(service)} + path, init).then(({ status }) => status, () => 0));
+    }
+    return statuses;
+  })()`;
+
+/** Sends what a page can send without reading the answer: opaque requests, an image, a script, a frame. */
+const embedAll = (address: string): string => `
+  (async () => {
+    const address = ${JSON.stringify(address)};
+    await fetch(address, { mode: "no-cors" }).catch(() => null);
+    for (const name of ["img", "script", "iframe"]) {
+      const element = Object.assign(document.createElement(name), { src: address });
+      const ended = new Promise((resolve) => (element.onload = element.onerror = resolve));
+      document.body.append(element);
+      await ended;
+    }
+  })()`;
+
+describe.skipIf(requires("chromium", existsSync(executablePath)))("without tokens", () => {
+  let browser: Browser;
+  let service: Service;
+
+  beforeAll(async () => {
+    service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" });
+    browser = await chromium.launch({
+      executablePath,
+      args: ["--no-sandbox", `--host-resolver-rules=MAP ${reboundName} 127.0.0.1`],
+    });
+  });
+
+  afterAll(async () => {
+    await browser.close();
+    await service.stop();
+  });
+
+  async function open(address: string): Promise<Page> {
+    const context = await browser.newContext();
+    onTestFinished(() => context.close());
+    const page = await context.newPage();
+    await page.goto(address);
+    return page;
+  }
+
+  /** Pictures on a host, one of which the service has described. */
+  async function startPictures(): Promise<{ origin: Origin; known: string; fresh: string; asked: string[] }> {
+    const asked: string[] = [];
+    const origin = await startOrigin(onTestFinished, ({ url = "" }, response) => {
+      asked.push(url);
+      response.end(picture);
+    });
+    const [known, fresh] = [origin.url("/known.png"), origin.url("/fresh.png")];
+    await askMetadata(service.url, { url: known });
+    return { origin, known, fresh, asked };
+  }
+
+  async function cacheStatusOf(url: string): Promise<string | null> {
+    return (await askMetadata(service.url, { url })).headers.get("cache-status");
+  }
+
+  const openForeignPage = async () => {
+    const site = await startOrigin(onTestFinished, (_request, response) => {
+      response.writeHead(200, { "content-type": "text/html" });
+      response.end(`<!doctype html><a id="page" href="${service.url}/">page</a>`);
+    });
+    return open(site.url("/"));
+  };
+
+  const portOf = () => new URL(service.url).port;
+
+  test.for(["127.0.0.1", "localhost"])("the service's own page at %s may ask everything", async (name) => {
+    const { known, fresh, asked } = await startPictures();
+    const page = await open(`http://${name}:${portOf()}/`);
+    expect(await page.evaluate(fetchAll("", known, fresh))).toEqual([200, 200, 200, 200, 200, 200, 204]);
+    expect(asked).toEqual(["/known.png", "/fresh.png"]);
+    expect(await cacheStatusOf(known)).toBe("media-oracle; fwd=miss");
+  });
+
+  test("a page at another port of the same machine reads, starts and deletes nothing", async () => {
+    const { known, fresh, asked } = await startPictures();
+    const page = await openForeignPage();
+    expect(await page.evaluate(fetchAll(service.url, known, fresh))).toEqual(Array(7).fill(0));
+    await page.evaluate(embedAll(`${service.url}/metadata?url=${encodeURIComponent(fresh)}`));
+    expect(asked).toEqual(["/known.png"]);
+    expect(await cacheStatusOf(known)).toBe("media-oracle; hit");
+  });
+
+  test("a link on another website leads to the page, but starts no lookup", async () => {
+    const { fresh, asked } = await startPictures();
+    const page = await openForeignPage();
+    await page.locator("#page").click();
+    await page.getByRole("button", { name: "Describe" }).waitFor();
+    const other = await openForeignPage();
+    const answered = other.waitForResponse(/\/metadata/);
+    await other.evaluate(
+      `location.href = ${JSON.stringify(`${service.url}/metadata?url=${encodeURIComponent(fresh)}`)}`,
+    );
+    expect((await answered).status()).toBe(403);
+    expect(asked).toEqual(["/known.png"]);
+  });
+
+  test("a page whose name was rebound to this machine reads, starts and deletes nothing", async () => {
+    const { known, fresh, asked } = await startPictures();
+    // Open to everybody, and so a document of the same origin as the attacker's page.
+    const page = await open(`http://${reboundName}:${portOf()}/healthz`);
+    expect(await page.evaluate(fetchAll("", known, fresh))).toEqual(Array(7).fill(403));
+    expect(asked).toEqual(["/known.png"]);
+    expect(await cacheStatusOf(known)).toBe("media-oracle; hit");
+    expect((await page.goto(`http://${reboundName}:${portOf()}/`))!.status()).toBe(403);
+  });
+
+  test("the documentation's “Try it out” is answered", async () => {
+    const page = await open(`${service.url}/docs`);
+    await page.getByText("What answers: version, commit, libraries, formats").click();
+    await page.getByRole("button", { name: "Try it out" }).click();
+    const answered = page.waitForResponse(/\/version$/);
+    await page.getByRole("button", { name: "Execute" }).click();
+    expect((await answered).status()).toBe(200);
+  });
+});

@@ -42,12 +42,12 @@ async function measure(body: Uint8Array, format: Format): Promise<Measurement | 
     await (
       await process.ask(nothing, Buffer.alloc(0))
     ).answer;
-    writeFileSync(`/proc/${process.pid}/clear_refs`, "5"); // proc(5): the peak begins anew
-    const before = kilobytes(process.pid, "VmRSS");
+    writeFileSync(`/proc/${process.pid!}/clear_refs`, "5"); // proc(5): the peak begins anew
+    const before = kilobytes(process.pid!, "VmRSS");
     const request = { number: 2, operation: "describe", format, bytes: body.byteLength, allowed } as const;
     const answer = parseAnswer((await (await process.ask(request, body)).answer).line, 2);
     if (answer?.warning !== null) return null;
-    const grownBytes = 1024 * (kilobytes(process.pid, "VmHWM") - before);
+    const grownBytes = 1024 * (kilobytes(process.pid!, "VmHWM") - before);
     const { expectedBytes, decodeMs } = answer;
     const pixels = (answer.width ?? 0) * (answer.height ?? 0);
     return { pixels, expectedBytes: ownBytes + expectedBytes, grownBytes, decodeMs };

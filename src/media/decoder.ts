@@ -227,7 +227,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
       job.untaken += 1;
       return enqueue(job);
     }
-    pool.proven();
+    pool.proven(member);
     if (lane === "quick") heldMs += shareOfLatest * (performance.now() - begunAt - heldMs);
     if (member.taken >= maxDecodes || answer.rssBytes > maxRestingBytes) pool.discard(member);
     else pool.giveBack(member);
@@ -352,7 +352,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
       return waiting.quick.size + waiting.slow.size;
     },
     get children() {
-      return pool.members.map(({ process, state }) => ({ pid: process.pid, state }));
+      return pool.members.flatMap(({ process: { pid }, state }) => (pid === null ? [] : [{ pid, state }]));
     },
     async start() {
       try {

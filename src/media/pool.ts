@@ -20,17 +20,20 @@ export interface Member {
   lane: Lane;
   /** It gives way to all others, and so is the one for slow pictures. */
   isSlow: boolean;
+  /** It has answered at least once. */
+  isProven: boolean;
 }
 
 export interface PoolOptions {
   /** How many quick pictures may be under way; one process more is kept for the slow ones. */
   readonly processes: number;
+  /** Also if it cannot be started: then its `ready` rejects and its `ended` resolves. */
   readonly startProcess: () => DecoderProcess;
   /** Called whenever {@link Pool.take} may succeed again. */
   readonly onFree: () => void;
 }
 
-/** Keeps processes alive: whichever ends is replaced. */
+/** Keeps processes alive: replaces each that ends, with a restart backoff if starts fail. */
 export interface Pool {
   /** Starts the first process, then the others; resolves and rejects as that one gets ready. */
   start(): Promise<string>;
@@ -42,22 +45,26 @@ export interface Pool {
   discard(member: Member): void;
   /** Its picture is a slow one after all; false, and nothing changes, where another slow one is under way. */
   slowDown(member: Member): boolean;
-  /** To be told when one did its work: what it is that starts is then not broken. */
-  proven(): void;
+  /** Ends the restart backoff when a new process gives its first answer. An older one says nothing about new starts. */
+  proven(member: Member): void;
   readonly members: readonly Member[];
   readonly restarts: number;
   close(): Promise<void>;
 }
 
-// Processes that end without ever having been of use: 0.2 s, 0.4 s, … so that a broken installation burns no core.
+// Restart backoff after a start that failed or a process that ended unused: 0.2 s, 0.4 s, … A start takes 0.2 s of a processor,
+// so that a broken installation burns less than 1 % of one in the end.
 const firstPauseMs = 200;
 const longestPauseMs = 30_000;
+// If the system has not even made a process (EMFILE, EAGAIN, ENOMEM), an attempt costs one system call, and the shortage may end at
+// any moment.
+const longestPauseWithoutProcessMs = 2_000;
 
 export function createPool({ processes, startProcess, onFree }: PoolOptions): Pool {
   const members = new Set<Member>(); // the one that is idle for longest first
   let isClosed = false;
   let restarts = 0;
-  let barren = 0; // in a row
+  let failures = 0; // starts in a row that came to nothing
   let pause: NodeJS.Timeout | undefined;
 
   const those = (is: (member: Member) => boolean) => [...members].filter(is);
@@ -76,29 +83,46 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
 
   function add(): Member {
     const isSlow = members.size > 0 && slow().length === 0;
-    const member: Member = { process: startProcess(), state: "starting", taken: 0, lane: "quick", isSlow };
-    if (isSlow) member.process.slowDown();
+    const process = startProcess();
+    const member: Member = { process, state: "starting", taken: 0, lane: "quick", isSlow, isProven: false };
+    if (isSlow) process.slowDown();
     members.add(member);
     const ready = () => {
       if (member.state === "starting") member.state = "idle";
+      refill();
       onFree();
     };
-    member.process.ready.then(ready).catch(() => null); // `ended` tells of a failed start too
-    void member.process.ended.then(() => {
+    process.ready.then(ready).catch(() => null); // `ended` follows a failed start too
+    void process.ended.then(() => {
       members.delete(member);
       if (isClosed) return;
       restarts += 1;
-      if (member.taken === 0) barren += 1;
-      if (barren < 2) refill();
-      else pause ??= setTimeout(refill, Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(barren - 2, 16)));
+      if (member.taken === 0) backOff(process.pid === null ? longestPauseWithoutProcessMs : longestPauseMs);
+      refill();
     });
     return member;
   }
 
+  /** Starts no process for a while: longer each time, until a new one has proved that starts are of use. */
+  function backOff(maxPauseMs: number): void {
+    if (pause) return; // of several that failed at once, the first counts
+    const pauseMs = Math.min(maxPauseMs, firstPauseMs * 2 ** Math.min(failures, 16));
+    failures += 1;
+    pause = setTimeout(() => {
+      pause = undefined;
+      refill();
+    }, pauseMs);
+  }
+
+  /**
+   * Starts the missing processes, all at once. After a failed start one at a time, each when the one before is ready: under a shortage of
+   * descriptors or memory, many starts at once would only make it worse.
+   */
   function refill(): void {
-    clearTimeout(pause);
-    pause = undefined;
-    while (!isClosed && members.size <= processes) add();
+    while (!isClosed && !pause && members.size <= processes) {
+      if (failures > 0 && those(({ state }) => state === "starting").length > 0) return;
+      add();
+    }
   }
 
   function discard(member: Member): void {
@@ -115,11 +139,8 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
   }
 
   return {
-    async start() {
-      const libvips = await add().process.ready;
-      refill();
-      return libvips;
-    },
+    // Async, so that an exception of `startProcess` is a rejection here.
+    start: async () => add().process.ready,
     isFree: (lane) => idle(lane) !== undefined,
     take(lane) {
       const member = idle(lane);
@@ -146,7 +167,12 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
       onFree();
       return true;
     },
-    proven: () => void (barren = 0),
+    proven(member) {
+      if (member.isProven) return;
+      member.isProven = true;
+      failures = 0;
+      refill();
+    },
     get members() {
       return [...members];
     },

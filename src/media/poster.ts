@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
 import { hasAt, readUint32LE } from "./bytes.ts";
 import { type Size, fitWithin } from "./pixels.ts";
 import type { Clip, Rotation } from "./reader.ts";
+import { startProgram } from "./start-program.ts";
 
 /** A clip, and the size in which it is displayed. */
 export interface Beginning extends Clip {
@@ -75,26 +76,24 @@ function argumentsFor({ displayed, container, rotation }: Beginning): string[] {
   ];
 }
 
-/** Gives a program its input, and takes the last of the bitmaps that it writes. */
-function run(
-  [program = "", ...args]: readonly string[],
-  input: Uint8Array,
-  timeoutMs: number,
-): Promise<Uint8Array | null> {
+/** Gives a program its input and takes the last of the bitmaps that it writes; null also if it cannot be started. Never rejects. */
+function run(command: readonly string[], input: Uint8Array, timeoutMs: number): Promise<Uint8Array | null> {
+  const { child } = startProgram(command, { stdio: ["pipe", "pipe", "ignore"], env: {} });
+  if (!child) return Promise.resolve(null);
+  const [stdin, stdout] = child.stdio as unknown as [Writable, Readable];
   return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "ignore"], env: {} });
     const end = () => void child.kill("SIGKILL");
     const timer = setTimeout(end, timeoutMs);
     const chunks: Buffer[] = [];
     let bytes = 0;
-    child.stdout.on("data", (chunk: Buffer) => {
+    stdout.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
       bytes += chunk.byteLength;
       if (bytes > maxAnswerBytes) end();
     });
-    child.stdin.on("error", () => null); // it has seen enough
-    child.stdin.end(input);
-    child.once("error", () => resolve(null)); // it could not be started
+    stdout.on("error", () => null); // "close" follows
+    stdin.on("error", () => null); // it has seen enough
+    stdin.end(input);
     child.once("close", () => {
       clearTimeout(timer);
       resolve(bytes > maxAnswerBytes ? null : lastBitmap(Buffer.concat(chunks)));

@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { getPriority, setPriority } from "node:os";
@@ -7,6 +6,7 @@ import type { Duplex, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { ChildSettings } from "./child.ts";
 import { clipBytesBehind, encodeRequest, isTaken, maxLineBytes, parseGreeting, type Request } from "./protocol.ts";
+import { startProgram } from "./start-program.ts";
 
 export interface ProcessOptions {
   /** `child.js`, built: the processes run without a loader for TypeScript. */
@@ -27,7 +27,8 @@ export interface Message {
 
 /** A decoder process under way. */
 export interface DecoderProcess {
-  readonly pid: number;
+  /** Null if it could not be started. */
+  readonly pid: number | null;
   /** Resolves with the version of libvips that it has loaded; rejects where it ends before it is ready. */
   readonly ready: Promise<string>;
   /** Settles when it is gone, for whatever reason; never rejects. */
@@ -61,7 +62,7 @@ const takeTimeoutMs = 1500;
 const slowNiceness = 10;
 
 /**
- * Starts a decoder process.
+ * Starts a decoder process. If the system refuses to (no descriptor, process or memory left), `ready` rejects and `ended` resolves.
  *
  * Its JavaScript may read only itself and the libraries, write nothing and start nothing: Node's permission model. That does
  * not bind native code, nor the network, nor signals: `walls.ts`, and the container or the service manager.
@@ -75,13 +76,13 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
     "--no-warnings",
     fileURLToPath(entry),
   ];
-  const [program, ...args] = [...wrapper, ...node, JSON.stringify(settings)];
-  const child = spawn(program, args, {
+  const { child, failure } = startProgram([...wrapper, ...node, JSON.stringify(settings)], {
     stdio: ["ignore", "ignore", "pipe", "pipe"],
     // glibc's default of eight arenas a core doubles what stays resident after decoding (603 MB against 298).
     env: { MALLOC_ARENA_MAX: "2", ...environment },
   });
-  const [, , stderr, channel] = child.stdio as [null, null, Readable, Duplex, undefined];
+  if (!child) return neverStarted(failure);
+  const [, , stderr, channel] = child.stdio as unknown as [null, null, Readable, Duplex, undefined];
   const due: { resolve: (message: Message) => void; reject: (error: Error) => void }[] = []; // messages that must come
   let isGone = false;
   let errors = "";
@@ -111,7 +112,6 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
       for (const { reject } of due.splice(0)) reject(new Error(errors.trim() || "it ended"));
       resolve();
     };
-    child.once("error", end); // it could not be started at all
     child.once("exit", () => (isGone = true));
     channel.once("close", end); // and not before: what it said last is still to be read when it exits
   });
@@ -141,7 +141,7 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
   ready.catch(() => child.kill("SIGKILL"));
 
   return {
-    pid: child.pid ?? 0,
+    pid: child.pid,
     ready,
     ended,
     async ask(request, body) {
@@ -163,12 +163,26 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
     },
     slowDown() {
       try {
-        setPriority(child.pid ?? 0, Math.min(19, getPriority() + slowNiceness));
+        setPriority(child.pid, Math.min(19, getPriority() + slowNiceness));
       } catch {
         // it has just ended, or the system has no such thing: it is only not slowed down
       }
     },
     kill: () => void child.kill("SIGKILL"),
+  };
+}
+
+/** A process that is over before it began: nothing can be asked of it, and there is nothing to kill. */
+function neverStarted(failure: Promise<Error>): DecoderProcess {
+  const ready = failure.then((error) => Promise.reject(error));
+  ready.catch(ignore);
+  return {
+    pid: null,
+    ready,
+    ended: failure.then(ignore),
+    ask: () => Promise.reject(new UntakenError("it was never started")),
+    slowDown: ignore,
+    kill: ignore,
   };
 }
 

@@ -19,6 +19,8 @@ const mebibyte = 1024 ** 2;
 // libvips, its self-test and the hashes: 40 measured.
 const ownBytes = 96 * mebibyte;
 const tryTimeoutMs = 10_000;
+// The system is short of descriptors, processes or memory: this says nothing about the program that was to be tried.
+const shortages = new Set<unknown>(["EMFILE", "ENFILE", "EAGAIN", "ENOMEM"]);
 
 /**
  * Finds which of util-linux' programs work here, by trying each. They replace themselves by what they start, so that
@@ -33,6 +35,7 @@ const tryTimeoutMs = 10_000;
  * service manager must. Containers mostly forbid `unshare`, whose part a network policy then has to take.
  *
  * @param decodeBytes memory that one decode may take
+ * @throws Error if the system is short of something just now: a wall must not be left out because of that
  */
 export async function findWalls(decodeBytes: number): Promise<Walls> {
   const working: Program[] = [];
@@ -49,7 +52,10 @@ export async function findWalls(decodeBytes: number): Promise<Walls> {
   for (const name of ["prlimit", "unshare"] as const) {
     const works = await dataBytes(commandWithin(data, [...working, name])).then(
       () => true,
-      () => false,
+      (error: unknown) => {
+        if (shortages.has((error as NodeJS.ErrnoException).code)) throw error;
+        return false;
+      },
     );
     if (works) working.push(name);
   }

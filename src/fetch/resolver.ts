@@ -1,12 +1,12 @@
 import { Resolver, lookup } from "node:dns/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { OracleError } from "../domain/errors.ts";
 import { within } from "./deadline.ts";
+import { nameError } from "./shortage.ts";
 
 /**
  * The addresses of a name, at least one, as text; in no order that means anything.
  *
- * @throws OracleError `source_unreachable`
+ * @throws OracleError `source_unreachable`; `overloaded` if there is no descriptor left to ask with
  */
 export type Resolve = (hostname: string, signal: AbortSignal) => Promise<string[]>;
 
@@ -41,8 +41,7 @@ export function createResolver({ timeoutMs, servers }: ResolverOptions): Resolve
       const one = Promise.any(families).then(() => sleep(secondFamilyMs, undefined, { ref: false }));
       await Promise.race([all, one.catch(() => all)]);
       resolver.cancel();
-      if (addresses.length === 0)
-        throw new OracleError("source_unreachable", "the name has no address", { reason: "name" });
+      if (addresses.length === 0) throw await nameError("the name has no address");
       return addresses;
     });
 }
@@ -52,6 +51,6 @@ export const resolveTrusted: Resolve = async (hostname) => {
   try {
     return (await lookup(hostname, { all: true })).map(({ address }) => address);
   } catch {
-    throw new OracleError("source_unreachable", "a rewrite's own name has no address", { reason: "name" });
+    throw await nameError("a rewrite's own name has no address");
   }
 };

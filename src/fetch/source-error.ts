@@ -1,4 +1,5 @@
 import { OracleError, toOracleError, type UnreachableReason } from "../domain/errors.ts";
+import { isShortage } from "./shortage.ts";
 
 // Node's system errors, then OpenSSL's and Node's own for TLS. The first that matches.
 const reasons: readonly (readonly [RegExp, UnreachableReason])[] = [
@@ -7,7 +8,7 @@ const reasons: readonly (readonly [RegExp, UnreachableReason])[] = [
   [/^ETIMEDOUT$/, "timeout"],
   [/^(EPROTO|ERR_SSL_.+|ERR_TLS_.+|ERR_OSSL_.+)$/, "tls"],
   [/^((CERT|CRL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|INVALID|PATH_LENGTH|HOSTNAME|ERROR_IN)_.+|OUT_OF_MEM)$/, "tls"],
-  [/^E[A-Z]+$/, "network"], // EHOSTUNREACH, ENETUNREACH, EMFILE …
+  [/^E[A-Z]+$/, "network"], // EHOSTUNREACH, ENETUNREACH …
 ];
 
 /**
@@ -19,6 +20,7 @@ const reasons: readonly (readonly [RegExp, UnreachableReason])[] = [
 export function toSourceError(error: unknown): OracleError {
   if (error instanceof OracleError || !(error instanceof Error)) return toOracleError(error);
   const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
+  if (isShortage(code)) return new OracleError("overloaded", `no socket: ${code}`);
   if (isProtocolError(code, error.message)) return new OracleError("source_protocol", `not HTTP: ${code}`);
   const [, reason] = reasons.find(([pattern]) => pattern.test(code)) ?? [];
   // No row for it, so nobody thought of it: a mistake of ours rather than the world's.

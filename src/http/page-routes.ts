@@ -62,7 +62,10 @@ export function addPageRoutes(app: FastifyInstance, folder: string, guards: Guar
       onRequest: guards,
       schema: { hide: true },
       async handler(request: FastifyRequest, reply: FastifyReply) {
-        const { body, etag } = await (loaded ??= load(join(folder, file)));
+        const { body, etag } = await (loaded ??= load(join(folder, file)).catch((error: unknown) => {
+          loaded = null; // such as EMFILE: the next request tries again
+          throw error;
+        }));
         const headers = answerHeaders(reply.request.id);
         headers.push("Content-Security-Policy", policy, "Referrer-Policy", "no-referrer");
         headers.push("Cross-Origin-Opener-Policy", "same-origin", "Cache-Control", "no-cache", "ETag", etag);

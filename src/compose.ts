@@ -23,6 +23,7 @@ import { createSlots } from "./fetch/slots.ts";
 import { createSource } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
+import { connectionLimitOf } from "./http/connection-limit.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
 import { createDecoder, type Picture } from "./media/decoder.ts";
@@ -56,6 +57,8 @@ const patienceMs = 50;
 // A process takes its next body, or says what it found, while another has its processor: without one, the processors
 // stand idle for a seventh of the time.
 const sparesForDecoders = 1;
+// Besides them the pool has a process for slow pictures.
+const slowDecoders = 1;
 
 // What waits for decoders is half a second of work, and an eighth of the memory for bodies: 32 MB, a dozen photos of a phone.
 // A burst is worked off for five seconds: two hundred photos. A room does not wait so long, and has heard what the head tells by then.
@@ -121,6 +124,8 @@ export interface Program {
 export interface Surroundings {
   readonly logger: Logger;
   readonly program: Program;
+  /** Descriptors that this process may have open; Infinity if there is no limit or none is known. */
+  readonly readMaxDescriptors: () => number;
   /** Of the decoder's processes: nothing else of ours reaches them. */
   readonly decoderEnvironment: Readonly<Record<string, string>>;
   /** Where ffmpeg is, for videos; null without it. */
@@ -288,6 +293,10 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     },
     metrics,
     logger,
+    connectionLimit: connectionLimitOf(surroundings.readMaxDescriptors(), {
+      fetches: config.FETCH_CONCURRENCY,
+      workers: config.DECODERS + sparesForDecoders + slowDecoders,
+    }),
     version: () => ({
       ...program,
       node: process.versions.node,

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
+import { readDescriptorLimit } from "./cli/descriptor-limit.ts";
 import { run } from "./cli/program.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -31,6 +32,7 @@ process.exitCode = await run(process.argv.slice(2), {
     memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),
     readFile: (path) => readFileSync(path, "utf8"),
   },
+  readMaxDescriptors: readDescriptorLimit,
   commit: readCommit(),
   // The container preloads its allocator.
   decoderEnvironment: process.env.LD_PRELOAD ? { LD_PRELOAD: process.env.LD_PRELOAD } : {},

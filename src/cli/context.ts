@@ -8,6 +8,8 @@ import type { Machine } from "../config.ts";
 export interface Context {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly machine: Machine;
+  /** Descriptors that this process may have open; Infinity if there is no limit or none is known. */
+  readonly readMaxDescriptors: () => number;
   /** What the program was built from; null where that is unknown. */
   readonly commit: string | null;
   /** Of the decoder's processes: nothing else of ours reaches them. */
@@ -29,10 +31,11 @@ function collectorOf(environment: Context["environment"]): string | null {
 
 /** What a service is put together with. */
 export function surroundingsFor(context: Context, logger: Logger): Surroundings {
-  const { environment, machine, commit, decoderEnvironment } = context;
+  const { environment, machine, readMaxDescriptors, commit, decoderEnvironment } = context;
   const ffmpeg = findProgram("ffmpeg", environment.PATH ?? "");
   return {
     logger,
+    readMaxDescriptors,
     program: { version: machine.version, commit },
     decoderEnvironment,
     ffmpeg,

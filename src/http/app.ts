@@ -8,6 +8,7 @@ import type { Target } from "../domain/target.ts";
 import { type AccessOptions, createAccess } from "./auth.ts";
 import { addBatchRoute } from "./batch-route.ts";
 import { type ConnectionOptions, connectionOptions, refuseConnection } from "./connection.ts";
+import { type ConnectionLimit, limitConnections } from "./connection-limit.ts";
 import { createHits } from "./hits.ts";
 import { createLookupLog } from "./log.ts";
 import { createLookups } from "./lookups.ts";
@@ -39,6 +40,7 @@ export interface AppOptions extends AccessOptions, ConnectionOptions {
   readonly readiness: () => Health;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  readonly connectionLimit: ConnectionLimit;
   readonly version: () => Version;
   /** Null where nobody collects spans; nothing of a request is then looked at for them. */
   readonly tracing: Tracing | null;
@@ -89,6 +91,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     clientErrorHandler: (error, socket) => refuseConnection(error, socket, requestIdOf({ headers: {} })),
     frameworkErrors: (error, _request, reply) => void sendProblem(reply, requestError(error)),
   });
+  limitConnections(app, options.connectionLimit, options.logger);
   // An expectation that is not understood may be ignored (RFC 9110 10.1.1); Node's own 417 would have no body.
   app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
 

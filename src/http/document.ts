@@ -1,5 +1,6 @@
 import { pino } from "pino";
 import { createApp } from "./app.ts";
+import { connectionLimitOf } from "./connection-limit.ts";
 import { createMetrics } from "./metrics.ts";
 import { inactivityTimeoutMs } from "./timeouts.ts";
 
@@ -28,6 +29,7 @@ export async function openapiDocument(version: string): Promise<object> {
     }),
     logger: pino({ level: "silent" }),
     version: () => ({ version, commit: null, node: "", libvips: null, formats: [] }),
+    connectionLimit: connectionLimitOf(Infinity, { fetches: 1, workers: 1 }),
     tracing: null,
     page: null,
   });

@@ -5,6 +5,7 @@ import { OracleError } from "../../../src/domain/errors.ts";
 import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
 import type { Target } from "../../../src/domain/target.ts";
 import { type AppOptions, createApp } from "../../../src/http/app.ts";
+import { type ConnectionLimit, connectionLimitOf } from "../../../src/http/connection-limit.ts";
 import type { NamedTokenOptions } from "../../../src/http/named-token.ts";
 import { createMetrics, type Gauges, observed } from "../../../src/http/metrics.ts";
 import type { Version } from "../../../src/http/schema.ts";
@@ -31,6 +32,9 @@ export const version: Version = {
   libvips: "8.18.0",
   formats: ["png"],
 };
+
+/** Of a machine that has no limit of descriptors. */
+const noDescriptorLimit = connectionLimitOf(Infinity, { fetches: 64, workers: 4 });
 
 /** Any http(s) URL is a target; what is not is refused as the real parser would. */
 export function parseAnything(text: string): Target {
@@ -67,6 +71,7 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
       shared: null,
     }),
     logger: pino({ level: "silent" }),
+    connectionLimit: noDescriptorLimit,
     version: () => version,
     tracing: null,
     page: null,
@@ -108,6 +113,9 @@ export interface AppSettings {
   readonly forget?: (target: Target) => Promise<void>;
   readonly level?: string;
   readonly page?: string;
+  readonly connectionLimit?: ConnectionLimit;
+  /** An address, or `localhost`; 127.0.0.1 where absent. */
+  readonly host?: string;
 }
 
 export async function startApp(oracle: Oracle, settings: AppSettings = {}): Promise<RunningApp> {
@@ -132,11 +140,12 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     readiness: settings.readiness ?? (() => "ok"),
     metrics,
     logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),
+    connectionLimit: settings.connectionLimit ?? noDescriptorLimit,
     version: () => version,
     tracing: null,
     page: settings.page ?? null,
   });
-  const url = await app.listen({ host: "127.0.0.1", port: 0 });
+  const url = await app.listen({ host: settings.host ?? "127.0.0.1", port: 0 });
   return { url, port: Number(new URL(url).port), log: () => lines.join(""), close: () => app.close() };
 }
 

@@ -1,0 +1,109 @@
+import type { Server } from "node:net";
+import type { FastifyInstance } from "fastify";
+import type { Logger } from "pino";
+
+/** How many inbound connections the service may have open at once, and what that leaves to everything else. */
+export interface ConnectionLimit {
+  readonly maxConnections: number;
+  /** Descriptors that the process may have open; Infinity if there is no limit or none is known. */
+  readonly maxDescriptors: number;
+  /** Descriptors that everything but inbound connections needs at most. */
+  readonly reservedDescriptors: number;
+}
+
+export interface DescriptorUse {
+  /** Fetches at once. */
+  readonly fetches: number;
+  /** Worker processes. */
+  readonly workers: number;
+}
+
+// A fetch: 1 connection whose body is read + 4 while the end of that body is requested by a range. That is 4 addresses of the host
+// connected to in parallel (Happy Eyeballs), or before that at most 4 sockets to name servers.
+const descriptorsPerFetch = 1 + 4;
+
+// A worker: its channel, and stderr until it is ready.
+const descriptorsPerWorker = 2;
+
+// Node's own, standard streams, listening sockets: 22 measured. Starting a worker and ffmpeg: 2 x 6. getaddrinfo in 4 threads: 4 x 2.
+// Redis, a collector of spans, the cache's file, the log: 2 + 4 + 2 + 6. Together 56, rounded up.
+const descriptorsOfProgram = 64;
+
+// Connections without a descriptor limit: 10,000 x 20 kB of memory = 200 MB while all of them are idle.
+const mostConnections = 10_000;
+
+// Connections if the descriptors are too few for the reserve: a quarter of them. The reserve is for the worst moment of all fetches, so
+// that the service is of use with less; what then fails for want of a descriptor is one fetch or one start of a worker.
+const leastShare = 1 / 4;
+
+const reportEveryMs = 60_000;
+
+/** Derives the limit from the descriptors: what the fetches, the workers and the program itself may need is kept for them. */
+export function connectionLimitOf(maxDescriptors: number, { fetches, workers }: DescriptorUse): ConnectionLimit {
+  const reservedDescriptors = descriptorsOfProgram + fetches * descriptorsPerFetch + workers * descriptorsPerWorker;
+  const free = Math.max(maxDescriptors - reservedDescriptors, Math.floor(maxDescriptors * leastShare), 1);
+  return { maxConnections: Math.min(mostConnections, free), maxDescriptors, reservedDescriptors };
+}
+
+/** Descriptors with which the reserve is kept: from here on they leave at least the quarter above to connections. */
+function enoughDescriptors({ reservedDescriptors }: ConnectionLimit): number {
+  return Math.ceil(reservedDescriptors / (1 - leastShare));
+}
+
+/**
+ * Bounds the inbound connections of an app. They need no token, so that without a bound a stranger could take every descriptor.
+ *
+ * Node closes a connection above the bound at once, `/healthz` included. This is no lasting lock-out: a connection without a request is
+ * closed within 6 s (`connection.ts`).
+ */
+export function limitConnections(app: FastifyInstance, limit: ConnectionLimit, logger: Logger): void {
+  const { maxConnections, maxDescriptors } = limit;
+  const report = createDropReport(limit, logger);
+  app.server.maxConnections = maxConnections; // from the first connection on, which may come before the hook
+  app.addHook("onListen", (done) => {
+    const servers = serversOf(app);
+    for (const server of servers) {
+      server.maxConnections = Math.ceil(maxConnections / servers.length);
+      server.on("drop", report);
+    }
+    const descriptors = Number.isFinite(maxDescriptors) ? maxDescriptors : null;
+    logger.info({ maxConnections, descriptors }, `accepts at most ${maxConnections} connections at once`);
+    const enough = enoughDescriptors(limit);
+    if (maxDescriptors < enough) {
+      logger.warn(
+        { descriptors, enough },
+        `the limit of open files is ${maxDescriptors}, and these settings need ${enough}: lookups may fail with overloaded. ` +
+          "Raise it (LimitNOFILE= of systemd, --ulimit nofile= of Docker, ulimit -n) or lower MEDIA_ORACLE_FETCH_CONCURRENCY",
+      );
+    }
+    done();
+  });
+}
+
+/** All servers of an app that listens. For `localhost` Fastify starts one for each address, and has no public name for the others. */
+function serversOf(app: FastifyInstance): Server[] {
+  const bindings = Object.getOwnPropertySymbols(app).find(
+    ({ description }) => description === "fastify.serverBindings",
+  );
+  const others = bindings && (app as unknown as Record<symbol, Server[]>)[bindings];
+  return [app.server, ...(others ?? [])];
+}
+
+/** Logs connections that were closed above the limit: the first at once, then their number once a minute. */
+function createDropReport({ maxConnections }: ConnectionLimit, logger: Logger): () => void {
+  let closed = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  function report(): void {
+    timer = undefined;
+    if (closed === 0) return;
+    logger.warn({ closed, maxConnections }, `closed ${closed} connection(s) above the limit of ${maxConnections}`);
+    closed = 0;
+    timer = setTimeout(report, reportEveryMs).unref();
+  }
+
+  return () => {
+    closed += 1;
+    if (!timer) report();
+  };
+}

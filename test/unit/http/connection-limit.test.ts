@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { connectionLimitOf } from "../../../src/http/connection-limit.ts";
+
+const use = { fetches: 64, workers: 6 };
+
+test("connections get what fetches, workers and the program leave of the descriptors", () => {
+  expect(connectionLimitOf(4096, use)).toEqual({
+    maxConnections: 4096 - (64 + 64 * 5 + 6 * 2),
+    maxDescriptors: 4096,
+    reservedDescriptors: 396,
+  });
+});
+
+test("connections are bounded by memory where descriptors are not", () => {
+  expect(connectionLimitOf(Infinity, use).maxConnections).toBe(10_000);
+  expect(connectionLimitOf(1_048_576, use).maxConnections).toBe(10_000);
+});
+
+test("a quarter of the descriptors is for connections when the reserve cannot be kept", () => {
+  expect(connectionLimitOf(400, use).maxConnections).toBe(100);
+  expect(connectionLimitOf(64, use).maxConnections).toBe(16);
+  expect(connectionLimitOf(20_000, { fetches: 10_000, workers: 6 }).maxConnections).toBe(5000);
+});
+
+test("there is always at least one connection: a bound of 0 would be none to Node", () => {
+  expect(connectionLimitOf(3, use).maxConnections).toBe(1);
+});

@@ -31,6 +31,7 @@ function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
  * @param settings without the prefix: `{ ALLOW_PORTS: "80" }`
  * @param environment of Node itself, and of libraries
  * @param entry of the program, where it is not this checkout's
+ * @param wrapper programs that start it and replace themselves by it, such as prlimit
  *
  * It says so at the level `info`, so a `LOG_LEVEL` above that is of no use here.
  *
@@ -40,9 +41,11 @@ export async function startService(
   settings: Record<string, string> = {},
   environment: NodeJS.ProcessEnv = {},
   entry = program,
+  wrapper: readonly string[] = [],
 ): Promise<Service> {
+  const [first, ...args] = [...wrapper, process.execPath, entry];
   return whenListening(
-    spawn(process.execPath, [entry], {
+    spawn(first, args, {
       env: { ...environmentOf({ PORT: "0", ...settings }), ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     }),

@@ -16,7 +16,11 @@ const sentence = new RegExp(`^image/jpeg, ${photo.byteLength} bytes, 640 x 480, 
 let service: Service;
 
 beforeAll(async () => {
-  service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535", TOKENS: "open-sesame-please" });
+  service = await startService({
+    ALLOW_ADDRESSES: "127.0.0.0/8",
+    ALLOW_PORTS: "1-65535",
+    TOKENS: "open-sesame-please",
+  });
 });
 
 afterAll(async () => {

@@ -11,6 +11,8 @@ const maxUrlCharacters = 2048;
 // RFC 6761, RFC 7686, ICANN's .internal, and what home routers and company networks make up.
 const privateSuffixes = new Set("localhost local internal lan home corp onion arpa test invalid example".split(" "));
 
+const defaultPorts = { "http:": 80, "https:": 443 } as const;
+
 /** URLs under `left` are fetched from `right`. Both end in a slash and have neither query nor credentials. */
 export interface Rewrite {
   readonly left: URL;
@@ -42,6 +44,9 @@ export function createTargetParser(options: TargetOptions): (text: string) => Ta
 
   function checkRules(url: URL): void {
     const port = portOf(url);
+    // No origin serves media so, and such a request would only cost its host a failed handshake. A rewrite is exempt on both
+    // sides: the operator wrote it. A port that ALLOW_ADDRESSES names is not: the text of a name does not say its address.
+    if (port === otherSchemePort(url)) throw unsupported("the port of the other scheme");
     if (!isPortIn(options.allowPorts, port) && !options.extraPorts.includes(port)) throw unsupported("the port");
     const host = url.hostname;
     if (denyHosts.some((pattern) => matchesHost(pattern, host))) throw unsupported("a denied host");
@@ -104,7 +109,12 @@ export function parseHostPattern(text: string): string {
 
 /** The port that is connected to, also where the URL leaves it out. */
 export function portOf(url: URL): number {
-  return url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
+  return url.port === "" ? defaultPorts[url.protocol === "https:" ? "https:" : "http:"] : Number(url.port);
+}
+
+/** The default port of https for http, and the reverse (RFC 9110 4.2.1, 4.2.2). */
+function otherSchemePort({ protocol }: URL): number {
+  return protocol === "https:" ? defaultPorts["http:"] : defaultPorts["https:"];
 }
 
 /** Whether the host of a URL is an address: the WHATWG parser writes every spelling of one as either of these. */

@@ -1,5 +1,5 @@
 import type { FastifyReply } from "fastify";
-import { failures, type OracleError } from "../domain/errors.ts";
+import { type FailureCode, failures, type OracleError } from "../domain/errors.ts";
 import { beginAnswer } from "./answer.ts";
 import { type Problem, problemType } from "./schema.ts";
 
@@ -25,10 +25,15 @@ export function problemOf(error: OracleError, status: number = failures[error.co
   return { ...problem, retryable: isRetryableStatus(upstreamStatus), upstreamStatus };
 }
 
+/** Whether a limit of ours stood in the way, which a slot that comes free lifts. The rate limit has a time of its own. */
+function isBusy(code: FailureCode): boolean {
+  return code === "overloaded" || code === "host_busy";
+}
+
 /** Answers with the failure's problem document. Never stored by anybody: our own memory decides when to ask the origin again. */
 export function sendProblem(reply: FastifyReply, error: OracleError): FastifyReply {
   const problem = problemOf(error);
-  if (problem.status === 503) reply.header("retry-after", retryAfterSeconds);
+  if (isBusy(problem.code)) reply.header("retry-after", retryAfterSeconds);
   if (problem.status === 401) reply.header("www-authenticate", "Bearer");
   beginAnswer(reply, problem.status, "application/problem+json").header("cache-control", "no-store");
   // As bytes, since Fastify adds a charset parameter to text, which this media type does not have (RFC 9457 6.1).

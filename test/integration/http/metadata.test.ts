@@ -169,7 +169,15 @@ test("HEAD answers as GET does, without the body", async ({ onTestFinished }) =>
 });
 
 const lookupFailures = (
-  ["source_unreachable", "source_status", "source_redirects", "source_protocol", "overloaded", "internal"] as const
+  [
+    "source_unreachable",
+    "source_status",
+    "source_redirects",
+    "source_protocol",
+    "host_busy",
+    "overloaded",
+    "internal",
+  ] as const
 ).map((code): [FailureCode, number] => [code, failures[code].status]);
 
 test.for(lookupFailures)("%s is a problem document with status %i", async ([code, status], { onTestFinished }) => {
@@ -179,7 +187,7 @@ test.for(lookupFailures)("%s is a problem document with status %i", async ([code
   expect(json).toMatchObject({ type: `urn:media-oracle:problem:${code}`, code, status, title: failures[code].title });
   expect(headers.get("content-type")).toBe("application/problem+json");
   expect(headers.get("cache-control")).toBe("no-store");
-  expect(headers.get("retry-after") !== null).toBe(status === 503);
+  expect(headers.get("retry-after")).toBe(["overloaded", "host_busy"].includes(code) ? "2" : null);
   expect(text).not.toContain("10.0.0.7");
 });
 

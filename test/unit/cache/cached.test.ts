@@ -136,14 +136,17 @@ test("a failure is a hit too, with what is told of it", async () => {
   expect(oracle(picture).cached).toBe("miss");
 });
 
-test.each(["overloaded", "internal"] as const)("%s is not remembered: it is not the URL's fault", async (code) => {
-  const { oracle, lookups } = startCache();
-  const first = oracle(picture);
-  await lookups[0]!.fail(new OracleError(code, "said by the test"));
-  await expect(first.done).rejects.toMatchObject({ code });
-  expect(first.kept).toBeNull();
-  expect(oracle(picture).cached).toBe("miss");
-});
+test.each(["overloaded", "host_busy", "internal"] as const)(
+  "%s is not remembered: it is not the URL's fault",
+  async (code) => {
+    const { oracle, lookups } = startCache();
+    const first = oracle(picture);
+    await lookups[0]!.fail(new OracleError(code, "said by the test"));
+    await expect(first.done).rejects.toMatchObject({ code });
+    expect(first.kept).toBeNull();
+    expect(oracle(picture).cached).toBe("miss");
+  },
+);
 
 test("a flood of failures does not push a success out", async () => {
   const { oracle, lookups } = startCache({ maxBytes: 64 * 1024 });

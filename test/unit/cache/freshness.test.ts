@@ -161,7 +161,10 @@ describe("a failure", () => {
     expect(minutes).toEqual([2, 4, 8, 10, 10]);
   });
 
-  test.for(["overloaded", "internal", "deadline_exceeded"] as const)("of our own (%s) is not remembered", (code) => {
-    expect(of(failure(new OracleError(code, "")))).toBeNull();
-  });
+  test.for(["overloaded", "host_busy", "internal", "deadline_exceeded"] as const)(
+    "of our own (%s) is not remembered",
+    (code) => {
+      expect(of(failure(new OracleError(code, "")))).toBeNull();
+    },
+  );
 });

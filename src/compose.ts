@@ -13,15 +13,17 @@ import { createRemember } from "./cache/remember.ts";
 import { createSnapshot } from "./cache/snapshot.ts";
 import { SnapshotRefused } from "./cache/snapshot-file.ts";
 import { type Config, isLoopback } from "./config.ts";
-import { createAddressPolicy } from "./fetch/address.ts";
+import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
 import { createBreaker } from "./fetch/breaker.ts";
 import { createByteBudget } from "./fetch/budget.ts";
 import { createPauses } from "./fetch/pauses.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
+import { createShares } from "./fetch/shares.ts";
 import { createShedding } from "./fetch/shedding.ts";
-import { createSlots } from "./fetch/slots.ts";
+import { createSlots, type SlotsOptions } from "./fetch/slots.ts";
 import { createSource } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
+import { createTransfers } from "./fetch/transfers.ts";
 import { createApp } from "./http/app.ts";
 import { connectionLimitOf } from "./http/connection-limit.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
@@ -34,7 +36,13 @@ import { createOracle } from "./oracle.ts";
 const headBytes = 64 * 1024;
 
 // Ten in a row are more than bad luck. Half a minute is what a restart takes. 4096 names of 253 bytes are some 2 MB.
-const deadHosts = { maxFailures: 10, windowMs: 60_000, openMs: 30_000, maxHosts: 4096, now: () => performance.now() };
+const deadOrigins = {
+  maxFailures: 10,
+  windowMs: 60_000,
+  openMs: 30_000,
+  maxOrigins: 4096,
+  now: () => performance.now(),
+};
 
 // An hour: whoever can make one URL of a host ask for a pause shuts off all of it for so long.
 const maxPauseMs = 3_600_000;
@@ -66,6 +74,15 @@ const turnLimits = { maxWorkMs: 500, arrivalMs: 250, lookMs: 1000, patienceMs: 5
 const waitingShare = 1 / 8;
 const crowdedShare = 1 / 4;
 
+// One site, or one block of addresses, has at most half of the fetches at once, and a quarter of each queue.
+const shareOfFetches = 1 / 2;
+const shareOfQueue = 1 / 4;
+
+// Bodies of unpredictable cost (PDF, SVG) that are read or decoded at once: as many as half of FETCH_BYTES has room for, two of
+// 64 MiB with the defaults, but no more than keep the one slow decoder busy. The others wait with their heads only, on a quarter
+// of the fetch slots, for longer than a body that stops keeps its place (5.25 s, see fetch/transfers.ts).
+const unpredictableLimits = { shareOfBytes: 1 / 2, maxActive: 4, shareOfSlots: 1 / 4, patienceMs: 6000 };
+
 // Half of its time is left for what is remembered; on few processors, for the decoders too.
 const sheddingLimits = { mostBusy: 0.5, everyMs: 50 };
 
@@ -77,6 +94,19 @@ function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
     [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
     [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), ffmpeg, EARLY_STOP],
   ];
+}
+
+/** The queue for bodies of unpredictable cost. */
+function unpredictableLimitsOf({ FETCH_BYTES, FETCH_CONCURRENCY, MAX_BYTES }: Config, now: () => number): SlotsOptions {
+  const { shareOfBytes, maxActive, shareOfSlots } = unpredictableLimits;
+  const bufferBytes = 2 ** Math.ceil(Math.log2(MAX_BYTES)); // as the byte budget lends
+  const maxWaiting = Math.floor(FETCH_CONCURRENCY * shareOfSlots);
+  return {
+    maxActive: Math.min(maxActive, Math.max(1, Math.floor((FETCH_BYTES * shareOfBytes) / bufferBytes))),
+    maxWaiting,
+    maxWaitingPerSite: Math.max(1, Math.ceil(maxWaiting / 2)), // most chat servers have one upload host
+    now,
+  };
 }
 
 /** Connects to what replicas share; whether it is there is told, and nothing waits for it. */
@@ -172,11 +202,21 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     denyHosts: config.DENY_HOSTS,
     rewrites: config.REWRITES,
   });
-  const slots = createSlots({
-    maxActive: config.FETCH_CONCURRENCY,
-    maxActivePerHost: config.PER_HOST,
+  const now = () => performance.now();
+  const maxPerShare = Math.max(config.PER_HOST, Math.ceil(config.FETCH_CONCURRENCY * shareOfFetches));
+  const queueLimits = {
     maxWaiting: config.QUEUE,
+    maxWaitingPerSite: Math.max(1, Math.ceil(config.QUEUE * shareOfQueue)),
+    now,
+  };
+  const shares = createShares({
+    maxPerHost: config.PER_HOST,
+    maxPerSite: maxPerShare,
+    maxPerBlock: maxPerShare,
+    isOwn: createOwnership({ allow: config.ALLOW_ADDRESSES, ports: config.ALLOW_PORTS }),
   });
+  const slots = createSlots({ maxActive: config.FETCH_CONCURRENCY, ...queueLimits });
+  const unpredictableSlots = createSlots(unpredictableLimitsOf(config, now));
   const openSource = createSource({
     parseTarget,
     resolve: createResolver({ timeoutMs: config.CONNECT_TIMEOUT_MS }),
@@ -186,16 +226,13 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       deny: config.DENY_ADDRESSES,
       ports: config.ALLOW_PORTS,
     }),
-    addressSlots: createSlots({
-      maxActive: Infinity, // bounded by the slots of the lookups
-      maxActivePerHost: config.PER_HOST,
-      maxWaiting: config.QUEUE,
-    }),
-    breaker: createBreaker(deadHosts),
+    addressSlots: createSlots({ maxActive: Infinity, ...queueLimits }), // bounded by the slots of the lookups
+    shares,
+    breaker: createBreaker(deadOrigins),
     pauses: createPauses({
       defaultMs: config.FAILURE_MS,
       maxMs: maxPauseMs,
-      maxHosts: deadHosts.maxHosts,
+      maxOrigins: deadOrigins.maxOrigins,
       now: Date.now,
     }),
     budget: createByteBudget(config.FETCH_BYTES),
@@ -226,9 +263,12 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
   const pipeline = createOracle({
     refuses: () => !turns.isFree && sheds(),
     slots,
+    shares,
+    transfers: createTransfers({ starved: (waitedMs) => slots.starved(waitedMs), now }),
     openSource,
     decoder,
     takeTurn: turns.take,
+    unpredictable: { slots: unpredictableSlots, patienceMs: unpredictableLimits.patienceMs },
     pictureOnce: createOnce<Picture>({
       maxBytes: config.CACHE_BYTES * pictureShare,
       isFinal: ({ warning }) => warning === null,
@@ -241,7 +281,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
   const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));
   const metrics = createMetrics({
     inflight: () => slots.active + decoder.busy,
-    queueDepth: () => slots.waiting + turns.waiting + decoder.waiting,
+    queueDepth: () => slots.waiting + turns.waiting + unpredictableSlots.waiting + decoder.waiting,
     decoderRestarts: () => decoder.restarts,
     enabled: () => decoder.enabled,
     shared: shared ? { ...shared.gauges, answers: () => oracle.answeredByShared() } : null,

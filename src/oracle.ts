@@ -5,24 +5,31 @@ import type { Fields } from "./domain/fields.ts";
 import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
 import { startTimeLimit } from "./fetch/deadline.ts";
 import { countedIn, declaredBy } from "./fetch/facts.ts";
-import type { Slots } from "./fetch/slots.ts";
+import type { Shares } from "./fetch/shares.ts";
+import { type Limits, type Slots, takeWithin, wholeKey } from "./fetch/slots.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
+import type { Transfers } from "./fetch/transfers.ts";
 import type { Decoder, Picture } from "./media/decoder.ts";
 import type { Format } from "./media/formats.ts";
 import { type Head, isMedia, readHead } from "./media/head.ts";
 import { movieOffset, withoutMedia } from "./media/isobmff.ts";
-import { isMovieWanted, suffices, takesTurns } from "./media/needs.ts";
+import { decodeQueueOf, isMovieWanted, suffices } from "./media/needs.ts";
 import { beginningOf, enoughBytes } from "./media/progressive.ts";
 import { mediaType, sniffBytes } from "./media/sniff.ts";
-import type { TakeTurn } from "./media/turns.ts";
+import type { TakeTurn, Turn } from "./media/turns.ts";
 
 export interface OracleOptions {
   /** Whether there is so much to do that whoever asks next is turned away. */
   readonly refuses: () => boolean;
   readonly slots: Slots;
+  /** Which limits a lookup counts against. */
+  readonly shares: Shares;
+  readonly transfers: Transfers;
   readonly openSource: OpenSource;
   readonly decoder: Decoder;
   readonly takeTurn: TakeTurn;
+  /** The queue for bodies of unpredictable cost: read and decoded under one permit, waited for at most so long. */
+  readonly unpredictable: { readonly slots: Slots; readonly patienceMs: number };
   readonly pictureOnce: PictureOnce;
   /** From the moment the lookup is asked for to the last byte, waiting for a slot included. */
   readonly fetchTimeoutMs: number;
@@ -57,22 +64,25 @@ const guessedBytes = 1024 ** 2;
 
 /** The pipeline: target → slot → source → head → turn → body → decode and hash. Each step takes what the one before gave. */
 export function createOracle(options: OracleOptions): Oracle {
-  const { refuses, slots, openSource, decoder, takeTurn, pictureOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
+  const { refuses, slots, shares, transfers, openSource, decoder, takeTurn, unpredictable } = options;
+  const { pictureOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
   return (target, fields = null, previous) =>
     startDescription(async (progress) => {
       if (refuses()) throw new OracleError("overloaded", "more is asked for than can be done");
       using limit = startTimeLimit(fetchTimeoutMs);
-      using slot = await progress.timed("queue", slots.take(target.url.host, limit.signal));
+      const limits = shares.ofLookup(target);
+      using slot = await progress.timed("queue", slots.take(limits, limit.signal));
+      using transfer = transfers.begin([...limits.map(({ key }) => key), wholeKey], limit.signal);
       // Closed only at the very end: until then the body counts against the memory for bodies.
-      using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, limit.signal));
+      using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, transfer));
       progress.heard(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
       const { format, rest } = await progress.timed("fetch", readBeginning(source, fields, progress));
-      const waits = rest === "wanted" && takesTurns(format);
+      const queue = rest === "wanted" ? decodeQueueOf(format) : null;
       const expectedBytes = source.declaredBytes ?? guessedBytes;
-      using turn = waits ? await progress.timed("queue", takeTurn(expectedBytes, limit.signal)) : null;
-      // What would be looked at too late is not read: that would only make all others later.
-      const isTooLate = waits && !turn;
+      using turn = await progress.timed("queue", takeTurnIn(queue, expectedBytes, limits, limit.signal));
+      // The decode queue is full: skip the body instead of adding latency for everybody.
+      const isTooLate = queue !== null && !turn;
       if (rest !== "wanted" || isTooLate) source.stop();
       const body = await progress.timed("fetch", readBody(source, format, progress));
       turn?.arrived();
@@ -86,6 +96,19 @@ export function createOracle(options: OracleOptions): Oracle {
         await look({ format, body, declaredBytes: source.declaredBytes }, previous, progress);
       return progress.learn({});
     });
+
+  /** Waits until the decoders will soon have use for the body; null if that would be too late, or if there is no need. */
+  async function takeTurnIn(
+    queue: ReturnType<typeof decodeQueueOf>,
+    bytes: number,
+    limits: Limits,
+    signal: AbortSignal,
+  ): Promise<Turn | null> {
+    if (queue === null) return null;
+    if (queue === "regular") return takeTurn(bytes, signal);
+    const slot = await takeWithin(unpredictable.patienceMs, unpredictable.slots, limits, signal);
+    return slot && { arrived: () => undefined, [Symbol.dispose]: () => slot.release() };
+  }
 
   /** Tells what the source is, and whether the rest of it is wanted too. */
   async function readBeginning(source: Source, fields: Fields, progress: Progress): Promise<Beginning> {

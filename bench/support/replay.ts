@@ -9,10 +9,11 @@ import type { Description, Oracle } from "../../src/domain/description.ts";
 import { OracleError } from "../../src/domain/errors.ts";
 import type { Target } from "../../src/domain/target.ts";
 import type { Terms } from "../../src/domain/terms.ts";
-import { createSlots } from "../../src/fetch/slots.ts";
 import type { OpenSource } from "../../src/fetch/source.ts";
 import type { Decoder, Picture } from "../../src/media/decoder.ts";
 import { createOracle } from "../../src/oracle.ts";
+import { noShares, unmeasured } from "../../test/support/fetch.ts";
+import { openSlots } from "../../test/support/slots.ts";
 import { targetOf } from "../../test/support/targets.ts";
 import { createVirtualTime, type VirtualTime } from "./virtual-time.ts";
 
@@ -203,16 +204,18 @@ function pipelineOf(
   { openSource, decoder }: ReturnType<typeof createWeb>,
   pictureOnce: Parameters<typeof createOracle>[0]["pictureOnce"],
 ): Oracle {
-  const slots = createSlots({ maxActive: Infinity, maxActivePerHost: Infinity, maxWaiting: 1 });
   const spans = { fetchTimeoutMs: 2 ** 30, patienceMs: 2 ** 30 };
   const turn = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
   const takeTurn = () => Promise.resolve(turn);
   return createOracle({
     refuses: () => false,
-    slots,
+    slots: openSlots(),
+    shares: noShares,
+    transfers: { begin: (_keys, outer) => unmeasured(outer) },
     openSource,
     decoder: decoder as Decoder,
     takeTurn,
+    unpredictable: { slots: openSlots(), patienceMs: 0 },
     pictureOnce,
     stopEarly: false,
     ...spans,

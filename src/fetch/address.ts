@@ -85,10 +85,34 @@ export function createAddressPolicy({ allow, deny, ports }: AddressPolicyOptions
     if (!bytes || contains(mappedV6, bytes)) return false;
     if (deny.some((block) => contains(block, bytes))) return false;
     if (isPublicAddress(address) && isPortIn(ports, port)) return true;
-    return allow.some(
-      (rule) => contains(rule, bytes) && (rule.port === null ? isPortIn(ports, port) : rule.port === port),
-    );
+    return matchesRule(allow, bytes, port, ports);
   };
+}
+
+/** Binds whether a rule of the operator's names the address and port: one of their own hosts. */
+export function createOwnership({ allow, ports }: Omit<AddressPolicyOptions, "deny">): AddressPolicy {
+  return (address, port) => {
+    const bytes = parseAddress(address);
+    return bytes !== null && matchesRule(allow, bytes, port, ports);
+  };
+}
+
+function matchesRule(rules: readonly AddressRule[], address: Uint8Array, port: number, ports: readonly PortRange[]) {
+  return rules.some(
+    (rule) => contains(rule, address) && (rule.port === null ? isPortIn(ports, port) : rule.port === port),
+  );
+}
+
+// What one customer of a network gets at least, and no route on the internet is longer: IPv4 /24, IPv6 /48 (RFC 6177).
+const blockBits = { v4: 24, v6: 48 };
+
+/** The block of addresses that is likely one network: `192.0.2.0/24`, `2001:db8:1::/48`; the text itself if it is no address. */
+export function blockOf(address: string): string {
+  const bytes = parseAddress(address);
+  if (!bytes) return address;
+  const bits = bytes.length === 4 ? blockBits.v4 : blockBits.v6;
+  const network = bytes.map((byte, index) => byte & mask(bits, index));
+  return `${ipaddr.fromByteArray([...network]).toString()}/${bits}`;
 }
 
 /** `10.0.0.0/8`, `fd00::/8`, or one address alone. @throws Error a sentence for the operator */

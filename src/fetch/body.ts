@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { OracleError } from "../domain/errors.ts";
 import type { WarningCode } from "../domain/metadata.ts";
-import type { ByteBudget } from "./budget.ts";
+import type { ByteLender } from "./budget.ts";
 import type { BodySink } from "./exchange.ts";
+import type { Meter } from "./transfers.ts";
 
 /** What was read of a body. */
 export interface Body {
@@ -20,10 +21,10 @@ export interface IncomingBody extends BodySink {
    * All that came, as soon as it is at least so many bytes; fewer where the body ended before that. To be looked at before
    * anything else is waited for: the memory is lent, and lent again. So many are taken from now on.
    *
-   * @throws OracleError `overloaded`, nothing else
+   * @throws OracleError `overloaded` or `host_busy`: no memory; nothing else
    */
   arrived(bytes: number): Promise<Uint8Array>;
-  /** Takes all, and is there when no more will come, for whatever reason. @throws OracleError `overloaded`, nothing else */
+  /** Takes all, and is there when no more will come, for whatever reason. @throws OracleError `overloaded` or `host_busy`: no memory; nothing else */
   body(): Promise<Body>;
   /** No more is wanted: what came is the body. Does nothing where it has ended. */
   stop(): void;
@@ -32,7 +33,8 @@ export interface IncomingBody extends BodySink {
 }
 
 export interface IncomingBodyOptions {
-  readonly budget: ByteBudget;
+  readonly lender: ByteLender;
+  readonly meter: Meter;
   readonly maxBytes: number;
   /**
    * What is taken before anybody wants it, read of a body that is announced as larger than `maxBytes`, and kept of one that
@@ -46,7 +48,8 @@ const nothing = new Uint8Array(0);
 const hashedAtOnce = 64 * 1024; // 0.1 ms; byte by byte it would be the slowest part of a dripping body
 
 /** The memory grows with what came, never with what was announced, and counts against the budget as it grows. */
-export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes }: IncomingBodyOptions): IncomingBody {
+export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
+  const { lender, meter, maxBytes, headBytes, declaredBytes } = options;
   const announcedTooLarge = declaredBytes !== null && declaredBytes > maxBytes;
   const allowedBytes = announcedTooLarge ? Math.min(headBytes, maxBytes) : maxBytes;
   const hash = createHash("sha256");
@@ -55,18 +58,31 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
   let wanted = headBytes;
   let hashed = 0;
   let ended = false;
+  let endWait: (() => void) | null = meter.wait();
   let failure: OracleError | null = null;
   let waiters: { readonly bytes: number; readonly proceed: () => void }[] = [];
   let resolveDone!: (body: Body) => void; // set by the next line
   const done = new Promise<Body>((resolve) => (resolveDone = resolve));
 
-  /** False where the budget has no more. */
-  function makeRoom(needed: number): boolean {
-    if (needed <= buffer.length) return true;
-    const larger = budget.lend(needed, buffer, length);
-    if (!larger) return false;
+  const hasEnough = () => !ended && length >= wanted;
+
+  /** Tells the meter whether we wait for the origin, or hold the body back ourselves. */
+  function updateWait() {
+    if (ended || hasEnough()) {
+      endWait?.();
+      endWait = null;
+    } else {
+      endWait ??= meter.wait();
+    }
+  }
+
+  /** Returns the failure if there is no memory. */
+  function makeRoom(needed: number): OracleError | null {
+    if (needed <= buffer.length) return null;
+    const larger = lender.lend(needed, buffer, length);
+    if (typeof larger === "string") return new OracleError(larger, "no memory for another body");
     buffer = larger;
-    return true;
+    return null;
   }
 
   function wake() {
@@ -79,12 +95,13 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
 
   function settle(warning: WarningCode | null, sha256: string | null = null) {
     ended = true;
+    updateWait();
     resolveDone({ bytes: buffer.subarray(0, length), sha256, warning });
     wake();
   }
 
   function drop() {
-    budget.giveBack(buffer);
+    lender.giveBack(buffer);
     buffer = nothing;
     length = 0;
   }
@@ -92,20 +109,22 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
   /** Of what is too large only the head is kept, in a buffer of its size. */
   function keepHead() {
     length = Math.min(length, headBytes);
-    buffer = budget.lend(length, buffer, length) ?? buffer;
+    const smaller = lender.lend(length, buffer, length);
+    if (typeof smaller !== "string") buffer = smaller;
   }
 
   return {
     get hasEnough() {
-      return !ended && length >= wanted;
+      return hasEnough();
     },
 
     write(chunk) {
       if (ended) return false;
       const fitting = chunk.length > allowedBytes - length ? chunk.subarray(0, allowedBytes - length) : chunk;
-      if (!makeRoom(length + fitting.length)) {
+      meter.received(chunk.length);
+      failure = makeRoom(length + fitting.length);
+      if (failure) {
         drop();
-        failure = new OracleError("overloaded", "the bodies being read take all the memory there is for them");
         settle(null);
         return false;
       }
@@ -120,6 +139,7 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
         hash.update(buffer.subarray(hashed, length));
         hashed = length;
       }
+      updateWait();
       wake();
       return true;
     },
@@ -132,6 +152,7 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
 
     async arrived(bytes) {
       wanted = Math.max(wanted, bytes);
+      updateWait();
       if (!ended && bytes > length) await new Promise<void>((proceed) => waiters.push({ bytes, proceed }));
       if (failure) throw failure;
       return buffer.subarray(0, length);
@@ -139,6 +160,7 @@ export function createIncomingBody({ budget, maxBytes, headBytes, declaredBytes 
 
     async body() {
       wanted = Infinity;
+      updateWait();
       const body = await done;
       if (failure) throw failure;
       return body;

@@ -1,86 +1,95 @@
 import { OracleError } from "../domain/errors.ts";
 
-/** Leaves hosts alone that do not answer. A host is a name and a port. */
+/**
+ * Circuit breaker per origin (scheme, host and port): an origin that accepts no connections is not asked for a while.
+ *
+ * The breaker is about the reachability of the origin, which no URL of it can influence. Only a failure to get a connection
+ * counts: name resolution, refused or unreachable, connect timeout, TLS handshake. A connection that stands, TLS included, is
+ * the success that closes the breaker, and the answer to the URL plays no part: a 404, a reset, or silence after the connection
+ * is that URL's own failure, bounded by the slots of its host and by the rule for slow transfers (transfers.ts).
+ *
+ * So a link cannot open the breaker of a healthy host, and cannot decide a half-open trial against it, whatever the path. Only
+ * those who control the host, its name server or the network path to it can keep the breaker open. The scheme is part of the
+ * key because a plain connection to a TLS port, or TLS to a plain port, says nothing about the other.
+ */
 export interface Breaker {
   /**
-   * Begins an attempt at a host; disposed of without a verdict, it tells nothing of the host.
+   * Begins an attempt to connect; an attempt that is disposed of without a verdict changes nothing.
    *
-   * @throws OracleError `source_unreachable` at once, where the host is left alone at the moment
+   * @param origin scheme, host and port, as `URL.origin` writes them
+   * @throws OracleError `source_unreachable` (reason `breaker`) at once while the breaker is open
    */
-  begin(host: string): Attempt;
+  begin(origin: string): Attempt;
 }
 
 export interface Attempt extends Disposable {
-  /** The host gave the head of a response, whatever it says. */
-  answered(): void;
-  /** It did not, and that was its own fault. */
+  /** The connection stands: closes the breaker. */
+  succeeded(): void;
+  /** No connection, and the origin is to blame. */
   failed(): void;
 }
 
 export interface BreakerOptions {
-  /** In a row, none of them answered in between. */
+  /** Consecutive failures, with no success in between, that open the breaker. */
   readonly maxFailures: number;
-  /** In which those failures must lie. */
+  /** Failures further apart than this are not consecutive. */
   readonly windowMs: number;
-  /** How long a host is left alone; then one attempt is let through, and decides. */
+  /** How long the breaker stays open; then it is half-open: one attempt passes, and decides. */
   readonly openMs: number;
-  /** Hosts that are kept in mind. Past that the ones that failed least lately are forgotten. */
-  readonly maxHosts: number;
-  /** Milliseconds, never set back. */
+  /** Origins in memory. Past that the ones with the oldest failure are dropped. */
+  readonly maxOrigins: number;
+  /** Milliseconds, monotonic. */
   readonly now: () => number;
 }
 
 interface Failing {
   readonly since: number;
   readonly failures: number;
-  /** Null as long as the host is tried like any other. */
+  /** Null while closed. */
   readonly openUntil: number | null;
 }
 
-/**
- * Any head closes the breaker again, a 404 or 500 too: links to what a healthy host does not have are no way to shut it off.
- */
-export function createBreaker({ maxFailures, windowMs, openMs, maxHosts, now }: BreakerOptions): Breaker {
-  const hosts = new Map<string, Failing>(); // only hosts that failed: strangers choose the names
-  const trials = new Set<string>(); // hosts with their one attempt under way
+export function createBreaker({ maxFailures, windowMs, openMs, maxOrigins, now }: BreakerOptions): Breaker {
+  const origins = new Map<string, Failing>(); // only origins that failed: strangers choose the names
+  const trials = new Set<string>(); // half-open origins with their one attempt under way
 
-  function keep(host: string, failing: Failing) {
-    hosts.delete(host);
-    for (const oldest of hosts.keys()) {
-      if (hosts.size < maxHosts) break;
-      hosts.delete(oldest);
+  function keep(origin: string, failing: Failing) {
+    origins.delete(origin);
+    for (const oldest of origins.keys()) {
+      if (origins.size < maxOrigins) break;
+      origins.delete(oldest);
     }
-    hosts.set(host, failing);
+    origins.set(origin, failing);
   }
 
-  function countFailure(host: string, isTrial: boolean) {
+  function countFailure(origin: string, isTrial: boolean) {
     const time = now();
-    const known = hosts.get(host);
+    const known = origins.get(origin);
     const isOpen = (known?.openUntil ?? null) !== null;
-    if (isOpen && !isTrial) return; // begun before it was left alone
+    if (isOpen && !isTrial) return; // begun before the breaker opened
     const row = known && (isOpen || time - known.since <= windowMs) ? known : { since: time, failures: 0 };
     const failures = row.failures + 1;
-    keep(host, { since: row.since, failures, openUntil: failures >= maxFailures ? time + openMs : null });
+    keep(origin, { since: row.since, failures, openUntil: failures >= maxFailures ? time + openMs : null });
   }
 
   return {
-    begin(host) {
-      const openUntil = hosts.get(host)?.openUntil ?? null;
+    begin(origin) {
+      const openUntil = origins.get(origin)?.openUntil ?? null;
       const isTrial = openUntil !== null;
-      if (isTrial && (now() < openUntil || trials.has(host))) {
-        throw new OracleError("source_unreachable", "the host has not answered lately", { reason: "breaker" });
+      if (isTrial && (now() < openUntil || trials.has(origin))) {
+        throw new OracleError("source_unreachable", "the circuit breaker of the origin is open", { reason: "breaker" });
       }
-      if (isTrial) trials.add(host);
+      if (isTrial) trials.add(origin);
       let over = false;
       const end = (verdict: () => void) => {
         if (over) return;
         over = true;
-        if (isTrial) trials.delete(host);
+        if (isTrial) trials.delete(origin);
         verdict();
       };
       return {
-        answered: () => end(() => hosts.delete(host)),
-        failed: () => end(() => countFailure(host, isTrial)),
+        succeeded: () => end(() => origins.delete(origin)),
+        failed: () => end(() => countFailure(origin, isTrial)),
         [Symbol.dispose]: () => end(() => undefined),
       };
     },

@@ -6,6 +6,7 @@ import { type AddressPolicy, isSameAddress } from "./address.ts";
 import { within } from "./deadline.ts";
 import { createReadBuffers, type ReadBuffers } from "./read-buffers.ts";
 import type { Resolve } from "./resolver.ts";
+import type { Shares } from "./shares.ts";
 import type { Slot, Slots } from "./slots.ts";
 import { toSourceError } from "./source-error.ts";
 import { isAddressHost, portOf } from "./target.ts";
@@ -15,7 +16,7 @@ import { isAddressHost, portOf } from "./target.ts";
  *
  * The socket has an `error` listener that does nothing: whoever takes it over adds their own and destroys it.
  *
- * @throws OracleError `source_unreachable`; `overloaded` where the addresses have all the connections that they may have
+ * @throws OracleError `source_unreachable`; `host_busy` if the addresses have all the connections that they may have
  */
 export type Connect = (target: Target, signal: AbortSignal) => Promise<Socket>;
 
@@ -24,8 +25,10 @@ export interface ConnectOptions {
   /** For the right side of rewrites, which the operator chose. */
   readonly resolveTrusted: Resolve;
   readonly addressPolicy: AddressPolicy;
-  /** Connections at once to one address and port: many names may lead to one victim. Waiting for it counts as connecting. */
+  /** Connections at once to one address, and to one block: many names may lead to one victim. Waiting counts as connecting. */
   readonly addressSlots: Slots;
+  /** Which limits a connection counts against. */
+  readonly shares: Shares;
   /** For name, TCP and TLS together. */
   readonly connectTimeoutMs: number;
   /** PEM; the certificate authorities that Node comes with where absent. */
@@ -65,15 +68,21 @@ export function createConnect(options: ConnectOptions): Connect {
     return addresses;
   }
 
-  /** All addresses that have room now; where none has, the first one, as soon as it has. */
-  async function waysTo(addresses: readonly string[], port: number, signal: AbortSignal): Promise<Way[]> {
+  /** All addresses that have room now; if none has, the first one, as soon as it has. */
+  async function waysTo(
+    target: Target,
+    addresses: readonly string[],
+    port: number,
+    signal: AbortSignal,
+  ): Promise<Way[]> {
+    const limitsOf = (address: string) => options.shares.ofConnection(target, address, port);
     const ways = addresses.flatMap((address) => {
-      const slot = options.addressSlots.tryTake(`${address} ${port}`);
+      const slot = options.addressSlots.tryTake(limitsOf(address));
       return slot ? [{ address, slot }] : [];
     });
     const [first] = addresses;
     if (ways.length > 0 || first === undefined) return ways;
-    return [{ address: first, slot: await options.addressSlots.take(`${first} ${port}`, signal) }];
+    return [{ address: first, slot: await options.addressSlots.take(limitsOf(first), signal) }];
   }
 
   return async (target, outer) => {
@@ -84,7 +93,7 @@ export function createConnect(options: ConnectOptions): Connect {
     /** An address without room is waited for only where those that have some did not answer. */
     async function connectToAny(addresses: readonly string[], port: number, signal: AbortSignal): Promise<Socket> {
       waits = true;
-      const ways = await waysTo(addresses, port, signal);
+      const ways = await waysTo(target, addresses, port, signal);
       waits = false;
       if (signal.aborted) {
         for (const { slot } of ways) slot.release();
@@ -106,8 +115,8 @@ export function createConnect(options: ConnectOptions): Connect {
       }
     });
     return opened.catch((error: unknown) => {
-      // Nothing was said to the host, so nothing is remembered of it.
-      throw waits ? new OracleError("overloaded", "no room at the address in time") : error;
+      // Nothing was sent to the host, so nothing is remembered of it.
+      throw waits ? new OracleError("host_busy", "no room at the address or its block in time") : error;
     });
   };
 }

@@ -38,9 +38,22 @@ export async function within<T>(
   }
 }
 
-/** A clock of ours, since those of the layers below are late, or start anew with every byte. */
-export function startTimeLimit(milliseconds: number): Disposable & { readonly signal: AbortSignal } {
+/**
+ * Starts a timeout that is aborted with `outer` too.
+ *
+ * A timer of our own: those of the layers below fire late, or restart with every byte.
+ */
+export function startTimeLimit(timeoutMs: number, outer?: AbortSignal): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), milliseconds);
-  return { signal: controller.signal, [Symbol.dispose]: () => clearTimeout(timer) };
+  const abort = () => controller.abort();
+  const timer = setTimeout(abort, timeoutMs);
+  if (outer?.aborted) abort();
+  outer?.addEventListener("abort", abort, { once: true });
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      outer?.removeEventListener("abort", abort);
+    },
+  };
 }

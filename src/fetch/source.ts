@@ -1,15 +1,16 @@
+import type { Socket } from "node:net";
 import { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import type { Terms, Validators } from "../domain/terms.ts";
 import { type Body, createIncomingBody, type IncomingBody } from "./body.ts";
 import type { Breaker } from "./breaker.ts";
-import type { ByteBudget } from "./budget.ts";
+import type { ByteBudget, ByteLender } from "./budget.ts";
 import { type ConnectOptions, createConnect } from "./connect.ts";
 import { exchange, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
 import type { Pauses } from "./pauses.ts";
-import { portOf } from "./target.ts";
 import { conditionsOf, termsOf, urlHash } from "./terms.ts";
+import type { Meter, Transfer } from "./transfers.ts";
 
 export type { Body } from "./body.ts";
 
@@ -17,13 +18,13 @@ export type { Body } from "./body.ts";
  * Opens a target: follows redirects, each checked like the first, and resolves when the head of a success is there.
  *
  * @param validators from an earlier time: where they still hold, the source may say so instead of sending the body again
- * @param signal the end of the whole fetch, body included: it destroys the connection at once
- * @throws OracleError `source_unreachable`, `source_status`, `source_redirects`, `source_protocol`, `overloaded`
+ * @param transfer its signal is the end of the whole fetch, body included: it destroys the connection at once
+ * @throws OracleError `source_unreachable`, `source_status`, `source_redirects`, `source_protocol`, `host_busy`, `overloaded`
  */
 export type OpenSource = (
   target: Target,
   validators: Validators | null,
-  signal: AbortSignal,
+  transfer: Transfer,
 ) => Promise<Source | NotModified>;
 
 /** A source that said that what it sent with those validators still holds (304). Its connection is gone. */
@@ -48,10 +49,10 @@ export interface Source extends Disposable {
    * All that came, as soon as it is at least so many bytes; fewer where the body ended, was cut or took too long. To be
    * looked at before anything else is waited for: the memory is lent, and lent again.
    *
-   * @throws OracleError `overloaded`, nothing else
+   * @throws OracleError `overloaded` or `host_busy`: no memory; nothing else
    */
   arrived(bytes: number): Promise<Uint8Array>;
-  /** At the end, the limit, a cut, the signal or a stop. @throws OracleError `overloaded`, nothing else */
+  /** At the end, the limit, a cut, the signal or a stop. @throws OracleError `overloaded` or `host_busy`: no memory; nothing else */
   body(): Promise<Body>;
   /** Ends the connection: what came is the body, as a whole where its end came too. */
   stop(): void;
@@ -70,7 +71,7 @@ export interface Source extends Disposable {
 
 /** The end of a body, on its way; disposed of, it is closed. */
 export interface Tail extends Disposable {
-  /** @throws OracleError `overloaded`, nothing else */
+  /** @throws OracleError `overloaded` or `host_busy`: no memory; nothing else */
   body(): Promise<Body>;
 }
 
@@ -108,15 +109,21 @@ export function createSource(options: SourceOptions): OpenSource {
     "accept-encoding": "identity",
   };
 
-  return async (target, validators, signal) => {
+  return (target, validators, transfer) => whileWaiting(transfer, () => openTarget(target, validators, transfer));
+
+  async function openTarget(
+    target: Target,
+    validators: Validators | null,
+    transfer: Transfer,
+  ): Promise<Source | NotModified> {
     let hop = target;
     for (let redirects = 0; ; redirects += 1) {
       // A redirect that leads elsewhere by now must not be asked with the validators of where it led before.
       const hash = urlHash(hop);
       const asked = validators?.urlHash === hash ? validators : null;
-      const { response, body } = await ask(hop, asked, signal);
+      const { response, body } = await ask(hop, asked, transfer);
       const terms = termsOf(response.headers, hash, redirects > 0);
-      if (body) return openedSource(hop, response, terms, body, signal);
+      if (body) return openedSource(hop, response, terms, body, transfer);
       if (isSuccess(response)) return codedSourceOf(response, terms);
       if (asked && response.status === 304) return notModified(terms, asked);
       const location = locationOf(response);
@@ -126,34 +133,46 @@ export function createSource(options: SourceOptions): OpenSource {
       }
       hop = follow(hop, location);
     }
-  };
+  }
 
-  /** One request, unless the host is one that does not answer, or wants to be left alone. */
-  async function ask(target: Target, validators: Validators | null, signal: AbortSignal): Promise<Answer> {
-    // Each hop by itself: a redirect to a dead host must not shut off the one that said it.
-    options.pauses.check(hostOf(target));
-    using attempt = options.breaker.begin(hostOf(target));
+  /** One request, unless the circuit breaker or a Retry-After backoff holds it off. */
+  async function ask(target: Target, validators: Validators | null, transfer: Transfer): Promise<Answer> {
+    // Each hop by itself: a redirect to a dead host must not open the breaker of the host that redirects.
+    options.pauses.check(originOf(target));
+    const socket = await connectOrBreak(target, transfer.signal);
+    const lender = lenderFor(target, socket);
+    return askOver(socket, target, validators ? conditionsOf(validators) : {}, transfer.signal, (head) => {
+      if (!isSuccess(head) || isCoded(head.headers)) return null;
+      const { maxBytes, headBytes } = options;
+      const declaredBytes = declaredBytesOf(head.headers);
+      return createIncomingBody({ lender, meter: transfer, maxBytes, headBytes, declaredBytes });
+    });
+  }
+
+  /** Connects and reports to the circuit breaker, which is about connections alone: see breaker.ts. */
+  async function connectOrBreak(target: Target, signal: AbortSignal): Promise<Socket> {
+    using attempt = options.breaker.begin(originOf(target));
     const began = performance.now();
     try {
-      const answer = await askOnce(target, validators ? conditionsOf(validators) : {}, signal, acceptWhole);
-      attempt.answered();
-      return answer;
+      const socket = await connect(target, signal);
+      attempt.succeeded();
+      return socket;
     } catch (error) {
-      // Who came last, with no time left after slow redirects, tells nothing of the host.
-      const wasGivenTime = !signal.aborted || performance.now() - began >= options.connectTimeoutMs;
-      if (isSilence(error) && wasGivenTime) attempt.failed();
+      // A lookup that came late, with too little time left after slow redirects, proves nothing.
+      const hadTime = !signal.aborted || performance.now() - began >= options.connectTimeoutMs;
+      if (isUnreachable(error) && hadTime) attempt.failed();
       throw error;
     }
   }
 
-  /** Where there is no body, none is wanted, and the connection is gone already. */
-  async function askOnce(
+  /** Sends one request over a new connection. The body is null if `accept` wants none; the connection is then closed. */
+  async function askOver(
+    socket: Socket,
     target: Target,
     more: Readonly<Record<string, string>>,
     signal: AbortSignal,
     accept: (head: ResponseHead) => IncomingBody | null,
   ): Promise<Answer> {
-    const socket = await connect(target, signal);
     const { pathname, search } = target.via ?? target.url;
     const request = { host: target.url.host, path: pathname + search, headers: { ...headers, ...more } };
     let body: IncomingBody | null = null;
@@ -161,29 +180,23 @@ export function createSource(options: SourceOptions): OpenSource {
     return { response, body };
   }
 
-  function acceptWhole(head: ResponseHead): IncomingBody | null {
-    if (!isSuccess(head) || isCoded(head.headers)) return null;
-    const { budget, maxBytes, headBytes } = options;
-    return createIncomingBody({ budget, maxBytes, headBytes, declaredBytes: declaredBytesOf(head.headers) });
+  function lenderFor(target: Target, socket: Socket): ByteLender {
+    return options.budget.lenderTo(options.shares.siteOfBody(target, socket.remoteAddress ?? ""));
   }
 
-  async function askTail(hop: Target, from: number, total: number, signal: AbortSignal): Promise<Tail | null> {
+  async function askTail(hop: Target, from: number, total: number, transfer: Transfer): Promise<Tail | null> {
     const maxBytes = total - from;
     if (from <= 0 || maxBytes <= 0 || maxBytes > maxTailBytes) return null;
-    const { response, body } = await askOnce(hop, { range: `bytes=${from}-` }, signal, (head) => {
+    const socket = await connect(hop, transfer.signal);
+    const lender = lenderFor(hop, socket);
+    const { response, body } = await askOver(socket, hop, { range: `bytes=${from}-` }, transfer.signal, (head) => {
       if (!isTail(head, from, total) || isCoded(head.headers)) return null;
-      return createIncomingBody({ budget: options.budget, maxBytes, headBytes: maxBytes, declaredBytes: null });
+      return createIncomingBody({ lender, meter: transfer, maxBytes, headBytes: maxBytes, declaredBytes: null });
     });
     return body && { ...wanting(response, body), [Symbol.dispose]: () => closeBoth(response, body) };
   }
 
-  function openedSource(
-    hop: Target,
-    response: Response,
-    terms: Terms,
-    body: IncomingBody,
-    signal: AbortSignal,
-  ): Source {
+  function openedSource(hop: Target, response: Response, terms: Terms, body: IncomingBody, transfer: Transfer): Source {
     const { headers } = response;
     const declaredBytes = declaredBytesOf(headers);
     const close = () => closeBoth(response, body);
@@ -201,7 +214,8 @@ export function createSource(options: SourceOptions): OpenSource {
       },
       async tail(from) {
         if (declaredBytes === null) return null;
-        return askTail(hop, from, declaredBytes, signal).catch(() => null); // no connection, no answer: no tail
+        // No connection, no answer: no tail.
+        return whileWaiting(transfer, () => askTail(hop, from, declaredBytes, transfer)).catch(() => null);
       },
       close,
       [Symbol.dispose]: close,
@@ -211,7 +225,7 @@ export function createSource(options: SourceOptions): OpenSource {
   function statusError(hop: Target, { status, headers }: Response): OracleError {
     const retryAfter = singleHeader(headers, "retry-after");
     const isBusy = status === 429 || status === 503;
-    const pause = isBusy ? { retryAfterMs: options.pauses.begin(hostOf(hop), status, retryAfter) } : {};
+    const pause = isBusy ? { retryAfterMs: options.pauses.begin(originOf(hop), status, retryAfter) } : {};
     return new OracleError("source_status", `status ${status}`, { upstreamStatus: status, ...pause });
   }
 
@@ -225,10 +239,19 @@ export function createSource(options: SourceOptions): OpenSource {
   }
 }
 
-/** Name and port that are connected to. */
-function hostOf({ url, via }: Target): string {
-  const place = via ?? url;
-  return `${place.hostname}:${portOf(place)}`;
+/** Counts the time of the work as waiting for the origin. */
+async function whileWaiting<Result>(meter: Meter, work: () => Promise<Result>): Promise<Result> {
+  const endWait = meter.wait();
+  try {
+    return await work();
+  } finally {
+    endWait();
+  }
+}
+
+/** Scheme, host and port of the connection. */
+function originOf({ url, via }: Target): string {
+  return (via ?? url).origin;
 }
 
 /** 203 is a success that somebody in between has altered. 206 would be a part of something: we asked for no range. */
@@ -236,8 +259,8 @@ function isSuccess({ status }: ResponseHead): boolean {
   return status === 200 || status === 203;
 }
 
-/** Whether a host was asked, or was to be, and no head came. What our own address policy refuses is not the host's silence. */
-function isSilence(error: unknown): boolean {
+/** Whether no connection stands and the host is to blame: not our address policy, and not a limit of ours (other codes). */
+function isUnreachable(error: unknown): boolean {
   return error instanceof OracleError && error.code === "source_unreachable" && error.reason !== "address";
 }
 

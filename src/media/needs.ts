@@ -12,9 +12,15 @@ export function suffices(known: Metadata, format: Format | null, fields: Fields)
   return format?.decoding ? missing.length === 0 : !missing.some((field) => toldByReading.includes(field));
 }
 
-/** Whether its body waits for a turn with the decoders. Of a format that may take any time nothing can be said of how long that is. */
-export function takesTurns(format: Format | null): boolean {
-  return format?.decoding ? !format.decoding.isUnpredictable : false;
+/**
+ * The queue in which a body waits for the decoders; null if it is not decoded.
+ *
+ * Formats of unpredictable cost (PDF, SVG) have a small one of their own: the decode queue is bounded by expected work, and
+ * without a queue all their bodies would be read at once, and hold slots and memory while they wait for the one slow decoder.
+ */
+export function decodeQueueOf(format: Format | null): "regular" | "unpredictable" | null {
+  if (!format?.decoding) return null;
+  return format.decoding.isUnpredictable ? "unpredictable" : "regular";
 }
 
 // What the header of a movie tells.

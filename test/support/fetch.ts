@@ -4,7 +4,7 @@ import { createBreaker } from "../../src/fetch/breaker.ts";
 import { type ByteBudget, createByteBudget } from "../../src/fetch/budget.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
 import type { Resolve } from "../../src/fetch/resolver.ts";
-import { createSlots } from "../../src/fetch/slots.ts";
+import { createShares, type Shares } from "../../src/fetch/shares.ts";
 import type { Target } from "../../src/domain/target.ts";
 import type { Validators } from "../../src/domain/terms.ts";
 import {
@@ -15,6 +15,8 @@ import {
   type SourceOptions,
 } from "../../src/fetch/source.ts";
 import { createTargetParser, parsePortRange, parseRewrite } from "../../src/fetch/target.ts";
+import type { Transfer } from "../../src/fetch/transfers.ts";
+import { openSlots } from "./slots.ts";
 
 /** Settings as an operator writes them, with what most tests want where one is absent. */
 export interface FetcherOptions extends Partial<
@@ -44,6 +46,20 @@ export interface Fetcher {
   readonly outcome: (url: string, limit?: number | AbortSignal) => Promise<string>;
 }
 
+/** No limit of a host, a site or a block of addresses. */
+export const noShares: Shares = createShares({
+  maxPerHost: Infinity,
+  maxPerSite: Infinity,
+  maxPerBlock: Infinity,
+  isOwn: () => true,
+});
+
+/** A transfer that no rule for slow ones applies to. */
+export function unmeasured(signal: AbortSignal): Transfer {
+  const nothing = () => undefined;
+  return { signal, wait: () => nothing, received: nothing, [Symbol.dispose]: nothing };
+}
+
 /** The stage as the composition root makes it, on this machine's own network. */
 export function createFetcher(options: FetcherOptions = {}): Fetcher {
   const ports = (options.allowPorts ?? ["1-65535"]).map(parsePortRange);
@@ -60,9 +76,10 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
     resolve: () => Promise.resolve([...(options.addresses ?? ["127.0.0.1"])]),
     resolveTrusted: () => Promise.reject(new Error("no rewrite, no trusted name")),
     // Neither is in the way of tests of other things.
-    addressSlots: createSlots({ maxActive: 10_000, maxActivePerHost: 10_000, maxWaiting: 0 }),
-    breaker: createBreaker({ maxFailures: Infinity, windowMs: 0, openMs: 0, maxHosts: 1, now: () => 0 }),
-    pauses: createPauses({ defaultMs: 1, maxMs: 1, maxHosts: 1, now: () => Date.now() }),
+    addressSlots: openSlots(),
+    shares: noShares,
+    breaker: createBreaker({ maxFailures: Infinity, windowMs: 0, openMs: 0, maxOrigins: 1, now: () => 0 }),
+    pauses: createPauses({ defaultMs: 1, maxMs: 1, maxOrigins: 1, now: () => Date.now() }),
     maxBytes: 1_000_000,
     headBytes: 4096,
     connectTimeoutMs: 2000,
@@ -77,7 +94,7 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
   /** @param limit of the whole fetch, in milliseconds or as its end */
   async function open(url: string, limit: number | AbortSignal = 10_000): Promise<Source> {
     const signal = typeof limit === "number" ? AbortSignal.timeout(limit) : limit;
-    const source = await openSource(parseTarget(url), null, signal);
+    const source = await openSource(parseTarget(url), null, unmeasured(signal));
     if (source.isNotModified) throw new Error("a 304 that was not asked for");
     return source;
   }
@@ -87,7 +104,7 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
     parseTarget,
     openSource,
     open,
-    reopen: (url, validators) => openSource(parseTarget(url), validators, AbortSignal.timeout(10_000)),
+    reopen: (url, validators) => openSource(parseTarget(url), validators, unmeasured(AbortSignal.timeout(10_000))),
     async outcome(url, limit) {
       try {
         const source = await open(url, limit);

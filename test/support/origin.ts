@@ -26,6 +26,8 @@ export interface Origin {
 interface ListenOptions {
   /** `127.0.0.1` where absent. */
   readonly host?: string;
+  /** A free one where absent. */
+  readonly port?: number;
 }
 
 /** An HTTP server on a free port, whose responder each test writes: also one that never ends, or lies. */
@@ -55,10 +57,12 @@ export async function startRawOrigin(
 export async function startSpeakingOrigin(
   onTestFinished: OnTestFinished,
   speak: string | Buffer | ((socket: Socket) => void),
+  options: ListenOptions = {},
 ): Promise<Origin> {
-  return startRawOrigin(onTestFinished, (socket) => {
+  const listen = (socket: Socket) => {
     socket.once("data", () => (typeof speak === "function" ? speak(socket) : socket.write(speak)));
-  });
+  };
+  return startRawOrigin(onTestFinished, listen, options);
 }
 
 /** The same as {@link startOrigin} over TLS, with a certificate of {@link makeCertificates}. */
@@ -76,7 +80,7 @@ async function listen(
   server: Server,
   scheme: string,
   requestEvent: string,
-  { host = "127.0.0.1" }: ListenOptions,
+  { host = "127.0.0.1", port: wantedPort = 0 }: ListenOptions,
 ): Promise<Origin> {
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -92,7 +96,7 @@ async function listen(
     });
   });
   server.on(requestEvent, () => (requests += 1));
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  await new Promise<void>((resolve) => server.listen(wantedPort, host, resolve));
   onTestFinished(async () => {
     const closed = new Promise((resolve) => server.close(resolve));
     for (const socket of sockets) socket.destroy();

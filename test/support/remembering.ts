@@ -5,11 +5,12 @@ import { createOnce } from "../../src/cache/once.ts";
 import { createRemember } from "../../src/cache/remember.ts";
 import type { Description } from "../../src/domain/description.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
-import { createSlots } from "../../src/fetch/slots.ts";
+import type { Slots } from "../../src/fetch/slots.ts";
 import type { Decoder, Picture } from "../../src/media/decoder.ts";
 import type { Turn } from "../../src/media/turns.ts";
 import { createOracle, type OracleOptions } from "../../src/oracle.ts";
-import { createFetcher, type FetcherOptions } from "./fetch.ts";
+import { createFetcher, type FetcherOptions, noShares, unmeasured } from "./fetch.ts";
+import { openSlots } from "./slots.ts";
 
 const minuteMs = 60_000;
 
@@ -35,11 +36,12 @@ export interface Remembering {
 /** The whole service but its HTTP side, with the documented lifetimes, without jitter, and a clock of its own. */
 export function createRemembering(
   decoder: Decoder,
-  options: FetcherOptions & Partial<Pick<OracleOptions, "fetchTimeoutMs" | "takeTurn" | "refuses">> = {},
+  options: FetcherOptions &
+    Partial<Pick<OracleOptions, "fetchTimeoutMs" | "takeTurn" | "refuses">> & { unpredictableSlots?: Slots } = {},
 ): Remembering {
   let skippedMs = 0;
   const now = () => Date.now() + skippedMs;
-  const pauses = createPauses({ defaultMs: minuteMs, maxMs: 60 * minuteMs, maxHosts: 100, now });
+  const pauses = createPauses({ defaultMs: minuteMs, maxMs: 60 * minuteMs, maxOrigins: 100, now });
   const { parseTarget, openSource } = createFetcher({ pauses, ...options });
   let decodes = 0;
   const counted: Decoder = Object.create(decoder, {
@@ -53,10 +55,13 @@ export function createRemembering(
   const underWay = new Set<Promise<unknown>>();
   const pipeline = createOracle({
     refuses: options.refuses ?? (() => false),
-    slots: createSlots({ maxActive: 100, maxActivePerHost: 100, maxWaiting: 0 }),
+    slots: openSlots({ maxActive: 100 }),
+    shares: noShares,
+    transfers: { begin: (_keys, outer) => unmeasured(outer) },
     openSource,
     decoder: counted,
     takeTurn: options.takeTurn ?? (() => Promise.resolve(turn)),
+    unpredictable: { slots: options.unpredictableSlots ?? openSlots(), patienceMs: 100 },
     pictureOnce: createOnce<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
     fetchTimeoutMs: options.fetchTimeoutMs ?? 10_000,
     stopEarly: false,

@@ -18,6 +18,7 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   "prom-client": ["http"],
   zod: ["http", "config.ts"],
   "ipaddr.js": ["fetch"],
+  tldts: ["fetch"],
   undici: ["fetch"],
   sharp: ["media"],
   "libheif-js": ["media"],

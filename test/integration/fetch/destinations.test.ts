@@ -1,7 +1,10 @@
-/** What one destination may be made to bear, and what a dead one may cost. */
-import { describe, expect, test } from "vitest";
+/** The load that one destination may get, and the cost of a dead one. */
+import type { Socket } from "node:net";
+import { describe, expect, test, type TestContext } from "vitest";
+import { OracleError } from "../../../src/domain/errors.ts";
 import { createBreaker } from "../../../src/fetch/breaker.ts";
-import { createSlots, type Slots } from "../../../src/fetch/slots.ts";
+import { createShares } from "../../../src/fetch/shares.ts";
+import type { Slots } from "../../../src/fetch/slots.ts";
 import { createFetcher } from "../../support/fetch.ts";
 import {
   makeCertificates,
@@ -10,9 +13,19 @@ import {
   startSpeakingOrigin,
   startTlsOrigin,
 } from "../../support/origin.ts";
+import { openSlots } from "../../support/slots.ts";
 
 describe("connections to one address", () => {
-  const slotsOf = (most: number) => createSlots({ maxActive: Infinity, maxActivePerHost: most, maxWaiting: 64 });
+  /** With so many connections at once to one address, and to one block. */
+  function limitTo(maxPerHost: number, maxPerBlock = Infinity) {
+    const shares = createShares({
+      maxPerHost,
+      maxPerSite: Infinity,
+      maxPerBlock,
+      isOwn: () => maxPerBlock === Infinity,
+    });
+    return { addressSlots: openSlots({ maxWaiting: 64 }), shares };
+  }
 
   /** A slot comes back with the event that tells of the connection's end, on our side. */
   async function allReleased(slots: Slots) {
@@ -27,41 +40,40 @@ describe("connections to one address", () => {
       most = Math.max(most, origin.open);
       setTimeout(() => response.end("ok"), 20);
     });
-    const addressSlots = slotsOf(3);
-    const { outcome } = createFetcher({ addressSlots });
+    const limits = limitTo(3);
+    const { outcome } = createFetcher(limits);
     const names = Array.from({ length: 15 }, (_, index) => `http://name-${index}.example.net:${origin.port}/`);
     expect(await Promise.all(names.map((name) => outcome(name)))).toEqual(names.map(() => "ok"));
     expect(most).toBe(3);
-    await allReleased(addressSlots);
+    await allReleased(limits.addressSlots);
   });
 
-  test("who finds no room in time is told that we are overloaded: nothing is known of that host", async ({
-    onTestFinished,
-  }) => {
+  test("without room in time fail as a busy host: nothing is known of the origin", async ({ onTestFinished }) => {
     const origin = await startRawOrigin(onTestFinished, () => undefined);
-    const addressSlots = slotsOf(1);
-    const { open, outcome } = createFetcher({ addressSlots, connectTimeoutMs: 200 });
+    const limits = limitTo(1);
+    const { open, outcome } = createFetcher({ ...limits, connectTimeoutMs: 200 });
     const holder = new AbortController();
     const held = open(`http://one.example.net:${origin.port}/`, holder.signal);
     held.catch(() => undefined);
     while (origin.connections === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(await outcome(`http://two.example.net:${origin.port}/`)).toBe("overloaded");
-    expect(await outcome(`http://two.example.net:${origin.port}/`, 50)).toBe("overloaded");
+    expect(await outcome(`http://two.example.net:${origin.port}/`)).toBe("host_busy");
+    expect(await outcome(`http://two.example.net:${origin.port}/`, 50)).toBe("host_busy");
     expect(origin.connections).toBe(1);
     holder.abort();
     await expect(held).rejects.toMatchObject({ code: "source_unreachable" });
-    await allReleased(addressSlots);
+    await allReleased(limits.addressSlots);
   });
 
   test("go to another address of the name where the first has no room, and wait for it where that one is dead", async ({
     onTestFinished,
   }) => {
     const first = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
-    const addressSlots = slotsOf(1);
-    const slot = addressSlots.tryTake(`127.0.0.1 ${first.port}`);
-    const { outcome } = createFetcher({ addressSlots, addresses: ["127.0.0.1", "127.0.0.2"] });
-    const waiting = outcome(`http://media.example.net:${first.port}/`); // nobody listens at the second
-    while (addressSlots.waiting === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const limits = limitTo(1);
+    const { outcome, parseTarget } = createFetcher({ ...limits, addresses: ["127.0.0.1", "127.0.0.2"] });
+    const url = `http://media.example.net:${first.port}/`;
+    const slot = limits.addressSlots.tryTake(limits.shares.ofConnection(parseTarget(url), "127.0.0.1", first.port));
+    const waiting = outcome(url); // the second is a closed port
+    while (limits.addressSlots.waiting === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(first.connections).toBe(0);
     slot?.release();
     expect(await waiting).toBe("ok");
@@ -72,8 +84,8 @@ describe("connections to one address", () => {
     const tls = await startTlsOrigin(onTestFinished, good, (_request, response) => response.end("ok"));
     const mute = await startRawOrigin(onTestFinished, () => undefined);
     const rude = await startSpeakingOrigin(onTestFinished, (socket) => void socket.resetAndDestroy());
-    const addressSlots = slotsOf(1);
-    const { outcome } = createFetcher({ addressSlots, ca, addresses: ["127.0.0.1", "127.0.0.3"] });
+    const limits = limitTo(1);
+    const { outcome } = createFetcher({ ...limits, ca, addresses: ["127.0.0.1", "127.0.0.3"] });
     for (let time = 0; time < 3; time += 1) {
       expect(await outcome(`https://media.example.net:${tls.port}/`)).toBe("ok");
       expect(await outcome(`https://media.example.net:${mute.port}/`, 100)).toBe("source_unreachable timeout");
@@ -82,115 +94,199 @@ describe("connections to one address", () => {
       expect(await outcome(`http://media.example.net:${rude.port}/`)).toBe("source_unreachable reset");
       await Promise.all([tls.idle(), mute.idle(), rude.idle()]);
     }
-    await allReleased(addressSlots);
+    await allReleased(limits.addressSlots);
+  });
+
+  test("of all addresses of a block together are bounded, and leave other blocks alone", async ({ onTestFinished }) => {
+    const origin = await startRawOrigin(onTestFinished, () => undefined, { host: "0.0.0.0" });
+    const limits = limitTo(2, 3);
+    const { outcome, open } = createFetcher({ ...limits, connectTimeoutMs: 200 });
+    const at = (address: string) => `http://${address}:${origin.port}/`;
+    const holder = new AbortController();
+    const held = ["127.0.0.1", "127.0.0.1", "127.0.0.2"].map((address) => open(at(address), holder.signal));
+    while (origin.open < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await outcome(at("127.0.0.3"))).toBe("host_busy");
+    expect(await outcome(at("127.0.1.1"), 100)).toBe("source_unreachable timeout");
+    expect(origin.connections).toBe(4);
+    holder.abort();
+    await Promise.allSettled(held);
+    await allReleased(limits.addressSlots);
   });
 });
 
-describe("a host that does not answer", () => {
+describe("the circuit breaker", () => {
   function startBreaker() {
     const clock = { ms: 0 };
     const breaker = createBreaker({
       maxFailures: 3,
       windowMs: 60_000,
       openMs: 30_000,
-      maxHosts: 100,
+      maxOrigins: 100,
       now: () => clock.ms,
     });
     return { breaker, clock };
   }
 
-  test("is not asked again for a while, then once, and is well again with the first answer", async ({
+  /** A port that was free a moment ago, and where an origin may start later. */
+  async function closedPort(onTestFinished: TestContext["onTestFinished"]): Promise<number> {
+    const origin = await startRawOrigin(onTestFinished, () => undefined, { host: "127.0.0.9" });
+    return origin.port; // taken on that address alone
+  }
+
+  test("opens for an origin without connections, lets one attempt pass after its time, and closes with a connection", async ({
     onTestFinished,
   }) => {
-    let isWell = false;
-    const origin = await startRawOrigin(onTestFinished, (socket) => {
-      if (isWell) socket.end("HTTP/1.1 404 Not Found\r\n\r\n");
-      else socket.resetAndDestroy();
-    });
+    const port = await closedPort(onTestFinished);
     const { breaker, clock } = startBreaker();
     const { outcome } = createFetcher({ breaker });
-    const ask = (name: string) => outcome(origin.url(`/${name}`));
-    for (const name of ["a", "b", "c"]) expect(await ask(name)).toBe("source_unreachable reset");
-    expect([await ask("d"), origin.connections]).toEqual(["source_unreachable breaker", 3]);
+    const ask = (path: string) => outcome(`http://127.0.0.1:${port}/${path}`);
+    for (const path of ["a", "b", "c"]) expect(await ask(path)).toBe("source_unreachable refused");
+    expect(await ask("d")).toBe("source_unreachable breaker");
     clock.ms += 30_000;
-    expect([await ask("e"), origin.connections]).toEqual(["source_unreachable reset", 4]);
-    expect([await ask("f"), origin.connections]).toEqual(["source_unreachable breaker", 4]);
+    expect(await ask("e")).toBe("source_unreachable refused");
+    expect(await ask("f")).toBe("source_unreachable breaker");
     clock.ms += 30_000;
-    isWell = true;
+    const answer = (socket: Socket) => socket.end("HTTP/1.1 404 Not Found\r\n\r\n");
+    const origin = await startSpeakingOrigin(onTestFinished, answer, { port });
     expect(await ask("g")).toBe("source_status 404");
     expect(await ask("h")).toBe("source_status 404");
+    expect(origin.connections).toBe(2);
   });
 
-  test.for([
-    ["that it has nothing there", "HTTP/1.1 404 Not Found\r\n\r\n", "source_status 404"],
-    ["that it is broken", "HTTP/1.1 500 Broken\r\n\r\n", "source_status 500"],
-    ["a body that is cut off", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1", "body_truncated"],
+  test("opens for a host whose name is not resolved, whose connect times out, or whose TLS handshake fails", async ({
+    onTestFinished,
+  }) => {
+    const mute = await startRawOrigin(onTestFinished, () => undefined);
+    const rude = await startRawOrigin(onTestFinished, (socket) => socket.resetAndDestroy());
+    const named = createFetcher({
+      breaker: startBreaker().breaker,
+      resolve: () => Promise.reject(new OracleError("source_unreachable", "", { reason: "name" })),
+    });
+    const direct = createFetcher({ breaker: startBreaker().breaker, connectTimeoutMs: 100 });
+    const silence = createFetcher({
+      breaker: startBreaker().breaker,
+      allowAddresses: ["192.0.2.0/24"], // TEST-NET-1: packets are lost, or refused on the way
+      connectTimeoutMs: 100,
+    });
+    for (const [fetcher, url, expected] of [
+      [named, "http://media.example.net/", /name$/],
+      [direct, `https://127.0.0.1:${mute.port}/`, /timeout$/],
+      [direct, `https://127.0.0.1:${rude.port}/`, /(reset|tls)$/],
+      [silence, "http://192.0.2.1/", /(timeout|network|refused)$/],
+    ] as const) {
+      for (let time = 0; time < 3; time += 1) expect(await fetcher.outcome(url)).toMatch(expected);
+      expect(await fetcher.outcome(url)).toBe("source_unreachable breaker");
+    }
+  });
+
+  test.for<[what: string, speak: (socket: Socket) => unknown, expected: string]>([
+    ["has nothing there", (socket) => socket.end("HTTP/1.1 404 Not Found\r\n\r\n"), "source_status 404"],
+    ["is broken", (socket) => socket.end("HTTP/1.1 500 Broken\r\n\r\n"), "source_status 500"],
+    ["is cut off", (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1"), "body_truncated"],
     [
-      "a redirect to what is not looked up",
-      "HTTP/1.1 302 F\r\nLocation: file:///\r\n\r\n",
+      "redirects to a kind of URL that is not looked up",
+      (socket) => socket.end("HTTP/1.1 302 F\r\nLocation: file:///\r\n\r\n"),
       "source_unreachable redirect",
     ],
     [
-      "a redirect to a refused address",
-      "HTTP/1.1 302 F\r\nLocation: http://10.0.0.1/\r\n\r\n",
+      "redirects to a refused address",
+      (socket) => socket.end("HTTP/1.1 302 F\r\nLocation: http://10.0.0.1/\r\n\r\n"),
       "source_unreachable address",
     ],
-    ["no HTTP", "SSH-2.0-OpenSSH_9.2\r\n", "source_protocol"],
-  ] as const)("is not one that says %s, however often", async ([, words, expected], { onTestFinished }) => {
-    const origin = await startRawOrigin(onTestFinished, (socket) => socket.once("data", () => socket.end(words)));
-    const { outcome } = createFetcher({ breaker: startBreaker().breaker });
-    for (let time = 0; time < 5; time += 1) expect(await outcome(origin.url("/"))).toBe(expected);
+    ["is not HTTP", (socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n"), "source_protocol"],
+    ["is silent", () => undefined, "source_unreachable timeout"],
+    ["is reset before the head", (socket) => socket.resetAndDestroy(), "source_unreachable reset"],
+    ["is closed before the head", (socket) => socket.end(), "source_unreachable reset"],
+  ])("stays closed for a host with a URL that %s, however often", async ([, speak, expected], { onTestFinished }) => {
+    const origin = await startRawOrigin(onTestFinished, (socket) => socket.once("data", () => speak(socket)));
+    const { outcome } = createFetcher({ breaker: startBreaker().breaker, connectTimeoutMs: 1000 });
+    // Longer than the connect timeout: an end of the lookup before it would not count in any case.
+    const asked = Array.from({ length: 5 }, () => outcome(origin.url("/"), 1500));
+    expect(await Promise.all(asked)).toEqual(Array(5).fill(expected));
+    expect(await outcome(origin.url("/"), 1500)).toBe(expected);
+    expect(origin.connections).toBe(6);
   });
 
-  test("is not the one that a redirect to a dead host came from", async ({ onTestFinished }) => {
-    const dead = await startRawOrigin(onTestFinished, (socket) => socket.resetAndDestroy());
+  test("is closed by a connection, although the URL of the trial is silent", async ({ onTestFinished }) => {
+    const port = await closedPort(onTestFinished);
+    const { breaker, clock } = startBreaker();
+    const { outcome } = createFetcher({ breaker });
+    for (let time = 0; time < 3; time += 1) await outcome(`http://127.0.0.1:${port}/`);
+    clock.ms += 30_000;
+    const origin = await startOrigin(
+      onTestFinished,
+      (request, response) => {
+        if (request.url !== "/silent") response.end("ok");
+      },
+      { port },
+    );
+    const trial = outcome(origin.url("/silent"), 300);
+    while (origin.requests === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await outcome(origin.url("/picture"))).toBe("ok");
+    expect(await trial).toBe("source_unreachable timeout");
+    expect(await outcome(origin.url("/picture"))).toBe("ok");
+  });
+
+  test("of a redirect's target is not that of the host that redirects", async ({ onTestFinished }) => {
+    const port = await closedPort(onTestFinished);
     const origin = await startOrigin(onTestFinished, (_request, response) => {
-      response.writeHead(302, { Location: dead.url("/") }).end();
+      response.writeHead(302, { Location: `http://127.0.0.1:${port}/` }).end();
     });
     const { outcome } = createFetcher({ breaker: startBreaker().breaker });
     for (let time = 0; time < 5; time += 1) {
-      const expected = time < 3 ? "source_unreachable reset" : "source_unreachable breaker";
+      const expected = time < 3 ? "source_unreachable refused" : "source_unreachable breaker";
       expect(await outcome(origin.url("/"))).toBe(expected);
     }
-    expect([origin.connections, dead.connections]).toEqual([5, 3]);
+    expect(origin.connections).toBe(5);
   });
 
-  test("is not one that was come to at the last moment, after slow redirects", async ({ onTestFinished }) => {
-    const victim = await startOrigin(onTestFinished, (_request, response) => {
-      setTimeout(() => response.end("ok"), 300);
-    });
+  test("does not count a connect that slow redirects left too little time for", async ({ onTestFinished }) => {
+    const mute = await startRawOrigin(onTestFinished, () => undefined); // no TLS handshake in time
     const attacker = await startOrigin(onTestFinished, (_request, response) => {
-      setTimeout(() => response.writeHead(302, { Location: victim.url("/") }).end(), 300);
+      setTimeout(() => response.writeHead(302, { Location: `https://127.0.0.1:${mute.port}/` }).end(), 800);
     });
     const { outcome } = createFetcher({ breaker: startBreaker().breaker });
-    for (let time = 0; time < 4; time += 1) {
-      expect(await outcome(attacker.url("/"), 400)).toBe("source_unreachable timeout");
-    }
-    expect(await outcome(victim.url("/"))).toBe("ok");
+    const all = await Promise.all(Array.from({ length: 4 }, () => outcome(attacker.url("/"), 1500)));
+    expect(all).toEqual(Array(4).fill("source_unreachable timeout"));
+    expect(await outcome(attacker.url("/"), 1500)).toBe("source_unreachable timeout");
+    expect(mute.connections).toBe(5);
   });
 
-  test("is one whose silence lasts as long as the whole fetch", async ({ onTestFinished }) => {
-    const origin = await startRawOrigin(onTestFinished, () => undefined);
-    const { outcome } = createFetcher({ breaker: startBreaker().breaker, connectTimeoutMs: 50 });
-    const outcomes = await Promise.all([1, 2, 3].map((name) => outcome(origin.url(`/${name}`), 300)));
-    expect(outcomes).toEqual(Array(3).fill("source_unreachable timeout"));
-    expect(await outcome(origin.url("/"), 300)).toBe("source_unreachable breaker");
-  });
-
-  test("has nothing to do with what the address policy refuses", async () => {
+  test("does not count a host that the address policy refuses, nor one without room for a connection", async ({
+    onTestFinished,
+  }) => {
     const { breaker } = startBreaker();
-    const { outcome } = createFetcher({ breaker, addresses: ["10.0.0.1"] });
+    const refused = createFetcher({ breaker, addresses: ["10.0.0.1"] });
+    const shares = createShares({ maxPerHost: 0, maxPerSite: 0, maxPerBlock: 0, isOwn: () => true });
+    const full = createFetcher({ breaker, shares, addressSlots: openSlots({ maxWaiting: 64 }), connectTimeoutMs: 20 });
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
     for (let time = 0; time < 5; time += 1) {
-      expect(await outcome("http://media.example.net/")).toBe("source_unreachable address");
+      expect(await refused.outcome("http://media.example.net/")).toBe("source_unreachable address");
+      expect(await full.outcome(origin.url("/"))).toBe("host_busy");
     }
+    expect(await createFetcher({ breaker }).outcome(origin.url("/"))).toBe("ok");
   });
 
-  test("is told by its port too", async ({ onTestFinished }) => {
-    const dead = await startRawOrigin(onTestFinished, (socket) => socket.resetAndDestroy());
+  test("of a port is not opened by the other scheme on that port", async ({ onTestFinished }) => {
+    const { good, ca } = makeCertificates();
+    const tls = await startTlsOrigin(onTestFinished, good, (_request, response) => response.end("ok"));
+    const plain = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
+    const { outcome } = createFetcher({ breaker: startBreaker().breaker, ca });
+    for (let time = 0; time < 5; time += 1) {
+      expect(await outcome(`http://127.0.0.1:${tls.port}/`)).toMatch(/^source_/);
+      expect(await outcome(`https://127.0.0.1:${plain.port}/`)).toMatch(/^source_/);
+    }
+    expect(await outcome(`https://127.0.0.1:${plain.port}/`)).toBe("source_unreachable breaker");
+    expect(await outcome(tls.url("/"))).toBe("ok");
+    expect(await outcome(plain.url("/"))).toBe("ok");
+  });
+
+  test("of a host is told by its port too", async ({ onTestFinished }) => {
+    const port = await closedPort(onTestFinished);
     const well = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
     const { outcome } = createFetcher({ breaker: startBreaker().breaker });
-    for (let time = 0; time < 3; time += 1) await outcome(dead.url("/"));
-    expect(await outcome(dead.url("/"))).toBe("source_unreachable breaker");
+    for (let time = 0; time < 3; time += 1) await outcome(`http://127.0.0.1:${port}/`);
+    expect(await outcome(`http://127.0.0.1:${port}/`)).toBe("source_unreachable breaker");
     expect(await outcome(well.url("/"))).toBe("ok");
   });
 });

@@ -1,13 +1,19 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { createIncomingBody, type IncomingBodyOptions } from "../../../src/fetch/body.ts";
-import { createByteBudget } from "../../../src/fetch/budget.ts";
+import { type ByteBudget, createByteBudget } from "../../../src/fetch/budget.ts";
+import { unmeasured } from "../../support/fetch.ts";
 
-function bodyWith(options: Partial<IncomingBodyOptions> = {}) {
-  const budget = options.budget ?? createByteBudget(1_000_000);
+const meter = unmeasured(new AbortController().signal);
+
+function bodyWith({
+  budget = createByteBudget(1_000_000),
+  ...options
+}: Partial<IncomingBodyOptions> & { budget?: ByteBudget } = {}) {
+  const lender = budget.lenderTo(null);
   return {
     budget,
-    body: createIncomingBody({ budget, maxBytes: 100_000, headBytes: 10, declaredBytes: null, ...options }),
+    body: createIncomingBody({ lender, meter, maxBytes: 100_000, headBytes: 10, declaredBytes: null, ...options }),
   };
 }
 

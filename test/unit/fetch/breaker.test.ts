@@ -1,108 +1,108 @@
 import { expect, test } from "vitest";
 import { type Attempt, createBreaker } from "../../../src/fetch/breaker.ts";
 
-function startBreaker(maxHosts = 100) {
+function startBreaker(maxOrigins = 100) {
   const clock = { ms: 5000 };
-  const options = { maxFailures: 3, windowMs: 60_000, openMs: 30_000, maxHosts, now: () => clock.ms };
+  const options = { maxFailures: 3, windowMs: 60_000, openMs: 30_000, maxOrigins, now: () => clock.ms };
   const breaker = createBreaker(options);
-  const fail = (host: string, times: number) => {
-    for (let time = 0; time < times; time += 1) breaker.begin(host).failed();
+  const fail = (origin: string, times: number) => {
+    for (let time = 0; time < times; time += 1) breaker.begin(origin).failed();
   };
   return { breaker, clock, fail };
 }
 
 const shut = expect.objectContaining({ code: "source_unreachable", reason: "breaker" }) as Error;
 
-test("a host that fails so often in a row is left alone, and no other", () => {
+test("consecutive failures open the breaker of that scheme, host and port alone", () => {
   const { breaker, fail } = startBreaker();
-  fail("a:443", 3);
-  expect(() => breaker.begin("a:443")).toThrow(shut);
-  expect(() => breaker.begin("a:80")).not.toThrow();
-  expect(() => breaker.begin("b:443")).not.toThrow();
+  fail("https://a", 3);
+  expect(() => breaker.begin("https://a")).toThrow(shut);
+  expect(() => breaker.begin("http://a")).not.toThrow();
+  expect(() => breaker.begin("https://b")).not.toThrow();
 });
 
-test("any answer in between begins the row anew", () => {
+test("a success in between resets the count of failures", () => {
   const { breaker, fail } = startBreaker();
   for (let time = 0; time < 5; time += 1) {
-    fail("a:443", 2);
-    breaker.begin("a:443").answered();
+    fail("https://a", 2);
+    breaker.begin("https://a").succeeded();
   }
-  expect(() => breaker.begin("a:443")).not.toThrow();
+  expect(() => breaker.begin("https://a")).not.toThrow();
 });
 
-test("failures that lie far apart are no row", () => {
+test("failures that are further apart than the window do not open the breaker", () => {
   const { breaker, clock, fail } = startBreaker();
-  fail("a:443", 2);
+  fail("https://a", 2);
   clock.ms += 60_001;
-  fail("a:443", 2);
-  expect(() => breaker.begin("a:443")).not.toThrow();
+  fail("https://a", 2);
+  expect(() => breaker.begin("https://a")).not.toThrow();
 });
 
-test("an attempt that tells nothing changes nothing", () => {
+test("an attempt without a verdict changes nothing", () => {
   const { breaker, fail } = startBreaker();
-  fail("a:443", 2);
-  breaker.begin("a:443")[Symbol.dispose]();
-  fail("a:443", 1);
-  expect(() => breaker.begin("a:443")).toThrow(shut);
+  fail("https://a", 2);
+  breaker.begin("https://a")[Symbol.dispose]();
+  fail("https://a", 1);
+  expect(() => breaker.begin("https://a")).toThrow(shut);
 });
 
-test("after its time one attempt is let through, and an answer opens the way", () => {
+test("a half-open breaker lets one attempt pass, and its success closes the breaker", () => {
   const { breaker, clock, fail } = startBreaker();
-  fail("a:443", 3);
+  fail("https://a", 3);
   clock.ms += 29_999;
-  expect(() => breaker.begin("a:443")).toThrow(shut);
+  expect(() => breaker.begin("https://a")).toThrow(shut);
   clock.ms += 1;
-  const trial = breaker.begin("a:443");
-  expect(() => breaker.begin("a:443")).toThrow(shut);
-  trial.answered();
-  fail("a:443", 2);
-  expect(() => breaker.begin("a:443")).not.toThrow();
+  const trial = breaker.begin("https://a");
+  expect(() => breaker.begin("https://a")).toThrow(shut);
+  trial.succeeded();
+  fail("https://a", 2);
+  expect(() => breaker.begin("https://a")).not.toThrow();
 });
 
-test("an attempt that fails too shuts it again, for as long", () => {
+test("a failed trial opens the breaker again, for as long as before", () => {
   const { breaker, clock, fail } = startBreaker();
-  fail("a:443", 3);
+  fail("https://a", 3);
   for (let round = 0; round < 5; round += 1) {
     clock.ms += 30_000;
-    fail("a:443", 1);
+    fail("https://a", 1);
     clock.ms += 29_999;
-    expect(() => breaker.begin("a:443")).toThrow(shut);
+    expect(() => breaker.begin("https://a")).toThrow(shut);
     clock.ms += 1;
   }
 });
 
-test("an attempt that tells nothing leaves the next one to decide", () => {
+test("a trial without a verdict leaves the decision to the next attempt", () => {
   const { breaker, clock, fail } = startBreaker();
-  fail("a:443", 3);
+  fail("https://a", 3);
   clock.ms += 30_000;
-  breaker.begin("a:443")[Symbol.dispose]();
-  breaker.begin("a:443").answered();
-  expect(() => breaker.begin("a:443")).not.toThrow();
+  breaker.begin("https://a")[Symbol.dispose]();
+  breaker.begin("https://a").succeeded();
+  expect(() => breaker.begin("https://a")).not.toThrow();
 });
 
-test("attempts that began before count once, and an answer among them opens the way", () => {
+test("attempts from before the breaker opened add no failures, and a success among them closes it", () => {
   const { breaker, clock } = startBreaker();
-  const early: Attempt[] = Array.from({ length: 6 }, () => breaker.begin("a:443"));
+  const early: Attempt[] = Array.from({ length: 6 }, () => breaker.begin("https://a"));
   for (const attempt of early.slice(0, 3)) attempt.failed();
   clock.ms += 20_000;
   for (const attempt of early.slice(3, 5)) attempt.failed();
   clock.ms += 10_000;
-  const trial = breaker.begin("a:443");
-  expect(() => breaker.begin("a:443")).toThrow(shut);
+  const trial = breaker.begin("https://a");
+  expect(() => breaker.begin("https://a")).toThrow(shut);
   trial[Symbol.dispose]();
   clock.ms -= 20_000;
-  expect(() => breaker.begin("a:443")).toThrow(shut);
-  early[5]!.answered();
-  expect(() => breaker.begin("a:443")).not.toThrow();
+  expect(() => breaker.begin("https://a")).toThrow(shut);
+  early[5]!.succeeded();
+  expect(() => breaker.begin("https://a")).not.toThrow();
 });
 
-test("no number of names makes it remember more than its bound", () => {
+test("the number of origins in memory is bounded", () => {
   const { breaker, fail } = startBreaker(2);
-  fail("a:443", 3);
-  fail("b:443", 1);
-  expect(() => breaker.begin("a:443")).toThrow(shut);
-  fail("c:443", 1);
-  expect(() => breaker.begin("a:443")).not.toThrow(); // forgotten, as the one that failed least lately
-  fail("c:443", 2);
-  expect(() => breaker.begin("c:443")).toThrow(shut);
+  fail("https://a", 3);
+  fail("https://b", 1);
+  expect(() => breaker.begin("https://a")).toThrow(shut);
+  fail("https://c", 1);
+  expect(() => breaker.begin("https://a")).not.toThrow(); // dropped, as the one with the oldest failure
+  fail("https://c", 2);
+  expect(() => breaker.begin("https://c")).toThrow(shut);
 });

@@ -4,12 +4,12 @@ import { createPauses } from "../../../src/fetch/pauses.ts";
 
 const start = Date.parse("Tue, 10 Jun 2025 12:00:00 GMT");
 
-function openPauses({ maxHosts = 100 } = {}) {
+function openPauses({ maxOrigins = 100 } = {}) {
   const clock = { ms: start };
-  const pauses = createPauses({ defaultMs: 60_000, maxMs: 3_600_000, maxHosts, now: () => clock.ms });
-  const failure = (host: string) => {
+  const pauses = createPauses({ defaultMs: 60_000, maxMs: 3_600_000, maxOrigins, now: () => clock.ms });
+  const failure = (origin: string) => {
     try {
-      pauses.check(host);
+      pauses.check(origin);
       return null;
     } catch (error) {
       return error as OracleError;
@@ -32,21 +32,21 @@ test.for<[retryAfter: string | null, seconds: number]>([
   ["", 60],
 ])("Retry-After: %s leaves the host alone for %i seconds", ([retryAfter, seconds]) => {
   const { pauses, clock, failure } = openPauses();
-  expect(pauses.begin("a:443", 503, retryAfter)).toBe(seconds * 1000);
+  expect(pauses.begin("https://a", 503, retryAfter)).toBe(seconds * 1000);
   clock.ms += seconds * 1000 - 1;
-  expect(failure("a:443")).toMatchObject({ code: "source_status", upstreamStatus: 503, retryAfterMs: 1 });
+  expect(failure("https://a")).toMatchObject({ code: "source_status", upstreamStatus: 503, retryAfterMs: 1 });
   clock.ms += 1;
-  expect(failure("a:443")).toBeNull();
+  expect(failure("https://a")).toBeNull();
 });
 
-test("other hosts, and other ports of the same, are asked", () => {
+test("a pause holds for one scheme, host and port alone", () => {
   const { pauses, failure } = openPauses();
-  pauses.begin("a:443", 429, "60");
-  expect([failure("b:443"), failure("a:80")]).toEqual([null, null]);
+  pauses.begin("https://a", 429, "60");
+  expect([failure("https://b"), failure("http://a")]).toEqual([null, null]);
 });
 
-test("only so many hosts are kept in mind: those whose pause began first are asked again", () => {
-  const { pauses, failure } = openPauses({ maxHosts: 3 });
+test("the number of pauses in memory is bounded: the oldest are dropped", () => {
+  const { pauses, failure } = openPauses({ maxOrigins: 3 });
   for (const host of ["a", "b", "c", "a", "d"]) pauses.begin(host, 503, null);
   expect(["a", "b", "c", "d"].filter((host) => failure(host))).toEqual(["a", "c", "d"]);
 });

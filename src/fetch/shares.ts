@@ -1,0 +1,70 @@
+import { getDomain } from "tldts";
+import type { Target } from "../domain/target.ts";
+import { type AddressPolicy, blockOf } from "./address.ts";
+import type { Limits } from "./slots.ts";
+import { isAddressHost, portOf } from "./target.ts";
+
+/**
+ * Fairness policy: the limits that a lookup, a connection and a body count against, so that no host, site or network can take
+ * the fetch resources from the others.
+ *
+ * - A lookup counts against its origin (`maxPerHost`) and its site (`maxPerSite`): names are free within a domain.
+ * - A connection counts against its address and port (`maxPerHost`) and its block of addresses (`maxPerBlock`): domains are
+ *   cheap, networks are not.
+ * - The memory for bodies counts against the site (budget.ts).
+ *
+ * The site and block limits are for strangers on the internet. The operator's own upload hosts, named in ALLOW_ADDRESSES or on
+ * the right side of a rewrite, have the host limit only: all their users are behind one site.
+ */
+export interface Shares {
+  ofLookup(target: Target): Limits;
+  ofConnection(target: Target, address: string, port: number): Limits;
+  /** The site whose share of the memory a body counts against; null for the operator's own hosts. */
+  siteOfBody(target: Target, address: string): string | null;
+}
+
+export interface SharesOptions {
+  readonly maxPerHost: number;
+  readonly maxPerSite: number;
+  readonly maxPerBlock: number;
+  /** Whether the operator named the address and port. */
+  readonly isOwn: AddressPolicy;
+}
+
+export function createShares({ maxPerHost, maxPerSite, maxPerBlock, isOwn }: SharesOptions): Shares {
+  /** By the text of the URL: the name is not resolved yet. */
+  function isOwnTarget({ url, via }: Target): boolean {
+    if (via !== null) return true;
+    return isAddressHost(url.hostname) && isOwn(withoutBrackets(url.hostname), portOf(url));
+  }
+
+  return {
+    ofLookup(target) {
+      const host = { key: `host ${target.url.origin}`, maxActive: maxPerHost };
+      if (isOwnTarget(target)) return [host];
+      return [host, { key: `site ${siteOf(target.url.hostname)}`, maxActive: maxPerSite }];
+    },
+    ofConnection(target, address, port) {
+      const place = { key: `address ${address} ${port}`, maxActive: maxPerHost };
+      if (target.via !== null || isOwn(address, port)) return [place];
+      return [place, { key: `block ${blockOf(address)}`, maxActive: maxPerBlock }];
+    },
+    siteOfBody(target, address) {
+      if (target.via !== null || isOwn(address, portOf(target.url))) return null;
+      return siteOf(target.url.hostname);
+    },
+  };
+}
+
+/**
+ * The registrable domain by the Public Suffix List, with its private section (each customer of a hosting service is a site of
+ * its own, as for browsers); of an IP address its block; a public suffix itself is a site.
+ */
+export function siteOf(hostname: string): string {
+  if (isAddressHost(hostname)) return blockOf(withoutBrackets(hostname));
+  return getDomain(hostname, { allowPrivateDomains: true, extractHostname: false }) ?? hostname;
+}
+
+function withoutBrackets(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, "");
+}

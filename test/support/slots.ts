@@ -1,0 +1,12 @@
+import { createSlots, type Slots, type SlotsOptions } from "../../src/fetch/slots.ts";
+
+/** Slots without a queue, and without a limit of their own unless the test gives one. */
+export function openSlots(options: Partial<SlotsOptions> = {}): Slots {
+  return createSlots({
+    maxActive: Infinity,
+    maxWaiting: 0,
+    maxWaitingPerSite: Infinity,
+    now: () => performance.now(),
+    ...options,
+  });
+}

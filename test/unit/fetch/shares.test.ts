@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import { blockOf, createOwnership, parseAddressRule } from "../../../src/fetch/address.ts";
+import { createShares, siteOf } from "../../../src/fetch/shares.ts";
+import { createTargetParser, parseRewrite } from "../../../src/fetch/target.ts";
+
+const ports = [{ from: 1, to: 65_535 }];
+const parse = createTargetParser({
+  allowPorts: ports,
+  extraPorts: [],
+  allowHosts: [],
+  denyHosts: [],
+  rewrites: [parseRewrite("https://upload.example.org/=>http://prosody:5280/")],
+});
+const shares = createShares({
+  maxPerHost: 16,
+  maxPerSite: 32,
+  maxPerBlock: 24,
+  isOwn: createOwnership({ allow: [parseAddressRule("10.0.0.5:5280"), parseAddressRule("203.0.113.7")], ports }),
+});
+
+test.each([
+  ["example.org", "example.org"],
+  ["a.b.example.org", "example.org"],
+  ["a.example.co.uk", "example.co.uk"],
+  ["mine.github.io", "mine.github.io"],
+  ["github.io", "github.io"],
+  ["a.b.unknown-suffix", "b.unknown-suffix"],
+  ["xn--mnchen-3ya.de", "xn--mnchen-3ya.de"],
+  ["198.51.100.7", "198.51.100.0/24"],
+  ["[2001:db8:1:2::3]", "2001:db8:1::/48"],
+])("the site of %s is %s", (hostname, site) => {
+  expect(siteOf(hostname)).toBe(site);
+});
+
+test.each([
+  ["192.0.2.255", "192.0.2.0/24"],
+  ["192.0.3.0", "192.0.3.0/24"],
+  ["2001:db8:1:ffff::1", "2001:db8:1::/48"],
+  ["2001:db8:2::1", "2001:db8:2::/48"],
+])("the block of %s is %s", (address, block) => {
+  expect(blockOf(address)).toBe(block);
+});
+
+describe("limits", () => {
+  test("of a lookup are those of its scheme, host and port, and of its site", () => {
+    expect(shares.ofLookup(parse("https://a.example.net/x"))).toEqual([
+      { key: "host https://a.example.net", maxActive: 16 },
+      { key: "site example.net", maxActive: 32 },
+    ]);
+    expect(shares.ofLookup(parse("http://a.example.net:81/x"))[0].key).toBe("host http://a.example.net:81");
+  });
+
+  test("of a connection are those of its address and port, and of its block", () => {
+    expect(shares.ofConnection(parse("https://a.example.net/"), "192.0.2.9", 443)).toEqual([
+      { key: "address 192.0.2.9 443", maxActive: 16 },
+      { key: "block 192.0.2.0/24", maxActive: 24 },
+    ]);
+  });
+
+  test("of an address that the operator named are those of the host alone, on that port alone", () => {
+    expect(shares.ofLookup(parse("http://10.0.0.5:5280/"))).toHaveLength(1);
+    expect(shares.ofLookup(parse("http://10.0.0.5:5281/"))).toHaveLength(2);
+    const byName = parse("http://upload.example.net:5280/");
+    expect(shares.ofConnection(byName, "10.0.0.5", 5280)).toHaveLength(1);
+    expect(shares.ofConnection(byName, "10.0.0.6", 5280)).toHaveLength(2);
+    expect(shares.ofConnection(byName, "203.0.113.7", 443)).toHaveLength(1); // a public one may be named too
+    expect([shares.siteOfBody(byName, "10.0.0.5"), shares.siteOfBody(byName, "10.0.0.6")]).toEqual([
+      null,
+      "example.net",
+    ]);
+  });
+
+  test("of a rewrite are those of the host alone, wherever it leads", () => {
+    const rewritten = parse("https://upload.example.org/a.png");
+    expect(shares.ofLookup(rewritten)).toEqual([{ key: "host https://upload.example.org", maxActive: 16 }]);
+    expect(shares.ofConnection(rewritten, "172.18.0.2", 5280)).toHaveLength(1);
+    expect(shares.siteOfBody(rewritten, "172.18.0.2")).toBeNull();
+  });
+});

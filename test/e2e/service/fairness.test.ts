@@ -30,9 +30,9 @@ const hashesOf = (answers: readonly Answer[]) =>
   answers.map(({ status, json }) => [status, json.code ?? json.warnings, typeof json.blurhash]);
 const described = [200, [], "string"];
 
-test("four PDFs that stop at 33 MB leave slots and memory for ten photos, which are all described", async () => {
+test("eight PDFs that stop at 33 MB leave slots and memory for ten photos, which are all described", async () => {
   const service = await start();
-  const pdf = Buffer.alloc(33 * megabyte, "%PDF-1.7\n");
+  const pdf = Buffer.alloc(33 * megabyte, "%PDF-1.7\n"); // in buffers of 32 MiB: seven of them are all but a small rest
   let sent = 0;
   const stopping = await startSpeakingOrigin(
     onTestFinished,
@@ -52,9 +52,9 @@ test("four PDFs that stop at 33 MB leave slots and memory for ten photos, which 
   const photos = await startOrigin(onTestFinished, (request, response) => {
     response.end(Buffer.concat([photo, Buffer.from(request.url!)])); // each another file
   });
-  const pdfs = [1, 2, 3, 4].map((host) => ask(service, `http://127.0.${host}.1:${stopping.port}/a.pdf`));
+  const pdfs = [1, 2, 3, 4, 5, 6, 7, 8].map((host) => ask(service, `http://127.0.${host}.1:${stopping.port}/a.pdf`));
   while (sent < 2) await after(20);
-  await after(1000); // the time that the other two take, if they are read
+  await after(1000); // the time that the others take, if they are read
   const answers = await Promise.all(
     Array.from({ length: 10 }, (_, index) => ask(service, photos.url(`/${index}.jpg`))),
   );

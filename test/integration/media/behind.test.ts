@@ -4,6 +4,7 @@ import { startDecoder } from "../../support/decoder.ts";
 import { photo } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { createRemembering } from "../../support/remembering.ts";
+import { openSlots } from "../../support/slots.ts";
 
 test("of a picture that gets no turn with the decoders no more than the head is read, and told", async ({
   onTestFinished,
@@ -49,6 +50,34 @@ test("a picture that has to wait for its turn stays with its origin, and is desc
   expect(await description.done).toMatchObject({ bytes: large.byteLength, warnings: [] });
   expect((await description.done).blurhash).not.toBeNull();
   expect(ended).toEqual(["arrived", "done"]);
+});
+
+test("of a PDF only the head is described while the queue for formats of unpredictable cost is full", async ({
+  onTestFinished,
+}) => {
+  const decoder = await startDecoder(onTestFinished, { formats: ["pdf", "jpeg"] });
+  const pdf = Buffer.alloc(24 * 1024 ** 2, "%PDF-1.7\n");
+  const picture = await photo(64, 48).jpeg().toBuffer();
+  let isSent = false;
+  const origin = await startOrigin(onTestFinished, (request, response) => {
+    if (request.url === "/a.jpg") return void response.end(picture);
+    response.writeHead(200, { "content-length": pdf.byteLength }).end(pdf, () => (isSent = true));
+  });
+  const unpredictableSlots = openSlots({ maxActive: 1, maxWaiting: 4 });
+  const held = await unpredictableSlots.take([{ key: "another site", maxActive: 1 }], new AbortController().signal);
+  const { ask, decodes } = createRemembering(decoder, { unpredictableSlots, maxBytes: pdf.byteLength });
+  expect(await ask(origin.url("/a.pdf")).done).toMatchObject({
+    type: "application/pdf",
+    bytes: pdf.byteLength,
+    bytesSource: "declared",
+    warnings: ["decode_timeout"],
+  });
+  expect([isSent, decodes()]).toEqual([false, 0]);
+  expect((await ask(origin.url("/a.jpg")).done).blurhash).not.toBeNull(); // a queue of its own
+  held.release();
+  const later = ask(origin.url("/b.pdf"));
+  expect((await later.done).bytesSource).toBe("counted");
+  expect(unpredictableSlots.active).toBe(0);
 });
 
 test("where even heads are too much, who asks is refused, and the origin not asked", async ({ onTestFinished }) => {

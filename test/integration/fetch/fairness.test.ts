@@ -1,0 +1,104 @@
+/** Slow transfers and the memory for bodies, over real sockets. */
+import { setTimeout as after } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { createShares } from "../../../src/fetch/shares.ts";
+import { wholeKey } from "../../../src/fetch/slots.ts";
+import type { Source } from "../../../src/fetch/source.ts";
+import { createTransfers } from "../../../src/fetch/transfers.ts";
+import { createFetcher } from "../../support/fetch.ts";
+import { crlf, drip, ok } from "../../support/hostile.ts";
+import { startOrigin, startRawOrigin, startSpeakingOrigin } from "../../support/origin.ts";
+
+const mebibyte = 1024 ** 2;
+
+/** Opens URLs as measured transfers, with so many lookups waiting for a slot. */
+function startMeasured(starved: number, maxBytes = 100 * mebibyte) {
+  const { parseTarget, openSource } = createFetcher({ maxBytes });
+  const transfers = createTransfers({
+    starved: () => new Map(starved > 0 ? [[wholeKey, starved]] : []),
+    now: () => performance.now(),
+  });
+  return async (url: string): Promise<Source> => {
+    const transfer = transfers.begin([wholeKey], AbortSignal.timeout(20_000));
+    onTestFinished(() => transfer[Symbol.dispose]());
+    const source = await openSource(parseTarget(url), null, transfer);
+    if (source.isNotModified) throw new Error("a 304 without validators");
+    onTestFinished(() => source.close());
+    return source;
+  };
+}
+
+test("a body that drips yields to a lookup that waits, with all that came", async () => {
+  const origin = await startSpeakingOrigin(
+    onTestFinished,
+    drip(`${ok}Content-Length: 100000${crlf}${crlf}`, "a".repeat(1e5)),
+  );
+  const source = await startMeasured(1)(origin.url("/"));
+  const { bytes, warning } = await source.body();
+  expect([bytes.length > 0, warning]).toEqual([true, "body_timeout"]);
+  await origin.idle();
+});
+
+test("an origin that accepts and is silent yields to a lookup that waits, as unreachable", async () => {
+  const origin = await startRawOrigin(onTestFinished, () => undefined);
+  await expect(startMeasured(1)(origin.url("/"))).rejects.toMatchObject({
+    code: "source_unreachable",
+    reason: "timeout",
+  });
+  await origin.idle();
+});
+
+test("the end of a body that drips, by a request of its own, yields to a lookup that waits", async () => {
+  const origin = await startOrigin(onTestFinished, (request, response) => {
+    if (request.headers.range === undefined) {
+      return void response.writeHead(200, { "Content-Length": 100_000 }).write(Buffer.alloc(50_000));
+    }
+    response.writeHead(206, { "Content-Range": "bytes 90000-99999/100000" }).write("a");
+  });
+  const source = await startMeasured(1)(origin.url("/"));
+  await source.arrived(50_000);
+  const tail = (await source.tail(90_000))!;
+  expect((await tail.body()).warning).toBe("body_timeout");
+  await origin.idle();
+});
+
+test("a body that the service holds back never yields, and is whole when it is wanted", async () => {
+  const large = Buffer.alloc(24 * mebibyte, "media");
+  const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large));
+  const source = await startMeasured(100)(origin.url("/"));
+  await source.arrived(1);
+  await after(4000);
+  expect(await source.body()).toMatchObject({ warning: null });
+});
+
+test("a large body that stops is ended although no lookup waits, and a small one that stops is not", async () => {
+  const stopAfter = (bytes: number) => (socket: { write(data: string | Buffer): unknown }) => {
+    socket.write(`${ok}Content-Length: ${10 * mebibyte}${crlf}${crlf}`);
+    socket.write(Buffer.alloc(bytes));
+  };
+  const large = await startSpeakingOrigin(onTestFinished, stopAfter(2 * mebibyte));
+  const small = await startSpeakingOrigin(onTestFinished, stopAfter(mebibyte / 2));
+  const open = startMeasured(0);
+  const [largeSource, smallSource] = await Promise.all([open(large.url("/")), open(small.url("/"))]);
+  let isSmallOver = false;
+  void smallSource.body().then(() => (isSmallOver = true));
+  const { bytes, warning } = await largeSource.body();
+  expect([bytes.length, warning, isSmallOver]).toEqual([2 * mebibyte, "body_timeout", false]);
+});
+
+test("a site beyond its share of the memory is busy, and bodies of other sites are read", async () => {
+  const origin = await startOrigin(onTestFinished, (request, response) => {
+    response.writeHead(200, { "Content-Length": 8 * mebibyte }).write(Buffer.alloc(4 * mebibyte - 1));
+    if (request.url === "/whole") response.end(Buffer.alloc(4 * mebibyte + 1));
+  });
+  const shares = createShares({ maxPerHost: 99, maxPerSite: 99, maxPerBlock: 99, isOwn: () => false });
+  const { open, outcome, budget } = createFetcher({ shares, budgetBytes: 32 * mebibyte, maxBytes: 8 * mebibyte });
+  const at = (host: string, path: string) => `http://${host}:${origin.port}${path}`;
+  const held = await Promise.all(["1.site-a.net", "2.site-a.net", "3.site-a.net"].map((host) => open(at(host, "/"))));
+  for (const source of held) await source.arrived(4 * mebibyte - 1);
+  expect(budget.used).toBe(12 * mebibyte);
+  expect(await outcome(at("4.site-a.net", "/whole"))).toBe("host_busy");
+  expect(await outcome(at("1.site-b.net", "/whole"))).toBe("ok");
+  for (const source of held) source.close();
+  expect(await outcome(at("4.site-a.net", "/whole"))).toBe("ok");
+});

@@ -81,7 +81,7 @@ export function createOracle(options: OracleOptions): Oracle {
       const queue = rest === "wanted" ? decodeQueueOf(format) : null;
       const expectedBytes = source.declaredBytes ?? guessedBytes;
       using turn = await progress.timed("queue", takeTurnIn(queue, expectedBytes, limits, limit.signal));
-      // The decode queue is full: skip the body instead of adding latency for everybody.
+      // The decode queue is full: skip the body instead of adding latency for all callers.
       const isTooLate = queue !== null && !turn;
       if (rest !== "wanted" || isTooLate) source.stop();
       const body = await progress.timed("fetch", readBody(source, format, progress));

@@ -24,7 +24,7 @@ export interface IncomingBody extends BodySink {
    * @throws OracleError `overloaded` or `host_busy`: no memory; nothing else
    */
   arrived(bytes: number): Promise<Uint8Array>;
-  /** Takes all, and is there when no more will come, for whatever reason. @throws OracleError `overloaded` or `host_busy`: no memory; nothing else */
+  /** Takes all, and resolves at the end of the body, at its limit or at a stop. @throws OracleError `overloaded` or `host_busy`: no memory; nothing else */
   body(): Promise<Body>;
   /** No more is wanted: what came is the body. Does nothing where it has ended. */
   stop(): void;
@@ -66,7 +66,7 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
 
   const hasEnough = () => !ended && length >= wanted;
 
-  /** Tells the meter whether we wait for the origin, or hold the body back ourselves. */
+  /** Reports to the meter whether we wait for the origin, or hold the body back ourselves. */
   function updateWait() {
     if (ended || hasEnough()) {
       endWait?.();

@@ -8,7 +8,7 @@ import { OracleError } from "../domain/errors.ts";
  * the success that closes the breaker, and the answer to the URL plays no part: a 404, a reset, or silence after the connection
  * is that URL's own failure, bounded by the slots of its host and by the rule for slow transfers (transfers.ts).
  *
- * So a link cannot open the breaker of a healthy host, and cannot decide a half-open trial against it, whatever the path. Only
+ * So a link cannot open the breaker of a healthy host, and cannot decide a half-open trial against it. Only
  * those who control the host, its name server or the network path to it can keep the breaker open. The scheme is part of the
  * key because a plain connection to a TLS port, or TLS to a plain port, says nothing about the other.
  */

@@ -58,7 +58,7 @@ export function createByteBudget(maxBytes: number): ByteBudget {
     return buffer;
   }
 
-  /** Spare buffers are within the budget too: they make room for what is lent. */
+  /** Spare buffers are within the budget too: they make room for a new loan. */
   function discardSpare(): void {
     for (const buffers of spare.values()) for (const buffer of buffers) buffer.resize(0);
     spare.clear();

@@ -5,14 +5,14 @@
  * waiting for the origin; time in which we hold the body back ourselves does not count. A window is slow below 64 KiB/s: at that
  * rate not even 1 MiB arrives within the 15 s of a lookup (15 x 64 KiB = 960 KiB). Before the head of the answer the rate is 0.
  *
- * 1. The slowest yields: for each lookup that has waited 300 ms for a slot, the slowest of the transfers that hold up its slot
- *    (those of the same host or site, if that limit is full) is ended, if its last two windows were slow. 300 ms is more than a
- *    healthy transfer takes, so a slot would have come free by itself; 2 s are more than a healthy origin needs for its head.
+ * 1. The slowest yields: for each lookup that has waited 100 ms for a slot, the slowest of the transfers that hold up its slot
+ *    (those of the same host or site, if that limit is full) is ended, if its last two windows were slow. In 100 ms
+ *    one of dozens of healthy transfers would have freed a slot; 2 s are more than a healthy origin needs for its head.
  *    So no transfer of a decent rate ever yields, and without a queue none does.
  * 2. Minimum rate of large bodies: beyond 1 MiB, a body whose last four windows were slow is ended, queue or not, since its
  *    buffer takes at least 2 MiB from all others. Four seconds are longer than two lost retransmissions (1 s and 2 s, RFC 6298).
  *
- * A transfer that is ended so is like one whose time is over: `body_timeout` with what is known, and `source_unreachable` if no
+ * A transfer that is ended so is like one whose time is over: `body_timeout` with the facts so far, and `source_unreachable` if no
  * head came. Not `overloaded`: the origin is at fault, and 503 would make chat servers leave the whole service alone.
  */
 export interface Transfers {
@@ -46,13 +46,13 @@ export interface TransfersOptions {
 
 const windowMs = 1000;
 const leastBytesPerWindow = 64 * 1024;
-const maxWaitedMs = 300;
+const maxWaitedMs = 100;
 const slowWindowsToYield = 2;
 const slowWindowsOfLarge = 4;
 const largeBytes = 1024 * 1024;
 
-// A quarter of a window: what is decided comes at most so late.
-const reviewEveryMs = 250;
+// A tenth of a window: a decision is late by no more, and a review of 64 transfers costs microseconds.
+const reviewEveryMs = 100;
 
 interface Running {
   readonly keys: readonly string[];

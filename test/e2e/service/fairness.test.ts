@@ -1,4 +1,4 @@
-/** The built program beside hostile origins: none of them takes the slots, the memory or the reachability of the others. */
+/** The built program beside hostile origins, which must not take its slots, its memory or other hosts from it. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";

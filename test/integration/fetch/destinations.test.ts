@@ -281,7 +281,7 @@ describe("the circuit breaker", () => {
     expect(await outcome(plain.url("/"))).toBe("ok");
   });
 
-  test("of a host is told by its port too", async ({ onTestFinished }) => {
+  test("of one port is not that of another port of the host", async ({ onTestFinished }) => {
     const port = await closedPort(onTestFinished);
     const well = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
     const { outcome } = createFetcher({ breaker: startBreaker().breaker });

@@ -82,6 +82,8 @@ describe("redirects", () => {
     "http://",
     "http://2130706433/",
     "http://127.1/",
+    "http://media.example.net:443/",
+    "https://media.example.net:80/",
     "http://[::ffff:127.0.0.1]/",
     "http://localhost/",
     "http://metadata.google.internal/",

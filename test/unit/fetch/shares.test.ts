@@ -70,7 +70,7 @@ describe("limits", () => {
     ]);
   });
 
-  test("of a rewrite are those of the host alone, wherever it leads", () => {
+  test("of a rewrite are those of the host alone", () => {
     const rewritten = parse("https://upload.example.org/a.png");
     expect(shares.ofLookup(rewritten)).toEqual([{ key: "host https://upload.example.org", maxActive: 16 }]);
     expect(shares.ofConnection(rewritten, "172.18.0.2", 5280)).toHaveLength(1);

@@ -163,7 +163,7 @@ describe("slots", () => {
     expect(order).toEqual(["a", "c"]);
   });
 
-  test("that a lookup waited for in vain fail as a busy host if others would have had one", async () => {
+  test("that do not come in time fail as a busy host if only that host has none left", async () => {
     const { take } = slotsWith({ maxActive: 5, maxPerHost: 1 });
     await take("a");
     const leaver = new AbortController();

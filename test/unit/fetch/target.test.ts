@@ -429,3 +429,19 @@ describe.skipIf(!existsSync(casesFile))(
     });
   },
 );
+
+describe("the port of the other scheme", () => {
+  test("is refused although the operator allows the port, for all addresses or for one", () => {
+    for (const allowed of [{ allowPorts: [parsePortRange("1-65535")] }, { extraPorts: [80, 443] }]) {
+      const parseTarget = parserWith(allowed);
+      for (const text of ["http://10.0.0.5:443/", "http://example.org:443/", "https://example.org:80/"]) {
+        expect(outcomeOf(text, parseTarget)).toBe("url_unsupported");
+      }
+    }
+  });
+
+  test("may stand on either side of a rewrite, which the operator wrote", () => {
+    const parseTarget = parserWith({ rewrites: [parseRewrite("http://files.local:443/=>https://prosody:80/")] });
+    expect(parseTarget("http://files.local:443/a.png").via?.href).toBe("https://prosody:80/a.png");
+  });
+});

@@ -59,7 +59,7 @@ describe("a slow transfer", () => {
     ] as const;
     await pass(3, rates);
     starve({ [wholeKey]: 2 });
-    await pass(0.3, rates);
+    await pass(0.1, rates); // one review
     starve({});
     await pass(3, rates);
     expect(endedOf(slow, slower, slowest)).toEqual([false, true, true]);
@@ -131,13 +131,13 @@ describe("a transfer never yields", () => {
 });
 
 describe("a body beyond 1 MiB", () => {
-  test("that stops is ended within 5.25 seconds, although no lookup waits", async () => {
+  test("that stops is ended within 5.1 seconds, although no lookup waits", async () => {
     const { begin } = startTransfers();
     const stopped = begin("a");
     await pass(1.5, [[stopped.transfer, 20_000 * kibibyte]]);
     await pass(3.4);
     expect(endedOf(stopped)).toEqual([false]);
-    await pass(1.8);
+    await pass(1.6);
     expect(endedOf(stopped)).toEqual([true]);
   });
 

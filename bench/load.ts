@@ -1,7 +1,8 @@
 /** `npm run bench:load`: many hostile origins at once, against the built program. */
 import { megabytes } from "./support/figures.ts";
 import { startStorm, type StormFigures, stormDeadlineMs, waitForSilentNames } from "./support/storm.ts";
-import { printTable, quantile } from "./support/table.ts";
+import { printBar, printTable, quantile } from "./support/table.ts";
+import { measureFairness } from "./support/unfair.ts";
 
 function row(name: string, bound: string, figures: StormFigures): string[] {
   const { ends, slowestMs, lateMs, memoryGrowthBytes, descriptorsBefore, descriptorsAfter, healthyMs, healthyFailed } =
@@ -18,6 +19,9 @@ function row(name: string, bound: string, figures: StormFigures): string[] {
     healthyMs.length > 0 ? `${quantile(healthyMs, 0.5).toFixed(0)}, ${quantile(healthyMs, 0.95).toFixed(0)}` : "–",
   ];
 }
+
+// Longer than a lookup may take (FETCH_TIMEOUT_MS).
+const unfairMs = 20_000;
 
 const storm = await startStorm();
 const rows: string[][] = [];
@@ -45,6 +49,16 @@ try {
     ["silent names", "healthy p95 alone, ms", "beside them, ms", "rise, ms (bound 150)"],
     [[String(silent), aloneMs.toFixed(1), besideMs.toFixed(1), (besideMs - aloneMs).toFixed(1)]],
   );
+  const unfair = [
+    ["64 dripping hosts", "dripping", 64],
+    ["8 hosts of PDFs that stop at 33 MB", "stopping", 8],
+  ] as const;
+  for (const [name, hostile, hosts] of unfair) {
+    const figures = await measureFairness(storm.origins, hostile, hosts, unfairMs);
+    console.log(`\n${name}, default limits, healthy pictures without a hash: ${figures.healthyFailed}`);
+    printBar("healthy PNG p99, ms", quantile(figures.healthyMs, 0.99), { atMost: 250 }, 0);
+    printBar("/healthz max, ms", Math.max(...figures.healthzMs), { atMost: 300 }, 0);
+  }
 } finally {
   await storm.stop();
 }

@@ -12,6 +12,8 @@ export interface StormOrigins {
   readonly healthy: string;
   /** A byte every 100 ms, for ever. */
   readonly dripping: string;
+  /** A PDF of 60 MB that stops at 33 MB. */
+  readonly stopping: string;
   /** As fast as it is taken, for ever. */
   readonly endless: string;
   /** 100 MB announced, and sent. */
@@ -30,6 +32,9 @@ const mediaHead = "GIF89a";
 const untilTheEnd = () => undefined; // the process ends, and with it all that was opened
 const dripEveryMs = 100;
 
+// All addresses of the loopback network: each is another host.
+const everyHost = { host: "0.0.0.0" };
+
 const dripping = new Set<Socket>();
 setInterval(() => {
   for (const socket of dripping) socket.write("a");
@@ -46,6 +51,11 @@ function drip(socket: Socket): void {
   socket.on("close", () => dripping.delete(socket));
 }
 
+function stop(socket: Socket): void {
+  socket.write(`${ok}Content-Length: 60000000${crlf}${crlf}`);
+  socket.write(Buffer.alloc(33_000_000, "%PDF-1.7\n"));
+}
+
 async function listen(): Promise<StormOrigins> {
   const picture = await sharp({ create: { width: 64, height: 64, channels: 3, background: "#4080c0" } })
     .png()
@@ -57,7 +67,8 @@ async function listen(): Promise<StormOrigins> {
   const serve = (body: Buffer) => (_request: unknown, response: { end(body: Buffer): unknown }) => response.end(body);
   const origins = {
     healthy: startOrigin(untilTheEnd, serve(picture)),
-    dripping: startSpeakingOrigin(untilTheEnd, drip),
+    dripping: startSpeakingOrigin(untilTheEnd, drip, everyHost),
+    stopping: startSpeakingOrigin(untilTheEnd, stop, everyHost),
     endless: startSpeakingOrigin(untilTheEnd, flood(`${ok}${crlf}${mediaHead}`, "a")),
     announced: startSpeakingOrigin(untilTheEnd, flood(`${ok}Content-Length: 100000000${crlf}${crlf}${mediaHead}`, "a")),
     crumbs: startSpeakingOrigin(untilTheEnd, end(chunked + crumbs(mediaHead + "a".repeat(1_000_000)))),
@@ -65,7 +76,9 @@ async function listen(): Promise<StormOrigins> {
     bomb: startOrigin(untilTheEnd, serve(bomb)),
   } satisfies Record<keyof StormOrigins, Promise<Origin>>;
   const urls: Partial<Record<keyof StormOrigins, string>> = {};
-  for (const [name, origin] of Object.entries(origins)) urls[name as keyof StormOrigins] = (await origin).url("");
+  for (const [name, origin] of Object.entries(origins)) {
+    urls[name as keyof StormOrigins] = `http://127.0.0.1:${(await origin).port}`;
+  }
   return urls as StormOrigins;
 }
 

@@ -53,7 +53,7 @@ export const unknownMetadata: Metadata = Object.freeze({
   warnings: Object.freeze([]),
 });
 
-// Base 83, and "L" says 4 x 3 components. The decoder's protocol says the same for itself: its processes can read no other folder.
+// Base 83, and "L" says 4 x 3 components.
 const blurhash = /^L[\w#$%*+,.:;=?@[\]^{|}~-]{27}$/;
 const thumbhash = /^[A-Za-z0-9+/]{7,34}={0,2}$/;
 

@@ -20,6 +20,12 @@ export function isDurationMs(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= maxDurationMs;
 }
 
+/** Rounds to whole milliseconds. @returns null if that is not a duration from 0 to {@link maxDurationMs}, NaN and infinity included */
+export function createDurationMs(milliseconds: number): number | null {
+  const rounded = Math.round(milliseconds);
+  return isDurationMs(rounded) ? rounded : null;
+}
+
 /** @returns null if either side is not an integer from 1 to {@link maxSide}: hostile headers declare anything */
 export function createSize(width: number, height: number): Size | null {
   return isSide(width) && isSide(height) ? { width, height } : null;

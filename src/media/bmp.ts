@@ -1,5 +1,6 @@
+import { type Size, createSize } from "../domain/size.ts";
 import { readInt32LE, readUint16LE, readUint32LE } from "./bytes.ts";
-import type { Raster, Size } from "./pixels.ts";
+import type { Raster } from "./pixels.ts";
 import { UnreadableError } from "./reader.ts";
 
 /** Microsoft, BITMAPFILEHEADER. */
@@ -19,24 +20,31 @@ export interface Bitmap extends Size {
   readonly palette: { readonly at: number; readonly colours: number; readonly bytes: number };
 }
 
+const coreHeaderBytes = 12; // OS/2 1.x: shorter numbers
+
+/** Reads the size in the header at the offset, no more; null where it is none that is known. A negative height says top down. */
+export function readBitmapSize(bytes: Uint8Array, at: number): Size | null {
+  const headerBytes = readUint32LE(bytes, at);
+  if (headerBytes < coreHeaderBytes || headerBytes > 256 || at + headerBytes > bytes.length) return null;
+  if (headerBytes === coreHeaderBytes) return createSize(readUint16LE(bytes, at + 4), readUint16LE(bytes, at + 6));
+  return createSize(readInt32LE(bytes, at + 4), Math.abs(readInt32LE(bytes, at + 8)));
+}
+
 /** Reads the header at the offset; null where it is none that is known. */
 export function readBitmap(bytes: Uint8Array, at: number): Bitmap | null {
+  const size = readBitmapSize(bytes, at);
+  if (!size) return null;
   const headerBytes = readUint32LE(bytes, at);
-  const isCore = headerBytes === 12; // OS/2 1.x: shorter numbers
-  if (headerBytes < 12 || headerBytes > 256 || at + headerBytes > bytes.length) return null;
-  const width = isCore ? readUint16LE(bytes, at + 4) : readInt32LE(bytes, at + 4);
-  const signedHeight = isCore ? readUint16LE(bytes, at + 6) : readInt32LE(bytes, at + 8);
+  const isCore = headerBytes === coreHeaderBytes;
   const bitsAPixel = readUint16LE(bytes, at + (isCore ? 10 : 14));
   const compression = headerBytes >= 40 ? readUint32LE(bytes, at + 16) : compressions.none;
-  if (width <= 0 || signedHeight === 0) return null;
   const hasMasks = compression === compressions.masks || compression === compressions.masksWithAlpha;
   const masksBehind = headerBytes === 40 && hasMasks ? (compression === compressions.masks ? 12 : 16) : 0;
   const declaredColours = headerBytes >= 40 ? readUint32LE(bytes, at + 32) : 0;
   const mostColours = bitsAPixel <= 8 ? 2 ** bitsAPixel : 0;
   return {
-    width,
-    height: Math.abs(signedHeight),
-    isTopDown: signedHeight < 0,
+    ...size,
+    isTopDown: !isCore && readInt32LE(bytes, at + 8) < 0,
     bitsAPixel,
     compression,
     masks: hasMasks ? readMasks(bytes, at, headerBytes, masksBehind) : defaultMasks(bitsAPixel),
@@ -61,8 +69,7 @@ function defaultMasks(bitsAPixel: number): number[] {
 
 /** The size of a bitmap in a file of its own. */
 export function readBmpSize(head: Uint8Array): Size | null {
-  const bitmap = readBitmap(head, fileHeaderBytes);
-  return bitmap && { width: bitmap.width, height: bitmap.height };
+  return readBitmapSize(head, fileHeaderBytes);
 }
 
 /** Bytes of a row of so many bits: rows begin at multiples of four. */

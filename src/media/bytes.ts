@@ -1,6 +1,33 @@
 /** Tells something from the first bytes of a body, however short or hostile. */
 export type Test = (head: Uint8Array) => boolean;
 
+/**
+ * The work that one call of a parser may do. Each entry of a list takes a step: a box, a chunk, a segment, a directory entry, a comment.
+ * Lists in lists share one budget, and so do entries that point at the same bytes, so that their numbers are never multiplied.
+ */
+export interface WorkBudget {
+  /** Takes one step. False if none is left: the list ends there, as if the bytes did. */
+  step(): boolean;
+}
+
+// Real files take some hundreds: the tiles of a HEIC of 268 megapixels are 1024. A step takes up to half a microsecond.
+const maxSteps = 4096;
+
+export function createWorkBudget(): WorkBudget {
+  let left = maxSteps;
+  return { step: () => left-- > 0 };
+}
+
+/** Remembers the result for the same head, which must not change: several formats ask the same parser within one sniff. */
+export function memoized<T>(parse: (head: Uint8Array) => T): (head: Uint8Array) => T {
+  const results = new WeakMap<Uint8Array, { readonly result: T }>();
+  return (head) => {
+    const known = results.get(head) ?? { result: parse(head) };
+    results.set(head, known);
+    return known.result;
+  };
+}
+
 /** Whether these bytes (or the characters of a text, one byte each) stand at the offset. */
 export function hasAt(head: Uint8Array, offset: number, expected: string | readonly number[]): boolean {
   if (offset + expected.length > head.length) return false;
@@ -53,7 +80,12 @@ export function readInt32LE(head: Uint8Array, offset: number): number {
   return readUint32LE(head, offset) | 0;
 }
 
+const maxTextBytes = 64;
+
 /** One character a byte, as four-character codes and signatures are written. */
 export function readText(head: Uint8Array, offset: number, length: number): string {
-  return String.fromCharCode(...head.subarray(offset, Math.min(offset + length, offset + 64)));
+  let text = "";
+  const end = Math.min(offset + Math.min(length, maxTextBytes), head.length);
+  for (let index = offset; index < end; index += 1) text += String.fromCharCode(head[index] ?? 0);
+  return text;
 }

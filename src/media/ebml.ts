@@ -1,4 +1,4 @@
-import { readText } from "./bytes.ts";
+import { type WorkBudget, createWorkBudget, readText } from "./bytes.ts";
 
 // Identifiers with their length marker, as they stand in the file (RFC 8794 and RFC 9559).
 const ids = {
@@ -31,10 +31,10 @@ function readVint(head: Uint8Array, at: number, { keepMarker }: { keepMarker: bo
   return { value, length, allOnes };
 }
 
-/** The elements one after the other, each cut where the head ends; one of unknown size takes all that is left. */
-function* elements(head: Uint8Array, from: number, to: number): Generator<Element> {
+/** The elements one after the other, a step each, each cut where the head ends; one of unknown size takes all that is left. */
+function* elements(head: Uint8Array, from: number, to: number, work: WorkBudget): Generator<Element> {
   let at = from;
-  while (at < to) {
+  while (at < to && work.step()) {
     const id = readVint(head, at, { keepMarker: true });
     const size = id && readVint(head, at + id.length, { keepMarker: false });
     if (!id || !size) return;
@@ -43,6 +43,12 @@ function* elements(head: Uint8Array, from: number, to: number): Generator<Elemen
     yield { id: id.value, start, end: Math.min(end, to) };
     at = end;
   }
+}
+
+/** The first element of an identifier; reads no further than to that. */
+function find(list: Iterable<Element>, wanted: number): Element | undefined {
+  for (const element of list) if (element.id === wanted) return element;
+  return undefined;
 }
 
 export interface Matroska {
@@ -54,17 +60,18 @@ export interface Matroska {
 
 /** Reads the document type and the kinds of the tracks of a Matroska or WebM file; null where it is no EBML. */
 export function readMatroska(head: Uint8Array): Matroska | null {
-  const [header, segment] = elements(head, 0, head.length);
+  const work = createWorkBudget();
+  const [header, segment] = elements(head, 0, head.length, work);
   if (header?.id !== ids.header) return null;
-  const docType = [...elements(head, header.start, header.end)].find(({ id }) => id === ids.docType);
+  const docType = find(elements(head, header.start, header.end, work), ids.docType);
   if (!docType) return null;
   const types = new Set<number>();
   if (segment?.id === ids.segment) {
-    for (const tracks of elements(head, segment.start, segment.end)) {
+    for (const tracks of elements(head, segment.start, segment.end, work)) {
       if (tracks.id !== ids.tracks) continue;
-      for (const track of elements(head, tracks.start, tracks.end)) {
+      for (const track of elements(head, tracks.start, tracks.end, work)) {
         if (track.id !== ids.track) continue;
-        const type = [...elements(head, track.start, track.end)].find(({ id }) => id === ids.trackType);
+        const type = find(elements(head, track.start, track.end, work), ids.trackType);
         if (type) types.add(head[type.end - 1] ?? 0);
       }
     }

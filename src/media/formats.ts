@@ -1,4 +1,5 @@
-import { type Test, all, any, at, hasAt, readText, readUint32, readUint32LE } from "./bytes.ts";
+import type { Size } from "../domain/size.ts";
+import { type Test, all, any, at, createWorkBudget, hasAt, memoized, readUint32LE } from "./bytes.ts";
 import { readMatroska } from "./ebml.ts";
 import { firstBox, readBrands, readTracks } from "./isobmff.ts";
 import { isAdts, isFlac, isMpegAudio } from "./mpeg-audio.ts";
@@ -7,13 +8,13 @@ import { isIcon, readIconSize } from "./ico.ts";
 import { readJxl } from "./jxl.ts";
 import { readBmpSize } from "./bmp.ts";
 import { readOgg } from "./ogg.ts";
-import type { Size } from "./pixels.ts";
 import { withoutTexts } from "./png.ts";
 import type { Reader } from "./reader.ts";
 import { samples } from "./samples.ts";
 import {
   type Header,
   isPng,
+  pngChunks,
   readGifSize,
   readJ2cSize,
   readJp2Size,
@@ -133,6 +134,15 @@ const svgDecoding = {
   isUnpredictable: true, // a hundred bytes of nested `use` draw for minutes
   isAnimated: () => false,
 } as const satisfies Decoding;
+
+// Several rows ask the same parser of the same head within one sniff.
+const brandsIn = memoized(readBrands);
+const firstBoxIn = memoized(firstBox);
+const tracksIn = memoized(readTracks);
+const matroskaIn = memoized(readMatroska);
+const oggIn = memoized(readOgg);
+const textIn = memoized(readHeadText);
+const markupIn = memoized(readMarkup);
 
 /** Of a photo that has a thumbnail only that is decoded. */
 function decodedShare({ head, pixels }: Opened): number {
@@ -397,13 +407,13 @@ const table = {
     kind: "video",
     // QuickTime File Format; the oldest files have no brand and begin with any of its atoms.
     matches: (head) =>
-      readBrands(head)[0] === "qt  " || ["moov", "mdat", "wide", "free", "skip", "pnot"].includes(firstBox(head)),
+      brandsIn(head)[0] === "qt  " || ["moov", "mdat", "wide", "free", "skip", "pnot"].includes(firstBoxIn(head)),
     decoding: video,
   },
   "3gp": {
     type: "video/3gpp",
     kind: "video",
-    matches: (head) => /^3g[2egprst]/.test(readBrands(head)[0] ?? ""), // 3GPP TS 26.244, 5.4
+    matches: (head) => /^3g[2egprst]/.test(brandsIn(head)[0] ?? ""), // 3GPP TS 26.244, 5.4
     aliases: ["video/3gpp2", "video/3gp", "video/mp4"],
     refinedBy: /^audio\/(?:3gpp2?|mp4)$/,
     decoding: video,
@@ -411,7 +421,7 @@ const table = {
   mp4: {
     type: "video/mp4",
     kind: "video",
-    matches: (head) => readBrands(head).length > 0 && readTracks(head).hasVideo === true, // ISO/IEC 14496-14
+    matches: (head) => brandsIn(head).length > 0 && tracksIn(head).hasVideo === true, // ISO/IEC 14496-14
     aliases: ["application/mp4", "video/x-m4v", "video/m4v"],
     decoding: video,
   },
@@ -419,7 +429,7 @@ const table = {
   isobmff: {
     type: "video/mp4",
     kind: "video",
-    matches: (head) => readBrands(head).length > 0 || firstBox(head) === "styp", // ISO/IEC 14496-12, 4.3 and 8.16.2
+    matches: (head) => brandsIn(head).length > 0 || firstBoxIn(head) === "styp", // ISO/IEC 14496-12, 4.3 and 8.16.2
     aliases: ["application/mp4", "video/x-m4v", "video/m4v"],
     refinedBy: /^(?:audio\/(?:mp4|x-m4a|m4a|aac)|video\/iso\.segment|image\/x-canon-cr3|application\/.*)$/,
     decoding: video,
@@ -461,21 +471,21 @@ const table = {
   "ogg-video": {
     type: "video/ogg",
     kind: "video",
-    matches: (head) => readOgg(head) === "video", // RFC 5334
+    matches: (head) => oggIn(head) === "video", // RFC 5334
     aliases: ["application/ogg"],
     decoding: { ...video, load: loadOgg },
   },
   "ogg-audio": {
     type: "audio/ogg",
     kind: "audio",
-    matches: (head) => readOgg(head) === "audio",
+    matches: (head) => oggIn(head) === "audio",
     aliases: ["application/ogg", "audio/opus", "audio/x-opus+ogg", "audio/vorbis", "audio/x-vorbis+ogg"],
     decoding: { ...audio, load: loadOgg },
   },
   ogg: {
     type: "application/ogg",
     kind: "audio",
-    matches: (head) => readOgg(head) === "unknown",
+    matches: (head) => oggIn(head) === "unknown",
     refinedBy: /^(?:audio|video)\/(?:x-)?(?:ogg|opus|vorbis|speex|theora|flac)/,
     decoding: { ...audio, load: loadOgg },
   },
@@ -559,7 +569,7 @@ const table = {
   svg: {
     type: "image/svg+xml",
     kind: "image",
-    matches: (head) => readMarkup(head)?.root === "svg", // SVG 1.1, 5.1
+    matches: (head) => markupIn(head)?.root === "svg", // SVG 1.1, 5.1
     aliases: ["image/svg", "application/xml", "text/xml", "text/plain"],
     isSometimesUnmarked: true, // a prolog may be longer than the head
     readSize: readSvgSize,
@@ -575,7 +585,7 @@ const table = {
   xml: {
     type: "application/xml",
     kind: "text",
-    matches: (head) => readMarkup(head)?.hasDeclaration === true, // XML 1.0, 2.8
+    matches: (head) => markupIn(head)?.hasDeclaration === true, // XML 1.0, 2.8
     aliases: ["text/plain"],
     refinedBy: /^(?:text|application)\/xml|\+xml$/,
     isSometimesUnmarked: true,
@@ -591,7 +601,7 @@ const table = {
   text: {
     type: "text/plain",
     kind: "text",
-    matches: (head) => readHeadText(head) !== null, // https://mimesniff.spec.whatwg.org/#rules-for-text-or-binary
+    matches: (head) => textIn(head) !== null, // https://mimesniff.spec.whatwg.org/#rules-for-text-or-binary
     refinedBy: /^(?:text|application|message|model)\//,
     isSometimesUnmarked: true, // other encodings than UTF-8
   },
@@ -637,8 +647,7 @@ function riff(form: string): Test {
 /** W3C PNG 3, 11.3.6.1: the animation control stands before the first image data. */
 function isAnimatedPng(head: Uint8Array): boolean {
   if (!isPng(head)) return false;
-  for (let chunk = 8; chunk + 8 <= head.length; chunk += 12 + readUint32(head, chunk)) {
-    const type = readText(head, chunk + 4, 4);
+  for (const { type } of pngChunks(head, 8, createWorkBudget())) {
     if (type === "acTL") return true;
     if (type === "IDAT" || type === "IEND") return false;
   }
@@ -648,22 +657,22 @@ function isAnimatedPng(head: Uint8Array): boolean {
 /** One of the brands is the major one, or among the compatible ones of a file whose major brand names no codec. */
 function stillBrand(...wanted: readonly string[]): Test {
   return (head) => {
-    const [major = "", ...compatible] = readBrands(head);
+    const [major = "", ...compatible] = brandsIn(head);
     if (wanted.includes(major)) return true;
     return ["mif1", "mif2", "msf1", "miaf"].includes(major) && compatible.some((brand) => wanted.includes(brand));
   };
 }
 
 function isMp4Audio(head: Uint8Array): boolean {
-  const [major] = readBrands(head);
+  const [major] = brandsIn(head);
   if (major === undefined || major === "qt  ") return false;
   if (["M4A ", "M4B ", "M4P "].includes(major)) return true;
-  const { hasVideo, hasAudio } = readTracks(head);
+  const { hasVideo, hasAudio } = tracksIn(head);
   return hasAudio === true && hasVideo === false;
 }
 
 function isMatroska(head: Uint8Array, docType: string, tracks: "audio" | "any"): boolean {
-  const file = readMatroska(head);
+  const file = matroskaIn(head);
   if (file?.docType !== docType) return false;
   return tracks === "any" || (file.hasAudio && !file.hasVideo);
 }
@@ -678,13 +687,13 @@ function isBmp(head: Uint8Array): boolean {
 const htmlElements = "html head script iframe h1 div font table a style title b body br p".split(" ");
 
 function isHtml(head: Uint8Array): boolean {
-  const markup = readMarkup(head);
+  const markup = markupIn(head);
   if (!markup) return false;
   return markup.doctype === "html" || (markup.root !== null && htmlElements.includes(markup.root));
 }
 
 /** An object with a first key, or a list of objects: RFC 8259, but what a log line in brackets is not. */
 function isJson(head: Uint8Array): boolean {
-  const text = readHeadText(head)?.trimStart();
+  const text = textIn(head)?.trimStart();
   return text !== undefined && /^(?:\{\s*\}\s*$|\[\s*\]\s*$|(?:\[\s*)?\{\s*"(?:[^"\\]|\\.){0,200}"\s*:)/.test(text);
 }

@@ -1,5 +1,5 @@
+import type { Size } from "../domain/size.ts";
 import type { Format } from "./formats.ts";
-import type { Size } from "./pixels.ts";
 import { sniff, sniffBytes } from "./sniff.ts";
 
 /** All that came of a body, as soon as it is at least so many bytes; fewer where no more will come. Its memory is lent. */

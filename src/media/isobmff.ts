@@ -1,4 +1,4 @@
-import { readText, readUint32 } from "./bytes.ts";
+import { type WorkBudget, createWorkBudget, readText, readUint32 } from "./bytes.ts";
 
 /** A box of an ISO base media file: its type and where its content lies, cut where the head ends. */
 export interface Box {
@@ -11,13 +11,10 @@ export interface Box {
   readonly next: number;
 }
 
-// A file of nothing but empty boxes has eight million of them; real lists have some hundred.
-const maxBoxes = 4096;
-
-/** The boxes one after the other; ends at the first that cannot be one (ISO/IEC 14496-12, 4.2). */
-export function* boxes(head: Uint8Array, from: number, to: number): Generator<Box> {
+/** The boxes one after the other, a step each; ends at the first that cannot be one (ISO/IEC 14496-12, 4.2). */
+export function* boxes(head: Uint8Array, from: number, to: number, work: WorkBudget): Generator<Box> {
   let at = from;
-  for (let count = 0; at + 8 <= to && count < maxBoxes; count += 1) {
+  while (at + 8 <= to && work.step()) {
     const declared = readUint32(head, at);
     const isLarge = declared === 1; // the size follows in 64 bits
     const header = isLarge ? 16 : 8;
@@ -34,23 +31,36 @@ export function* boxes(head: Uint8Array, from: number, to: number): Generator<Bo
   }
 }
 
-function* contents(head: Uint8Array, outer: Iterable<Box>, type: string): Generator<Box> {
-  for (const box of outer) if (box.type === type) yield* boxes(head, box.start, box.end);
+function* contents(head: Uint8Array, outer: Iterable<Box>, type: string, work: WorkBudget): Generator<Box> {
+  for (const box of outer) if (box.type === type) yield* boxes(head, box.start, box.end, work);
+}
+
+/** The first box of all; undefined if the head does not begin with one. */
+function readFirstBox(head: Uint8Array): Box | undefined {
+  const [first] = boxes(head, 0, head.length, createWorkBudget());
+  return first;
+}
+
+/** The first box of a type; reads no further than to that. */
+export function findBox(list: Iterable<Box>, type: string): Box | undefined {
+  for (const box of list) if (box.type === type) return box;
+  return undefined;
 }
 
 /** The major brand, then the compatible ones; none where the file does not begin with a file type box. */
 export function readBrands(head: Uint8Array): string[] {
-  const [first] = boxes(head, 0, head.length);
+  const work = createWorkBudget();
+  const first = readFirstBox(head);
   if (first?.type !== "ftyp" || first.start + 4 > head.length) return [];
   const brands = [readText(head, first.start, 4)];
-  for (let at = first.start + 8; at + 4 <= first.end; at += 4) brands.push(readText(head, at, 4)); // a version between
+  // A version between.
+  for (let at = first.start + 8; at + 4 <= first.end && work.step(); at += 4) brands.push(readText(head, at, 4));
   return brands;
 }
 
 /** The type of the first box, or an empty text. */
 export function firstBox(head: Uint8Array): string {
-  const [first] = boxes(head, 0, head.length);
-  return first?.type ?? "";
+  return readFirstBox(head)?.type ?? "";
 }
 
 /**
@@ -58,16 +68,16 @@ export function firstBox(head: Uint8Array): string {
  * phones write it, since they do not know it before the end. Null where it begins in the head, or cannot be found by that.
  */
 export function movieOffset(head: Uint8Array): number | null {
-  const all = [...boxes(head, 0, head.length)];
+  const all = [...boxes(head, 0, head.length, createWorkBudget())];
   const last = all.at(-1);
-  if (last?.type !== "mdat" || last.isWhole || last.next === Infinity) return null;
+  if (last?.type !== "mdat" || last.isWhole || !Number.isSafeInteger(last.next)) return null;
   if (all.some(({ type }) => type === "moov")) return null;
   return last.next;
 }
 
 /** A file of the beginning and the end of a larger one, whose header tells of it what the whole's would. */
 export function withoutMedia(head: Uint8Array, tail: Uint8Array): Uint8Array {
-  const [first] = boxes(head, 0, head.length);
+  const first = readFirstBox(head);
   return Buffer.concat([head.subarray(0, first?.type === "ftyp" ? first.next : 0), tail]);
 }
 
@@ -79,10 +89,11 @@ export interface Tracks {
 
 /** Reads the handler of each track (ISO/IEC 14496-12, 8.4.3): `vide` or `soun` among others. */
 export function readTracks(head: Uint8Array): Tracks {
-  const movie = [...boxes(head, 0, head.length)].find(({ type }) => type === "moov");
+  const work = createWorkBudget();
+  const movie = findBox(boxes(head, 0, head.length, work), "moov");
   if (!movie) return { hasVideo: null, hasAudio: null };
-  const media = contents(head, boxes(head, movie.start, movie.end), "trak");
-  const handlers = [...contents(head, media, "mdia")]
+  const media = contents(head, boxes(head, movie.start, movie.end, work), "trak", work);
+  const handlers = [...contents(head, media, "mdia", work)]
     .filter(({ type }) => type === "hdlr")
     .map(({ start }) => readText(head, start + 8, 4));
   const unseen = movie.isWhole ? false : null;

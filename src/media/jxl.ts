@@ -1,6 +1,6 @@
-import { hasAt } from "./bytes.ts";
+import { type Size, createSize } from "../domain/size.ts";
+import { createWorkBudget, hasAt } from "./bytes.ts";
 import { boxes } from "./isobmff.ts";
-import type { Size } from "./pixels.ts";
 
 /** What a JPEG XL file says before its pixels. */
 export interface Jxl extends Size {
@@ -28,7 +28,8 @@ function bitReader(bytes: Uint8Array, from: number) {
 
 type Bits = ReturnType<typeof bitReader>;
 
-function readSize({ u, choice }: Bits): Size {
+/** At most 2^30 high; a ratio may make it twice as wide. */
+function readSize({ u, choice }: Bits): { readonly width: number; readonly height: number } {
   const isSmall = u(1) === 1;
   const side = () => (isSmall ? (u(5) + 1) * 8 : choice([1, 9], [1, 13], [1, 18], [1, 30]));
   const height = side();
@@ -47,7 +48,7 @@ function skipPreview({ u, choice }: Bits): void {
 /** Where the codestream begins: at once, or in a container's first box with some of it (ISO/IEC 18181-2). */
 function codestreamStart(head: Uint8Array): number | null {
   if (hasAt(head, 0, [0xff, 0x0a])) return 0;
-  for (const { type, start } of boxes(head, 0, head.length)) {
+  for (const { type, start } of boxes(head, 0, head.length, createWorkBudget())) {
     if (type === "jxlc") return start;
     if (type === "jxlp") return start + 4; // behind a number
   }
@@ -60,12 +61,14 @@ export function readJxl(head: Uint8Array): Jxl | null {
   if (start === null || !hasAt(head, start, [0xff, 0x0a]) || start + 4 > head.length) return null;
   const bits = bitReader(head, start + 2);
   const { u } = bits;
-  const size = readSize(bits);
+  const { width, height } = readSize(bits);
+  const size = createSize(width, height);
+  if (!size) return null;
   const [isPlain, hasMore] = u(1) === 1 ? [true, false] : [false, u(1) === 1];
   if (isPlain || !hasMore) return { ...size, isAnimated: false };
   const orientation = 1 + u(3);
   if (u(1) === 1) readSize(bits); // the size that it is meant to be shown in, which no viewer heeds
   if (u(1) === 1) skipPreview(bits);
   const isAnimated = u(1) === 1;
-  return orientation >= 5 ? { width: size.height, height: size.width, isAnimated } : { ...size, isAnimated };
+  return orientation >= 5 ? { width: height, height: width, isAnimated } : { ...size, isAnimated };
 }

@@ -1,13 +1,12 @@
+import type { Size } from "../domain/size.ts";
+
+export type { Size };
+
 /** Decoded pixels: row by row, four bytes a pixel, sRGB, not premultiplied. */
 export interface Raster {
   readonly width: number;
   readonly height: number;
   readonly rgba: Uint8Array;
-}
-
-export interface Size {
-  readonly width: number;
-  readonly height: number;
 }
 
 /** The size of a picture brought within a square, proportions kept; never larger than it is, never less than a pixel. */

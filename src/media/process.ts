@@ -200,7 +200,9 @@ const computed = new Map<string, readonly string[]>();
 function permissions(entry: URL): readonly string[] {
   const known = computed.get(entry.href);
   if (known) return known;
-  const folders = [dirname(fileURLToPath(entry)), ...libraries.flatMap((name) => packageFolders(entry, name))];
+  const media = dirname(fileURLToPath(entry));
+  // The domain beside it has the rules for sizes, durations and hashes: code without settings or secrets. Nothing else of the service.
+  const folders = [media, join(media, "../domain"), ...libraries.flatMap((name) => packageFolders(entry, name))];
   // Node 20 has the model under its first name only.
   const stable = process.allowedNodeEnvironmentFlags.has("--permission");
   const flags = [

@@ -19,6 +19,7 @@ const stepBytes = 16 * 1024;
 const endOfImage = 0xd9;
 const startOfScan = 0xda;
 const quantisation = 0xdb;
+const maxComponents = 4;
 const progressiveFrames: readonly number[] = [0xc2, 0xca]; // Huffman, arithmetic
 const otherFrames: readonly number[] = [0xc0, 0xc1, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xcb, 0xcd, 0xce, 0xcf];
 
@@ -73,17 +74,19 @@ function createCutFinder(totalBytes: number | null): (came: Uint8Array) => Cut {
     }
   }
 
-  /** ITU-T T.81, B.2.2. */
-  function readFrame(segment: Uint8Array): void {
+  /** ITU-T T.81, B.2.2: one frame header, of at most four components in a progressive file. Whether it is one. */
+  function readFrame(segment: Uint8Array): boolean {
+    if (components.size > 0 || (segment[5] ?? 0) > maxComponents) return false;
     shorterSide = Math.min(readUint16(segment, 1), readUint16(segment, 3));
-    for (let entry = 6; entry + 2 < segment.length; entry += 3) {
+    for (let entry = 6; entry + 2 < Math.min(segment.length, 6 + 3 * maxComponents); entry += 3) {
       components.set(segment[entry] ?? 0, { table: segment[entry + 2] ?? 0, lackingBits: null });
     }
+    return true;
   }
 
   /** ITU-T T.81, B.2.3 and G.1.2.1: the first scan of the averages has coefficient 0, and nothing that came before. */
   function readScan(segment: Uint8Array): void {
-    const selectors = 2 * (segment[0] ?? 0);
+    const selectors = 2 * Math.min(maxComponents, segment[0] ?? 0);
     const [firstCoefficient, , bits = 0] = segment.subarray(1 + selectors);
     if (firstCoefficient !== 0 || bits >> 4 !== 0) return;
     for (let entry = 1; entry < 1 + selectors; entry += 2) {
@@ -105,7 +108,7 @@ function createCutFinder(totalBytes: number | null): (came: Uint8Array) => Cut {
     if (end > came.length) return false;
     const segment = came.subarray(at + 4, end);
     if (marker === quantisation) readTables(segment);
-    if (progressiveFrames.includes(marker)) readFrame(segment);
+    if (progressiveFrames.includes(marker) && !readFrame(segment)) return null;
     if (marker === startOfScan) readScan(segment);
     isInScan = marker === startOfScan;
     at = end;

@@ -1,6 +1,7 @@
 import sharp, { type Sharp } from "sharp";
+import { type Size, createSize } from "../domain/size.ts";
 import { type DecodableName, type Opened, type VipsDecoding, formats } from "./formats.ts";
-import { type Raster, type Size, fitWithin, onWhite, shrink } from "./pixels.ts";
+import { type Raster, fitWithin, onWhite, shrink } from "./pixels.ts";
 import { asPng } from "./png.ts";
 import type { Pixels } from "./reader.ts";
 
@@ -22,7 +23,7 @@ export interface Rasters {
 }
 
 export interface Vips {
-  /** Reads the header alone, of a body or of its first bytes. Null where libvips cannot. */
+  /** Reads the header alone, of a body or of its first bytes. Null if libvips cannot, or if it reads a size that no picture has. */
   measure(bytes: Uint8Array): Promise<Measured | null>;
   /**
    * Decodes the pixels.
@@ -106,11 +107,12 @@ async function measure(bytes: Uint8Array): Promise<Measured | null> {
       : await open(bytes, false)
           .metadata()
           .catch(() => null);
-  if (!metadata) return null;
+  const size = metadata && createSize(metadata.autoOrient.width, metadata.autoOrient.height);
+  if (!size) return null;
   const { isProgressive, channels, depth, pages = 1, width, height } = metadata;
   const bytesAPixel = channels * (depth === "uchar" ? 1 : 2);
   const opened = { head: bytes, isProgressive, bytesAPixel, pages, pixels: width * height };
-  return { size: metadata.autoOrient, opened };
+  return { size, opened };
 }
 
 async function readRasters(bytes: Uint8Array, size: Size): Promise<Rasters> {

@@ -9,6 +9,9 @@ export interface Facts {
   readonly durationMs: number | null;
 }
 
+/** Of a file without pictures, or whose header declares what no picture has. */
+export const noSize = { width: null, height: null } as const;
+
 /** Pixels, in the colours of an ICC profile where there is one. */
 export interface Pixels {
   readonly raster: Raster;

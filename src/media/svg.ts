@@ -1,6 +1,6 @@
 import { constants, gunzipSync } from "node:zlib";
-import { hasAt } from "./bytes.ts";
-import type { Size } from "./pixels.ts";
+import { type Size, createSize, maxSide } from "../domain/size.ts";
+import { createWorkBudget, hasAt } from "./bytes.ts";
 import { readMarkup } from "./text.ts";
 
 // CSS Values 4, 6.2: an inch is 96 pixels.
@@ -16,18 +16,40 @@ const unitPixels: Readonly<Record<string, number>> = {
 };
 
 const headBytes = 64 * 1024;
-// Deflate makes at most a thousand times as much: 4 MB, of which only the beginning is looked at.
-const gzippedHeadBytes = 4096;
+// The root element of a drawing lies in its first kilobyte.
+const gzippedBytes = { most: 4096, least: 256 };
 
-/** The beginning of the text of an SVG that is gzipped (SVG 1.1, appendix I); null where it is no gzip. */
+let latest: { readonly gzipped: Uint8Array; readonly inflated: Uint8Array | null } | null = null;
+
+/**
+ * The beginning of the text of an SVG that is gzipped (SVG 1.1, appendix I); null where it is no gzip.
+ *
+ * Remembers the latest result by content: sniffing and measuring the same head inflate it once.
+ */
 export function gunzippedHead(head: Uint8Array): Uint8Array | null {
   if (!hasAt(head, 0, [0x1f, 0x8b, 8])) return null;
-  try {
-    const options = { finishFlush: constants.Z_SYNC_FLUSH }; // an end that is missing is no fault
-    return gunzipSync(head.subarray(0, gzippedHeadBytes), options).subarray(0, headBytes);
-  } catch {
-    return null;
+  const gzipped = head.subarray(0, gzippedBytes.most);
+  if (!latest || Buffer.compare(latest.gzipped, gzipped) !== 0) {
+    latest = { gzipped: Uint8Array.from(gzipped), inflated: inflateBeginning(gzipped) };
   }
+  return latest.inflated;
+}
+
+/**
+ * Deflate makes up to a thousand times as many bytes, and zlib returns nothing if they are more than it may make: so the second half of
+ * what goes in is left out until they are not. Text that deflates to a sixteenth of its size needs no second try.
+ */
+function inflateBeginning(gzipped: Uint8Array): Uint8Array | null {
+  // An end that is missing is no fault.
+  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: headBytes };
+  for (let bytes = gzipped.length; bytes >= Math.min(gzipped.length, gzippedBytes.least); bytes >>= 1) {
+    try {
+      return gunzipSync(gzipped.subarray(0, bytes), options);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") return null;
+    }
+  }
+  return null;
 }
 
 /**
@@ -41,17 +63,18 @@ export function readSvgSize(body: Uint8Array): Size | null {
   const [width, height] = [attributes.get("width"), attributes.get("height")].map(readLength);
   const box = readViewBox(attributes.get("viewBox"));
   const proportion = box ? box.width / box.height : null;
-  if (width && height) return rounded(width, height);
-  if (width && proportion) return rounded(width, width / proportion);
-  if (height && proportion) return rounded(height * proportion, height);
-  return box && rounded(box.width, box.height);
+  if (width && height) return createRoundedSize(width, height);
+  if (width && proportion) return createRoundedSize(width, width / proportion);
+  if (height && proportion) return createRoundedSize(height * proportion, height);
+  return box && createRoundedSize(box.width, box.height);
 }
 
 function readAttributes(element: string): Map<string, string> {
   const attributes = new Map<string, string>();
   const attribute = /\s+([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/y;
   attribute.lastIndex = /^<[\w:.-]+/.exec(element)?.[0].length ?? 0;
-  for (let found = attribute.exec(element); found; found = attribute.exec(element)) {
+  const work = createWorkBudget();
+  for (let found = attribute.exec(element); found && work.step(); found = attribute.exec(element)) {
     const [, name = "", quoted, otherwiseQuoted] = found;
     attributes.set(name, (quoted ?? otherwiseQuoted ?? "").trim());
   }
@@ -62,15 +85,16 @@ function readAttributes(element: string): Map<string, string> {
 function readLength(text: string | undefined): number | null {
   const [, number, unit = ""] = /^\+?(\d*\.?\d+(?:e[+-]?\d+)?)([a-z]*)$/i.exec(text?.slice(0, 64) ?? "") ?? [];
   const pixels = Number(number) * (unitPixels[unit.toLowerCase()] ?? NaN);
-  return pixels > 0 && pixels < 2 ** 31 ? pixels : null;
+  return pixels > 0 && pixels <= maxSide ? pixels : null;
 }
 
-function readViewBox(text: string | undefined): Size | null {
+/** In user units, which need not be whole. */
+function readViewBox(text: string | undefined): { readonly width: number; readonly height: number } | null {
   const [, , width, height, more] = (text?.slice(0, 256) ?? "").split(/[\s,]+/).map(Number);
   return width && height && width > 0 && height > 0 && more === undefined ? { width, height } : null;
 }
 
-function rounded(width: number, height: number): Size | null {
-  const size = { width: Math.max(1, Math.round(width)), height: Math.max(1, Math.round(height)) };
-  return Math.max(size.width, size.height) < 2 ** 31 ? size : null;
+/** Less than half a pixel is one. */
+function createRoundedSize(width: number, height: number): Size | null {
+  return createSize(Math.max(1, Math.round(width)), Math.max(1, Math.round(height)));
 }

@@ -1,4 +1,4 @@
-import { hasAt } from "./bytes.ts";
+import { type WorkBudget, createWorkBudget, hasAt } from "./bytes.ts";
 
 /** The head as text, or null where it is none: WHATWG's binary bytes, or not UTF-8 (UTF-16 needs its mark). */
 export function readHeadText(head: Uint8Array): string | null {
@@ -26,27 +26,37 @@ export interface Markup {
   readonly element: string;
 }
 
-/** Skips what may stand before the root of a document (XML 1.0, 2.8); null where it is no markup. */
+/** Skips what may stand before the root of a document (XML 1.0, 2.8), a step for each part; null where it is no markup. */
 export function readMarkup(head: Uint8Array): Markup | null {
   // Bytes that are not UTF-8 do not matter before the root: old documents are in any encoding.
   const text = (readHeadText(head) ?? Buffer.from(head).toString("latin1")).replace(/^(?:\ufeff|ï»¿)/, "");
   if (!/^\s*</.test(text)) return null;
   const hasDeclaration = /^\s*<\?xml\s/.test(text);
+  const work = createWorkBudget();
   let doctype: string | null = null;
-  let at = 0;
-  while (at >= 0) {
-    at += text.slice(at).search(/\S|$/);
+  for (let at = 0; at >= 0 && work.step();) {
+    at = skip(spaces, text, at);
     if (text.startsWith("<?", at)) at = after(text, "?>", at);
     else if (text.startsWith("<!--", at)) at = after(text, "-->", at);
     else if (/^<!doctype/i.test(text.slice(at, at + 9))) {
       doctype = /^[\w:.-]*/.exec(text.slice(at + 9, at + 90).trimStart())?.[0].toLowerCase() ?? "";
-      at = afterDoctype(text, at + 9);
+      at = afterDoctype(text, at + 9, work);
     } else {
       const root = /^<(?:[\w.-]+:)?([a-z_][\w.-]*)/i.exec(text.slice(at, at + 256))?.[1]?.toLowerCase() ?? null;
       return { hasDeclaration, doctype, root, element: text.slice(at) };
     }
   }
   return { hasDeclaration, doctype, root: null, element: "" };
+}
+
+const spaces = /\s*/y;
+const plainText = /[^<>"'[\]]*/y;
+
+/** Past a run of characters, which may be empty, at the offset. */
+function skip(run: RegExp, text: string, from: number): number {
+  run.lastIndex = from;
+  run.test(text);
+  return run.lastIndex;
 }
 
 /** -1 where the end is not in the text. */
@@ -56,12 +66,14 @@ function after(text: string, end: string, from: number): number {
 }
 
 /** Past the `>` that ends it: not one in quotes, in a comment or in the internal subset. */
-function afterDoctype(text: string, from: number): number {
+function afterDoctype(text: string, from: number, work: WorkBudget): number {
   let depth = 0;
-  for (let at = from; at >= 0 && at < text.length;) {
+  for (let at = from; at >= 0 && work.step();) {
+    at = skip(plainText, text, at);
     const character = text.charAt(at);
     if (text.startsWith("<!--", at)) at = after(text, "-->", at);
     else if (character === '"' || character === "'") at = after(text, character, at + 1);
+    else if (character === "") return -1;
     else if (character === ">" && depth === 0) return at + 1;
     else {
       if (character === "[") depth += 1;

@@ -1,3 +1,4 @@
+import { createDurationMs } from "../../domain/size.ts";
 import { readText, readUint16, readUint32 } from "../bytes.ts";
 import { type Facts, type Reader, UnreadableError } from "../reader.ts";
 
@@ -20,7 +21,7 @@ function measure(body: Uint8Array): Facts {
         width: null,
         height: null,
         animated: null,
-        durationMs: Number.isFinite(seconds) ? Math.round(seconds * 1000) : null,
+        durationMs: createDurationMs(seconds * 1000),
       };
     }
     at += 8 + bytes + (bytes % 2);

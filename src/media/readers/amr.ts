@@ -1,3 +1,4 @@
+import { createDurationMs } from "../../domain/size.ts";
 import { hasAt } from "../bytes.ts";
 import { type Facts, type Reader, UnreadableError } from "../reader.ts";
 
@@ -22,5 +23,5 @@ function measure(body: Uint8Array, isWhole: boolean): Facts {
     at += frameBytes[((body[at] ?? 0) >> 3) & 15] ?? emptyFrameBytes;
   }
   if (frames === 0) throw new UnreadableError("no frames");
-  return { width: null, height: null, animated: null, durationMs: isWhole ? frames * frameMs : null };
+  return { width: null, height: null, animated: null, durationMs: isWhole ? createDurationMs(frames * frameMs) : null };
 }

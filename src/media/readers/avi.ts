@@ -1,6 +1,7 @@
+import { type Size, createDurationMs, createSize } from "../../domain/size.ts";
 import { hasAt, readInt32LE, readText, readUint32LE } from "../bytes.ts";
 import { maxClipBytes } from "../protocol.ts";
-import { type Facts, type Reader, UnreadableError } from "../reader.ts";
+import { type Facts, type Reader, UnreadableError, noSize } from "../reader.ts";
 
 interface Chunk {
   readonly name: string;
@@ -33,7 +34,7 @@ export const reader: Reader = {
 function measure(body: Uint8Array): Facts {
   const header = [...chunks(body, 12, body.length)].find(({ name }) => name === "hdrl");
   if (!header) throw new UnreadableError("no header");
-  let size = { width: null as number | null, height: null as number | null };
+  let size: Size | null = null;
   let seconds = 0;
   for (const stream of chunks(body, header.start, header.end)) {
     if (stream.name !== "strl") continue;
@@ -44,8 +45,8 @@ function measure(body: Uint8Array): Facts {
     const [scale, rate, length] = [20, 24, 32].map((offset) => readUint32LE(body, about.start + offset));
     if (scale && rate && length) seconds = Math.max(seconds, (length * scale) / rate);
     if (!format || !hasAt(body, about.start, "vids")) continue;
-    const [width, height] = [readInt32LE(body, format.start + 4), Math.abs(readInt32LE(body, format.start + 8))];
-    if (width > 0 && height > 0) size = { width, height };
+    size = createSize(readInt32LE(body, format.start + 4), Math.abs(readInt32LE(body, format.start + 8))) ?? size;
   }
-  return { ...size, animated: null, durationMs: seconds > 0 ? Math.round(seconds * 1000) : null };
+  const durationMs = seconds > 0 ? createDurationMs(seconds * 1000) : null;
+  return { ...(size ?? noSize), animated: null, durationMs };
 }

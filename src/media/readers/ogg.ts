@@ -1,5 +1,6 @@
+import { createDurationMs, createSize } from "../../domain/size.ts";
 import { hasAt, readUint16, readUint32, readUint32LE } from "../bytes.ts";
-import { type Facts, type Reader, UnreadableError } from "../reader.ts";
+import { type Facts, type Reader, UnreadableError, noSize } from "../reader.ts";
 import { beginning, reader as tracks } from "./tracks.ts";
 
 /** Ogg: Vorbis and Opus by the library, Theora, Speex and FLAC, which it does not know, by their first packets. */
@@ -11,7 +12,7 @@ export const reader: Reader = {
     const { width, height, serial, secondsOf } = stream;
     const position = isWhole ? lastPosition(body, serial) : null;
     const seconds = position === null ? 0 : secondsOf(position);
-    return { width, height, animated: null, durationMs: seconds > 0 ? Math.round(seconds * 1000) : null };
+    return { width, height, animated: null, durationMs: seconds > 0 ? createDurationMs(seconds * 1000) : null };
   },
   cut: (body) => Promise.resolve(readStream(body)?.width ? beginning(body, "ogg") : null),
 };
@@ -49,8 +50,7 @@ function readTheora(body: Uint8Array, at: number, serial: number): Stream {
   const aspect = aspectWidth > 0 && aspectHeight > 0 ? aspectWidth / aspectHeight : 1;
   const keyframeBits = (readUint16(body, at + 40) >> 5) & 31;
   return {
-    width: width > 0 ? Math.round(width * aspect) : null,
-    height: height > 0 ? height : null,
+    ...(createSize(Math.round(width * aspect), height) ?? noSize),
     serial,
     secondsOf: (position) => {
       const sinceKeyframe = position % 2 ** keyframeBits;
@@ -61,7 +61,7 @@ function readTheora(body: Uint8Array, at: number, serial: number): Stream {
 
 /** Speex (its manual, 7.1) and FLAC (RFC 9639, 10.1 and 8.2) count samples. */
 function soundAt(rate: number, serial: number): Stream {
-  return { width: null, height: null, serial, secondsOf: (position) => position / rate };
+  return { ...noSize, serial, secondsOf: (position) => position / rate };
 }
 
 // RFC 3533 6: a page is at most so long, so that the last one of a stream is found near the end.

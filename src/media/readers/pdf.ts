@@ -1,5 +1,6 @@
 import { PDFiumLibrary, type PDFiumPage } from "@hyzyla/pdfium";
-import type { Raster, Size } from "../pixels.ts";
+import { type Size, createSize } from "../../domain/size.ts";
+import type { Raster } from "../pixels.ts";
 import { type Reader, UnreadableError } from "../reader.ts";
 import { compile } from "./wasm.ts";
 
@@ -31,9 +32,8 @@ async function withFirstPage<T>(body: Uint8Array, use: (page: PDFiumPage, size: 
 /** In points of 1/72 inch, turned as the page says. */
 function sizeOf(page: PDFiumPage): Size {
   const { originalWidth, originalHeight } = page.getOriginalSize();
-  const size = { width: Math.round(originalWidth), height: Math.round(originalHeight) };
-  const isSane = size.width > 0 && size.height > 0 && Math.max(size.width, size.height) <= maxPoints;
-  if (!isSane) throw new UnreadableError("a page of no size");
+  const size = createSize(Math.round(originalWidth), Math.round(originalHeight));
+  if (!size || Math.max(size.width, size.height) > maxPoints) throw new UnreadableError("a page of no size");
   return size;
 }
 

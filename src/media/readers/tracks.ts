@@ -17,11 +17,12 @@ import {
   WAVE,
   WEBM,
 } from "mediabunny";
+import { createDurationMs, createSize } from "../../domain/size.ts";
 import { hasAt } from "../bytes.ts";
 import { box, firstBox } from "../isobmff.ts";
 import { afterTag } from "../mpeg-audio.ts";
 import { maxClipBytes } from "../protocol.ts";
-import { type Clip, type Container, type Facts, type Reader, type Shown, UnreadableError } from "../reader.ts";
+import { type Clip, type Container, type Facts, type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
 
 const jpegMark = [0xff, 0xd8, 0xff];
 const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE];
@@ -56,7 +57,7 @@ async function measure(input: Input, body: Uint8Array, isWhole: boolean): Promis
   const video = await input.getPrimaryVideoTrack();
   const width = Math.round((await video?.getDisplayWidth()) ?? 0);
   const height = Math.round((await video?.getDisplayHeight()) ?? 0);
-  const size = width > 0 && height > 0 ? { width, height } : { width: null, height: null };
+  const size = createSize(width, height) ?? noSize;
   // What a head holds says nothing of how long the whole is; what the file says of itself does.
   const declared = (await isGuessed(input, body)) ? null : await input.getDurationFromMetadata();
   const seconds =
@@ -78,8 +79,8 @@ async function isGuessed(input: Input, body: Uint8Array): Promise<boolean> {
 
 /** Null where it lasts no time, as a stream that is still being made says. */
 function toMilliseconds(seconds: number): number | null {
-  const milliseconds = Math.round(seconds * 1000);
-  return milliseconds > 0 && Number.isSafeInteger(milliseconds) ? milliseconds : null;
+  const milliseconds = createDurationMs(seconds * 1000);
+  return milliseconds === 0 ? null : milliseconds;
 }
 
 async function showCover(input: Input): Promise<Shown | null> {

@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { isSideways } from "../../../src/media/exif.ts";
+import { createWorkBudget } from "../../../src/media/bytes.ts";
+import { isSideways as readOrientation } from "../../../src/media/exif.ts";
+
+const isSideways = (data: Uint8Array) => readOrientation(data, createWorkBudget());
 
 /** A directory with one entry, in either byte order. */
 function exif(order: "II" | "MM", [tag, type, count, value]: readonly [number, number, number, number], directory = 8) {

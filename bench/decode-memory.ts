@@ -46,7 +46,7 @@ async function measure(body: Uint8Array, format: Format): Promise<Measurement | 
     const before = kilobytes(process.pid!, "VmRSS");
     const request = { number: 2, operation: "describe", format, bytes: body.byteLength, allowed } as const;
     const answer = parseAnswer((await (await process.ask(request, body)).answer).line, 2);
-    if (answer?.warning !== null) return null;
+    if (!answer || answer === "invalid" || answer.warning !== null) return null;
     const grownBytes = 1024 * (kilobytes(process.pid!, "VmHWM") - before);
     const { expectedBytes, decodeMs } = answer;
     const pixels = (answer.width ?? 0) * (answer.height ?? 0);

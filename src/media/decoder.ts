@@ -1,6 +1,6 @@
 import type { WarningCode } from "../domain/metadata.ts";
+import type { Size } from "../domain/size.ts";
 import { type Cost, type DecodableName, type Format, decodableFormats, formats } from "./formats.ts";
-import type { Size } from "./pixels.ts";
 import { type Lane, type Member, type ProcessState, createPool, lanes } from "./pool.ts";
 import { type ReadPoster, createPosters } from "./poster.ts";
 import { UntakenError, startProcess } from "./process.ts";
@@ -125,6 +125,10 @@ const posterOwnBytes = 64 * 1024 ** 2;
 const maxUntaken = 4;
 // 16383 x 16383, as sharp has it: what streams through little memory takes its time all the same.
 const maxPixels = 0x3fff ** 2;
+// A header that a reader takes at its word makes a healthy process say what no picture has: that costs the one picture, not the process,
+// or such files would keep all processes starting. Nothing is lost to a process that a picture took over: lies that obey the rules were
+// never noticed. Several in a row are no accident of one file, though one caller can send as many: the bound makes each restart cost three.
+const maxInvalidInARow = 3;
 // What a decode leaves behind (fragments, libraries' tables) is given back by starting anew: 0.2 s of a process that
 // nobody waits for, after thousands of decodes, or where more stays than the 300 MB that a good load left.
 const maxDecodes = 5_000;
@@ -164,6 +168,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   // In the order they came. Each lane has a row of its own: a thousand slow ones shall not turn a quick one away.
   const waiting: Readonly<Record<Lane, Map<Job, NodeJS.Timeout>>> = { quick: new Map(), slow: new Map() };
   const checks = setInterval(check, checkMs).unref();
+  const invalidInARow = new WeakMap<Member, number>();
   let isClosed = false;
   let libvips: string | null = null;
   let jobs = 0;
@@ -201,7 +206,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     const number = (jobs = (jobs + 1) % 2 ** 32);
     const request = { number, operation, format, bytes: body.byteLength, allowed: allowed[lane] };
     const timers: NodeJS.Timeout[] = [];
-    let answer: Answer | null = null;
+    let answer: Answer | "invalid" | null = null;
     let clip: Clip | null = null;
     let wasTaken = true;
     try {
@@ -212,14 +217,14 @@ export function createDecoder(options: DecoderOptions): Decoder {
       );
       const message = await begun.answer;
       answer = parseAnswer(message.line, number);
-      if (answer && answer.clipBytes > 0) clip = { ...clipIn(answer), bytes: message.clip };
+      if (answer && answer !== "invalid" && answer.clipBytes > 0) clip = { ...clipIn(answer), bytes: message.clip };
     } catch (error) {
       wasTaken = !(error instanceof UntakenError);
     }
     timers.forEach(clearTimeout);
     if (member.state === "leaving") return; // by one of the timers, which saw to the picture
     if (!answer) {
-      pool.discard(member); // it died, or says what no healthy one would
+      pool.discard(member); // it died, or answers what it was not asked
       // Only a picture that was not looked at is tried again, or one that crashes its process would crash two. That
       // holds for SIGKILL too: where memory is short, the system sends it for the picture's sake.
       if (isClosed) return job.settle({ warning: "decode_timeout", queueMs });
@@ -227,12 +232,17 @@ export function createDecoder(options: DecoderOptions): Decoder {
       job.untaken += 1;
       return enqueue(job);
     }
-    pool.proven(member);
     if (lane === "quick") heldMs += shareOfLatest * (performance.now() - begunAt - heldMs);
-    if (member.taken >= maxDecodes || answer.rssBytes > maxRestingBytes) pool.discard(member);
+    const valid = answer === "invalid" ? null : answer;
+    const invalid = valid ? 0 : (invalidInARow.get(member) ?? 0) + 1;
+    invalidInARow.set(member, invalid);
+    if (valid) pool.proven(member);
+    const isWorn = member.taken >= maxDecodes || (valid?.rssBytes ?? 0) > maxRestingBytes;
+    if (isWorn || invalid >= maxInvalidInARow) pool.discard(member);
     else pool.giveBack(member);
-    if (lane === "quick" && isForSlow(answer)) enqueueSlow(answer.expectedMs);
-    else job.settle({ ...learntFrom(answer), clip, queueMs });
+    if (!valid) job.settle({ warning: "decode_failed", queueMs });
+    else if (lane === "quick" && isForSlow(valid)) enqueueSlow(valid.expectedMs);
+    else job.settle({ ...learntFrom(valid), clip, queueMs });
 
     function end(): void {
       job.settle({ warning: "decode_timeout", queueMs, decodeMs: decodeTimeoutMs });

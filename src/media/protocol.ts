@@ -1,3 +1,5 @@
+import { isBlurhash, isThumbhash } from "../domain/metadata.ts";
+import { isDurationMs, isSide } from "../domain/size.ts";
 import { type Cost, type Format, formats } from "./formats.ts";
 import { type Clip, containers, rotations } from "./reader.ts";
 
@@ -67,35 +69,39 @@ export const maxClipBytes = 4 * 1024 ** 2;
 export const maxLineBytes = 1024;
 
 const isInteger = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;
-const isDuration = (value: unknown) => typeof value === "number" && value >= 0 && value < 1e9;
+const isElapsedMs = (value: unknown) => typeof value === "number" && value >= 0 && value < 1e9;
 
 /** Each rule of an answer; a process that was taken over by a picture may say anything. */
 const rules: { readonly [Key in keyof Answer]: (value: unknown) => boolean } = {
   number: (value) => isInteger(value, 0),
-  width: (value) => value === null || isInteger(value, 1),
-  height: (value) => value === null || isInteger(value, 1),
+  width: (value) => value === null || isSide(value),
+  height: (value) => value === null || isSide(value),
   animated: (value) => value === null || typeof value === "boolean",
-  durationMs: (value) => value === null || isInteger(value, 0),
-  // Base 83, and "L" says 4 x 3 components.
-  blurhash: (value) => value === null || (typeof value === "string" && /^L[\w#$%*+,.:;=?@[\]^{|}~-]{27}$/.test(value)),
-  thumbhash: (value) => value === null || (typeof value === "string" && /^[A-Za-z0-9+/]{7,34}={0,2}$/.test(value)),
+  durationMs: (value) => value === null || isDurationMs(value),
+  blurhash: (value) => value === null || (typeof value === "string" && isBlurhash(value)),
+  thumbhash: (value) => value === null || (typeof value === "string" && isThumbhash(value)),
   warning: (value) => value === null || value === "decode_failed" || value === "too_many_pixels",
   expectedBytes: (value) => isInteger(value, 0),
-  expectedMs: isDuration,
-  decodeMs: isDuration,
-  hashMs: isDuration,
+  expectedMs: isElapsedMs,
+  decodeMs: isElapsedMs,
+  hashMs: isElapsedMs,
   clipBytes: (value) => isInteger(value, 0) && (value as number) <= maxClipBytes,
   container: (value) => containers.some((container) => container === value),
   rotation: (value) => rotations.some((rotation) => rotation === value),
   rssBytes: (value) => isInteger(value, 0),
 };
 
-/** Null where the line is not an answer to this request. */
-export function parseAnswer(line: string, number: number): Answer | null {
+/**
+ * Parses a line as the answer to a request.
+ *
+ * @returns `invalid`: it answers this request, and says how many bytes of a clip follow, but another value breaks its rule; null: it is no
+ *   answer to this request at all, so that nothing is known of what follows
+ */
+export function parseAnswer(line: string, number: number): Answer | "invalid" | null {
   const value = parseObject(line);
-  if (!value) return null;
-  for (const [key, rule] of Object.entries(rules)) if (!rule(value[key])) return null;
-  return value.number === number ? (value as unknown as Answer) : null;
+  if (value?.number !== number || !rules.clipBytes(value.clipBytes)) return null;
+  for (const [key, rule] of Object.entries(rules)) if (!rule(value[key])) return "invalid";
+  return value as unknown as Answer;
 }
 
 /** How many bytes of a clip stand behind a line; 0 behind most. */

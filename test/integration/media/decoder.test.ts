@@ -188,12 +188,47 @@ describe("a process", () => {
     "writes what is no JSON": 'writeSync(3, "hello\\n")',
     "writes without end": 'for (;;) writeSync(3, "x".repeat(65536))',
     "answers another question": 'writeSync(3, JSON.stringify({ number: 99 }) + "\\n")',
-    "answers with markup":
-      'writeSync(3, JSON.stringify({ number, width: 1, height: 1, animated: false, blurhash: "<script>", thumbhash: null, warning: null, expectedBytes: 1, expectedMs: 1, decodeMs: 1, hashMs: 1, rssBytes: 1 }) + "\\n")',
     ends: "process.exit(0)",
     crashes: "process.abort()",
     "speaks Node's own protocol": 'writeSync(3, JSON.stringify({ cmd: "NODE_HANDLE", type: "net.Native" }) + "\\n")',
   };
+
+  /** A process that answers each request with the fields of the next of these objects, the last one from then on. */
+  const answering = (...answers: readonly object[]) => `
+    const read = (bytes) => { const buffer = Buffer.alloc(bytes); for (let at = 0; at < bytes;) at += readSync(3, buffer, at, bytes - at, null); return buffer; };
+    const learnt = { width: 5, height: 5, animated: false, blurhash: null, thumbhash: null, durationMs: null, warning: null, clipBytes: 0,
+                     container: "mov", rotation: 0, expectedBytes: 1, expectedMs: 1, decodeMs: 1, hashMs: 1, rssBytes: 1 };
+    const answers = ${JSON.stringify(answers)};
+    writeSync(3, '{"libvips":"8"}\\n');
+    for (;;) {
+      const header = read(${requestBytes});
+      const number = header.readDoubleLE(0);
+      writeSync(3, JSON.stringify({ taken: number }) + "\\n");
+      const isPicture = read(header.readDoubleLE(24)).length > 0;
+      const answer = (isPicture && (answers.length > 1 ? answers.shift() : answers[0])) || {};
+      writeSync(3, JSON.stringify({ ...learnt, ...answer, number }) + "\\n");
+      writeSync(3, Buffer.alloc(answer.clipBytes ?? 0));
+    }`;
+  const [markup, huge, withClip] = [{ blurhash: "<script>" }, { width: 2 ** 60 }, { height: 0, clipBytes: 7 }];
+
+  test("that breaks a rule in an answer loses that picture only, and is replaced after three in a row", async ({
+    onTestFinished,
+  }) => {
+    const entry = standIn(onTestFinished, answering(markup, huge, {}, withClip, huge, markup, {}));
+    const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
+    await allIdle(decoder);
+    const pids = decoder.children.map(({ pid }) => pid);
+    const failed = { width: 64, height: 64, blurhash: null, warning: "decode_failed" };
+    const outcomes = [];
+    for (let count = 0; count < 5; count += 1) outcomes.push(await decoder.describe(photo, jpeg));
+    expect(outcomes).toMatchObject([failed, failed, { width: 5, warning: null }, failed, failed]);
+    expect(decoder).toMatchObject({ restarts: 0, busy: 0, waiting: 0 });
+    expect(decoder.children.map(({ pid }) => pid).sort()).toEqual(pids.sort());
+    expect(await decoder.describe(photo, jpeg)).toMatchObject(failed);
+    await vi.waitFor(() => expect(decoder.restarts).toBe(1), 10_000);
+    await allIdle(decoder);
+    expect(decoder.children).toHaveLength(2);
+  });
 
   test.each(Object.entries(takenOver))("that %s is replaced, and its picture failed", async (_, does) => {
     const ends: (() => Promise<void> | void)[] = [];
@@ -354,9 +389,9 @@ describe("a start", () => {
   test("fails with the reason where sharp is not installed", async ({ onTestFinished }) => {
     const folder = mkdtempSync(join(tmpdir(), "decoder-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
-    cpSync(dirname(fileURLToPath(builtEntry)), folder, { recursive: true });
+    cpSync(dirname(dirname(fileURLToPath(builtEntry))), folder, { recursive: true });
     writeFileSync(join(folder, "package.json"), '{"type":"module"}');
-    const entry = pathToFileURL(join(folder, "child.js"));
+    const entry = pathToFileURL(join(folder, "media", "child.js"));
     await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow(/cannot start: .*sharp/);
   });
 

@@ -35,9 +35,19 @@ test("a whole answer to the request is taken", () => {
 
 test.each<[string, object]>([
   ["an answer to another request", { number: 8 }],
+  ["an answer to no request", { number: undefined }],
+  ["a clip of more than may be sent", { clipBytes: 5e6 }],
+  ["a clip of no known length", { clipBytes: "many" }],
+])("%s is no answer: what follows it cannot be known", (_, change) => {
+  expect(parseAnswer(JSON.stringify({ ...answer, ...change }), 7)).toBeNull();
+});
+
+test.each<[string, object]>([
   ["a size of nothing", { width: 0 }],
   ["a size that is no integer", { height: 1.5 }],
-  ["a clip of more than may be sent", { clipBytes: 5e6 }],
+  ["a width of more than 31 bits", { width: 2 ** 31 }],
+  ["a height of 64 bits", { height: 2 ** 60 }],
+  ["a duration of more than a year", { durationMs: 366 * 86_400_000 }],
   ["a turn by anything", { rotation: 45 }],
   ["a duration of no number", { durationMs: "2 s" }],
   ["a text for a size", { width: "4" }],
@@ -50,7 +60,9 @@ test.each<[string, object]>([
   ["an estimate without end", { expectedBytes: 1e300 }],
   ["a negative duration", { decodeMs: -1 }],
   ["a missing key", { rssBytes: undefined }],
-])("%s is refused", (_, change) => expect(parseAnswer(JSON.stringify({ ...answer, ...change }), 7)).toBeNull());
+])("%s makes the answer invalid", (_, change) => {
+  expect(parseAnswer(JSON.stringify({ ...answer, ...change }), 7)).toBe("invalid");
+});
 
 test("no line makes the parser throw", () => {
   fc.assert(

@@ -137,7 +137,9 @@ async function openSnapshot(file: string, memory: Memory, maxBytes: number, logg
   };
   const save = () => snapshot.save().catch((error: unknown) => warn(error, "the cache could not be saved"));
   try {
-    logger.info({ entries: await snapshot.load() }, "the cache was read from its file");
+    const { entries, skipped } = await snapshot.load();
+    logger.info({ entries }, "the cache was read from its file");
+    if (skipped > 0) logger.warn({ skipped }, "entries of the cache file cannot be read: skipped them");
   } catch (error) {
     warn(error, "the cache's file cannot be used: it starts empty");
   }

@@ -1,6 +1,7 @@
 import { type FailureCode, failures, unreachableReasons } from "../domain/errors.ts";
 import { cleanFilename } from "../domain/filename.ts";
 import { isBlurhash, isThumbhash, type Metadata, unknownMetadata, warningCodes } from "../domain/metadata.ts";
+import { isDurationMs, isSide } from "../domain/size.ts";
 import { isEntityTag, isHttpDate, type Validators } from "../domain/terms.ts";
 import type { Entry, RememberedFailure, Setback, Success } from "./entry.ts";
 
@@ -118,11 +119,11 @@ const metadata = record<Metadata>({
   // RFC 9110 8.3.1, RFC 6838 4.2
   type: form(/^[a-z0-9!#$%&'*+.^_`|~-]{1,127}\/[a-z0-9!#$%&'*+.^_`|~-]{1,127}$/),
   blurhash: nullable(text(isBlurhash)),
-  width: nullable(integer(1)),
-  height: nullable(integer(1)),
+  width: nullable(reader<number>(isSide)),
+  height: nullable(reader<number>(isSide)),
   thumbhash: nullable(text(isThumbhash)),
   animated: nullable(oneOf([true, false])),
-  durationMs: nullable(integer(0)),
+  durationMs: nullable(reader<number>(isDurationMs)),
   sha256: nullable(sha256),
   filename: nullable(text((name) => cleanFilename(name) === name)),
   warnings: subset(warningCodes),

@@ -1,7 +1,7 @@
 import { usefulUntil } from "./entry.ts";
 import { entryToText, textToEntry } from "./entry-text.ts";
 import type { Memory } from "./memory.ts";
-import { readSnapshotFile, removeTemporaryFiles, SnapshotRefused, writeSnapshotFile } from "./snapshot-file.ts";
+import { readSnapshotFile, removeTemporaryFiles, writeSnapshotFile } from "./snapshot-file.ts";
 
 export interface SnapshotOptions {
   readonly file: string;
@@ -12,16 +12,21 @@ export interface SnapshotOptions {
   readonly now: () => number;
 }
 
+/** How many entries of a file were put into the memory, and how many were not since their line is no entry. */
+export interface Loaded {
+  readonly entries: number;
+  readonly skipped: number;
+}
+
 /** What the memory holds, in a file: for the next process. */
 export interface Snapshot {
   /**
-   * Puts what the file holds into the memory, all or nothing.
+   * Puts the entries of the file into the memory. A line that is no entry, such as one that an older version wrote, is skipped.
    *
-   * @returns how many entries
-   * @throws SnapshotRefused where it is not a file that was written by {@link save}
+   * @throws SnapshotRefused if it is not a file that {@link save} wrote: nothing is loaded
    * @throws Error of the system
    */
-  load(): Promise<number>;
+  load(): Promise<Loaded>;
   /**
    * Writes what the memory holds now, after a writing that is under way.
    *
@@ -44,14 +49,10 @@ export function createSnapshot({ file, memory, maxBytes, now }: SnapshotOptions)
     async load() {
       await removeTemporaryFiles(file);
       const lines = (await readSnapshotFile(file, maxBytes)) ?? [];
-      const entries = lines.map((line) => {
-        const found = textToEntry(line, now());
-        if (!found) throw new SnapshotRefused("it holds what cannot be an entry");
-        return found;
-      });
+      const entries = lines.flatMap((line) => textToEntry(line, now()) ?? []);
       // The one that was asked for last becomes that again.
       for (const { key, entry } of entries.reverse()) memory.set(key, entry);
-      return entries.length;
+      return { entries: entries.length, skipped: lines.length - entries.length };
     },
     save() {
       const next = saving.then(() => writeSnapshotFile(file, linesOf(entriesNow())));

@@ -3,6 +3,7 @@ import { type FailureCode, failures } from "../domain/errors.ts";
 import { metadataElement } from "../domain/element.ts";
 import type { Fields } from "../domain/fields.ts";
 import { type Metadata, unknownMetadata, warningCodes } from "../domain/metadata.ts";
+import { maxDurationMs, maxSide } from "../domain/size.ts";
 import { implicitDeadlineSeconds } from "./timeouts.ts";
 
 // The wire, in zod: requests are parsed with these, replies are documented by them. A reply is built by hand (reply.ts),
@@ -44,11 +45,11 @@ export const replySchema = z
       .length(28)
       .nullable()
       .describe("BlurHash of 4 x 3 components, of the upright first frame on white"),
-    width: z.int().min(1).nullable().describe("Pixels, as displayed: after EXIF or container orientation"),
-    height: z.int().min(1).nullable().describe("Pixels, as displayed"),
+    width: z.int().min(1).max(maxSide).nullable().describe("Pixels, as displayed: after EXIF or container orientation"),
+    height: z.int().min(1).max(maxSide).nullable().describe("Pixels, as displayed"),
     thumbhash: z.string().nullable().describe("ThumbHash, base64, transparency kept"),
     animated: z.boolean().nullable(),
-    durationMs: z.int().min(0).nullable(),
+    durationMs: z.int().min(0).max(maxDurationMs).nullable(),
     sha256: z
       .string()
       .regex(/^[0-9a-f]{64}$/)

@@ -51,6 +51,11 @@ test.each<[string, (entry: Plain) => unknown]>([
   ["another key", (entry) => Object.assign(entry, { key: "../../etc/passwd" })],
   ["a negative size", (entry) => Object.assign(entry.success!.metadata!, { bytes: -1 })],
   ["a size past all numbers", (entry) => Object.assign(entry.success!.metadata!, { bytes: 2 ** 60 })],
+  ["a width that no picture has", (entry) => Object.assign(entry.success!.metadata!, { width: 2 ** 31 })],
+  [
+    "a duration of more than a year",
+    (entry) => Object.assign(entry.success!.metadata!, { durationMs: 366 * 86_400_000 }),
+  ],
   ["half a pixel", (entry) => Object.assign(entry.success!.metadata!, { width: 0.5 })],
   ["a number as text", (entry) => Object.assign(entry.success!.metadata!, { height: "2160" })],
   ["markup in the type", (entry) => Object.assign(entry.success!.metadata!, { type: "image/<b>" })],

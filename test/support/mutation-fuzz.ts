@@ -1,0 +1,96 @@
+import { isDurationMs, isSide } from "../../src/domain/size.ts";
+import { formats } from "../../src/media/formats.ts";
+import { movieOffset, withoutMedia } from "../../src/media/isobmff.ts";
+import { beginningOf } from "../../src/media/progressive.ts";
+import { reader as aiff } from "../../src/media/readers/aiff.ts";
+import { reader as amr } from "../../src/media/readers/amr.ts";
+import { reader as avi } from "../../src/media/readers/avi.ts";
+import { mediaType, sniff, sniffBytes } from "../../src/media/sniff.ts";
+import { cpuMs } from "./cpu.ts";
+import { mutantOf, seedFiles } from "./mutations.ts";
+
+const maxCallMs = 20;
+
+interface Parser {
+  readonly name: string;
+  readonly parse: (head: Uint8Array) => unknown;
+  /** Whether a result is one that the service may pass on. */
+  readonly isValid: (result: unknown) => boolean;
+}
+
+type Sides = { readonly width: unknown; readonly height: unknown } | null;
+
+const isSize = (result: unknown) =>
+  result === null || [(result as Sides)?.width, (result as Sides)?.height].every(isSide);
+
+/** All parsers that run in the service's own process. */
+const parsers: readonly Parser[] = [
+  {
+    name: "sniff",
+    parse: (head) => mediaType(sniff(head), null).type,
+    isValid: (result) => typeof result === "string" && result.includes("/"),
+  },
+  ...formats.flatMap(({ name, readSize }) =>
+    readSize ? [{ name: `readSize of ${name}`, parse: readSize, isValid: isSize }] : [],
+  ),
+  {
+    name: "movieOffset",
+    parse: (head) => movieOffset(head.subarray(0, sniffBytes)),
+    isValid: (result) => result === null || (Number.isSafeInteger(result) && (result as number) > 0),
+  },
+  {
+    name: "withoutMedia",
+    parse: (head) => withoutMedia(head.subarray(0, sniffBytes), head),
+    isValid: (result) => result instanceof Uint8Array && result.length <= sniffBytes + 256 * 1024,
+  },
+  {
+    name: "beginningOf",
+    parse: (head) => beginningOf(head, null),
+    isValid: (result) => result === null || result instanceof Uint8Array,
+  },
+];
+
+/** Readers of durations that need no library. They run in the workers and may throw, but not return what is no duration. */
+const durationReaders = { aiff, amr, avi };
+
+async function durationFaults(bytes: Uint8Array): Promise<string[]> {
+  const faults: string[] = [];
+  for (const [name, reader] of Object.entries(durationReaders)) {
+    const facts = await reader.measure!(bytes, true).catch(() => null);
+    if (!facts) continue;
+    const { width, height, durationMs } = facts;
+    const isRight = (width === null && height === null) || isSize({ width, height });
+    if (!isRight || (durationMs !== null && !isDurationMs(durationMs)))
+      faults.push(`${name}: ${JSON.stringify(facts)}`);
+  }
+  return faults;
+}
+
+function faultOf({ name, parse, isValid }: Parser, bytes: Uint8Array): string | null {
+  try {
+    const before = process.cpuUsage();
+    const result = parse(bytes);
+    const { user, system } = process.cpuUsage(before);
+    if (!isValid(result)) return `${name}: ${JSON.stringify(result)}`;
+    if ((user + system) / 1000 <= maxCallMs) return null;
+    const tookMs = cpuMs(() => parse(bytes), 3); // without the collection of garbage that others made
+    return tookMs <= maxCallMs ? null : `${name}: ${tookMs} ms`;
+  } catch (error) {
+    return `${name}: ${String(error)}`;
+  }
+}
+
+/** Has all parsers read so many mutants of the files beside the project. @returns what was wrong, and for which mutant */
+export async function findFaults(mutants: number): Promise<string[]> {
+  const files = seedFiles();
+  const faults: string[] = [];
+  for (let number = 0; number < mutants; number += 1) {
+    const { name, bytes } = mutantOf(files, number);
+    for (const parser of parsers) {
+      const fault = faultOf(parser, bytes);
+      if (fault !== null) faults.push(`${name}: ${fault}`);
+    }
+    faults.push(...(await durationFaults(bytes)).map((fault) => `${name}: ${fault}`));
+  }
+  return faults;
+}

@@ -2,6 +2,7 @@ import { crc32, deflateSync } from "node:zlib";
 import sharp from "sharp";
 import type { FormatName } from "../../src/media/formats.ts";
 import { samples } from "../../src/media/samples.ts";
+import { worstCases } from "./worst-cases.ts";
 
 /** A small file that takes much time or memory to decode. */
 export interface Bomb {
@@ -125,6 +126,46 @@ export async function makeBombs(): Promise<Bomb[]> {
     { name: "GIF of 100,000 frames", format: "gif", body: gifFrames(100_000, 64, gif) },
     { name: "GIF of 300 frames of 16 megapixels", format: "gif", body: gifFrames(300, 4000, large) },
     { name: "GIF of 25 megapixels", format: "gif", body: await plain(5000, 5000).gif().toBuffer() },
+  ];
+}
+
+/** A TIFF of 64 bits an offset whose width and height are as large as the field: 72 bytes. */
+export function hugeBigTiff(): Buffer {
+  const entry = (tag: number) => {
+    const bytes = Buffer.alloc(20);
+    bytes.writeUInt16LE(tag, 0);
+    bytes.writeUInt16LE(16, 2); // eight bytes a value
+    bytes.writeBigUInt64LE(1n, 4);
+    bytes.writeBigUInt64LE(2n ** 60n, 12);
+    return bytes;
+  };
+  const header = Buffer.alloc(24);
+  header.write("II+\0\x08\0\0\0", "latin1");
+  header.writeBigUInt64LE(16n, 8);
+  header.writeBigUInt64LE(2n, 16);
+  return Buffer.concat([header, entry(256), entry(257), Buffer.alloc(8)]);
+}
+
+/** A QOI of 4294967295 x 4294967295: 14 bytes. */
+export function hugeQoi(): Buffer {
+  return Buffer.from("qoif\xff\xff\xff\xff\xff\xff\xff\xff\x04\0", "latin1");
+}
+
+const headerBombBytes = 64 * 1024;
+
+/** A small icon whose 1024 entries share one PNG of thousands of chunks. */
+export function iconBomb(): Buffer {
+  return worstCases.ico(headerBombBytes)["entries that share a PNG of empty chunks"]!;
+}
+
+/** Small files whose headers alone took the service's own process long, or made a decoder process answer what it must not. */
+export function makeHeaderBombs(): Bomb[] {
+  return [
+    { name: "ICO of 1024 entries that share a PNG", format: "ico", body: iconBomb() },
+    { name: "BigTIFF of 2^60 x 2^60", format: "tiff", body: hugeBigTiff() },
+    { name: "QOI of 2^32 x 2^32", format: "qoi", body: hugeQoi() },
+    { name: "SVG behind comments", format: "svg", body: worstCases.svg(headerBombBytes)["comments and line breaks"]! },
+    { name: "gzip of a drawing, then spaces", format: "svgz", body: worstCases.svgz(headerBombBytes)["gzip of a drawing, then spaces"]! }, // prettier-ignore
   ];
 }
 

@@ -48,6 +48,8 @@ async function tryAll(onFinished: OnFinished, wrapper: readonly string[]): Promi
      const image = () => sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } });
      writeSync(3, JSON.stringify({
        read: await tried(() => readFileSync("/etc/passwd")),
+       domain: await tried(() => readFileSync(${JSON.stringify(fileURLToPath(new URL("../domain/size.js", builtEntry)))})),
+       service: await tried(() => readFileSync(${JSON.stringify(fileURLToPath(new URL("../config.js", builtEntry)))})),
        write: await tried(() => writeFileSync(${JSON.stringify(join(folder, "a"))}, "x")),
        program: await tried(() => execFileSync("/bin/true")),
        worker: await tried(() => new Worker("1", { eval: true })),
@@ -81,6 +83,8 @@ const denied = "ERR_ACCESS_DENIED";
 // What Node's permission model gives alone, on 20 as on 24. `native…` is what a picture that took over libvips could do.
 const byPermissions = {
   read: denied,
+  domain: "done",
+  service: denied,
   write: denied,
   program: denied,
   worker: denied,
@@ -93,7 +97,7 @@ const byPermissions = {
 };
 
 describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
-  test("reads, writes and starts nothing by JavaScript, and sees no settings; native code and the network are open", async ({
+  test("reads its own folder and the domain, writes and starts nothing by JavaScript, and sees no settings; native code and the network are open", async ({
     onTestFinished,
   }) => {
     process.env.MEDIA_ORACLE_TOKENS = "secret";

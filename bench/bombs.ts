@@ -1,8 +1,9 @@
-/** `npm run bench:bombs`: what becomes of a healthy picture beside bombs, and of a decoder whose processes are killed. */
-import { makeBombs, makeSvgBombs } from "../test/support/bombs.ts";
+/** `npm run bench:bombs`: a healthy picture and `/healthz` beside bombs, and a decoder whose processes are killed. */
+import { makeBombs, makeHeaderBombs, makeSvgBombs } from "../test/support/bombs.ts";
 import { allIdle, formatNamed, startDecoder } from "../test/support/decoder.ts";
 import { besiege, killEverySecond, quantileOf } from "../test/support/siege.ts";
-import { printTable } from "./support/table.ts";
+import { besiegeService } from "./support/besieged-service.ts";
+import { printBar, printTable } from "./support/table.ts";
 
 const durationMs = 1000 * Number(process.argv[2] ?? 60);
 const byDefault = ["jpeg", "png", "webp", "gif", "avif"] as const;
@@ -30,6 +31,30 @@ printTable(
   `A 64 x 64 PNG 20 times a second for ${durationMs / 1000} s, 2 decoders, beside bombs that are sent anew as soon as they are answered`,
   ["beside", "number", "p50, ms", "p95", "p99", "most", "incomplete", "bombs answered", "processes replaced"],
   rows,
+);
+
+const headerBombs = makeHeaderBombs();
+const serviceRows: string[][] = [];
+const allBombs = [...bombs, ...headerBombs];
+for (const [name, army] of [
+  ["no bombs", []],
+  [`${allBombs.length} bombs`, allBombs],
+] as const) {
+  // prettier-ignore
+  const siege = await besiegeService(army, durationMs);
+  const p99 = quantileOf(siege.latencies, 0.99);
+  const healthMaxMs = Math.max(...siege.healthMs);
+  const described = [...siege.ends.values()].reduce((sum, number) => sum + number, 0);
+  serviceRows.push([name, String(siege.latencies.length), p99.toFixed(0), healthMaxMs.toFixed(0), String(siege.incomplete), String(described), String(siege.restarts)]); // prettier-ignore
+  if (army.length === 0) continue;
+  console.log([...siege.ends].map(([end, number]) => `${number} x ${end}`).join("\n"), "\n");
+  printBar("healthy PNG, p99, ms", p99, { atMost: 250 }, 0);
+  printBar("/healthz, slowest, ms", healthMaxMs, { atMost: 300 }, 0);
+}
+printTable(
+  `The service for ${durationMs / 1000} s: a PNG and /healthz 20 times a second each, beside URLs of those bombs and of ${headerBombs.length} hostile headers`,
+  ["beside", "PNGs", "PNG p99, ms", "/healthz most, ms", "incomplete", "bombs answered", "processes replaced"],
+  serviceRows,
 );
 
 const ends: (() => Promise<void>)[] = [];

@@ -16,15 +16,15 @@ const unitPixels: Readonly<Record<string, number>> = {
 };
 
 const headBytes = 64 * 1024;
-// The root element of a drawing lies in its first kilobyte.
+// Compressed. The root element of a drawing mostly begins in its first kilobyte.
 const gzippedBytes = { most: 4096, least: 256 };
 
 let latest: { readonly gzipped: Uint8Array; readonly inflated: Uint8Array | null } | null = null;
 
 /**
- * The beginning of the text of an SVG that is gzipped (SVG 1.1, appendix I); null where it is no gzip.
+ * The beginning of the text of an SVG that is gzipped (SVG 1.1, appendix I); null if it is no gzip.
  *
- * Remembers the latest result by content: sniffing and measuring the same head inflate it once.
+ * Memoizes the latest result by content: sniffing and measuring the same head inflate it once.
  */
 export function gunzippedHead(head: Uint8Array): Uint8Array | null {
   if (!hasAt(head, 0, [0x1f, 0x8b, 8])) return null;
@@ -36,8 +36,8 @@ export function gunzippedHead(head: Uint8Array): Uint8Array | null {
 }
 
 /**
- * Deflate makes up to a thousand times as many bytes, and zlib returns nothing if they are more than it may make: so the second half of
- * what goes in is left out until they are not. Text that deflates to a sixteenth of its size needs no second try.
+ * Inflates to at most 64 KiB: a decompression bomb has a thousand times its own size. zlib throws beyond that limit and returns no part, so
+ * the input is halved until the output fits. Text whose compression ratio is below 16 fits at the first try.
  */
 function inflateBeginning(gzipped: Uint8Array): Uint8Array | null {
   // An end that is missing is no fault.

@@ -26,7 +26,7 @@ export interface Markup {
   readonly element: string;
 }
 
-/** Skips what may stand before the root of a document (XML 1.0, 2.8), a step for each part; null where it is no markup. */
+/** Skips the prolog of a document (XML 1.0, 2.8), a step for each comment, instruction or document type; null if it is no markup. */
 export function readMarkup(head: Uint8Array): Markup | null {
   // Bytes that are not UTF-8 do not matter before the root: old documents are in any encoding.
   const text = (readHeadText(head) ?? Buffer.from(head).toString("latin1")).replace(/^(?:\ufeff|ï»¿)/, "");

@@ -50,7 +50,7 @@ const parsers: readonly Parser[] = [
   },
 ];
 
-/** Readers of durations that need no library. They run in the workers and may throw, but not return what is no duration. */
+/** Readers of durations that need no library. They run in the workers and may throw, but must not return a value out of range. */
 const durationReaders = { aiff, amr, avi };
 
 async function durationFaults(bytes: Uint8Array): Promise<string[]> {
@@ -80,7 +80,7 @@ function faultOf({ name, parse, isValid }: Parser, bytes: Uint8Array): string | 
   }
 }
 
-/** Has all parsers read so many mutants of the files beside the project. @returns what was wrong, and for which mutant */
+/** Runs all parsers over mutants of the files beside the project. @returns a line for each fault, with the number of its mutant */
 export async function findFaults(mutants: number): Promise<string[]> {
   const files = seedFiles();
   const faults: string[] = [];

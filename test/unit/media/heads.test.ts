@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { formats } from "../../../src/media/formats.ts";
 import { readHeifSize } from "../../../src/media/heif.ts";
 import { readJxl } from "../../../src/media/jxl.ts";
+import { sniff } from "../../../src/media/sniff.ts";
 import { readSvgSize } from "../../../src/media/svg.ts";
 import { readTiffSize } from "../../../src/media/tiff.ts";
 import { box, fileType, heads } from "../../support/heads.ts";
@@ -108,6 +109,29 @@ describe("the size of an SVG is in CSS pixels", () => {
   ])("%s", (text, expected) => {
     expect(readSvgSize(Buffer.from(text))).toEqual(expected);
     expect(readSvgSize(gzipSync(text))).toEqual(expected);
+  });
+
+  test.each([
+    [
+      "that hardly repeats itself",
+      (index: number) => `<path d="M${(index * 7919) % 10_007} ${(index * 104_729) % 9973}"/>`,
+    ],
+    ["of the same path again and again", () => '<path d="M1 2 3 4"/>'],
+  ])("is found in a gzipped drawing of half a megabyte %s", (_, path) => {
+    const head =
+      '<?xml version="1.0"?>\n<!-- made by hand -->\n<svg xmlns="http://www.w3.org/2000/svg" width="120" height="80">';
+    const drawing = gzipSync(`${head}${Array.from({ length: 20_000 }, (_, index) => path(index)).join("\n")}</svg>`);
+    expect(sniff(drawing)).toMatchObject({ name: "svgz" });
+    expect(readSvgSize(drawing)).toEqual(size(120, 80));
+    expect(readSvgSize(drawing.subarray(0, 300))).toEqual(size(120, 80));
+  });
+
+  test("is read again when other bytes come into the same memory", () => {
+    const memory = Buffer.alloc(200);
+    for (const side of [3, 4]) {
+      const length = gzipSync(`<svg width="${side}" height="9"/>`).copy(memory);
+      expect(readSvgSize(memory.subarray(0, length))).toEqual(size(side, 9));
+    }
   });
 
   test("a gzip that unpacks to a gigabyte is not unpacked", () => {

@@ -118,7 +118,7 @@ describe("a duration of more than a year is read as none", () => {
     const file = (scale: number, height: number) => {
       const about = Buffer.alloc(56);
       about.write("vids");
-      [scale, 1, 1000].forEach((value, index) => about.writeUInt32LE(value, [20, 24, 32][index]!));
+      [scale, 1, 1000].forEach((value, index) => about.writeUInt32LE(value, [20, 24, 32][index]));
       const format = Buffer.alloc(40);
       format.writeUInt32LE(9, 4);
       format.writeUInt32LE(height, 8);

@@ -7,7 +7,7 @@ import { sniff, sniffBytes } from "../../../src/media/sniff.ts";
 import { asyncCpuMs, cpuMs } from "../../support/cpu.ts";
 import { worstCases } from "../../support/worst-cases.ts";
 
-// These parsers run in the service's own process, where each millisecond is a millisecond of everybody's.
+// These parsers run in the service's own process: each millisecond blocks the event loop for all callers.
 const maxCallMs = 10;
 const [less, more] = [64 * 1024, 256 * 1024];
 // Clock ticks, the first calls of a function, the garbage of the calls before.

@@ -12,7 +12,7 @@ export interface SnapshotOptions {
   readonly now: () => number;
 }
 
-/** How many entries of a file were put into the memory, and how many were not since their line is no entry. */
+/** Numbers of lines: those loaded into the memory, and those skipped because they are no valid entry. */
 export interface Loaded {
   readonly entries: number;
   readonly skipped: number;
@@ -21,7 +21,7 @@ export interface Loaded {
 /** What the memory holds, in a file: for the next process. */
 export interface Snapshot {
   /**
-   * Puts the entries of the file into the memory. A line that is no entry, such as one that an older version wrote, is skipped.
+   * Puts the entries of the file into the memory. Skips a line that is no valid entry: one bad entry must not cost all others.
    *
    * @throws SnapshotRefused if it is not a file that {@link save} wrote: nothing is loaded
    * @throws Error of the system

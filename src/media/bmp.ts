@@ -22,7 +22,7 @@ export interface Bitmap extends Size {
 
 const coreHeaderBytes = 12; // OS/2 1.x: shorter numbers
 
-/** Reads the size in the header at the offset, no more; null where it is none that is known. A negative height says top down. */
+/** Reads the size in the header at the offset; null if the header is unknown. A negative height means that the rows are top down. */
 export function readBitmapSize(bytes: Uint8Array, at: number): Size | null {
   const headerBytes = readUint32LE(bytes, at);
   if (headerBytes < coreHeaderBytes || headerBytes > 256 || at + headerBytes > bytes.length) return null;

@@ -2,8 +2,8 @@
 export type Test = (head: Uint8Array) => boolean;
 
 /**
- * The work that one call of a parser may do. Each entry of a list takes a step: a box, a chunk, a segment, a directory entry, a comment.
- * Lists in lists share one budget, and so do entries that point at the same bytes, so that their numbers are never multiplied.
+ * Bounds the work of one call of a parser. Each entry of a list takes a step: a box, a chunk, a segment, a directory entry, a comment.
+ * Nested lists share one budget, and so do entries that point at the same bytes: their numbers never multiply.
  */
 export interface WorkBudget {
   /** Takes one step. False if none is left: the list ends there, as if the bytes did. */
@@ -18,13 +18,15 @@ export function createWorkBudget(): WorkBudget {
   return { step: () => left-- > 0 };
 }
 
-/** Remembers the result for the same head, which must not change: several formats ask the same parser within one sniff. */
+/** Memoizes a parser by the head, whose bytes must not change: several formats use the same parser within one sniff. */
 export function memoized<T>(parse: (head: Uint8Array) => T): (head: Uint8Array) => T {
   const results = new WeakMap<Uint8Array, { readonly result: T }>();
   return (head) => {
-    const known = results.get(head) ?? { result: parse(head) };
-    results.set(head, known);
-    return known.result;
+    const known = results.get(head);
+    if (known) return known.result;
+    const result = parse(head);
+    results.set(head, { result });
+    return result;
   };
 }
 

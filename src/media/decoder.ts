@@ -125,9 +125,9 @@ const posterOwnBytes = 64 * 1024 ** 2;
 const maxUntaken = 4;
 // 16383 x 16383, as sharp has it: what streams through little memory takes its time all the same.
 const maxPixels = 0x3fff ** 2;
-// A header that a reader takes at its word makes a healthy process say what no picture has: that costs the one picture, not the process,
-// or such files would keep all processes starting. Nothing is lost to a process that a picture took over: lies that obey the rules were
-// never noticed. Several in a row are no accident of one file, though one caller can send as many: the bound makes each restart cost three.
+// A hostile header may make a healthy worker answer with a value out of range. That costs the one picture, not the worker: else a caller
+// could keep all workers restarting with 72-byte files. The trade-off: a worker that a picture took over lives on as well. It could do so
+// before, since false answers within the rules are never detected. Three in a row replace the worker, whose state may be corrupt.
 const maxInvalidInARow = 3;
 // What a decode leaves behind (fragments, libraries' tables) is given back by starting anew: 0.2 s of a process that
 // nobody waits for, after thousands of decodes, or where more stays than the 300 MB that a good load left.

@@ -45,7 +45,7 @@ function* elements(head: Uint8Array, from: number, to: number, work: WorkBudget)
   }
 }
 
-/** The first element of an identifier; reads no further than to that. */
+/** The first element with an identifier; reads no further. */
 function find(list: Iterable<Element>, wanted: number): Element | undefined {
   for (const element of list) if (element.id === wanted) return element;
   return undefined;

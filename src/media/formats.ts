@@ -135,7 +135,7 @@ const svgDecoding = {
   isAnimated: () => false,
 } as const satisfies Decoding;
 
-// Several rows ask the same parser of the same head within one sniff.
+// Several rows use the same parser within one sniff, whose head is an object of its own.
 const brandsIn = memoized(readBrands);
 const firstBoxIn = memoized(firstBox);
 const tracksIn = memoized(readTracks);

@@ -52,7 +52,7 @@ function side(byte: number | undefined): number {
   return byte === undefined || byte === 0 ? 256 : byte;
 }
 
-// Of a PNG its signature and header chunk; of a bitmap more than its size.
+// Where the size of a PNG ends: the signature, then the beginning of the header chunk. Of a bitmap it ends before.
 const leastHeaderBytes = 24;
 
 function sizeAt(body: Uint8Array, at: number): Size | null {

@@ -41,7 +41,7 @@ function readFirstBox(head: Uint8Array): Box | undefined {
   return first;
 }
 
-/** The first box of a type; reads no further than to that. */
+/** The first box of a type; reads no further. */
 export function findBox(list: Iterable<Box>, type: string): Box | undefined {
   for (const box of list) if (box.type === type) return box;
   return undefined;

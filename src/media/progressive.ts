@@ -74,7 +74,7 @@ function createCutFinder(totalBytes: number | null): (came: Uint8Array) => Cut {
     }
   }
 
-  /** ITU-T T.81, B.2.2: one frame header, of at most four components in a progressive file. Whether it is one. */
+  /** ITU-T T.81, B.2.2: one frame header, of at most four components in a progressive file. False if this is another. */
   function readFrame(segment: Uint8Array): boolean {
     if (components.size > 0 || (segment[5] ?? 0) > maxComponents) return false;
     shorterSide = Math.min(readUint16(segment, 1), readUint16(segment, 3));

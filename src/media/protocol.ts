@@ -94,8 +94,8 @@ const rules: { readonly [Key in keyof Answer]: (value: unknown) => boolean } = {
 /**
  * Parses a line as the answer to a request.
  *
- * @returns `invalid`: it answers this request, and says how many bytes of a clip follow, but another value breaks its rule; null: it is no
- *   answer to this request at all, so that nothing is known of what follows
+ * @returns `invalid` if it has this request's number and a valid `clipBytes`, but another value is out of range: the next line can be read;
+ *   null if it is no answer to this request: the position in the stream is lost
  */
 export function parseAnswer(line: string, number: number): Answer | "invalid" | null {
   const value = parseObject(line);

@@ -23,7 +23,7 @@ export interface Rasters {
 }
 
 export interface Vips {
-  /** Reads the header alone, of a body or of its first bytes. Null if libvips cannot, or if it reads a size that no picture has. */
+  /** Reads the header alone, of a body or of its first bytes. Null if libvips cannot, or if the size is out of range. */
   measure(bytes: Uint8Array): Promise<Measured | null>;
   /**
    * Decodes the pixels.

@@ -9,7 +9,7 @@ export interface Facts {
   readonly durationMs: number | null;
 }
 
-/** Of a file without pictures, or whose header declares what no picture has. */
+/** Of a file without a picture, or with a size out of range. */
 export const noSize = { width: null, height: null } as const;
 
 /** Pixels, in the colours of an ICC profile where there is one. */

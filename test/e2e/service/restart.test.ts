@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { readSnapshotFile, writeSnapshotFile } from "../../../src/cache/snapshot-file.ts";
 import { type Origin, startOrigin } from "../../support/origin.ts";
 import { ask } from "../../support/replicas.ts";
 import { type Service, startService } from "../../support/service.ts";
@@ -47,6 +48,19 @@ test("what was remembered is remembered after a restart, failures too, and nobod
   expect(again.cacheStatus).toMatch(/; hit/);
   expect((await ask(after, origin.url("/gone"))).json).toMatchObject({ upstreamStatus: 404 });
   expect(origin.requests).toBe(2);
+});
+
+test("a line of the cache file that cannot be read is skipped and logged, and the other entries are answered from it", async () => {
+  const file = makeFile();
+  const origin = await startTexts();
+  const before = await start(file);
+  await ask(before, origin.url("/a.txt"));
+  await before.stop();
+  const [line] = (await readSnapshotFile(file, 1024 ** 2))!;
+  await writeSnapshotFile(file, [line!.replace('"width":null', '"width":1152921504606847000'), line!]);
+  const after = await start(file);
+  expect(after.output()).toMatch(/"entries":1.*\n.*"skipped":1/);
+  expect((await ask(after, origin.url("/a.txt"))).cacheStatus).toMatch(/; hit/);
 });
 
 test("what is remembered under other settings is not answered under these", async () => {

@@ -29,7 +29,7 @@ function bitmap(width: number, height: number, bytes: number): Buffer {
   return header;
 }
 
-test("the largest picture of an icon is described, wherever it is in the list", async () => {
+test("the largest picture of an icon is described, whether it is first or last in the list", async () => {
   const [small, large] = await Promise.all([picture(16, 16), picture(48, 32)].map((made) => made.png().toBuffer()));
   for (const file of [iconWith(small!, large!, bitmap(20, 20, 40)), iconWith(large!, bitmap(20, 20, 40), small!)]) {
     expect(largestPicture(file)).toEqual({ width: 48, height: 32, bytes: large });

@@ -5,21 +5,21 @@ import type { Metadata } from "../domain/metadata.ts";
 import type { Target } from "../domain/target.ts";
 import {
   type Entry,
-  isEnough,
-  isForErrors,
+  hasFields,
+  isUsableOnError,
   isNewer,
-  isRecalledOpenly,
+  isPubliclyCached,
   latestPart,
-  type Recalled,
-  recall,
-  type Setback,
+  type CachedAnswer,
+  findCachedAnswer,
+  type LastFailure,
   type Success,
 } from "./entry.ts";
-import type { Ending } from "./freshness.ts";
+import type { LookupResult } from "./freshness.ts";
 import type { KeyOf } from "./key.ts";
 import type { Memory } from "./memory.ts";
-import { keptOf, outcomeOf, recalledDescription } from "./recalled.ts";
-import type { Remember } from "./remember.ts";
+import { lifetimeOf, outcomeOf, describeCachedAnswer } from "./cached-answer.ts";
+import type { CachePolicy } from "./cache-policy.ts";
 import type { SharedStore } from "./shared.ts";
 
 export interface CacheOptions {
@@ -27,13 +27,13 @@ export interface CacheOptions {
   readonly memory: Memory;
   /** Null where there is none. */
   readonly shared: SharedStore | null;
-  readonly remember: Remember;
+  readonly policy: CachePolicy;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
 
 /** An oracle that can also be asked what it would answer from memory, and told to forget. */
-export interface RememberingOracle extends Oracle {
+export interface CachedOracle extends Oracle {
   /**
    * Whether the answer would come from memory, as far as a caller may know; starts nothing. For what cannot be reached it is
    * never said to: how long that is remembered depends on why.
@@ -54,20 +54,20 @@ export interface RememberingOracle extends Oracle {
  * Nobody who leaves ends the lookup of the others. Who needs only what a head tells shares a fuller lookup; who needs more has
  * one begun, which takes the place of what was remembered for less. What was once looked up whole stays whole.
  */
-export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }: CacheOptions): RememberingOracle {
+export function cached(oracle: Oracle, { keyOf, memory, shared, policy, now }: CacheOptions): CachedOracle {
   const running = new Map<string, Running>();
   let answeredByShared = 0;
 
-  function recalled(key: string, fields: Fields): Recalled | null {
+  function recalled(key: string, fields: Fields): CachedAnswer | null {
     const entry = memory.get(key);
-    return entry ? recall(entry, now(), fields) : null;
+    return entry ? findCachedAnswer(entry, now(), fields) : null;
   }
 
   function describe(target: Target, fields: Fields = null): Description {
     const key = keyOf(target);
     const known = recalled(key, fields);
     if (known?.isDue && !running.has(key)) start(key, target, fields, "refresh");
-    if (known) return recalledDescription(known);
+    if (known) return describeCachedAnswer(known);
     const begun = running.get(key);
     if (begun && includes(begun.fields, fields)) {
       return seenAs(begun.description, (own) => (own === "stale" ? "stale" : "collapsed"));
@@ -92,13 +92,13 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
     /** What is known although the origin was not heard. */
     function knownBefore(): Success | null {
       const success = entry?.success ?? null;
-      return isWanted() && isForErrors(success, now()) ? success : null;
+      return isWanted() && isUsableOnError(success, now()) ? success : null;
     }
 
     /** The success that may be answered although the origin was not heard. */
-    function standIn(): Success | null {
+    function staleOnError(): Success | null {
       const success = knownBefore();
-      return isEnough(success, fields) ? success : null;
+      return hasFields(success, fields) ? success : null;
     }
 
     function keep(next: Entry): void {
@@ -108,9 +108,9 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
     }
 
     /** @throws OracleError where the part is a failure */
-    function answerWith(how: Cached, part: Success | Setback): Metadata {
+    function answerWith(how: Cached, part: Success | LastFailure): Metadata {
       cached = how;
-      kept = isWanted() ? keptOf(part) : null;
+      kept = isWanted() ? lifetimeOf(part) : null;
       const outcome = outcomeOf(part);
       if (outcome instanceof OracleError) throw outcome;
       return (known = outcome);
@@ -118,25 +118,25 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
 
     async function askOrigin(): Promise<Metadata> {
       const { success = null } = entry ?? {};
-      const previous = isEnough(success, fields) ? success : undefined;
+      const previous = hasFields(success, fields) ? success : undefined;
       origin = oracle(target, success?.fields === null ? null : fields, previous);
       origin.head.then(tellHead, () => undefined);
-      const ending = await endingOf(origin);
-      const next = remember(ending, entry);
+      const result = await resultOf(origin);
+      const next = policy(result, entry);
       if (next && isWanted()) keep(next);
-      const substitute = ending.error?.code === "internal" || next?.setback === null ? null : standIn();
+      const substitute = result.error?.code === "internal" || next?.setback === null ? null : staleOnError();
       if (substitute) return answerWith("stale", substitute);
       if (next) return answerWith(origin.cached, latestPart(next));
       return origin.done; // a failure that is not the target's fault
     }
 
     /** What another replica knows that was not known here. */
-    async function lookIn(store: SharedStore): Promise<Recalled | null> {
+    async function lookIn(store: SharedStore): Promise<CachedAnswer | null> {
       const found = await store.get(key);
       if (!found || !isWanted() || !isNewer(found, entry)) return null;
       entry = found;
       memory.set(key, found);
-      const known = recall(found, now(), fields);
+      const known = findCachedAnswer(found, now(), fields);
       if (known?.isDue && purpose === "refresh") return null;
       if (known && purpose === "answer") answeredByShared += 1;
       return known;
@@ -193,7 +193,7 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, remember, now }:
 
   function isRemembered(target: Target, fields: Fields = null): boolean {
     const entry = memory.get(keyOf(target));
-    return entry !== undefined && isRecalledOpenly(entry, now(), fields);
+    return entry !== undefined && isPubliclyCached(entry, now(), fields);
   }
 
   function forgetHere(key: string): void {
@@ -226,7 +226,7 @@ interface Running {
 }
 
 /** How a lookup ended. Never rejects. */
-async function endingOf(description: Description): Promise<Ending> {
+async function resultOf(description: Description): Promise<LookupResult> {
   try {
     const metadata = await description.done;
     const isConfirmed = description.cached === "revalidated";

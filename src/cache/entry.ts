@@ -13,8 +13,8 @@ export const entryVersion = 2;
  * A setback never takes the place of a success; a success ends the setback.
  */
 export type Entry =
-  | { readonly success: Success; readonly setback: Setback | null }
-  | { readonly success: null; readonly setback: Setback };
+  | { readonly success: Success; readonly setback: LastFailure | null }
+  | { readonly success: null; readonly setback: LastFailure };
 
 /** A description that ended well. */
 export interface Success {
@@ -33,7 +33,7 @@ export interface Success {
 }
 
 /** The latest lookup, where it did not end well: until that is over the origin is left alone. */
-export interface Setback {
+export interface LastFailure {
   readonly outcome: { readonly metadata: Metadata } | { readonly failure: RememberedFailure };
   readonly since: number;
   readonly until: number;
@@ -49,20 +49,20 @@ export interface RememberedFailure {
 }
 
 /** What is answered without waiting for the origin. */
-export interface Recalled {
+export interface CachedAnswer {
   readonly cached: "hit" | "stale";
-  readonly part: Success | Setback;
+  readonly part: Success | LastFailure;
   /** Whether the origin shall be asked again meanwhile. */
   readonly isDue: boolean;
 }
 
 /** What an entry answers at a time to whoever needs these fields; null where the origin must be asked first. */
-export function recall(entry: Entry, time: number, fields: Fields): Recalled | null {
+export function findCachedAnswer(entry: Entry, time: number, fields: Fields): CachedAnswer | null {
   const { setback } = entry;
-  const success = isEnough(entry.success, fields) ? entry.success : null;
+  const success = hasFields(entry.success, fields) ? entry.success : null;
   if (success && time < success.freshUntil) return { cached: "hit", part: success, isDue: false };
   if (setback && time < setback.until) {
-    if (isForErrors(success, time)) return { cached: "stale", part: success, isDue: false };
+    if (isUsableOnError(success, time)) return { cached: "stale", part: success, isDue: false };
     return { cached: "hit", part: setback, isDue: false };
   }
   if (success && time < success.staleUntil) return { cached: "stale", part: success, isDue: true };
@@ -73,8 +73,8 @@ export function recall(entry: Entry, time: number, fields: Fields): Recalled | n
  * Whether an entry's answer comes from memory for a reason that anybody may know. How long an unreachable target is remembered
  * depends on what must not be told.
  */
-export function isRecalledOpenly(entry: Entry, time: number, fields: Fields): boolean {
-  const recalled = recall(entry, time, fields);
+export function isPubliclyCached(entry: Entry, time: number, fields: Fields): boolean {
+  const recalled = findCachedAnswer(entry, time, fields);
   if (!recalled) return false;
   if ("freshUntil" in recalled.part) return time < recalled.part.staleUntil;
   const { outcome } = recalled.part;
@@ -82,17 +82,17 @@ export function isRecalledOpenly(entry: Entry, time: number, fields: Fields): bo
 }
 
 /** Whether a success has what is needed. */
-export function isEnough(success: Success | null, fields: Fields): success is Success {
+export function hasFields(success: Success | null, fields: Fields): success is Success {
   return success !== null && (includes(success.fields, fields) || tells(success.metadata, fields));
 }
 
 /** Whether a success may stand in where the origin cannot be asked. */
-export function isForErrors(success: Success | null, time: number): success is Success {
+export function isUsableOnError(success: Success | null, time: number): success is Success {
   return success !== null && time < success.staleOnErrorUntil;
 }
 
 /** What the latest lookup gave. */
-export function latestPart(entry: Entry): Success | Setback {
+export function latestPart(entry: Entry): Success | LastFailure {
   return entry.success === null ? entry.setback : (entry.setback ?? entry.success);
 }
 

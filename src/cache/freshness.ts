@@ -1,11 +1,11 @@
-import CachePolicy from "http-cache-semantics";
+import HttpCachePolicy from "http-cache-semantics";
 import type { FailureCode, OracleError, UnreachableReason } from "../domain/errors.ts";
 import type { Fields } from "../domain/fields.ts";
 import type { Metadata, WarningCode } from "../domain/metadata.ts";
 import type { Terms } from "../domain/terms.ts";
 
 /** How a lookup ended, in the origin's words rather than in ours. */
-export type Ending =
+export type LookupResult =
   | {
       readonly metadata: Metadata;
       /** What it was looked up for; null: all. */
@@ -35,10 +35,10 @@ export interface Freshness {
   readonly staleMs: number;
   /** For how long more it is answered where that fails. */
   readonly staleOnErrorMs: number;
-  readonly earlier: "replaced" | "served" | "dropped";
+  readonly previous: "replaced" | "kept" | "dropped";
 }
 
-interface Circumstances {
+interface FreshnessContext {
   readonly limits: FreshnessLimits;
   /** Before this one, with no success in between. */
   readonly timeouts: number;
@@ -46,15 +46,15 @@ interface Circumstances {
   readonly now: number;
 }
 
-type Span = (ending: Ending, circumstances: Circumstances) => number;
+type Lifetime = (result: LookupResult, context: FreshnessContext) => number;
 
 interface Row {
-  readonly when: (ending: Ending) => boolean;
-  readonly fresh: Span;
+  readonly when: (result: LookupResult) => boolean;
+  readonly fresh: Lifetime;
   /** Of what is fresh for so long. */
   readonly stale?: (freshMs: number) => number;
   readonly onError?: number;
-  readonly earlier: Freshness["earlier"];
+  readonly previous: Freshness["previous"];
 }
 
 const secondMs = 1000;
@@ -69,81 +69,81 @@ const dayMs = 24 * hourMs;
  * A refused address lets a success be served as every unreachable target does: otherwise the reply would tell which it is.
  */
 const table: readonly Row[] = [
-  { when: answered(404, 410, 451), fresh: failureTimes(10), earlier: "dropped" },
-  { when: answered(401, 403), fresh: failureTimes(5), earlier: "served" },
-  { when: answered(429, 503), fresh: retryAfter, earlier: "served" },
-  { when: isTimeout, fresh: doubling, earlier: "served" },
-  { when: because("address", "redirect"), fresh: failureTimes(60), earlier: "served" },
-  { when: failed("source_redirects"), fresh: failureTimes(10), earlier: "served" },
-  { when: failed("source_unreachable", "source_status", "source_protocol"), fresh: failureTimes(1), earlier: "served" },
-  { when: warned("body_truncated", "decode_timeout"), fresh: failureTimes(1), earlier: "served" },
-  { when: forbidsStoring, fresh: least, earlier: "replaced" },
+  { when: hasStatus(404, 410, 451), fresh: failureTtl(10), previous: "dropped" },
+  { when: hasStatus(401, 403), fresh: failureTtl(5), previous: "kept" },
+  { when: hasStatus(429, 503), fresh: retryAfterTtl, previous: "kept" },
+  { when: isTimeout, fresh: doublingTtl, previous: "kept" },
+  { when: hasReason("address", "redirect"), fresh: failureTtl(60), previous: "kept" },
+  { when: hasCode("source_redirects"), fresh: failureTtl(10), previous: "kept" },
+  { when: hasCode("source_unreachable", "source_status", "source_protocol"), fresh: failureTtl(1), previous: "kept" },
+  { when: hasWarning("body_truncated", "decode_timeout"), fresh: failureTtl(1), previous: "kept" },
+  { when: hasNoStore, fresh: minTtl, previous: "replaced" },
   // RFC 9111 5.2.2.2, 5.2.2.4, 5.2.2.8: never stale.
-  { when: says("must-revalidate", "proxy-revalidate", "no-cache"), fresh: stated, earlier: "replaced" },
-  { when: says("immutable"), fresh: most, stale: tenth, onError: dayMs, earlier: "replaced" }, // RFC 8246
-  { when: isExplicit, fresh: stated, stale: tenth, onError: dayMs, earlier: "replaced" },
-  { when: isDated, fresh: guessed, stale: () => hourMs, onError: dayMs, earlier: "replaced" }, // RFC 9111 4.2.2
-  { when: isSuccess, fresh: byDefault, stale: () => 10 * minuteMs, onError: dayMs, earlier: "replaced" },
+  { when: hasDirective("must-revalidate", "proxy-revalidate", "no-cache"), fresh: declaredTtl, previous: "replaced" },
+  { when: hasDirective("immutable"), fresh: maxTtl, stale: tenthTtl, onError: dayMs, previous: "replaced" }, // RFC 8246
+  { when: hasExplicitTtl, fresh: declaredTtl, stale: tenthTtl, onError: dayMs, previous: "replaced" },
+  { when: hasLastModified, fresh: heuristicTtl, stale: () => hourMs, onError: dayMs, previous: "replaced" }, // RFC 9111 4.2.2
+  { when: isSuccess, fresh: defaultTtl, stale: () => 10 * minuteMs, onError: dayMs, previous: "replaced" },
 ];
 
 /** Null where nothing is to be remembered: it was not the target's fault. */
-export function freshnessOf(ending: Ending, circumstances: Circumstances): Freshness | null {
-  const row = table.find(({ when }) => when(ending));
+export function freshnessOf(result: LookupResult, context: FreshnessContext): Freshness | null {
+  const row = table.find(({ when }) => when(result));
   if (!row) return null;
-  const { fresh, stale = () => 0, onError = 0, earlier } = row;
+  const { fresh, stale = () => 0, onError = 0, previous } = row;
   // What a redirect says of itself is not read: it may lead elsewhere before what it leads to is over.
-  const mostMs = ending.terms?.isRedirected ? circumstances.limits.defaultMs : Infinity;
-  const freshMs = Math.min(mostMs, fresh(ending, circumstances));
-  return { freshMs, staleMs: stale(freshMs), staleOnErrorMs: onError, earlier };
+  const redirectMaxMs = result.terms?.isRedirected ? context.limits.defaultMs : Infinity;
+  const freshMs = Math.min(redirectMaxMs, fresh(result, context));
+  return { freshMs, staleMs: stale(freshMs), staleOnErrorMs: onError, previous };
 }
 
 /** Silence, before the head or in the body. */
-export function isTimeout(ending: Ending): boolean {
-  return because("timeout")(ending) || warned("body_timeout")(ending);
+export function isTimeout(result: LookupResult): boolean {
+  return hasReason("timeout")(result) || hasWarning("body_timeout")(result);
 }
 
 /** Whether the source said anything of freshness: a 304 that does not goes by what was said before (RFC 9111 4.3.4). */
-export function saysFreshness(terms: Terms | null): boolean {
+export function hasExplicitFreshness(terms: Terms | null): boolean {
   return terms?.cacheControl !== undefined || terms?.expires !== undefined;
 }
 
 /** Not even what the origin could be asked with. */
-export function forbidsStoring(ending: Ending): boolean {
-  return says("no-store", "private")(ending);
+export function hasNoStore(result: LookupResult): boolean {
+  return hasDirective("no-store", "private")(result);
 }
 
 // When
 
-function answered(...statuses: readonly number[]): Row["when"] {
+function hasStatus(...statuses: readonly number[]): Row["when"] {
   return ({ error }) => error?.upstreamStatus !== undefined && statuses.includes(error.upstreamStatus);
 }
 
-function because(...reasons: readonly UnreachableReason[]): Row["when"] {
+function hasReason(...reasons: readonly UnreachableReason[]): Row["when"] {
   return ({ error }) => error?.reason !== undefined && reasons.includes(error.reason);
 }
 
-function failed(...codes: readonly FailureCode[]): Row["when"] {
+function hasCode(...codes: readonly FailureCode[]): Row["when"] {
   return ({ error }) => error !== null && codes.includes(error.code);
 }
 
 /** What may well be whole the next time. */
-function warned(...codes: readonly WarningCode[]): Row["when"] {
+function hasWarning(...codes: readonly WarningCode[]): Row["when"] {
   return ({ metadata }) => metadata?.warnings.some((warning) => codes.includes(warning)) ?? false;
 }
 
-function says(...directives: readonly string[]): Row["when"] {
+function hasDirective(...directives: readonly string[]): Row["when"] {
   return ({ terms }) => directives.some((directive) => directivesOf(terms).has(directive));
 }
 
-function isExplicit(ending: Ending): boolean {
-  return says("max-age", "s-maxage")(ending) || ending.terms?.expires !== undefined;
+function hasExplicitTtl(result: LookupResult): boolean {
+  return hasDirective("max-age", "s-maxage")(result) || result.terms?.expires !== undefined;
 }
 
-function isDated({ terms }: Ending): boolean {
+function hasLastModified({ terms }: LookupResult): boolean {
   return !Number.isNaN(Date.parse(terms?.lastModified ?? ""));
 }
 
-function isSuccess({ metadata }: Ending): boolean {
+function isSuccess({ metadata }: LookupResult): boolean {
   return metadata !== null;
 }
 
@@ -159,42 +159,42 @@ function directivesOf(terms: Terms | null): Map<string, string> {
 
 // For how long
 
-function failureTimes(times: number): Span {
+function failureTtl(times: number): Lifetime {
   return (_ending, { limits }) => times * limits.failureMs;
 }
 
-function retryAfter({ error }: Ending, { limits }: Circumstances): number {
+function retryAfterTtl({ error }: LookupResult, { limits }: FreshnessContext): number {
   return error?.retryAfterMs ?? limits.failureMs;
 }
 
-function doubling(_ending: Ending, { limits, timeouts }: Circumstances): number {
+function doublingTtl(_ending: LookupResult, { limits, timeouts }: FreshnessContext): number {
   return Math.min(10, 2 * 2 ** timeouts) * limits.failureMs;
 }
 
-function least(_ending: Ending, { limits }: Circumstances): number {
+function minTtl(_ending: LookupResult, { limits }: FreshnessContext): number {
   return limits.minMs;
 }
 
-function most(_ending: Ending, { limits }: Circumstances): number {
+function maxTtl(_ending: LookupResult, { limits }: FreshnessContext): number {
   return limits.maxMs;
 }
 
-function byDefault(_ending: Ending, { limits }: Circumstances): number {
+function defaultTtl(_ending: LookupResult, { limits }: FreshnessContext): number {
   return limits.defaultMs;
 }
 
-function tenth(freshMs: number): number {
+function tenthTtl(freshMs: number): number {
   return Math.min(freshMs / 10, hourMs);
 }
 
 /** What the origin says, less what has passed of it on the way, within the limits. */
-function stated({ terms }: Ending, { limits, now }: Circumstances): number {
+function declaredTtl({ terms }: LookupResult, { limits, now }: FreshnessContext): number {
   return Math.min(limits.maxMs, Math.max(limits.minMs, lifetimeMs(terms, now)));
 }
 
-/** A tenth of what has passed since the last change, within the limits. */
-function guessed(ending: Ending, circumstances: Circumstances): number {
-  return Math.min(Math.max(dayMs, circumstances.limits.minMs), stated(ending, circumstances));
+/** A tenthTtl of what has passed since the last change, within the limits. */
+function heuristicTtl(result: LookupResult, context: FreshnessContext): number {
+  return Math.min(Math.max(dayMs, context.limits.minMs), declaredTtl(result, context));
 }
 
 /** RFC 9111 4.2, of hostile headers: any number may come out. */
@@ -207,7 +207,11 @@ function lifetimeMs(terms: Terms | null, now: number): number {
     // A recipient with a clock puts in what is missing (RFC 9110 6.6.1).
     date: Number.isNaN(Date.parse(date ?? "")) ? new Date(now).toUTCString() : date,
   };
-  const policy = new CachePolicy({ method: "GET", url: "", headers: {} }, { status: 200, headers }, { shared: true });
+  const policy = new HttpCachePolicy(
+    { method: "GET", url: "", headers: {} },
+    { status: 200, headers },
+    { shared: true },
+  );
   const ageSeconds = /^\d+$/.test(age ?? "") ? Number(age) : 0;
   return (policy.maxAge() - ageSeconds) * secondMs;
 }

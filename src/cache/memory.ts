@@ -13,8 +13,8 @@ export interface Memory {
 // Measured: 0.9 kB, and 1.8 with the description and the text of the reply that are made when it is first asked for.
 const entryOverheadBytes = 2000;
 
-// Those that are setbacks alone may take this share: a flood of dead links must leave the pictures where they are.
-const setbackShare = 1 / 8;
+// Those that are failures alone may take this share: a flood of dead links must leave the pictures where they are.
+const failureShare = 1 / 8;
 
 function entryBytes({ success, setback }: Entry, key: string): number {
   const outcome = setback?.outcome;
@@ -26,22 +26,22 @@ function entryBytes({ success, setback }: Entry, key: string): number {
 /** @param maxBytes that all entries together may take, by an estimate; past it the least lately asked for go */
 export function createMemory(maxBytes: number): Memory {
   const options = { sizeCalculation: entryBytes };
-  const successes = new LRUCache<string, Entry>({ ...options, maxSize: maxBytes * (1 - setbackShare) });
-  const setbacks = new LRUCache<string, Entry>({ ...options, maxSize: maxBytes * setbackShare });
+  const successes = new LRUCache<string, Entry>({ ...options, maxSize: maxBytes * (1 - failureShare) });
+  const failures = new LRUCache<string, Entry>({ ...options, maxSize: maxBytes * failureShare });
   return {
-    get: (key) => successes.get(key) ?? setbacks.get(key),
+    get: (key) => successes.get(key) ?? failures.get(key),
     set(key, entry) {
-      const [its, other] = entry.success ? [successes, setbacks] : [setbacks, successes];
+      const [its, other] = entry.success ? [successes, failures] : [failures, successes];
       its.set(key, entry);
       other.delete(key);
     },
     delete(key) {
       successes.delete(key);
-      setbacks.delete(key);
+      failures.delete(key);
     },
     *entries() {
       yield* successes.entries();
-      yield* setbacks.entries();
+      yield* failures.entries();
     },
   };
 }

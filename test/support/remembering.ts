@@ -1,8 +1,8 @@
-import { cached, type RememberingOracle } from "../../src/cache/cached.ts";
+import { cached, type CachedOracle } from "../../src/cache/cached.ts";
 import { createKeys } from "../../src/cache/key.ts";
 import { createMemory } from "../../src/cache/memory.ts";
-import { createOnce } from "../../src/cache/once.ts";
-import { createRemember } from "../../src/cache/remember.ts";
+import { memoizeAsync } from "../../src/cache/memoize.ts";
+import { createCachePolicy } from "../../src/cache/cache-policy.ts";
 import type { Description } from "../../src/domain/description.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
 import { createSlots } from "../../src/fetch/slots.ts";
@@ -17,7 +17,7 @@ const minuteMs = 60_000;
 const turn: Turn = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
 
 export interface Remembering {
-  readonly oracle: RememberingOracle;
+  readonly oracle: CachedOracle;
   readonly ask: (url: string) => Description;
   /** Asks, and waits: how the answer was come by, and what it is or the failure's code. */
   readonly outcome: (url: string) => Promise<[cached: string, answer: unknown]>;
@@ -57,7 +57,7 @@ export function createRemembering(
     openSource,
     decoder: counted,
     takeTurn: options.takeTurn ?? (() => Promise.resolve(turn)),
-    pictureOnce: createOnce<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
+    pictureOnce: memoizeAsync<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
     fetchTimeoutMs: options.fetchTimeoutMs ?? 10_000,
     stopEarly: false,
     patienceMs: 10_000,
@@ -74,7 +74,7 @@ export function createRemembering(
       keyOf: createKeys("the settings of the test"),
       memory: createMemory(10_000_000),
       shared: null,
-      remember: createRemember({
+      policy: createCachePolicy({
         limits: { minMs: minuteMs, maxMs: 7 * 24 * 60 * minuteMs, defaultMs: 60 * minuteMs, failureMs: minuteMs },
         now,
         random: () => 0.5,

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { cached } from "../../../src/cache/cached.ts";
 import { createKeys } from "../../../src/cache/key.ts";
 import { createMemory } from "../../../src/cache/memory.ts";
-import { createRemember } from "../../../src/cache/remember.ts";
+import { createCachePolicy } from "../../../src/cache/cache-policy.ts";
 import { answerBy, type Oracle, type Previous, startDescription } from "../../../src/domain/description.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import type { Fields } from "../../../src/domain/fields.ts";
@@ -78,7 +78,7 @@ function startCache({ maxBytes = 1024 ** 2 } = {}) {
     keyOf: createKeys("the settings of the test"),
     memory: createMemory(maxBytes),
     shared: null,
-    remember: createRemember({ limits, now, random: () => 0.5 }),
+    policy: createCachePolicy({ limits, now, random: () => 0.5 }),
     now,
   });
   return { oracle, lookups, clock };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Ending, freshnessOf } from "../../../src/cache/freshness.ts";
+import { type LookupResult, freshnessOf } from "../../../src/cache/freshness.ts";
 import { OracleError, type UnreachableReason } from "../../../src/domain/errors.ts";
 import { unknownMetadata, type WarningCode } from "../../../src/domain/metadata.ts";
 import type { Terms } from "../../../src/domain/terms.ts";
@@ -14,12 +14,12 @@ const limits = { minMs: minuteMs, maxMs: 7 * dayMs, defaultMs: hourMs, failureMs
 const now = Date.parse("Tue, 10 Jun 2025 12:00:00 GMT");
 const date = (ms: number) => new Date(now + ms).toUTCString();
 
-function success(said: Partial<Terms>, warnings: readonly WarningCode[] = []): Ending {
+function success(said: Partial<Terms>, warnings: readonly WarningCode[] = []): LookupResult {
   const metadata = { ...unknownMetadata, warnings };
   return { metadata, fields: null, terms: termsWith(said), isConfirmed: false, error: null };
 }
 
-function failure(error: OracleError): Ending {
+function failure(error: OracleError): LookupResult {
   return { metadata: null, terms: null, isConfirmed: false, error };
 }
 
@@ -29,7 +29,7 @@ const answered = (upstreamStatus: number, retryAfterMs?: number) =>
   );
 const unreachable = (reason: UnreachableReason) => failure(new OracleError("source_unreachable", "", { reason }));
 
-const of = (ending: Ending, timeouts = 0) => freshnessOf(ending, { limits, timeouts, now });
+const of = (result: LookupResult, timeouts = 0) => freshnessOf(result, { limits, timeouts, now });
 
 describe("a success", () => {
   const tenth = (freshMs: number) => [freshMs, Math.min(freshMs / 10, hourMs), dayMs];
@@ -83,7 +83,7 @@ describe("a success", () => {
     ["a negative Age", { cacheControl: "max-age=600", age: "-4000" }, tenth(600_000)],
     ["two Ages", { cacheControl: "max-age=600", age: "1, 2" }, tenth(600_000)],
   ])("with %s", ([, said, [freshMs, staleMs, staleOnErrorMs]]) => {
-    expect(of(success(said))).toEqual({ freshMs, staleMs, staleOnErrorMs, earlier: "replaced" });
+    expect(of(success(said))).toEqual({ freshMs, staleMs, staleOnErrorMs, previous: "replaced" });
   });
 
   test("behind a redirect, which may lead elsewhere, holds no longer than where nothing is said", () => {
@@ -117,43 +117,43 @@ describe("a success", () => {
     });
     fc.assert(
       fc.property(said, (terms) => {
-        const { freshMs, staleMs, staleOnErrorMs, earlier } = of(success(terms))!;
+        const { freshMs, staleMs, staleOnErrorMs, previous } = of(success(terms))!;
         expect(freshMs).toBeGreaterThanOrEqual(limits.minMs);
         expect(freshMs).toBeLessThanOrEqual(limits.maxMs);
         expect(staleMs).toBeLessThanOrEqual(staleOnErrorMs);
-        expect(earlier).toBe("replaced");
+        expect(previous).toBe("replaced");
       }),
     );
   });
 });
 
 describe("a failure", () => {
-  test.for<[name: string, ending: Ending, minutes: number, earlier: string]>([
+  test.for<[name: string, result: LookupResult, minutes: number, previous: string]>([
     ["404", answered(404), 10, "dropped"],
     ["410", answered(410), 10, "dropped"],
     ["451", answered(451), 10, "dropped"],
-    ["401", answered(401), 5, "served"],
-    ["403", answered(403), 5, "served"],
-    ["429", answered(429), 1, "served"],
-    ["503", answered(503), 1, "served"],
-    ["429 with Retry-After", answered(429, 7 * minuteMs), 7, "served"],
-    ["503 with Retry-After", answered(503, 0.5 * minuteMs), 0.5, "served"],
-    ["500", answered(500), 1, "served"],
-    ["502", answered(502), 1, "served"],
-    ["400", answered(400), 1, "served"],
-    ["a time-out", unreachable("timeout"), 2, "served"],
-    ["a refused address", unreachable("address"), 60, "served"],
-    ["a redirect to what is refused", unreachable("redirect"), 60, "served"],
-    ["a reset", unreachable("reset"), 1, "served"],
-    ["an unknown name", unreachable("name"), 1, "served"],
-    ["a host that is left alone", unreachable("breaker"), 1, "served"],
-    ["too many redirects", failure(new OracleError("source_redirects", "")), 10, "served"],
-    ["what is not HTTP", failure(new OracleError("source_protocol", "")), 1, "served"],
-    ["a cut body", success({ cacheControl: "max-age=600" }, ["body_truncated"]), 1, "served"],
-    ["a silent body", success({ cacheControl: "max-age=600" }, ["body_timeout"]), 2, "served"],
-    ["a decode that took too long", success({ cacheControl: "max-age=600" }, ["decode_timeout"]), 1, "served"],
-  ])("like %s", ([, ending, minutes, earlier]) => {
-    expect(of(ending)).toEqual({ freshMs: minutes * minuteMs, staleMs: 0, staleOnErrorMs: 0, earlier });
+    ["401", answered(401), 5, "kept"],
+    ["403", answered(403), 5, "kept"],
+    ["429", answered(429), 1, "kept"],
+    ["503", answered(503), 1, "kept"],
+    ["429 with Retry-After", answered(429, 7 * minuteMs), 7, "kept"],
+    ["503 with Retry-After", answered(503, 0.5 * minuteMs), 0.5, "kept"],
+    ["500", answered(500), 1, "kept"],
+    ["502", answered(502), 1, "kept"],
+    ["400", answered(400), 1, "kept"],
+    ["a time-out", unreachable("timeout"), 2, "kept"],
+    ["a refused address", unreachable("address"), 60, "kept"],
+    ["a redirect to what is refused", unreachable("redirect"), 60, "kept"],
+    ["a reset", unreachable("reset"), 1, "kept"],
+    ["an unknown name", unreachable("name"), 1, "kept"],
+    ["a host that is left alone", unreachable("breaker"), 1, "kept"],
+    ["too many redirects", failure(new OracleError("source_redirects", "")), 10, "kept"],
+    ["what is not HTTP", failure(new OracleError("source_protocol", "")), 1, "kept"],
+    ["a cut body", success({ cacheControl: "max-age=600" }, ["body_truncated"]), 1, "kept"],
+    ["a silent body", success({ cacheControl: "max-age=600" }, ["body_timeout"]), 2, "kept"],
+    ["a decode that took too long", success({ cacheControl: "max-age=600" }, ["decode_timeout"]), 1, "kept"],
+  ])("like %s", ([, result, minutes, previous]) => {
+    expect(of(result)).toEqual({ freshMs: minutes * minuteMs, staleMs: 0, staleOnErrorMs: 0, previous });
   });
 
   test("by time-out holds twice as long after each in a row, up to ten minutes", () => {

@@ -1,9 +1,9 @@
 import type { Description } from "../domain/description.ts";
 import { OracleError } from "../domain/errors.ts";
 import type { Metadata } from "../domain/metadata.ts";
-import type { Recalled, Setback, Success } from "./entry.ts";
+import type { CachedAnswer, LastFailure, Success } from "./entry.ts";
 
-type Part = Success | Setback;
+type Part = Success | LastFailure;
 
 // One object for all who ask, as long as the part is remembered: a hit makes nothing.
 const descriptions = {
@@ -12,7 +12,7 @@ const descriptions = {
 };
 
 /** What is remembered, as a description that has ended. */
-export function recalledDescription({ cached, part }: Recalled): Description {
+export function describeCachedAnswer({ cached, part }: CachedAnswer): Description {
   const known = descriptions[cached].get(part);
   if (known) return known;
   const outcome = outcomeOf(part);
@@ -28,13 +28,13 @@ export function recalledDescription({ cached, part }: Recalled): Description {
     timings: {},
     stages: [],
     terms: null,
-    kept: keptOf(part),
+    kept: lifetimeOf(part),
   };
   descriptions[cached].set(part, description);
   return description;
 }
 
-export function keptOf(part: Part): NonNullable<Description["kept"]> {
+export function lifetimeOf(part: Part): NonNullable<Description["kept"]> {
   return { since: part.since, until: "until" in part ? part.until : part.freshUntil };
 }
 

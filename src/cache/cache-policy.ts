@@ -1,14 +1,14 @@
-import type { Entry, Setback, Success } from "./entry.ts";
+import type { Entry, LastFailure, Success } from "./entry.ts";
 import {
-  type Ending,
+  type LookupResult,
   type FreshnessLimits,
-  forbidsStoring,
+  hasNoStore,
   freshnessOf,
   isTimeout,
-  saysFreshness,
+  hasExplicitFreshness,
 } from "./freshness.ts";
 
-export interface RememberOptions {
+export interface CachePolicyOptions {
   readonly limits: FreshnessLimits;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -17,41 +17,41 @@ export interface RememberOptions {
 }
 
 /** What is remembered when a lookup has ended: of it, and of what was remembered before. Null where that is nothing new. */
-export type Remember = (ending: Ending, earlier: Entry | null) => Entry | null;
+export type CachePolicy = (result: LookupResult, previous: Entry | null) => Entry | null;
 
 // What was learnt in the same second is not asked for again in the same second.
 const jitter = 0.1;
 
-export function createRemember({ limits, now, random }: RememberOptions): Remember {
-  return (ending, earlier) => {
+export function createCachePolicy({ limits, now, random }: CachePolicyOptions): CachePolicy {
+  return (result, previous) => {
     const time = now();
-    const { success = null, setback = null } = earlier ?? {};
+    const { success = null, setback = null } = previous ?? {};
     const timeouts = setback?.timeouts ?? 0;
-    if (ending.isConfirmed && success && !saysFreshness(ending.terms)) {
+    if (result.isConfirmed && success && !hasExplicitFreshness(result.terms)) {
       return { success: renewed(success, time), setback: null };
     }
-    const freshness = freshnessOf(ending, { limits, timeouts, now: time });
+    const freshness = freshnessOf(result, { limits, timeouts, now: time });
     if (!freshness) return null;
     const until = time + Math.round(freshness.freshMs * (1 + jitter * (2 * random() - 1)));
-    if (freshness.earlier === "replaced" && ending.metadata) {
+    if (freshness.previous === "replaced" && result.metadata) {
       const learnt: Success = {
-        metadata: ending.metadata,
-        fields: ending.isConfirmed && success ? success.fields : ending.fields,
+        metadata: result.metadata,
+        fields: result.isConfirmed && success ? success.fields : result.fields,
         since: time,
         freshUntil: until,
         staleUntil: until + freshness.staleMs,
         staleOnErrorUntil: until + freshness.staleOnErrorMs,
-        validators: forbidsStoring(ending) ? null : (ending.terms?.validators ?? null),
+        validators: hasNoStore(result) ? null : (result.terms?.validators ?? null),
       };
       return { success: learnt, setback: null };
     }
-    const latest: Setback = {
-      outcome: outcomeOf(ending),
+    const latest: LastFailure = {
+      outcome: outcomeOf(result),
       since: time,
       until,
-      timeouts: timeouts + (isTimeout(ending) ? 1 : 0),
+      timeouts: timeouts + (isTimeout(result) ? 1 : 0),
     };
-    return { success: freshness.earlier === "dropped" ? null : success, setback: latest };
+    return { success: freshness.previous === "dropped" ? null : success, setback: latest };
   };
 }
 
@@ -67,7 +67,7 @@ function renewed(success: Success, time: number): Success {
   };
 }
 
-function outcomeOf({ metadata, error }: Ending): Setback["outcome"] {
+function outcomeOf({ metadata, error }: LookupResult): LastFailure["outcome"] {
   if (metadata) return { metadata };
   const { code, upstreamStatus = null, reason = null } = error;
   return { failure: { code, upstreamStatus, reason } };

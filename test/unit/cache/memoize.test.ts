@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createOnce } from "../../../src/cache/once.ts";
+import { memoizeAsync } from "../../../src/cache/memoize.ts";
 
 interface Result {
   readonly seen: number;
@@ -8,7 +8,7 @@ interface Result {
 
 /** Counts how often the work is done. */
 function startWork(maxBytes = 100_000) {
-  const once = createOnce<Result>({ maxBytes, isFinal: ({ isWhole }) => isWhole });
+  const once = memoizeAsync<Result>({ maxBytes, isFinal: ({ isWhole }) => isWhole });
   let seen = 0;
   const look = (key: string, isWhole = true) =>
     once(key, async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Entry } from "../../../src/cache/entry.ts";
-import type { Ending } from "../../../src/cache/freshness.ts";
-import { createRemember } from "../../../src/cache/remember.ts";
+import type { LookupResult } from "../../../src/cache/freshness.ts";
+import { createCachePolicy } from "../../../src/cache/cache-policy.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import { unknownMetadata } from "../../../src/domain/metadata.ts";
 import type { Terms } from "../../../src/domain/terms.ts";
@@ -10,14 +10,14 @@ import { termsWith } from "../../support/terms.ts";
 const limits = { minMs: 60_000, maxMs: 604_800_000, defaultMs: 3_600_000, failureMs: 60_000 };
 const time = 1_700_000_000_000;
 const validators = { etag: '"a"', lastModified: null, urlHash: "0".repeat(64) };
-const failure: Ending = {
+const failure: LookupResult = {
   metadata: null,
   terms: null,
   isConfirmed: false,
   error: new OracleError("source_unreachable", "words for the log", { reason: "reset" }),
 };
 
-function success(said: Partial<Terms>, isConfirmed = false): Ending {
+function success(said: Partial<Terms>, isConfirmed = false): LookupResult {
   return {
     metadata: unknownMetadata,
     fields: null,
@@ -27,7 +27,7 @@ function success(said: Partial<Terms>, isConfirmed = false): Ending {
   };
 }
 
-const rememberAt = (random: number) => createRemember({ limits, now: () => time, random: () => random });
+const rememberAt = (random: number) => createCachePolicy({ limits, now: () => time, random: () => random });
 
 test.for([
   [0, 0.9],
@@ -72,7 +72,7 @@ test.for(["no-store", "private"])("with %s not even what the origin could be ask
 
 test("a 304 renews the whole time each time, and neither more nor less", () => {
   let now = time;
-  const remember = createRemember({ limits, now: () => now, random: () => 1 });
+  const remember = createCachePolicy({ limits, now: () => now, random: () => 1 });
   let entry = remember(success({ cacheControl: "max-age=1000" }), null);
   for (let times = 0; times < 5; times += 1) {
     now += 2_000_000;

@@ -1,14 +1,12 @@
 import type { Description } from "../domain/description.ts";
 import { OracleError } from "../domain/errors.ts";
 import type { Metadata } from "../domain/metadata.ts";
-import type { CachedAnswer, LastFailure, Success } from "./entry.ts";
-
-type Part = Success | LastFailure;
+import type { CachedAnswer, EntryPart } from "./entry.ts";
 
 // One object for all who ask, as long as the part is remembered: a hit makes nothing.
 const descriptions = {
-  hit: new WeakMap<Part, Description>(),
-  stale: new WeakMap<Part, Description>(),
+  hit: new WeakMap<EntryPart, Description>(),
+  stale: new WeakMap<EntryPart, Description>(),
 };
 
 /** What is remembered, as a description that has ended. */
@@ -34,12 +32,12 @@ export function describeCachedAnswer({ cached, part }: CachedAnswer): Descriptio
   return description;
 }
 
-export function lifetimeOf(part: Part): NonNullable<Description["kept"]> {
+export function lifetimeOf(part: EntryPart): NonNullable<Description["kept"]> {
   return { since: part.since, until: "until" in part ? part.until : part.freshUntil };
 }
 
 /** The metadata, or the failure as it was. */
-export function outcomeOf(part: Part): Metadata | OracleError {
+export function outcomeOf(part: EntryPart): Metadata | OracleError {
   if ("metadata" in part) return part.metadata;
   if ("metadata" in part.outcome) return part.outcome.metadata;
   const { code, upstreamStatus, reason } = part.outcome.failure;

@@ -41,6 +41,8 @@ export interface LastFailure {
   readonly timeouts: number;
 }
 
+export type EntryPart = Success | LastFailure;
+
 export interface RememberedFailure {
   readonly code: FailureCode;
   readonly upstreamStatus: number | null;
@@ -51,7 +53,7 @@ export interface RememberedFailure {
 /** What is answered without waiting for the origin. */
 export interface CachedAnswer {
   readonly cached: "hit" | "stale";
-  readonly part: Success | LastFailure;
+  readonly part: EntryPart;
   /** Whether the origin shall be asked again meanwhile. */
   readonly isDue: boolean;
 }
@@ -92,7 +94,7 @@ export function isUsableOnError(success: Success | null, time: number): success 
 }
 
 /** What the latest lookup gave. */
-export function latestPart(entry: Entry): Success | LastFailure {
+export function latestPart(entry: Entry): EntryPart {
   return entry.success === null ? entry.setback : (entry.setback ?? entry.success);
 }
 

@@ -16,12 +16,13 @@ export interface CachePolicyOptions {
   readonly random: () => number;
 }
 
-/** What is remembered when a lookup has ended: of it, and of what was remembered before. Null where that is nothing new. */
+/** Returns the new entry of a target after a lookup; null if the result is not to be stored. */
 export type CachePolicy = (result: LookupResult, previous: Entry | null) => Entry | null;
 
-// What was learnt in the same second is not asked for again in the same second.
-const jitter = 0.1;
+// TTL jitter, as a share of the TTL: entries of the same second do not expire in the same second.
+const jitterShare = 0.1;
 
+/** Decides from the freshness table how long a result is cached, and adds jitter. */
 export function createCachePolicy({ limits, now, random }: CachePolicyOptions): CachePolicy {
   return (result, previous) => {
     const time = now();
@@ -32,7 +33,7 @@ export function createCachePolicy({ limits, now, random }: CachePolicyOptions): 
     }
     const freshness = freshnessOf(result, { limits, timeouts, now: time });
     if (!freshness) return null;
-    const until = time + Math.round(freshness.freshMs * (1 + jitter * (2 * random() - 1)));
+    const until = time + Math.round(freshness.freshMs * (1 + jitterShare * (2 * random() - 1)));
     if (freshness.previous === "replaced" && result.metadata) {
       const learnt: Success = {
         metadata: result.metadata,
@@ -55,7 +56,7 @@ export function createCachePolicy({ limits, now, random }: CachePolicyOptions): 
   };
 }
 
-/** The same times once more. */
+/** A 304 without freshness headers: the same TTLs start again (RFC 9111 4.3.4). */
 function renewed(success: Success, time: number): Success {
   const passed = time - success.since;
   return {

@@ -3,13 +3,13 @@ import { OracleError } from "../domain/errors.ts";
 import type { Metadata } from "../domain/metadata.ts";
 import type { CachedAnswer, EntryPart } from "./entry.ts";
 
-// One object for all who ask, as long as the part is remembered: a hit makes nothing.
+// Memoized per entry part, so that a hit allocates nothing.
 const descriptions = {
   hit: new WeakMap<EntryPart, Description>(),
   stale: new WeakMap<EntryPart, Description>(),
 };
 
-/** What is remembered, as a description that has ended. */
+/** Makes a finished description of a cached answer. */
 export function describeCachedAnswer({ cached, part }: CachedAnswer): Description {
   const known = descriptions[cached].get(part);
   if (known) return known;
@@ -32,11 +32,12 @@ export function describeCachedAnswer({ cached, part }: CachedAnswer): Descriptio
   return description;
 }
 
+/** When a part was learnt, and how long it is fresh; epoch milliseconds. */
 export function lifetimeOf(part: EntryPart): NonNullable<Description["kept"]> {
   return { since: part.since, until: "until" in part ? part.until : part.freshUntil };
 }
 
-/** The metadata, or the failure as it was. */
+/** Returns the metadata of a part, or its failure as an error. */
 export function outcomeOf(part: EntryPart): Metadata | OracleError {
   if ("metadata" in part) return part.metadata;
   if ("metadata" in part.outcome) return part.outcome.metadata;

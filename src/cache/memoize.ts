@@ -1,13 +1,13 @@
 import { LRUCache } from "lru-cache";
 
 export interface MemoizeOptions<T> {
-  /** Memory that all results together may take, in bytes. */
+  /** Bound of the size of all results. */
   readonly maxBytes: number;
-  /** Whether a result is worth keeping: what may come out otherwise the next time is not. */
+  /** Whether to keep a result: false for one that may differ at the next call. */
   readonly isFinal: (result: T) => boolean;
 }
 
-/** What came of the work, and whether it was done for this very call. */
+/** A result, and whether this call has computed it. */
 export interface Memoized<T> {
   readonly result: T;
   readonly isOwn: boolean;
@@ -17,8 +17,8 @@ export interface Memoized<T> {
 const resultBytes = 400;
 
 /**
- * Makes a function that does the same work once: whoever comes with the same key while it is done, or later, gets what came of
- * it. A rejection is had by those who waited for it, and not kept.
+ * Memoizes asynchronous work by key, with an LRU of results and request coalescing: calls during the work share its promise.
+ * A rejection is not kept.
  */
 export function memoizeAsync<T extends object>({ maxBytes, isFinal }: MemoizeOptions<T>) {
   const results = new LRUCache<string, T>({ max: Math.max(1, Math.floor(maxBytes / resultBytes)) });
@@ -27,10 +27,10 @@ export function memoizeAsync<T extends object>({ maxBytes, isFinal }: MemoizeOpt
   return async (key: string, work: () => Promise<T>): Promise<Memoized<T>> => {
     const known = results.get(key) ?? running.get(key);
     if (known) return { result: await known, isOwn: false };
-    const begun = work();
-    running.set(key, begun);
+    const own = work();
+    running.set(key, own);
     try {
-      const result = await begun;
+      const result = await own;
       if (isFinal(result)) results.set(key, result);
       return { result, isOwn: true };
     } finally {

@@ -93,7 +93,7 @@ export function freshnessOf(result: LookupResult, context: FreshnessContext): Fr
   const row = table.find(({ when }) => when(result));
   if (!row) return null;
   const { fresh, stale = () => 0, onError = 0, previous } = row;
-  // The freshness headers of redirects are not read, and a redirect may change before its target expires.
+  // The freshness headers of redirects are not read, and a redirect may change before its target expires: cap the TTL.
   const redirectMaxMs = result.terms?.isRedirected ? context.limits.defaultMs : Infinity;
   const freshMs = Math.min(redirectMaxMs, fresh(result, context));
   return { freshMs, staleMs: stale(freshMs), staleOnErrorMs: onError, previous };
@@ -161,26 +161,26 @@ function directivesOf(terms: Terms | null): Map<string, string> {
 // TTLs, in milliseconds
 
 function failureTtl(times: number): Lifetime {
-  return (_ending, { limits }) => times * limits.failureMs;
+  return (_result, { limits }) => times * limits.failureMs;
 }
 
 function retryAfterTtl({ error }: LookupResult, { limits }: FreshnessContext): number {
   return error?.retryAfterMs ?? limits.failureMs;
 }
 
-function doublingTtl(_ending: LookupResult, { limits, timeouts }: FreshnessContext): number {
+function doublingTtl(_result: LookupResult, { limits, timeouts }: FreshnessContext): number {
   return Math.min(10, 2 * 2 ** timeouts) * limits.failureMs;
 }
 
-function minTtl(_ending: LookupResult, { limits }: FreshnessContext): number {
+function minTtl(_result: LookupResult, { limits }: FreshnessContext): number {
   return limits.minMs;
 }
 
-function maxTtl(_ending: LookupResult, { limits }: FreshnessContext): number {
+function maxTtl(_result: LookupResult, { limits }: FreshnessContext): number {
   return limits.maxMs;
 }
 
-function defaultTtl(_ending: LookupResult, { limits }: FreshnessContext): number {
+function defaultTtl(_result: LookupResult, { limits }: FreshnessContext): number {
   return limits.defaultMs;
 }
 

@@ -39,7 +39,7 @@ export function entryAt(since: number): Entry {
   return { success: successAt(since), setback: failureAt(since) };
 }
 
-/** A key as of the n-th URL. */
+/** Returns a valid key, different for each number. */
 export function keyNumber(n: number): string {
   return String(n).padStart(43, "k");
 }

@@ -13,32 +13,32 @@ import { createFetcher, type FetcherOptions } from "./fetch.ts";
 
 const minuteMs = 60_000;
 
-/** A turn of those that nobody waits for. */
+/** A turn without waiting. */
 const turn: Turn = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
 
 export interface Remembering {
   readonly oracle: CachedOracle;
   readonly ask: (url: string) => Description;
-  /** Asks, and waits: how the answer was come by, and what it is or the failure's code. */
+  /** Looks up a URL: returns the cache result, and the metadata or the failure code. */
   readonly outcome: (url: string) => Promise<[cached: string, answer: unknown]>;
   readonly forget: (url: string) => Promise<void>;
-  /** Resolves when no lookup is under way. */
+  /** Resolves when no lookup is in progress. */
   readonly idle: () => Promise<void>;
-  /** Moves the clock that lifetimes go by. */
+  /** Advances the clock of the cache. */
   readonly pass: (milliseconds: number) => void;
-  /** Epoch milliseconds of that clock. */
+  /** The time of that clock, epoch milliseconds. */
   readonly now: () => number;
-  /** Pictures decoded so far. */
+  /** Number of decodes so far. */
   readonly decodes: () => number;
 }
 
-/** The whole service but its HTTP side, with the documented lifetimes, without jitter, and a clock of its own. */
+/** Creates the service without HTTP: the documented TTLs, no jitter, and a clock that the test advances. */
 export function createRemembering(
   decoder: Decoder,
   options: FetcherOptions & Partial<Pick<OracleOptions, "fetchTimeoutMs" | "takeTurn" | "refuses">> = {},
 ): Remembering {
-  let skippedMs = 0;
-  const now = () => Date.now() + skippedMs;
+  let offsetMs = 0;
+  const now = () => Date.now() + offsetMs;
   const pauses = createPauses({ defaultMs: minuteMs, maxMs: 60 * minuteMs, maxHosts: 100, now });
   const { parseTarget, openSource } = createFetcher({ pauses, ...options });
   let decodes = 0;
@@ -50,7 +50,7 @@ export function createRemembering(
       },
     },
   });
-  const underWay = new Set<Promise<unknown>>();
+  const inProgress = new Set<Promise<unknown>>();
   const pipeline = createOracle({
     refuses: options.refuses ?? (() => false),
     slots: createSlots({ maxActive: 100, maxActivePerHost: 100, maxWaiting: 0 }),
@@ -66,8 +66,8 @@ export function createRemembering(
     (target, fields, previous) => {
       const description = pipeline(target, fields, previous);
       const end = description.done.catch(() => undefined);
-      underWay.add(end);
-      void end.then(() => underWay.delete(end));
+      inProgress.add(end);
+      void end.then(() => inProgress.delete(end));
       return description;
     },
     {
@@ -93,10 +93,10 @@ export function createRemembering(
     },
     forget: (url) => oracle.forget(parseTarget(url)),
     async idle() {
-      while (underWay.size > 0) await Promise.all(underWay);
+      while (inProgress.size > 0) await Promise.all(inProgress);
       await new Promise((resolve) => setImmediate(resolve));
     },
-    pass: (milliseconds) => void (skippedMs += milliseconds),
+    pass: (milliseconds) => void (offsetMs += milliseconds),
     now,
     decodes: () => decodes,
   };

@@ -14,38 +14,41 @@ const failure: LookupResult = {
   metadata: null,
   terms: null,
   isConfirmed: false,
-  error: new OracleError("source_unreachable", "words for the log", { reason: "reset" }),
+  error: new OracleError("source_unreachable", "detail for the log", { reason: "reset" }),
 };
 
-function success(said: Partial<Terms>, isConfirmed = false): LookupResult {
+function success(headers: Partial<Terms>, isConfirmed = false): LookupResult {
   return {
     metadata: unknownMetadata,
     fields: null,
-    terms: termsWith({ validators, ...said }),
+    terms: termsWith({ validators, ...headers }),
     isConfirmed,
     error: null,
   };
 }
 
-const rememberAt = (random: number) => createCachePolicy({ limits, now: () => time, random: () => random });
+const policyWith = (random: number) => createCachePolicy({ limits, now: () => time, random: () => random });
 
 test.for([
   [0, 0.9],
   [0.5, 1],
   [1, 1.1],
 ] as const)(
-  "times differ by up to a tenth, so that what was learnt at once is not asked for at once",
-  ([random, by]) => {
-    const remember = rememberAt(random);
-    const learnt = remember(success({ cacheControl: "max-age=1000" }), null)?.success;
-    expect(learnt).toMatchObject({ freshUntil: time + by * 1_000_000, staleUntil: time + by * 1_000_000 + 100_000 });
-    expect(remember(failure, null)?.setback).toMatchObject({ until: time + by * 60_000 });
+  "jitter changes a TTL by up to a tenth, so that entries of one moment do not expire in one moment",
+  ([random, factor]) => {
+    const policy = policyWith(random);
+    const cached = policy(success({ cacheControl: "max-age=1000" }), null)?.success;
+    expect(cached).toMatchObject({
+      freshUntil: time + factor * 1_000_000,
+      staleUntil: time + factor * 1_000_000 + 100_000,
+    });
+    expect(policy(failure, null)?.setback).toMatchObject({ until: time + factor * 60_000 });
   },
 );
 
-test("what is remembered goes through JSON and comes back the same", () => {
-  const remember = rememberAt(0.5);
-  const entry = remember(failure, remember(success({}), null));
+test("an entry survives a JSON round trip unchanged", () => {
+  const policy = policyWith(0.5);
+  const entry = policy(failure, policy(success({}), null));
   expect(JSON.parse(JSON.stringify(entry))).toEqual(entry);
   expect(entry).toEqual({
     success: {
@@ -66,23 +69,23 @@ test("what is remembered goes through JSON and comes back the same", () => {
   } satisfies Entry);
 });
 
-test.for(["no-store", "private"])("with %s not even what the origin could be asked with is kept", (cacheControl) => {
-  expect(rememberAt(0.5)(success({ cacheControl }), null)?.success?.validators).toBeNull();
+test.for(["no-store", "private"])("with %s not even the validators are stored", (cacheControl) => {
+  expect(policyWith(0.5)(success({ cacheControl }), null)?.success?.validators).toBeNull();
 });
 
-test("a 304 renews the whole time each time, and neither more nor less", () => {
+test("each 304 restarts the previous TTL, jitter included", () => {
   let now = time;
-  const remember = createCachePolicy({ limits, now: () => now, random: () => 1 });
-  let entry = remember(success({ cacheControl: "max-age=1000" }), null);
+  const policy = createCachePolicy({ limits, now: () => now, random: () => 1 });
+  let entry = policy(success({ cacheControl: "max-age=1000" }), null);
   for (let times = 0; times < 5; times += 1) {
     now += 2_000_000;
-    entry = remember(success({}, true), entry);
+    entry = policy(success({}, true), entry);
   }
   expect(entry?.success).toMatchObject({ since: now, freshUntil: now + 1_100_000, staleUntil: now + 1_200_000 });
 });
 
-test("a success ends the setback", () => {
-  const remember = rememberAt(0.5);
-  const entry = remember(success({}), remember(failure, null));
+test("a success clears the last failure", () => {
+  const policy = policyWith(0.5);
+  const entry = policy(success({}), policy(failure, null));
   expect(entry?.setback).toBeNull();
 });

@@ -2,51 +2,51 @@ import { expect, test } from "vitest";
 import { memoizeAsync } from "../../../src/cache/memoize.ts";
 
 interface Result {
-  readonly seen: number;
-  readonly isWhole: boolean;
+  readonly call: number;
+  readonly isFinal: boolean;
 }
 
-/** Counts how often the work is done. */
-function startWork(maxBytes = 100_000) {
-  const once = memoizeAsync<Result>({ maxBytes, isFinal: ({ isWhole }) => isWhole });
-  let seen = 0;
-  const look = (key: string, isWhole = true) =>
-    once(key, async () => {
-      seen += 1;
+/** Memoizes a function that counts its calls. */
+function createWork(maxBytes = 100_000) {
+  const memoized = memoizeAsync<Result>({ maxBytes, isFinal: ({ isFinal }) => isFinal });
+  let calls = 0;
+  const run = (key: string, isFinal = true) =>
+    memoized(key, async () => {
+      calls += 1;
       await new Promise((resolve) => setImmediate(resolve));
-      return { seen, isWhole };
+      return { call: calls, isFinal };
     });
-  return { once, look, done: () => seen };
+  return { memoized, run, calls: () => calls };
 }
 
-test("the same is done once, for those who come meanwhile and for those who come later", async () => {
-  const { look, done } = startWork();
-  const together = await Promise.all([look("a"), look("a"), look("b")]);
+test("concurrent and later calls with the same key share one result", async () => {
+  const { run, calls } = createWork();
+  const together = await Promise.all([run("a"), run("a"), run("b")]);
   expect(together.map(({ isOwn }) => isOwn)).toEqual([true, false, true]);
   expect(together[1].result).toBe(together[0].result);
-  expect(await look("a")).toEqual({ result: together[0].result, isOwn: false });
-  expect(done()).toBe(2);
+  expect(await run("a")).toEqual({ result: together[0].result, isOwn: false });
+  expect(calls()).toBe(2);
 });
 
-test("what may come out otherwise the next time is not kept", async () => {
-  const { look, done } = startWork();
-  await look("a", false);
-  expect((await look("a")).isOwn).toBe(true);
-  expect(done()).toBe(2);
+test("a result that is not final is not kept", async () => {
+  const { run, calls } = createWork();
+  await run("a", false);
+  expect((await run("a")).isOwn).toBe(true);
+  expect(calls()).toBe(2);
 });
 
-test("a rejection is had by those who waited for it, and by nobody later", async () => {
-  const { once, look } = startWork();
-  const broken = () => once("a", () => Promise.reject(new Error("broken")));
+test("concurrent calls share a rejection, and later calls try again", async () => {
+  const { memoized, run } = createWork();
+  const broken = () => memoized("a", () => Promise.reject(new Error("broken")));
   const results = await Promise.allSettled([broken(), broken()]);
   expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
-  expect((await look("a")).isOwn).toBe(true);
+  expect((await run("a")).isOwn).toBe(true);
 });
 
-test("only so much is kept", async () => {
-  const { look, done } = startWork(4000);
-  for (let key = 0; key < 100; key += 1) await look(String(key));
-  expect((await look("99")).isOwn).toBe(false);
-  expect((await look("0")).isOwn).toBe(true);
-  expect(done()).toBe(101);
+test("the least recently used results are evicted", async () => {
+  const { run, calls } = createWork(4000);
+  for (let key = 0; key < 100; key += 1) await run(String(key));
+  expect((await run("99")).isOwn).toBe(false);
+  expect((await run("0")).isOwn).toBe(true);
+  expect(calls()).toBe(101);
 });

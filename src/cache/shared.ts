@@ -15,7 +15,7 @@ export interface SharedStore {
    * Takes the lock of a key, so that one replica asks the origin for all. Resolves without the lock if the store is
    * unavailable or another replica holds it for too long: the origin is then asked anyway.
    *
-   * @returns releases the lock
+   * @returns the function that releases the lock
    */
   lock(key: string): Promise<Unlock>;
 }

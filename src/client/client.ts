@@ -63,14 +63,14 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
     const init = { method: "POST", headers, body: JSON.stringify(request), signal: signal ?? null };
     const response = await fetch(new URL(path, base), init).catch((error: unknown) => {
       signal?.throwIfAborted();
-      throw new NoAnswerError(`no response from ${base}`, { cause: error });
+      throw new NoAnswerError(`no response from ${base}: is the service running?`, { cause: error });
     });
     const type = response.headers.get("content-type") ?? "";
     if (type.startsWith("application/problem+json")) {
       throw new ProblemError(await json<Problem>(response, signal), response.headers.get("retry-after"));
     }
     if (!response.ok || !type.startsWith(accept))
-      throw new NoAnswerError(`the server at ${base} is not a media-oracle`);
+      throw new NoAnswerError(`the server at ${base} is not a media-oracle: check its URL`);
     return response;
   }
 

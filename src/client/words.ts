@@ -39,11 +39,11 @@ export function explainProblem({
 
 // In this order: a stale response is also a hit, and a coalesced one also a miss.
 const cacheStatuses: readonly (readonly [pattern: RegExp, words: string])[] = [
-  [/detail=stale/, "stale: served from the cache; its refresh is in progress or has failed"],
-  [/; ?hit/, "hit: served from the cache, without a request to the host"],
-  [/collapsed/, "coalesced: one lookup for several concurrent callers"],
-  [/fwd-status=304/, "revalidated: the host confirmed the cached metadata (304 Not Modified)"],
-  [/fwd=/, "miss: looked up just now"],
+  [/detail=stale/, "stale, served from the cache: its refresh is in progress or has failed"],
+  [/; ?hit/, "hit, served from the cache without a request to the host"],
+  [/collapsed/, "coalesced, one lookup for several concurrent callers"],
+  [/fwd-status=304/, "revalidated, the host has confirmed the cached metadata (304 Not Modified)"],
+  [/fwd=/, "miss, looked up just now"],
 ];
 
 /** Explains a `Cache-Status` header (RFC 9211) in plain words. */

@@ -53,7 +53,7 @@ test("probe prints the metadata of a URL for people, and nothing else on stdout"
     /^ {2}pixels {6}640 x 480$/m,
     /^ {2}blurhash {4}L.{27}$/m,
     /^ {2}filename {4}summit\.jpg$/m,
-    /^ {2}cache {7}miss: looked up just now$/m,
+    /^ {2}cache {7}miss, looked up just now$/m,
   ]) {
     expect(stdout).toMatch(line);
   }

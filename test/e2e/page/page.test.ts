@@ -85,7 +85,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     expect(stages.map((text) => text.replace(/ [\d.]+ ms$/, ""))).toEqual(["queue", "fetch", "decode", "hash"]);
     expect(await page.locator("#cache").innerText()).toContain("looked up just now");
     await ask(page, origin.url("/a/photo.jpg?x=<b>"));
-    await page.getByText("hit: served from the cache").waitFor();
+    await page.getByText("hit, served from the cache").waitFor();
     expect(faults).toEqual([]);
   });
 

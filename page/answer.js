@@ -1,7 +1,7 @@
-import { cacheWords, sizeWords } from "./client/words.js";
-import { element, made } from "./dom.js";
+import { explainCacheStatus, formatBytes } from "./client/words.js";
+import { createElement, findElement } from "./dom.js";
 import { warnings } from "./domain/metadata.js";
-import { showForms } from "./forms.js";
+import { showCodeTabs } from "./code-tabs.js";
 import { decode } from "./vendor/blurhash.js";
 import { thumbHashToRGBA } from "./vendor/thumbhash.js";
 
@@ -9,25 +9,25 @@ import { thumbHashToRGBA } from "./vendor/thumbhash.js";
 /** @typedef {import("./client/client.js").Metadata} Metadata */
 
 /**
- * Shows all that is known.
+ * Shows an answer.
  *
  * @param {Answer} answer
- * @param {string} picture where it is loaded from, if somebody wants to see it
- * @param {string} note empty where there is nothing to say
- * @param {boolean} needsToken whether programs would need one
+ * @param {string} pictureUrl loaded only at the click of a button
+ * @param {string} note empty for none
+ * @param {boolean} needsToken whether the curl example has a token
  */
-export function showAnswer(answer, picture, note, needsToken) {
+export function showAnswer(answer, pictureUrl, note, needsToken) {
   const { metadata } = answer;
-  element("answer").hidden = false;
-  element("answer-title").textContent = metadata.filename ?? metadata.url;
-  element("note").hidden = note === "";
-  element("note").textContent = note;
+  findElement("answer").hidden = false;
+  findElement("answer-title").textContent = metadata.filename ?? metadata.url;
+  findElement("note").hidden = note === "";
+  findElement("note").textContent = note;
   renderFields(metadata);
   renderPreviews(metadata);
-  renderPicture(metadata.type, picture);
+  renderPicture(metadata.type, pictureUrl);
   renderTimings(answer);
-  showForms(metadata, needsToken);
-  element("answer-title").focus();
+  showCodeTabs(metadata, needsToken);
+  findElement("answer-title").focus();
 }
 
 /** @param {Metadata} metadata */
@@ -39,17 +39,19 @@ function renderFields(metadata) {
     Size:
       bytes === null
         ? null
-        : `${sizeWords(bytes)} (${bytes} bytes, ${bytesSource === "counted" ? "counted" : "as the host says"})`,
+        : `${formatBytes(bytes)} (${bytes} bytes, ${bytesSource === "counted" ? "counted" : "declared by the host"})`,
     Pixels: width === null || height === null ? null : `${width} × ${height}`,
     Duration: durationMs === null ? null : `${durationMs / 1000} s`,
     BlurHash: metadata.blurhash,
     ThumbHash: metadata.thumbhash,
     "SHA-256": metadata.sha256,
-    Partial: metadata.partial ? "The deadline came first: ask again for the rest." : null,
+    Partial: metadata.partial ? "The deadline has passed: ask again for the other facts." : null,
     Warnings: metadata.warnings.map((code) => `${code}: ${warnings[code]}`).join("; ") || null,
   };
-  element("fields").replaceChildren(
-    ...Object.entries(fields).flatMap(([name, value]) => (value === null ? [] : [made("dt", name), made("dd", value)])),
+  findElement("fields").replaceChildren(
+    ...Object.entries(fields).flatMap(([name, value]) =>
+      value === null ? [] : [createElement("dt", name), createElement("dd", value)],
+    ),
   );
 }
 
@@ -58,41 +60,43 @@ function renderPreviews({ blurhash, thumbhash, width, height }) {
   const aspect = (width ?? 1) / (height ?? 1);
   const columns = 64;
   const rows = Math.max(1, Math.min(256, Math.round(columns / aspect)));
-  const blurred = blurhash === null ? null : { w: columns, h: rows, rgba: decode(blurhash, columns, rows) };
-  paint("blurhash", blurred, aspect);
-  paint("thumbhash", thumbhash === null ? null : thumbHashToRGBA(bytesOf(thumbhash)), aspect);
+  const blurRaster = blurhash === null ? null : { w: columns, h: rows, rgba: decode(blurhash, columns, rows) };
+  paint("blurhash", blurRaster, aspect);
+  paint("thumbhash", thumbhash === null ? null : thumbHashToRGBA(decodeBase64(thumbhash)), aspect);
 }
 
 /** @param {string} base64 */
-function bytesOf(base64) {
+function decodeBase64(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
 /**
+ * Draws a raster on a canvas; hides the figure without one.
+ *
  * @param {string} id of the canvas
  * @param {{ w: number; h: number; rgba: Uint8Array | Uint8ClampedArray } | null} raster
- * @param {number} aspect of the picture: that of the raster is rounded
+ * @param {number} aspect width divided by height of the picture; that of the raster is rounded
  */
 function paint(id, raster, aspect) {
-  const canvas = /** @type {HTMLCanvasElement} */ (element(id));
+  const canvas = /** @type {HTMLCanvasElement} */ (findElement(id));
   /** @type {HTMLElement} */ (canvas.parentElement).hidden = raster === null;
   if (raster === null) return;
   canvas.style.aspectRatio = String(aspect);
-  canvas.style.maxWidth = `${24 * aspect}rem`; // so that nothing is higher than a screen
+  canvas.style.maxWidth = `${24 * aspect}rem`; // limits the height to 24rem
   [canvas.width, canvas.height] = [raster.w, raster.h];
   const pixels = new ImageData(Uint8ClampedArray.from(raster.rgba), raster.w, raster.h);
   canvas.getContext("2d")?.putImageData(pixels, 0, 0);
 }
 
 /**
- * Offers to load the picture. Not by itself: its host would see who looks.
+ * Shows a button that loads the picture. Loading reveals the IP address of the reader to the host, so it is never automatic.
  *
  * @param {string} type
- * @param {string} picture where it is loaded from
+ * @param {string} pictureUrl
  */
-function renderPicture(type, picture) {
-  element("picture").hidden = !type.startsWith("image/");
-  const load = /** @type {HTMLButtonElement} */ (made("button", "Load the picture itself"));
+function renderPicture(type, pictureUrl) {
+  findElement("picture").hidden = !type.startsWith("image/");
+  const load = /** @type {HTMLButtonElement} */ (createElement("button", "Load the picture itself"));
   load.type = "button";
   load.id = "load";
   load.addEventListener("click", () => {
@@ -100,31 +104,31 @@ function renderPicture(type, picture) {
     image.referrerPolicy = "no-referrer";
     image.alt = "The picture itself";
     image.addEventListener("error", () =>
-      element("frame").replaceChildren(made("p", "The browser could not load it.")),
+      findElement("frame").replaceChildren(createElement("p", "The browser could not load the picture.")),
     );
-    image.src = picture;
-    element("frame").replaceChildren(image);
+    image.src = pictureUrl;
+    findElement("frame").replaceChildren(image);
   });
-  element("frame").replaceChildren(load);
+  findElement("frame").replaceChildren(load);
 }
 
 /** @param {Answer} answer */
 function renderTimings({ timings, cacheStatus }) {
   const stages = Object.entries(timings);
-  element("bar").replaceChildren(
+  findElement("bar").replaceChildren(
     ...stages.map(([stage, took]) => {
-      const part = made("div", "");
+      const part = createElement("div", "");
       part.className = stage;
       part.style.flexGrow = String(took);
       return part;
     }),
   );
-  element("stages").replaceChildren(
+  findElement("stages").replaceChildren(
     ...stages.map(([stage, took]) => {
-      const item = made("li", `${stage} ${took} ms`);
+      const item = createElement("li", `${stage} ${took} ms`);
       item.className = stage;
       return item;
     }),
   );
-  element("cache").textContent = `How it was come by: ${cacheWords(cacheStatus)} (Cache-Status: ${cacheStatus})`;
+  findElement("cache").textContent = `Cache: ${explainCacheStatus(cacheStatus)} (Cache-Status: ${cacheStatus})`;
 }

@@ -1,4 +1,4 @@
-// A script of the old kind, which tells its name to the window.
+// The bundle is not a module: it defines a global variable.
 const { SwaggerUIBundle } = /** @type {{ SwaggerUIBundle: (options: Record<string, unknown>) => void }} */ (
   /** @type {unknown} */ (window)
 );

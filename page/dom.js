@@ -1,19 +1,19 @@
 /**
- * The element of the page that has this id.
+ * Returns the element with an id. The caller knows that the page has it.
  *
  * @param {string} id
  */
-export function element(id) {
+export function findElement(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
 /**
- * A new element with a text.
+ * Creates an element with a text.
  *
  * @param {string} name
  * @param {string} text
  */
-export function made(name, text) {
+export function createElement(name, text) {
   const child = document.createElement(name);
   child.textContent = text;
   return child;

@@ -1,71 +1,71 @@
 import { showAnswer } from "./answer.js";
 import { createClient, ProblemError } from "./client/client.js";
-import { problemWords } from "./client/words.js";
-import { element, made } from "./dom.js";
+import { explainProblem } from "./client/words.js";
+import { createElement, findElement } from "./dom.js";
 
 /** @typedef {import("./client/client.js").Answer} Answer */
 
-/** @typedef {{ answer: Answer; picture: string; note: string }} Shown */
+/** @typedef {{ answer: Answer; pictureUrl: string; note: string }} Result */
 
-const url = /** @type {HTMLInputElement} */ (element("url"));
-const token = /** @type {HTMLInputElement} */ (element("token"));
+const url = /** @type {HTMLInputElement} */ (findElement("url"));
+const token = /** @type {HTMLInputElement} */ (findElement("token"));
 
-/** Counts questions: an answer that comes after the next question was asked is nobody's. */
-let asked = 0;
+/** Number of the latest lookup: the result of an earlier one is dropped. */
+let latestLookup = 0;
 
-element("question").addEventListener("submit", (event) => {
+findElement("lookup").addEventListener("submit", (event) => {
   event.preventDefault();
-  void show(() => ask(url.value.trim()));
+  void showResult(() => lookUp(url.value.trim()));
 });
 
 for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("button[data-url]"))) {
-  button.addEventListener("click", () => void show(() => ask(button.dataset.url ?? "")));
+  button.addEventListener("click", () => void showResult(() => lookUp(button.dataset.url ?? "")));
 }
 
-element("example").addEventListener("click", () => void show(readExample));
+findElement("example").addEventListener("click", () => void showResult(readExample));
 
 /**
  * @param {string} text
- * @returns {Promise<Shown>}
+ * @returns {Promise<Result>}
  */
-async function ask(text) {
+async function lookUp(text) {
   url.value = text;
   const client = createClient({ baseUrl: new URL(".", location.href), token: token.value });
-  return { answer: await client.describe(text), picture: text, note: "" };
+  return { answer: await client.describe(text), pictureUrl: text, note: "" };
 }
 
 /**
- * The answer to a picture that comes with the page: it needs no network, and nobody has to allow an address for it.
+ * Reads the recorded answer for a picture that comes with the page: an example without network access.
  *
- * @returns {Promise<Shown>}
+ * @returns {Promise<Result>}
  */
 async function readExample() {
-  const reply = await fetch("assets/example.json");
-  const answer = await /** @type {Promise<Answer>} */ (reply.json());
+  const response = await fetch("assets/example.json");
+  const answer = await /** @type {Promise<Answer>} */ (response.json());
   url.value = answer.metadata.url;
-  const note = "A recorded answer, to a picture that comes with this page: nothing was looked up.";
-  return { answer, picture: "assets/example.jpg", note };
+  const note = "A recorded answer for a picture that comes with this page, without a lookup.";
+  return { answer, pictureUrl: "assets/example.jpg", note };
 }
 
-/** @param {() => Promise<Shown>} look */
-async function show(look) {
-  const question = (asked += 1);
-  element("failure").replaceChildren();
-  element("answer").hidden = true;
-  element("status").textContent = "Looking …";
-  const outcome = await look().catch((/** @type {unknown} */ error) => ({ error }));
-  if (question !== asked) return;
-  element("status").textContent = "";
-  if ("error" in outcome) explain(outcome.error);
-  else showAnswer(outcome.answer, outcome.picture, outcome.note, token.value !== "");
+/** @param {() => Promise<Result>} load */
+async function showResult(load) {
+  const lookup = (latestLookup += 1);
+  findElement("failure").replaceChildren();
+  findElement("answer").hidden = true;
+  findElement("status").textContent = "Looking up …";
+  const outcome = await load().catch((/** @type {unknown} */ error) => ({ error }));
+  if (lookup !== latestLookup) return;
+  findElement("status").textContent = "";
+  if ("error" in outcome) showError(outcome.error);
+  else showAnswer(outcome.answer, outcome.pictureUrl, outcome.note, token.value !== "");
 }
 
 /** @param {unknown} error */
-function explain(error) {
+function showError(error) {
   const problem = error instanceof ProblemError ? error.problem : null;
-  const words = problem ? problemWords(problem) : "The service does not answer. Is it running?";
-  element("failure").append(words, ...(problem ? [" ", made("code", problem.code)] : []));
+  const words = problem ? explainProblem(problem) : "The service does not respond. Is it running?";
+  findElement("failure").append(words, ...(problem ? [" ", createElement("code", problem.code)] : []));
   if (problem?.code !== "unauthorized") return;
-  element("door").hidden = false;
+  findElement("token-row").hidden = false;
   token.focus();
 }

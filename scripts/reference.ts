@@ -1,10 +1,10 @@
-/** `npm run reference`: writes the generated parts of docs/ from the code that they describe. */
+/** `npm run reference`: generates the reference tables of docs/ from the code. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Command, Help } from "commander";
 import { format, resolveConfig } from "prettier";
 import { createProgram } from "../src/cli/program.ts";
-import { problemWords } from "../src/client/words.ts";
+import { explainProblem } from "../src/client/words.ts";
 import { settingsHelp } from "../src/config.ts";
 import { failures, OracleError, unreachableReasons } from "../src/domain/errors.ts";
 import { warnings } from "../src/domain/metadata.ts";
@@ -17,7 +17,7 @@ function table(header: readonly string[], rows: readonly (readonly string[])[]):
   return [line(header), line(header.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-// The defaults that depend on the machine are those of a large one: the table says so in words.
+// Some defaults depend on the machine: the table shows those of a large one.
 const largeMachine = { version: "VERSION", processors: 64, memoryBytes: 2 ** 40, readFile: () => "" };
 
 const settingsTable = table(
@@ -30,23 +30,23 @@ const settingsTable = table(
 );
 
 const failuresTable = table(
-  ["status", "code", "retryable", "what happened, and what to do"],
+  ["status", "code", "retryable", "meaning and advice"],
   (Object.keys(failures) as (keyof typeof failures)[])
     .sort((one, other) => failures[one].status - failures[other].status)
     .map((code) => [
       String(failures[code].status),
       `\`${code}\``,
-      code === "source_status" ? "by its `upstreamStatus`" : failures[code].retryable ? "yes" : "no",
-      problemWords({ code, title: failures[code].title }),
+      code === "source_status" ? "depends on `upstreamStatus`" : failures[code].retryable ? "yes" : "no",
+      explainProblem({ code, title: failures[code].title }),
     ]),
 );
 
 const warningsTable = table(
-  ["code", "what it says"],
+  ["code", "meaning"],
   Object.entries(warnings).map(([code, sentence]) => [`\`${code}\``, sentence]),
 );
 
-/** Our own metrics as the program tells them, each with the labels that it can have. */
+/** Lists our own metrics from the Prometheus text, each with its labels. */
 async function metricsTable(): Promise<string> {
   const gauge = (): number => 0;
   const shared = { isWell: () => true, calls: gauge, failures: gauge, answers: gauge };
@@ -70,10 +70,10 @@ async function metricsTable(): Promise<string> {
     const own = new Set(labels.filter((label) => label !== "le").map((label) => `\`${label}\``));
     return [`\`${name}\``, kind, [...own].join(", "), help];
   });
-  return table(["metric", "kind", "labels", "what it tells"], rows);
+  return table(["metric", "type", "labels", "meaning"], rows);
 }
 
-/** The help of every command, less the settings, which have a page of their own. */
+/** Returns the help of all commands without the settings, which are in docs/settings.md. */
 function commandsText(): string {
   const context = {
     environment: {},
@@ -92,7 +92,7 @@ function commandsText(): string {
     .join("\n\n");
 }
 
-/** The generated parts, by the file and the comment that they stand in. */
+/** The generated parts, by file and marker comment. */
 const parts: Readonly<Record<string, Readonly<Record<string, () => string | Promise<string>>>>> = {
   "settings.md": { settings: () => settingsTable },
   "answers.md": { failures: () => failuresTable, warnings: () => warningsTable },
@@ -106,12 +106,12 @@ export function readReference(file: string): string {
   return readFileSync(pathOf(file), "utf8");
 }
 
-/** A file of docs/ as it should be. */
+/** Returns a file of docs/ with up-to-date generated parts. */
 export async function withParts(file: string): Promise<string> {
   let text = readReference(file);
   for (const [name, make] of Object.entries(parts[file] ?? {})) {
     const block = new RegExp(`<!-- ${name} -->[^]*?<!-- /${name} -->`);
-    if (!block.test(text)) throw new Error(`docs/${file} has no place for its ${name}`);
+    if (!block.test(text)) throw new Error(`docs/${file} has no marker comments for ${name}`);
     const made = await make();
     text = text.replace(block, () => `<!-- ${name} -->\n\n${made}\n\n<!-- /${name} -->`);
   }

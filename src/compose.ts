@@ -4,12 +4,12 @@ import type { Logger } from "pino";
 import { cached } from "./cache/cached.ts";
 import { createKeys } from "./cache/key.ts";
 import { createMemory, type Memory } from "./cache/memory.ts";
-import { createOnce } from "./cache/once.ts";
+import { memoizeAsync } from "./cache/memoize.ts";
 import { createRedis } from "./cache/redis.ts";
 import type { RedisAddress } from "./cache/redis-address.ts";
 import { createRedisCounter } from "./cache/redis-counter.ts";
 import { createRedisStore } from "./cache/redis-store.ts";
-import { createRemember } from "./cache/remember.ts";
+import { createCachePolicy } from "./cache/cache-policy.ts";
 import { createSnapshot } from "./cache/snapshot.ts";
 import { SnapshotRefused } from "./cache/snapshot-file.ts";
 import { type Config, isLoopback } from "./config.ts";
@@ -271,7 +271,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     decoder,
     takeTurn: turns.take,
     unpredictable: { slots: unpredictableSlots, patienceMs: unpredictableLimits.patienceMs },
-    pictureOnce: createOnce<Picture>({
+    pictureOnce: memoizeAsync<Picture>({
       maxBytes: config.CACHE_BYTES * pictureShare,
       isFinal: ({ warning }) => warning === null,
     }),
@@ -292,7 +292,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     keyOf: createKeys(settingsOfAnswers(config, ffmpeg)),
     memory,
     shared: shared?.store ?? null,
-    remember: createRemember({
+    policy: createCachePolicy({
       limits: {
         minMs: config.FRESH_MIN_MS,
         maxMs: config.FRESH_MAX_MS,

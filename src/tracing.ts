@@ -19,22 +19,22 @@ import type { Outcome } from "./http/lookups.ts";
 import type { Tracing } from "./http/tracing.ts";
 
 export interface TracingOptions {
-  /** Of the program. */
+  /** Version of media-oracle. */
   readonly version: string;
   readonly logger: Logger;
 }
 
-// What is still to be sent at a shutdown: nobody waits longer for a collector.
+// Timeout for the last export: a slow collector must not delay the shutdown.
 const closeMs = 1000;
 
 /**
- * Sends spans by OTLP over HTTP, as JSON: one a request, and below it one for each stage that its answer waited for.
+ * Exports spans by OTLP over HTTP, as JSON: one per request, with a child for each stage that its answer waited for.
  *
- * The SDK reads its own variables (`OTEL_*`). Nothing is registered globally and nothing is patched, so that no other library
- * joins in: no trace header goes to an origin.
+ * The SDK reads its own variables (`OTEL_*`). Nothing is registered globally and no module is patched, so that no trace header
+ * is sent to an origin.
  */
 export function createTracing({ version, logger }: TracingOptions): Tracing & { close(): Promise<void> } {
-  // Of wrong variables the SDK tells while it is put together; of exports that fail `told` does, and once.
+  // The SDK reports invalid variables at its construction. Failed exports are logged by `logFailures`, once.
   const warn = (words: string) => logger.warn(`OpenTelemetry: ${words}`);
   const silent = (): void => undefined;
   diag.setLogger({ error: warn, warn, info: silent, debug: silent, verbose: silent }, DiagLogLevel.WARN);
@@ -42,15 +42,15 @@ export function createTracing({ version, logger }: TracingOptions): Tracing & { 
     resource: resourceFromAttributes({ "service.name": "media-oracle", "service.version": version }).merge(
       detectResources({ detectors: [envDetector] }),
     ),
-    spanProcessors: [new BatchSpanProcessor(told(new OTLPTraceExporter(), logger))],
+    spanProcessors: [new BatchSpanProcessor(logFailures(new OTLPTraceExporter(), logger))],
   });
   diag.disable();
   const tracer = provider.getTracer("media-oracle", version);
 
-  function addStages(parent: Context, { description }: Outcome, askedAt: number): void {
+  function addStages(parent: Context, { description }: Outcome, receivedAt: number): void {
     for (const { stage, startedAt, milliseconds } of description?.stages ?? []) {
-      // Who joined a lookup under way did not wait for what had been done.
-      const waitedFrom = Math.max(startedAt, askedAt);
+      // A coalesced request did not wait for the stages that had ended before.
+      const waitedFrom = Math.max(startedAt, receivedAt);
       const endedAt = Math.min(startedAt + milliseconds, performance.now());
       if (endedAt >= waitedFrom) tracer.startSpan(stage, { startTime: waitedFrom }, parent).end(endedAt);
     }
@@ -70,11 +70,11 @@ export function createTracing({ version, logger }: TracingOptions): Tracing & { 
       const within = trace.setSpan(ROOT_CONTEXT, span);
       const isBatch = route.endsWith("/batch");
       return {
-        answered(outcome, askedAt) {
-          // Of a batch each question has a span of its own.
-          const own = isBatch ? tracer.startSpan("describe", { startTime: askedAt }, within) : span;
-          tellOutcome(own, outcome);
-          addStages(isBatch ? trace.setSpan(ROOT_CONTEXT, own) : within, outcome, askedAt);
+        answered(outcome, receivedAt) {
+          // In a batch, each URL has a span of its own.
+          const own = isBatch ? tracer.startSpan("describe", { startTime: receivedAt }, within) : span;
+          setOutcome(own, outcome);
+          addStages(isBatch ? trace.setSpan(ROOT_CONTEXT, own) : within, outcome, receivedAt);
           if (isBatch) own.end();
         },
         end(status, client) {
@@ -90,8 +90,8 @@ export function createTracing({ version, logger }: TracingOptions): Tracing & { 
   };
 }
 
-/** As much as the logs tell: the host, and words from closed lists. */
-function tellOutcome(span: Span, { target, description, error }: Outcome): void {
+/** Sets the attributes that logs have too: the host, and values from closed lists. */
+function setOutcome(span: Span, { target, description, error }: Outcome): void {
   const attributes: Attributes = {
     "media_oracle.host": target?.url.host,
     "media_oracle.cached": description?.cached,
@@ -101,17 +101,18 @@ function tellOutcome(span: Span, { target, description, error }: Outcome): void 
   span.setAttributes(attributes);
 }
 
-/** Logs when a collector begins to fail, and when it takes spans again. */
-function told(exporter: SpanExporter, logger: Logger): SpanExporter {
-  let wasWell = true;
+/** Logs when exports start to fail, and when they work again. */
+function logFailures(exporter: SpanExporter, logger: Logger): SpanExporter {
+  let wasHealthy = true;
   return {
     export(spans, done) {
       exporter.export(spans, (result) => {
-        const isWell = result.code === ExportResultCode.SUCCESS;
+        const isHealthy = result.code === ExportResultCode.SUCCESS;
         const { code: reason } = (result.error ?? {}) as NodeJS.ErrnoException;
-        if (wasWell && !isWell) logger.warn({ reason }, "spans cannot be sent to the collector: they are lost");
-        if (!wasWell && isWell) logger.info("spans can be sent to the collector again");
-        wasWell = isWell;
+        if (wasHealthy && !isHealthy)
+          logger.warn({ reason }, "the collector is unavailable: spans cannot be sent and are lost");
+        if (!wasHealthy && isHealthy) logger.info("the collector is available again");
+        wasHealthy = isHealthy;
         done(result);
       });
     },

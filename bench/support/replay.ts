@@ -3,8 +3,8 @@ import { hash } from "node:crypto";
 import { cached } from "../../src/cache/cached.ts";
 import { createKeys } from "../../src/cache/key.ts";
 import { createMemory } from "../../src/cache/memory.ts";
-import { createOnce } from "../../src/cache/once.ts";
-import { createRemember } from "../../src/cache/remember.ts";
+import { memoizeAsync } from "../../src/cache/memoize.ts";
+import { createCachePolicy } from "../../src/cache/cache-policy.ts";
 import type { Description, Oracle } from "../../src/domain/description.ts";
 import { OracleError } from "../../src/domain/errors.ts";
 import type { Target } from "../../src/domain/target.ts";
@@ -167,12 +167,12 @@ type Way = (target: Target) => { readonly isWaitedFor: boolean; readonly done: P
 /** Our cache, as main.ts puts it together. */
 function ours(web: ReturnType<typeof createWeb>, time: VirtualTime): Way {
   const random = createRandom(3);
-  const pictureOnce = createOnce<Picture>({ maxBytes: cacheBytes / 16, isFinal: ({ warning }) => warning === null });
+  const pictureOnce = memoizeAsync<Picture>({ maxBytes: cacheBytes / 16, isFinal: ({ warning }) => warning === null });
   const oracle = cached(pipelineOf(web, pictureOnce), {
     keyOf: createKeys(null),
     memory: createMemory(cacheBytes),
     shared: null,
-    remember: createRemember({ limits, now: time.now, random }),
+    policy: createCachePolicy({ limits, now: time.now, random }),
     now: time.now,
   });
   return (target) => {
@@ -183,7 +183,7 @@ function ours(web: ReturnType<typeof createWeb>, time: VirtualTime): Way {
 
 /** A map with the same lifetimes, of failures too, but nothing else: what is over is fetched and decoded anew, by each who asks. */
 function plain(web: ReturnType<typeof createWeb>, time: VirtualTime): Way {
-  const remember = createRemember({ limits, now: time.now, random: createRandom(3) });
+  const remember = createCachePolicy({ limits, now: time.now, random: createRandom(3) });
   const oracle = pipelineOf(web, async (_sha256, look) => ({ result: await look(), isOwn: true }));
   const entries = new Map<string, number>();
   return (target) => {

@@ -3,7 +3,7 @@ import { cleanFilename } from "../domain/filename.ts";
 import { isBlurhash, isThumbhash, type Metadata, unknownMetadata, warningCodes } from "../domain/metadata.ts";
 import { isDurationMs, isSide } from "../domain/size.ts";
 import { isEntityTag, isHttpDate, type Validators } from "../domain/terms.ts";
-import type { Entry, RememberedFailure, Setback, Success } from "./entry.ts";
+import type { Entry, RememberedFailure, LastFailure, Success } from "./entry.ts";
 
 /** An entry and the key it belongs to, which is part of its text: under another key the text is worth nothing. */
 export interface KeyedEntry {
@@ -157,7 +157,7 @@ const failure = record<RememberedFailure>({
 const described = record<{ metadata: Metadata }>({ metadata });
 const failed = record<{ failure: RememberedFailure }>({ failure });
 
-const setback = record<Setback>({
+const setback = record<LastFailure>({
   outcome: (value) =>
     typeof value === "object" && value !== null && Object.hasOwn(value, "failure") ? failed(value) : described(value),
   since: time,
@@ -165,7 +165,7 @@ const setback = record<Setback>({
   timeouts: integer(0),
 });
 
-const keyedParts = record<{ key: string; success: Success | null; setback: Setback | null }>({
+const keyedParts = record<{ key: string; success: Success | null; setback: LastFailure | null }>({
   key: text(isKey),
   success: nullable(success),
   setback: nullable(setback),

@@ -3,66 +3,69 @@ import { type Fields, includes, tells } from "../domain/fields.ts";
 import type { Metadata } from "../domain/metadata.ts";
 import type { Validators } from "../domain/terms.ts";
 
-/** Part of every key: raised when an entry gets another shape, or the same bytes other metadata. */
+/** Part of every key. Raise it when the shape of entries changes, or when the same bytes get other metadata. */
 export const entryVersion = 2;
 
 /**
- * All that is remembered of a URL. Plain JSON, so that it can go through a file or a shared store, and no text of the URL: the
- * file name is the one of Content-Disposition, never the path's. All times are epoch milliseconds.
+ * The cached state of a URL: the last success, and `setback`, the latest lookup if it failed. A failure does not replace a
+ * success; a success clears the failure.
  *
- * A setback never takes the place of a success; a success ends the setback.
+ * Plain JSON, for files and shared stores. Without any text of the URL: the file name is from Content-Disposition. Times are
+ * epoch milliseconds.
  */
 export type Entry =
-  | { readonly success: Success; readonly setback: Setback | null }
-  | { readonly success: null; readonly setback: Setback };
+  | { readonly success: Success; readonly setback: LastFailure | null }
+  | { readonly success: null; readonly setback: LastFailure };
 
-/** A description that ended well. */
+/** The last complete description. */
 export interface Success {
   readonly metadata: Metadata;
-  /** What it was looked up for: of the others, null does not mean that they could not be learnt. Null: all. */
+  /** The fields that were looked up, null for all. A null in any other field of the metadata means "not looked up". */
   readonly fields: Fields;
-  /** When it was learnt, or last confirmed by the origin. */
+  /** When the origin sent it, or last confirmed it with a 304. */
   readonly since: number;
   readonly freshUntil: number;
-  /** Until when it is answered although it is stale, while the origin is asked again. Not before `freshUntil`, as the next. */
+  /** End of stale-while-revalidate; not before `freshUntil`. */
   readonly staleUntil: number;
-  /** Until when it is answered although the origin was asked again, and failed. */
+  /** End of stale-if-error; not before `freshUntil`. */
   readonly staleOnErrorUntil: number;
-  /** Null where the origin gave none, or forbids to store them. */
+  /** For conditional requests. Null if the origin sent none, or forbids to store them. */
   readonly validators: Validators | null;
 }
 
-/** The latest lookup, where it did not end well: until that is over the origin is left alone. */
-export interface Setback {
+/** Negative caching: the latest lookup, if it failed or returned an incomplete description. No new lookup before `until`. */
+export interface LastFailure {
   readonly outcome: { readonly metadata: Metadata } | { readonly failure: RememberedFailure };
   readonly since: number;
   readonly until: number;
-  /** Time-outs in a row up to this one: each makes `until` come later. */
+  /** Number of consecutive timeouts, this one included: each doubles the TTL. */
   readonly timeouts: number;
 }
+
+export type EntryPart = Success | LastFailure;
 
 export interface RememberedFailure {
   readonly code: FailureCode;
   readonly upstreamStatus: number | null;
-  /** For the operator's log alone. */
+  /** Only for the operator's log. */
   readonly reason: UnreachableReason | null;
 }
 
-/** What is answered without waiting for the origin. */
-export interface Recalled {
+/** An answer from the cache, without a request to the origin. */
+export interface CachedAnswer {
   readonly cached: "hit" | "stale";
-  readonly part: Success | Setback;
-  /** Whether the origin shall be asked again meanwhile. */
+  readonly part: EntryPart;
+  /** Whether to start a refresh in the background (stale-while-revalidate). */
   readonly isDue: boolean;
 }
 
-/** What an entry answers at a time to whoever needs these fields; null where the origin must be asked first. */
-export function recall(entry: Entry, time: number, fields: Fields): Recalled | null {
+/** Returns the answer of an entry to a request for these fields; null on a cache miss. */
+export function findCachedAnswer(entry: Entry, time: number, fields: Fields): CachedAnswer | null {
   const { setback } = entry;
-  const success = isEnough(entry.success, fields) ? entry.success : null;
+  const success = hasFields(entry.success, fields) ? entry.success : null;
   if (success && time < success.freshUntil) return { cached: "hit", part: success, isDue: false };
   if (setback && time < setback.until) {
-    if (isForErrors(success, time)) return { cached: "stale", part: success, isDue: false };
+    if (isUsableOnError(success, time)) return { cached: "stale", part: success, isDue: false };
     return { cached: "hit", part: setback, isDue: false };
   }
   if (success && time < success.staleUntil) return { cached: "stale", part: success, isDue: true };
@@ -70,44 +73,44 @@ export function recall(entry: Entry, time: number, fields: Fields): Recalled | n
 }
 
 /**
- * Whether an entry's answer comes from memory for a reason that anybody may know. How long an unreachable target is remembered
- * depends on what must not be told.
+ * Whether an entry has an answer, as far as callers may learn it. False for unreachable targets: their TTL depends on the
+ * reason, which would reveal a private address.
  */
-export function isRecalledOpenly(entry: Entry, time: number, fields: Fields): boolean {
-  const recalled = recall(entry, time, fields);
-  if (!recalled) return false;
-  if ("freshUntil" in recalled.part) return time < recalled.part.staleUntil;
-  const { outcome } = recalled.part;
+export function isPubliclyCached(entry: Entry, time: number, fields: Fields): boolean {
+  const answer = findCachedAnswer(entry, time, fields);
+  if (!answer) return false;
+  if ("freshUntil" in answer.part) return time < answer.part.staleUntil;
+  const { outcome } = answer.part;
   return "metadata" in outcome || outcome.failure.code !== "source_unreachable";
 }
 
-/** Whether a success has what is needed. */
-export function isEnough(success: Success | null, fields: Fields): success is Success {
+/** Whether a success has all requested fields. */
+export function hasFields(success: Success | null, fields: Fields): success is Success {
   return success !== null && (includes(success.fields, fields) || tells(success.metadata, fields));
 }
 
-/** Whether a success may stand in where the origin cannot be asked. */
-export function isForErrors(success: Success | null, time: number): success is Success {
+/** stale-if-error: whether a success may be answered after a failed lookup. */
+export function isUsableOnError(success: Success | null, time: number): success is Success {
   return success !== null && time < success.staleOnErrorUntil;
 }
 
-/** What the latest lookup gave. */
-export function latestPart(entry: Entry): Success | Setback {
+/** Returns the result of the latest lookup. */
+export function latestPart(entry: Entry): EntryPart {
   return entry.success === null ? entry.setback : (entry.setback ?? entry.success);
 }
 
-/** Whether the origin was asked for it later. */
+/** Whether an entry comes from a later lookup than another. */
 export function isNewer(entry: Entry, other: Entry | null): boolean {
   return other === null || latestPart(entry).since > latestPart(other).since;
 }
 
-// With validators a success is worth asking about, if it may stand in for errors or not.
-const worthAskingMs = 24 * 60 * 60_000;
+// A success with validators saves a download for another day: a conditional request may return 304.
+const revalidationMs = 24 * 60 * 60_000;
 
-/** Until when a store should keep an entry. */
+/** Returns when a store may delete an entry. */
 export function usefulUntil({ success, setback }: Entry): number {
-  // A setback twice its time: the next one in a row is made longer by it.
-  const setbackUntil = setback ? setback.until + (setback.until - setback.since) : 0;
-  const successUntil = success?.validators ? success.freshUntil + worthAskingMs : 0;
-  return Math.max(setbackUntil, successUntil, success?.staleOnErrorUntil ?? 0);
+  // A failure is kept for twice its TTL: the TTL of the next timeout depends on it.
+  const failureUntil = setback ? setback.until + (setback.until - setback.since) : 0;
+  const successUntil = success?.validators ? success.freshUntil + revalidationMs : 0;
+  return Math.max(failureUntil, successUntil, success?.staleOnErrorUntil ?? 0);
 }

@@ -1,60 +1,62 @@
-import CachePolicy from "http-cache-semantics";
+import HttpCachePolicy from "http-cache-semantics";
 import type { FailureCode, OracleError, UnreachableReason } from "../domain/errors.ts";
 import type { Fields } from "../domain/fields.ts";
 import type { Metadata, WarningCode } from "../domain/metadata.ts";
 import type { Terms } from "../domain/terms.ts";
 
-/** How a lookup ended, in the origin's words rather than in ours. */
-export type Ending =
+/** The result of a lookup, with the freshness headers of the origin. */
+export type LookupResult =
   | {
       readonly metadata: Metadata;
-      /** What it was looked up for; null: all. */
+      /** The fields that were looked up; null for all. */
       readonly fields: Fields;
       readonly terms: Terms | null;
-      /** The origin sent nothing, but said that what was known before still holds. */
+      /** 304 Not Modified: the metadata is that of the last success. */
       readonly isConfirmed: boolean;
       readonly error: null;
     }
   | { readonly metadata: null; readonly terms: null; readonly isConfirmed: false; readonly error: OracleError };
 
-/** What the operator may set, in milliseconds. */
+/** The TTL settings, in milliseconds. */
 export interface FreshnessLimits {
-  /** A success is fresh for at least so long, whatever its origin says. */
+  /** Lower bound of the freshness of a success; overrides the origin. */
   readonly minMs: number;
+  /** Upper bound of the freshness of a success; overrides the origin. */
   readonly maxMs: number;
-  /** Where the origin says nothing. */
+  /** For a success without freshness headers. */
   readonly defaultMs: number;
-  /** The unit of the failures' times. */
+  /** The unit of the TTLs of failures. */
   readonly failureMs: number;
 }
 
-/** For how long an outcome holds, and what becomes of the success that was remembered before. */
+/** How long a result is cached. */
 export interface Freshness {
   readonly freshMs: number;
-  /** For how long more it is answered while the origin is asked again. */
+  /** stale-while-revalidate: how long after `freshMs` it is answered during a refresh. */
   readonly staleMs: number;
-  /** For how long more it is answered where that fails. */
+  /** stale-if-error: how long after `freshMs` it is answered if the origin fails. */
   readonly staleOnErrorMs: number;
-  readonly earlier: "replaced" | "served" | "dropped";
+  /** Effect on the previous success in the cache. */
+  readonly previous: "replaced" | "kept" | "dropped";
 }
 
-interface Circumstances {
+interface FreshnessContext {
   readonly limits: FreshnessLimits;
-  /** Before this one, with no success in between. */
+  /** Number of consecutive timeouts before this result. */
   readonly timeouts: number;
   /** Epoch milliseconds. */
   readonly now: number;
 }
 
-type Span = (ending: Ending, circumstances: Circumstances) => number;
+type Lifetime = (result: LookupResult, context: FreshnessContext) => number;
 
 interface Row {
-  readonly when: (ending: Ending) => boolean;
-  readonly fresh: Span;
-  /** Of what is fresh for so long. */
+  readonly when: (result: LookupResult) => boolean;
+  readonly fresh: Lifetime;
+  /** Returns `staleMs` for a `freshMs`. */
   readonly stale?: (freshMs: number) => number;
   readonly onError?: number;
-  readonly earlier: Freshness["earlier"];
+  readonly previous: Freshness["previous"];
 }
 
 const secondMs = 1000;
@@ -63,91 +65,90 @@ const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
 /**
- * The whole policy: the first row that fits. Beyond RFC 9111 it is decided by what is kind to origins: a failure is asked again
- * later the less likely it is to pass, and none of them takes a success away but the ones that say that it is gone.
+ * The freshness policy: the first row that matches. It goes beyond RFC 9111 to spare origins: the less likely a failure is to
+ * be temporary, the longer it is cached (negative caching). Only 404, 410 and 451 drop the previous success.
  *
- * A refused address lets a success be served as every unreachable target does: otherwise the reply would tell which it is.
+ * A refused address keeps the success like every other unreachable target: otherwise the reply would reveal the refusal.
  */
 const table: readonly Row[] = [
-  { when: answered(404, 410, 451), fresh: failureTimes(10), earlier: "dropped" },
-  { when: answered(401, 403), fresh: failureTimes(5), earlier: "served" },
-  { when: answered(429, 503), fresh: retryAfter, earlier: "served" },
-  { when: isTimeout, fresh: doubling, earlier: "served" },
-  { when: because("address", "redirect"), fresh: failureTimes(60), earlier: "served" },
-  { when: failed("source_redirects"), fresh: failureTimes(10), earlier: "served" },
-  { when: failed("source_unreachable", "source_status", "source_protocol"), fresh: failureTimes(1), earlier: "served" },
-  { when: warned("body_truncated", "decode_timeout"), fresh: failureTimes(1), earlier: "served" },
-  { when: forbidsStoring, fresh: least, earlier: "replaced" },
+  { when: hasStatus(404, 410, 451), fresh: failureTtl(10), previous: "dropped" },
+  { when: hasStatus(401, 403), fresh: failureTtl(5), previous: "kept" },
+  { when: hasStatus(429, 503), fresh: retryAfterTtl, previous: "kept" },
+  { when: isTimeout, fresh: doublingTtl, previous: "kept" },
+  { when: hasReason("address", "redirect"), fresh: failureTtl(60), previous: "kept" },
+  { when: hasCode("source_redirects"), fresh: failureTtl(10), previous: "kept" },
+  { when: hasCode("source_unreachable", "source_status", "source_protocol"), fresh: failureTtl(1), previous: "kept" },
+  { when: hasWarning("body_truncated", "decode_timeout"), fresh: failureTtl(1), previous: "kept" },
+  { when: hasNoStore, fresh: minTtl, previous: "replaced" },
   // RFC 9111 5.2.2.2, 5.2.2.4, 5.2.2.8: never stale.
-  { when: says("must-revalidate", "proxy-revalidate", "no-cache"), fresh: stated, earlier: "replaced" },
-  { when: says("immutable"), fresh: most, stale: tenth, onError: dayMs, earlier: "replaced" }, // RFC 8246
-  { when: isExplicit, fresh: stated, stale: tenth, onError: dayMs, earlier: "replaced" },
-  { when: isDated, fresh: guessed, stale: () => hourMs, onError: dayMs, earlier: "replaced" }, // RFC 9111 4.2.2
-  { when: isSuccess, fresh: byDefault, stale: () => 10 * minuteMs, onError: dayMs, earlier: "replaced" },
+  { when: hasDirective("must-revalidate", "proxy-revalidate", "no-cache"), fresh: declaredTtl, previous: "replaced" },
+  { when: hasDirective("immutable"), fresh: maxTtl, stale: tenthTtl, onError: dayMs, previous: "replaced" }, // RFC 8246
+  { when: hasExplicitTtl, fresh: declaredTtl, stale: tenthTtl, onError: dayMs, previous: "replaced" },
+  { when: hasLastModified, fresh: heuristicTtl, stale: () => hourMs, onError: dayMs, previous: "replaced" }, // RFC 9111 4.2.2
+  { when: isSuccess, fresh: defaultTtl, stale: () => 10 * minuteMs, onError: dayMs, previous: "replaced" },
 ];
 
-/** Null where nothing is to be remembered: it was not the target's fault. */
-export function freshnessOf(ending: Ending, circumstances: Circumstances): Freshness | null {
-  const row = table.find(({ when }) => when(ending));
+/** Returns null for a failure that is not the target's: it is not cached. */
+export function freshnessOf(result: LookupResult, context: FreshnessContext): Freshness | null {
+  const row = table.find(({ when }) => when(result));
   if (!row) return null;
-  const { fresh, stale = () => 0, onError = 0, earlier } = row;
-  // What a redirect says of itself is not read: it may lead elsewhere before what it leads to is over.
-  const mostMs = ending.terms?.isRedirected ? circumstances.limits.defaultMs : Infinity;
-  const freshMs = Math.min(mostMs, fresh(ending, circumstances));
-  return { freshMs, staleMs: stale(freshMs), staleOnErrorMs: onError, earlier };
+  const { fresh, stale = () => 0, onError = 0, previous } = row;
+  // The freshness headers of redirects are not read, and a redirect may change before its target expires: cap the TTL.
+  const redirectMaxMs = result.terms?.isRedirected ? context.limits.defaultMs : Infinity;
+  const freshMs = Math.min(redirectMaxMs, fresh(result, context));
+  return { freshMs, staleMs: stale(freshMs), staleOnErrorMs: onError, previous };
 }
 
-/** Silence, before the head or in the body. */
-export function isTimeout(ending: Ending): boolean {
-  return because("timeout")(ending) || warned("body_timeout")(ending);
+/** Whether the origin was silent for too long, before the response or in its body. */
+export function isTimeout(result: LookupResult): boolean {
+  return hasReason("timeout")(result) || hasWarning("body_timeout")(result);
 }
 
-/** Whether the source said anything of freshness: a 304 that does not goes by what was said before (RFC 9111 4.3.4). */
-export function saysFreshness(terms: Terms | null): boolean {
+/** Whether a response has freshness headers: a 304 without them keeps the previous ones (RFC 9111 4.3.4). */
+export function hasExplicitFreshness(terms: Terms | null): boolean {
   return terms?.cacheControl !== undefined || terms?.expires !== undefined;
 }
 
-/** Not even what the origin could be asked with. */
-export function forbidsStoring(ending: Ending): boolean {
-  return says("no-store", "private")(ending);
+/** Whether not even the validators may be stored. */
+export function hasNoStore(result: LookupResult): boolean {
+  return hasDirective("no-store", "private")(result);
 }
 
-// When
+// Conditions
 
-function answered(...statuses: readonly number[]): Row["when"] {
+function hasStatus(...statuses: readonly number[]): Row["when"] {
   return ({ error }) => error?.upstreamStatus !== undefined && statuses.includes(error.upstreamStatus);
 }
 
-function because(...reasons: readonly UnreachableReason[]): Row["when"] {
+function hasReason(...reasons: readonly UnreachableReason[]): Row["when"] {
   return ({ error }) => error?.reason !== undefined && reasons.includes(error.reason);
 }
 
-function failed(...codes: readonly FailureCode[]): Row["when"] {
+function hasCode(...codes: readonly FailureCode[]): Row["when"] {
   return ({ error }) => error !== null && codes.includes(error.code);
 }
 
-/** What may well be whole the next time. */
-function warned(...codes: readonly WarningCode[]): Row["when"] {
+function hasWarning(...codes: readonly WarningCode[]): Row["when"] {
   return ({ metadata }) => metadata?.warnings.some((warning) => codes.includes(warning)) ?? false;
 }
 
-function says(...directives: readonly string[]): Row["when"] {
+function hasDirective(...directives: readonly string[]): Row["when"] {
   return ({ terms }) => directives.some((directive) => directivesOf(terms).has(directive));
 }
 
-function isExplicit(ending: Ending): boolean {
-  return says("max-age", "s-maxage")(ending) || ending.terms?.expires !== undefined;
+function hasExplicitTtl(result: LookupResult): boolean {
+  return hasDirective("max-age", "s-maxage")(result) || result.terms?.expires !== undefined;
 }
 
-function isDated({ terms }: Ending): boolean {
+function hasLastModified({ terms }: LookupResult): boolean {
   return !Number.isNaN(Date.parse(terms?.lastModified ?? ""));
 }
 
-function isSuccess({ metadata }: Ending): boolean {
+function isSuccess({ metadata }: LookupResult): boolean {
   return metadata !== null;
 }
 
-/** The names and values of `Cache-Control`, lower case; of a name that comes twice the first (RFC 9111 4.2.1). */
+/** Parses `Cache-Control` into lower case names and values; the first of duplicates counts (RFC 9111 4.2.1). */
 function directivesOf(terms: Terms | null): Map<string, string> {
   const directives = new Map<string, string>();
   for (const part of terms?.cacheControl?.toLowerCase().split(",") ?? []) {
@@ -157,57 +158,61 @@ function directivesOf(terms: Terms | null): Map<string, string> {
   return directives;
 }
 
-// For how long
+// TTLs, in milliseconds
 
-function failureTimes(times: number): Span {
-  return (_ending, { limits }) => times * limits.failureMs;
+function failureTtl(times: number): Lifetime {
+  return (_result, { limits }) => times * limits.failureMs;
 }
 
-function retryAfter({ error }: Ending, { limits }: Circumstances): number {
+function retryAfterTtl({ error }: LookupResult, { limits }: FreshnessContext): number {
   return error?.retryAfterMs ?? limits.failureMs;
 }
 
-function doubling(_ending: Ending, { limits, timeouts }: Circumstances): number {
+function doublingTtl(_result: LookupResult, { limits, timeouts }: FreshnessContext): number {
   return Math.min(10, 2 * 2 ** timeouts) * limits.failureMs;
 }
 
-function least(_ending: Ending, { limits }: Circumstances): number {
+function minTtl(_result: LookupResult, { limits }: FreshnessContext): number {
   return limits.minMs;
 }
 
-function most(_ending: Ending, { limits }: Circumstances): number {
+function maxTtl(_result: LookupResult, { limits }: FreshnessContext): number {
   return limits.maxMs;
 }
 
-function byDefault(_ending: Ending, { limits }: Circumstances): number {
+function defaultTtl(_result: LookupResult, { limits }: FreshnessContext): number {
   return limits.defaultMs;
 }
 
-function tenth(freshMs: number): number {
+function tenthTtl(freshMs: number): number {
   return Math.min(freshMs / 10, hourMs);
 }
 
-/** What the origin says, less what has passed of it on the way, within the limits. */
-function stated({ terms }: Ending, { limits, now }: Circumstances): number {
+/** The lifetime that the origin declares, less its age, within the limits. */
+function declaredTtl({ terms }: LookupResult, { limits, now }: FreshnessContext): number {
   return Math.min(limits.maxMs, Math.max(limits.minMs, lifetimeMs(terms, now)));
 }
 
-/** A tenth of what has passed since the last change, within the limits. */
-function guessed(ending: Ending, circumstances: Circumstances): number {
-  return Math.min(Math.max(dayMs, circumstances.limits.minMs), stated(ending, circumstances));
+/** A tenth of the time since the last modification, at most a day, within the limits (RFC 9111 4.2.2). */
+function heuristicTtl(result: LookupResult, context: FreshnessContext): number {
+  return Math.min(Math.max(dayMs, context.limits.minMs), declaredTtl(result, context));
 }
 
-/** RFC 9111 4.2, of hostile headers: any number may come out. */
+/** RFC 9111 4.2. The headers may be hostile, so any number may result. */
 function lifetimeMs(terms: Terms | null, now: number): number {
   const { expires, age, date, lastModified } = terms ?? {};
   const headers = {
     "cache-control": [...directivesOf(terms)].map(([name, value]) => (value === "" ? name : `${name}=${value}`)).join(),
     ...(expires !== undefined && { expires }),
     ...(lastModified !== undefined && { "last-modified": lastModified }),
-    // A recipient with a clock puts in what is missing (RFC 9110 6.6.1).
+    // A recipient with a clock adds a missing Date (RFC 9110 6.6.1).
     date: Number.isNaN(Date.parse(date ?? "")) ? new Date(now).toUTCString() : date,
   };
-  const policy = new CachePolicy({ method: "GET", url: "", headers: {} }, { status: 200, headers }, { shared: true });
+  const policy = new HttpCachePolicy(
+    { method: "GET", url: "", headers: {} },
+    { status: 200, headers },
+    { shared: true },
+  );
   const ageSeconds = /^\d+$/.test(age ?? "") ? Number(age) : 0;
   return (policy.maxAge() - ageSeconds) * secondMs;
 }

@@ -1,20 +1,20 @@
 import { LRUCache } from "lru-cache";
 import type { Entry } from "./entry.ts";
 
-/** What this process remembers, and gives at once. */
+/** The cache of this process. */
 export interface Memory {
   get(key: string): Entry | undefined;
   set(key: string, entry: Entry): void;
   delete(key: string): void;
-  /** The most lately asked for first. */
+  /** Most recently used first. */
   entries(): Iterable<readonly [key: string, entry: Entry]>;
 }
 
-// Measured: 0.9 kB, and 1.8 with the description and the text of the reply that are made when it is first asked for.
+// Measured: 0.9 kB, and 1.8 kB with the description and the reply, which are memoized at the first hit.
 const entryOverheadBytes = 2000;
 
-// Those that are setbacks alone may take this share: a flood of dead links must leave the pictures where they are.
-const setbackShare = 1 / 8;
+// The share of entries without a success: a flood of dead links must not evict pictures.
+const failureShare = 1 / 8;
 
 function entryBytes({ success, setback }: Entry, key: string): number {
   const outcome = setback?.outcome;
@@ -23,25 +23,29 @@ function entryBytes({ success, setback }: Entry, key: string): number {
   return entryOverheadBytes + 2 * texts.reduce((length, text) => length + (text?.length ?? 0), 0);
 }
 
-/** @param maxBytes that all entries together may take, by an estimate; past it the least lately asked for go */
+/**
+ * Creates an LRU cache of entries; those without a success have an LRU of their own.
+ *
+ * @param maxBytes bound of the estimated size of all entries
+ */
 export function createMemory(maxBytes: number): Memory {
   const options = { sizeCalculation: entryBytes };
-  const successes = new LRUCache<string, Entry>({ ...options, maxSize: maxBytes * (1 - setbackShare) });
-  const setbacks = new LRUCache<string, Entry>({ ...options, maxSize: maxBytes * setbackShare });
+  const successes = new LRUCache<string, Entry>({ ...options, maxSize: maxBytes * (1 - failureShare) });
+  const failures = new LRUCache<string, Entry>({ ...options, maxSize: maxBytes * failureShare });
   return {
-    get: (key) => successes.get(key) ?? setbacks.get(key),
+    get: (key) => successes.get(key) ?? failures.get(key),
     set(key, entry) {
-      const [its, other] = entry.success ? [successes, setbacks] : [setbacks, successes];
-      its.set(key, entry);
+      const [target, other] = entry.success ? [successes, failures] : [failures, successes];
+      target.set(key, entry);
       other.delete(key);
     },
     delete(key) {
       successes.delete(key);
-      setbacks.delete(key);
+      failures.delete(key);
     },
     *entries() {
       yield* successes.entries();
-      yield* setbacks.entries();
+      yield* failures.entries();
     },
   };
 }

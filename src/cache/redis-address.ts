@@ -1,10 +1,11 @@
-/** Where a Redis or Valkey is, and how it lets in. */
+/** Address and credentials of a Redis or Valkey server. */
 export interface RedisAddress {
   readonly host: string;
   readonly port: number;
   readonly isTls: boolean;
-  /** Null where the server has no users (`requirepass` alone), or no password. */
+  /** Null for the default user (`requirepass`). */
   readonly username: string | null;
+  /** Null if the server needs none. */
   readonly password: string | null;
   readonly database: number;
 }
@@ -12,9 +13,9 @@ export interface RedisAddress {
 const defaultPort = 6379;
 
 /**
- * Reads `redis://[[user]:password@]host[:port][/database]`; `rediss:` is the same over TLS.
+ * Parses `redis://[[user]:password@]host[:port][/database]`; `rediss:` is the same over TLS.
  *
- * @throws Error that repeats nothing of the text, since there may be a password in it
+ * @throws Error without any of the text, which may hold a password
  * @see https://www.iana.org/assignments/uri-schemes/prov/redis
  */
 export function parseRedisAddress(text: string): RedisAddress {
@@ -22,7 +23,7 @@ export function parseRedisAddress(text: string): RedisAddress {
   if (!url || !["redis:", "rediss:"].includes(url.protocol) || url.hostname === "") {
     throw new Error("must be redis://[[user]:password@]host[:port][/database], or rediss:// for TLS");
   }
-  // Some clients take options there: one that is not obeyed must not be silent.
+  // Some clients take options there. Reject them instead of ignoring them silently.
   if (url.search !== "" || url.hash !== "") throw new Error("must have nothing after ? or #");
   const [, database] = /^\/?(\d{0,5})$/.exec(url.pathname) ?? [];
   if (database === undefined) throw new Error("must have a number, or nothing, for the database");

@@ -1,13 +1,13 @@
 import { hash } from "node:crypto";
 import type { BoundedRedis } from "./redis.ts";
 
-/** How often something was counted in a span that began with the first time, and what is left of the span in milliseconds. */
+/** A count within a window that the first call has opened, and the rest of the window in milliseconds. */
 export interface SharedCount {
   readonly asked: number;
   readonly leftMs: number;
 }
 
-/** Counts what all replicas see, once a call; null where that is not possible now. */
+/** Adds one to a count that all replicas share; null if Redis is unavailable. */
 export type RedisCounter = (name: string, windowMs: number) => Promise<SharedCount | null>;
 
 export function createRedisCounter(redis: BoundedRedis): RedisCounter {
@@ -16,7 +16,7 @@ export function createRedisCounter(redis: BoundedRedis): RedisCounter {
     const counting = () => redis.client.multi().set(key, 0, "PX", windowMs, "NX").incr(key).pttl(key).exec();
     const replies = await redis.write(counting).catch(() => null);
     const [, [, asked] = [], [, leftMs] = []] = replies ?? [];
-    // A number that somebody else put there may be of any size, and last for ever.
+    // Another client may have written any number there, without an expiry.
     const isOurs = isWithin(asked, 1, Number.MAX_SAFE_INTEGER) && isWithin(leftMs, 0, windowMs);
     return isOurs ? { asked, leftMs } : null;
   };

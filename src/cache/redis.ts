@@ -1,54 +1,54 @@
 import { Redis, ReplyError } from "ioredis";
 import type { RedisAddress } from "./redis-address.ts";
 
-/** `refusing`: it answers, but takes nothing: full, read-only, or without the right to write. */
+/** `refusing`: reads work, writes do not: full, read-only, or no permission. `away`: unavailable. */
 export type RedisState = "ready" | "refusing" | "away";
 
 export interface RedisOptions {
   readonly address: RedisAddress;
-  /** Every call ends within, with an answer or an error. */
+  /** Timeout of a call. */
   readonly timeoutMs: number;
-  /** So do connecting, and what is said then, within this each; nobody waits for it. */
+  /** Timeout of a connection attempt, and of each command of its handshake; no call waits for it. */
   readonly connectTimeoutMs: number;
-  /** Between two attempts to connect, and between two looks whether it takes something again. */
+  /** Mean pause between connection attempts, and between write probes while `refusing`. */
   readonly retryMs: number;
-  /** All keys and channels begin so. */
+  /** Prefix of all keys and channels. */
   readonly keyPrefix: string;
 }
 
-/** Redis or Valkey that may be away at any time: a call fails at once while it is. It comes back by itself. */
+/** A Redis or Valkey client with a circuit breaker: while the server is unavailable, calls fail at once. It reconnects. */
 export interface BoundedRedis {
   readonly state: RedisState;
-  /** Its answers go through {@link read} or {@link write}. */
+  /** Call its commands only inside {@link read} or {@link write}. */
   readonly client: Redis;
-  /** The answer to a command that reads, in time. Rejects otherwise: the caller goes on without. */
+  /** Runs a command that reads. Rejects on an error or a timeout; the caller continues without the answer. */
   read<T>(command: () => Promise<T>): Promise<T>;
-  /** The same for one that writes: where it is refused, {@link state} tells. */
+  /** Runs a command that writes; an error reply sets {@link state} to `refusing`. */
   write<T>(command: () => Promise<T>): Promise<T>;
-  /** Tells others on the channel. Rejects as {@link read} does. */
+  /** Publishes on a channel. Rejects as {@link read} does. */
   publish(channel: string, message: string): Promise<unknown>;
-  /** Tells what is published on the channel, also by this client, while it is connected: what is missed is lost. */
+  /** Calls back for each message on the channel, also for our own. Messages during an outage are lost. */
   subscribe(channel: string, onMessage: (message: string) => void): void;
   /**
-   * Tells each change of {@link state} from now on, and where it was never there that it is away.
+   * Calls back for each change of {@link state} from now on; `away` is also reported if the first connection fails.
    *
-   * `reason` is a code of the system, of TLS or of Redis (`ECONNREFUSED`, `CERT_HAS_EXPIRED`, `WRONGPASS`, `OOM`), where there is one.
+   * `reason` is an error code of the system, TLS or Redis (`ECONNREFUSED`, `CERT_HAS_EXPIRED`, `WRONGPASS`, `OOM`), or null.
    */
   onChange(listener: (state: RedisState, reason: string | null) => void): void;
-  /** Calls so far, and how many of them failed. */
+  /** Number of calls, and of failed ones. */
   readonly calls: number;
   readonly failures: number;
   close(): void;
 }
 
-// A value of another kind under our key: the server is well, and takes other writes.
+// Error reply of a healthy server: the value has another type.
 const harmless = /^WRONGTYPE\b/;
 
 function isRefusal(error: unknown): boolean {
   return error instanceof ReplyError && !harmless.test((error as Error).message);
 }
 
-/** The code alone: messages and what ioredis adds to them hold the command, and so may hold the password. */
+/** Returns only the code: the messages of ioredis include the command, which may hold the password. */
 function reasonOf(error: unknown): string | null {
   const { code, message } = error as NodeJS.ErrnoException;
   const [word] = /^[A-Z]{2,}\b/.exec(message) ?? [];
@@ -56,10 +56,10 @@ function reasonOf(error: unknown): string | null {
 }
 
 /**
- * Connects, and stays connected as well as it can.
+ * Connects, and reconnects after each loss.
  *
- * The connection is the breaker: one answer that does not come in time closes it, and until the next one is open and was answered on,
- * calls fail at once. Nothing waits for a connection, and nothing is sent twice.
+ * The connection is the circuit breaker: one timeout closes it (breaker open), and calls fail at once until the next connection
+ * is ready (breaker closed). No call waits for a connection, and no command is sent twice.
  */
 export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, keyPrefix }: RedisOptions): BoundedRedis {
   const { host, port, username, password, database, isTls } = address;
@@ -69,37 +69,37 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
     db: database,
     ...(username !== null && { username }),
     ...(password !== null && { password }),
-    // Whatever NODE_TLS_REJECT_UNAUTHORIZED says. An authority of one's own: NODE_EXTRA_CA_CERTS.
+    // Overrides NODE_TLS_REJECT_UNAUTHORIZED. For a private CA: NODE_EXTRA_CA_CERTS.
     ...(isTls && { tls: { rejectUnauthorized: true } }),
     keyPrefix,
-    protocol: 3, // subscribes and asks on one connection
+    protocol: 3, // RESP3: subscriptions and commands on one connection
     connectTimeout: connectTimeoutMs,
     socketTimeout: connectTimeoutMs,
-    disconnectTimeout: timeoutMs, // for the other side to say goodbye
-    // All replicas lose it in the same moment: they shall not come back in the same moment.
+    disconnectTimeout: timeoutMs, // for the server to close its side
+    // Jitter: all replicas lose the server at once, and must not all reconnect at once.
     retryStrategy: () => retryMs * (0.5 + Math.random()),
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    autoResubscribe: false, // it would leave a rejection unhandled
-    enableReadyCheck: false, // INFO is a right that not every user has; who still loads says so to each command
+    autoResubscribe: false, // has unhandled rejections, which end the process
+    enableReadyCheck: false, // sends INFO, which needs a permission; a loading server rejects each command anyway
     disableClientInfo: true,
   });
   const listeners: ((state: RedisState, reason: string | null) => void)[] = [];
   const channels = new Map<string, (message: string) => void>();
   let isConnected = false;
   let isRefusing = false;
-  let told: RedisState | null = null;
+  let reported: RedisState | null = null;
   let reason: string | null = null;
   let calls = 0;
   let failures = 0;
 
   const state = (): RedisState => (isConnected ? (isRefusing ? "refusing" : "ready") : "away");
 
-  function tell() {
+  function reportChange() {
     const now = state();
-    if (told === now) return;
-    told = now;
+    if (reported === now) return;
+    reported = now;
     for (const listener of listeners) listener(now, now === "ready" ? null : reason);
   }
 
@@ -107,7 +107,7 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
     calls += 1;
     try {
       if (!isConnected) throw new Error("not connected");
-      return await inTime(command());
+      return await withTimeout(command());
     } catch (error) {
       failures += 1;
       throw error;
@@ -126,14 +126,14 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
       }
       throw error;
     } finally {
-      tell();
+      reportChange();
     }
   }
 
-  async function inTime<T>(answer: Promise<T>): Promise<T> {
+  async function withTimeout<T>(answer: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<null>((resolve) => {
-      // Not ioredis' own time limit: where this process was busy for so long, the answer is there, and read after the timers.
+      // Not the timeout of ioredis: after a blocked event loop the answer waits in the socket, which is read after the timers.
       timer = setTimeout(() => setImmediate(resolve, null), timeoutMs);
     });
     try {
@@ -142,20 +142,20 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
     } finally {
       clearTimeout(timer);
     }
-    drop();
-    throw new Error("no answer in time");
+    closeConnection();
+    throw new Error("timeout");
   }
 
-  /** Closes the connection: answers come in order, so that all that is asked next would be late as well. */
-  function drop() {
-    if (!isConnected) return; // another call was late, too
+  /** Opens the circuit breaker: replies arrive in order, so all later ones would be late too. */
+  function closeConnection() {
+    if (!isConnected) return; // another call has timed out before
     isConnected = false;
     reason = "ETIMEDOUT";
-    tell();
+    reportChange();
     redis.disconnect(true);
   }
 
-  // Also where nobody asks for anything it shall be seen that it takes something again.
+  // Without traffic, a probe notices that writes work again.
   const probe = setInterval(() => {
     if (isRefusing) write(() => redis.set("probe", "", "PX", timeoutMs)).catch(() => undefined);
   }, retryMs);
@@ -163,12 +163,12 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
 
   redis.on("ready", () => {
     isConnected = true;
-    tell();
+    reportChange();
     for (const channel of channels.keys()) redis.subscribe(keyPrefix + channel).catch(() => undefined);
   });
   redis.on("close", () => {
     isConnected = false;
-    tell();
+    reportChange();
   });
   redis.on("error", (error) => void (reason = reasonOf(error))); // a close follows
   redis.on("message", (channel, message) => channels.get(channel.slice(keyPrefix.length))?.(message));

@@ -1,21 +1,21 @@
 import type { Entry } from "./entry.ts";
 
 /**
- * A store that replicas share. Optional, and never needed for correctness: nothing here rejects, and each call is soon over
- * where the store is slow or gone. A value that is not ours, or not of this version, is null.
+ * A store that replicas share. Optional, and never needed for correctness: no method rejects, and each has a timeout. A value
+ * that this version has not written is null.
  */
 export interface SharedStore {
   get(key: string): Promise<Entry | null>;
-  /** Kept until `usefulUntil(entry)` by the store's own means. Not waited for. */
+  /** Writes an entry that expires at `usefulUntil(entry)`. */
   set(key: string, entry: Entry): Promise<void>;
   delete(key: string): Promise<void>;
-  /** Tells what another replica was told to forget, while the store is there. */
+  /** Calls the listener with each key that another replica deletes while the store is available. */
   onForgotten(listener: (key: string) => void): void;
   /**
-   * The right to ask the origin, so that one replica does it for all. Resolves when it is had, or without it when the store
-   * is gone or another had it for too long: then the origin is asked all the same.
+   * Takes the lock of a key, so that one replica asks the origin for all. Resolves without the lock if the store is
+   * unavailable or another replica holds it for too long: the origin is then asked anyway.
    *
-   * @returns what gives it back
+   * @returns the function that releases the lock
    */
   lock(key: string): Promise<Unlock>;
 }

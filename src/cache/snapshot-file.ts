@@ -4,15 +4,15 @@ import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { entryVersion } from "./entry.ts";
 
-// The form of the file: what it is, a line for each entry, and a line that closes it: how many, and the SHA-256 of all before it.
+// The file: a title line, a line for each entry, and a last line with their number and the SHA-256 of all bytes before it.
 const title = `media-oracle cache 1.${entryVersion}\n`;
 const lastLine = /^end (\d{1,9}) ([0-9a-f]{64})\n$/;
 const lastLineBytes = "end 999999999 ".length + 64 + 1;
 
-// What is made, hashed and handed to the system at a time: some hundred entries, well under a millisecond.
+// Chunk that is serialized, hashed and written at a time: some hundred entries, well under 1 ms.
 const chunkCharacters = 64 * 1024;
 
-/** A file that cannot be taken for what was written. The message says why, and nothing of what is in it. */
+/** The file is not an intact snapshot. The message says why, without any of its contents. */
 export class SnapshotRefused extends Error {
   override readonly name = "SnapshotRefused";
 }
@@ -23,7 +23,7 @@ function isTemporary(name: string, file: string): boolean {
   return name.startsWith(`.${basename(file)}.`) && /\.[0-9a-f]{12}\.tmp$/.test(name);
 }
 
-/** Chunks of the lines, then the line that closes them. */
+/** Serializes the lines in chunks, then the last line. */
 function* chunksOf(lines: Iterable<string>): Generator<Buffer> {
   const digest = createHash("sha256");
   const seal = (text: string) => {
@@ -45,9 +45,9 @@ function* chunksOf(lines: Iterable<string>): Generator<Buffer> {
 }
 
 /**
- * Writes the lines so that the file is, at any moment and whatever happens, either the one before or this one, whole.
+ * Replaces the file atomically: after a crash or a power cut it is either the old one or the new one.
  *
- * Its mode is 0600. The lines are taken a few at a time, with other work between.
+ * Its mode is 0600. Lines are read in chunks, so that the event loop is free in between.
  *
  * @param lines without line breaks
  * @throws Error of the system: a full disk, a folder that cannot be written
@@ -71,7 +71,7 @@ export async function writeSnapshotFile(file: string, lines: Iterable<string>): 
   }
 }
 
-/** So that the new name outlives a power cut. */
+/** Makes the rename survive a power cut. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, constants.O_RDONLY);
   try {
@@ -82,8 +82,8 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Removes what writers that were killed have left. A writer that lives, in another process that was given the same file, loses what it is
- * writing, and writes it again at its next time.
+ * Removes the temporary files of writers that were killed. A live writer of another process with the same file loses its
+ * temporary file too; its next save replaces it.
  */
 export async function removeTemporaryFiles(file: string): Promise<void> {
   const names = await readdir(dirname(file));
@@ -91,26 +91,26 @@ export async function removeTemporaryFiles(file: string): Promise<void> {
 }
 
 /**
- * Gives the lines that were written, or null where there is no file.
+ * Reads the lines of a snapshot; null if there is no file.
  *
- * @param maxBytes a larger file is refused unread
- * @throws SnapshotRefused where it is no file, too large, of another program or version, or not as it was written
- * @throws Error of the system, where it cannot be read
+ * @param maxBytes a larger file is rejected without reading it
+ * @throws SnapshotRefused if it is not a regular file, too large, of another program or version, or damaged
+ * @throws Error of the system if it cannot be read
  */
 export async function readSnapshotFile(file: string, maxBytes: number): Promise<string[] | null> {
   const bytes = await readWhole(file, maxBytes);
   if (!bytes) return null;
   if (!bytes.subarray(0, title.length).equals(Buffer.from(title))) {
-    throw new SnapshotRefused("it is of another program or version");
+    throw new SnapshotRefused("it was written by another program or version");
   }
   const tail = bytes.toString("latin1", Math.max(title.length, bytes.byteLength - lastLineBytes));
   const [end, count, digest] = lastLine.exec(tail.slice(tail.lastIndexOf("\nend ") + 1)) ?? [];
-  if (end === undefined) throw new SnapshotRefused("it was cut off");
+  if (end === undefined) throw new SnapshotRefused("it is truncated");
   const sealed = bytes.subarray(0, bytes.byteLength - end.length);
-  if (createHash("sha256").update(sealed).digest("hex") !== digest) throw new SnapshotRefused("it was damaged");
+  if (createHash("sha256").update(sealed).digest("hex") !== digest) throw new SnapshotRefused("its checksum is wrong");
   const lines = sealed.toString("utf8", title.length).split("\n");
-  lines.pop(); // after the last line break there is nothing
-  if (lines.length !== Number(count)) throw new SnapshotRefused("it does not hold what it says");
+  lines.pop(); // the empty string after the last line break
+  if (lines.length !== Number(count)) throw new SnapshotRefused("its number of entries is wrong");
   return lines;
 }
 
@@ -125,13 +125,13 @@ async function readWhole(file: string, maxBytes: number): Promise<Buffer | null>
   }
   try {
     const stat = await handle.stat();
-    if (!stat.isFile()) throw new SnapshotRefused("it is no file");
-    if (stat.size > maxBytes) throw new SnapshotRefused("it is larger than it can be");
+    if (!stat.isFile()) throw new SnapshotRefused("it is not a regular file");
+    if (stat.size > maxBytes) throw new SnapshotRefused("it is too large");
     const bytes = Buffer.alloc(stat.size);
     let length = 0;
     while (length < bytes.byteLength) {
       const { bytesRead } = await handle.read(bytes, length, bytes.byteLength - length, length);
-      if (bytesRead === 0) throw new SnapshotRefused("it was cut off");
+      if (bytesRead === 0) throw new SnapshotRefused("it is truncated");
       length += bytesRead;
     }
     return bytes;

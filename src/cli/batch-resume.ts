@@ -17,32 +17,32 @@ function parseItem(line: string): Item | null {
   }
 }
 
-/** Whether asking once more would tell nothing new. */
+/** Whether a new lookup would give the same result. */
 function isFinal({ metadata, problem }: Item): boolean {
   return metadata ? metadata.partial !== true : problem?.retryable === false;
 }
 
 /**
- * Reads what an earlier batch has written, and cuts off the line that it was ended in, so that the next one begins a line.
+ * Reads the output of an earlier batch, and truncates an incomplete last line, so that new output starts on a new line.
  *
- * @returns how often each URL was answered for good
+ * @returns number of final results by URL
  */
-export async function readAnswered(file: string): Promise<Map<string, number>> {
-  const answered = new Map<string, number>();
-  await cutOpenLine(file);
+export async function readFinalCounts(file: string): Promise<Map<string, number>> {
+  const finalCounts = new Map<string, number>();
+  await truncatePartialLine(file);
   for await (const line of createInterface({ input: createReadStream(file) })) {
     const item = parseItem(line);
-    if (item && isFinal(item)) answered.set(item.url, (answered.get(item.url) ?? 0) + 1);
+    if (item && isFinal(item)) finalCounts.set(item.url, (finalCounts.get(item.url) ?? 0) + 1);
   }
-  return answered;
+  return finalCounts;
 }
 
-async function cutOpenLine(file: string): Promise<void> {
-  let [size, whole] = [0, 0];
+async function truncatePartialLine(file: string): Promise<void> {
+  let [fileBytes, completeBytes] = [0, 0];
   for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
     const end = chunk.lastIndexOf("\n");
-    if (end >= 0) whole = size + end + 1;
-    size += chunk.byteLength;
+    if (end >= 0) completeBytes = fileBytes + end + 1;
+    fileBytes += chunk.byteLength;
   }
-  if (whole < size) await truncate(file, whole);
+  if (completeBytes < fileBytes) await truncate(file, completeBytes);
 }

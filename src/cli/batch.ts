@@ -4,73 +4,73 @@ import { open } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Writable } from "node:stream";
-import { ask, type AskingOptions, type Client, openAsked, type Outcome } from "./asking.ts";
-import { readAnswered } from "./batch-resume.ts";
+import { describeUrl, type LookupOptions, type Client, openService, type Outcome } from "./service-client.ts";
+import { readFinalCounts } from "./batch-resume.ts";
 import type { Context } from "./context.ts";
 import { type ExitCode, exitCodes, UnavailableError, UsageError } from "./exit.ts";
 import { createProgress } from "./progress.ts";
 
-export interface BatchOptions extends AskingOptions {
+export interface BatchOptions extends LookupOptions {
   readonly concurrency: number;
   readonly output?: string;
   readonly resume?: true;
 }
 
-interface Question {
-  /** Which one, from 0. */
+interface InputLine {
+  /** From 0, empty lines not counted. */
   readonly index: number;
   readonly url: string;
 }
 
 const retryableCodes: ReadonlySet<string> = new Set(["overloaded", "host_busy", "rate_limited"]);
 
-// A minute's rate limit is over after one wait; what is still too much after some is not ours to press.
+// A rate limit ends within a minute, so one retry is usually enough.
 const maxTries = 5;
 
-// Where the answer does not say: as long as a service that has too much to do asks for.
-const retryAfterMs = 2000;
+// Without Retry-After: the pause that an overloaded service asks for.
+const defaultRetryMs = 2000;
 
 /**
- * Asks about every line, some at once, and writes each answer as it comes: `{"index", "url", "metadata"}` or, where nothing can be
- * said, `{"index", "url", "problem"}`.
+ * Looks up the URLs of a file concurrently, and writes each result as soon as it is there: `{"index", "url", "metadata"}` or
+ * `{"index", "url", "problem"}`.
  *
- * @param file with a URL a line, as such, as a JSON string, or as `url` of a JSON object; "-" is the standard input
+ * @param file one URL per line: as plain text, a JSON string, or `url` of a JSON object; "-" is the standard input
  */
 export async function batch(file: string, options: BatchOptions, context: Context): Promise<ExitCode> {
-  const answered = await findAnswered(options);
-  const total = isReadTwice(file) ? await countQuestions(file) : null;
+  const finalCounts = await findFinalCounts(options);
+  const total = isRegularFile(file) ? await countLines(file) : null;
   const output = options.output === undefined ? process.stdout : (await open(options.output, "a")).createWriteStream();
-  const { client, close } = await openAsked(options, context, Infinity);
+  const { client, close } = await openService(options, context, Infinity);
   const progress = createProgress(process.stderr, total);
-  const questions = unanswered(readQuestions(file), answered, () => progress.skipped());
+  const lines = skipFinal(readLines(file), finalCounts, () => progress.skipped());
 
-  async function takeTurns(): Promise<void> {
-    for await (const { index, url } of questions) {
-      const outcome = await askPatiently(client, url, options.deadlineMs, () => progress.asked > 0);
-      const told = "answer" in outcome ? { metadata: outcome.answer.metadata } : { problem: outcome.problem };
-      progress.told("answer" in outcome);
-      await write(output, `${JSON.stringify({ index, url, ...told })}\n`);
+  async function runWorker(): Promise<void> {
+    for await (const { index, url } of lines) {
+      const outcome = await describeWithRetries(client, url, options.deadlineMs, () => progress.done > 0);
+      const result = "answer" in outcome ? { metadata: outcome.answer.metadata } : { problem: outcome.problem };
+      progress.finished("answer" in outcome);
+      await write(output, `${JSON.stringify({ index, url, ...result })}\n`);
     }
   }
 
-  // To the end of all of them: what was asked is told, though another has found that it is no use to go on.
-  const endings = await Promise.allSettled(Array.from({ length: options.concurrency }, takeTurns));
+  // Wait for all workers: lookups in progress are still written after one worker has failed.
+  const endings = await Promise.allSettled(Array.from({ length: options.concurrency }, runWorker));
   progress.end();
   if (output !== process.stdout) output.end();
   await close();
-  const broken = endings.find((ending) => ending.status === "rejected");
-  if (broken) throw broken.reason;
+  const failure = endings.find((ending) => ending.status === "rejected");
+  if (failure) throw failure.reason;
   return progress.failures > 0 ? exitCodes.failed : exitCodes.ok;
 }
 
-/** How often each URL was answered before, where the batch goes on with an earlier one. */
-async function findAnswered({ output, resume }: BatchOptions): Promise<Map<string, number>> {
+/** Returns the number of final results by URL of the run to resume; empty without one. */
+async function findFinalCounts({ output, resume }: BatchOptions): Promise<Map<string, number>> {
   if (output === undefined || !existsSync(output)) {
-    if (resume && output === undefined) throw new UsageError("--resume goes on with the file that --output names");
+    if (resume && output === undefined) throw new UsageError("--resume needs --output, the file to resume");
     return new Map();
   }
-  if (!resume) throw new UsageError(`${output} is there already: --resume goes on with it`);
-  return readAnswered(output);
+  if (!resume) throw new UsageError(`${output} exists: add --resume to continue it, or choose another file`);
+  return readFinalCounts(output);
 }
 
 function urlOf(line: string): string {
@@ -80,68 +80,68 @@ function urlOf(line: string): string {
     const { url } = value as { url?: unknown };
     if (typeof url === "string") return url;
   } catch {
-    // no JSON: the line is the URL
+    // not JSON: the line is the URL
   }
   return line;
 }
 
-async function* readQuestions(file: string): AsyncGenerator<Question, void> {
+async function* readLines(file: string): AsyncGenerator<InputLine, void> {
   let index = 0;
   for await (const line of createInterface({ input: file === "-" ? process.stdin : createReadStream(file) })) {
     if (line.trim() !== "") yield { index: index++, url: urlOf(line.trim()) };
   }
 }
 
-/** Whether it can be gone through beforehand, as what comes in through a pipe cannot. */
-function isReadTwice(file: string): boolean {
+/** Whether the lines can be counted before they are read; those of a pipe cannot. */
+function isRegularFile(file: string): boolean {
   if (file === "-") return false;
   const found = statSync(file, { throwIfNoEntry: false });
-  if (!found) throw new UsageError(`there is no file ${file}`);
-  if (found.isDirectory()) throw new UsageError(`${file} is a folder`);
+  if (!found) throw new UsageError(`file not found: ${file}`);
+  if (found.isDirectory()) throw new UsageError(`${file} is a folder, not a file`);
   return found.isFile();
 }
 
-async function countQuestions(file: string): Promise<number> {
+async function countLines(file: string): Promise<number> {
   let count = 0;
-  for await (const { index } of readQuestions(file)) count = index + 1;
+  for await (const { index } of readLines(file)) count = index + 1;
   return count;
 }
 
-/** Those that were not answered before: each answer is for one of the questions with its URL. */
-async function* unanswered(
-  questions: AsyncIterable<Question>,
-  answered: Map<string, number>,
+/** Skips lines with a final result: each result is for one line with its URL. */
+async function* skipFinal(
+  lines: AsyncIterable<InputLine>,
+  finalCounts: Map<string, number>,
   onSkipped: () => void,
-): AsyncGenerator<Question, void> {
-  for await (const question of questions) {
-    const times = answered.get(question.url) ?? 0;
-    if (times === 0) yield question;
+): AsyncGenerator<InputLine, void> {
+  for await (const line of lines) {
+    const count = finalCounts.get(line.url) ?? 0;
+    if (count === 0) yield line;
     else {
-      answered.set(question.url, times - 1);
+      finalCounts.set(line.url, count - 1);
       onSkipped();
     }
   }
 }
 
 /**
- * Asks again where the service is too busy or away for the moment.
+ * Looks up a URL, and retries while the service is overloaded or unavailable.
  *
- * @param isThere whether it has answered anything; one that never did need not be waited for
+ * @param hasResponded whether the service has responded before; if not, it is not worth waiting for
  */
-async function askPatiently(
+async function describeWithRetries(
   client: Client,
   url: string,
   deadlineMs: number | undefined,
-  isThere: () => boolean,
+  hasResponded: () => boolean,
 ): Promise<Outcome> {
   for (let tries = 1; ; tries += 1) {
     try {
-      const outcome = await ask(client, url, deadlineMs);
+      const outcome = await describeUrl(client, url, deadlineMs);
       if ("answer" in outcome || !retryableCodes.has(outcome.problem.code) || tries === maxTries) return outcome;
-      await wait(outcome.retryAfterMs ?? retryAfterMs);
+      await wait(outcome.retryAfterMs ?? defaultRetryMs);
     } catch (error) {
-      if (!(error instanceof UnavailableError) || tries === maxTries || !isThere()) throw error;
-      await wait(retryAfterMs);
+      if (!(error instanceof UnavailableError) || tries === maxTries || !hasResponded()) throw error;
+      await wait(defaultRetryMs);
     }
   }
 }

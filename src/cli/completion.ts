@@ -3,23 +3,25 @@ import type { Command } from "commander";
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
 
-interface Completed {
+interface CompletedCommand {
   readonly name: string;
-  readonly about: string;
-  /** Flags, and the words that may come instead of one. */
-  readonly words: readonly { readonly word: string; readonly about: string }[];
+  readonly description: string;
+  /** Flags, subcommands and choices of arguments. */
+  readonly words: readonly { readonly word: string; readonly description: string }[];
 }
 
-/** What can be said of each command, in the order of the help. */
-function completedCommands(program: Command): Completed[] {
+/** Lists the commands in the order of the help. */
+function listCommands(program: Command): CompletedCommand[] {
   return program.commands.map((command) => ({
     name: command.name(),
-    about: command.description(),
+    description: command.description(),
     words: [
-      ...command.commands.map((child) => ({ word: child.name(), about: child.description() })),
-      ...command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices.map((word) => ({ word, about: "" }))),
+      ...command.commands.map((child) => ({ word: child.name(), description: child.description() })),
+      ...command.registeredArguments.flatMap(({ argChoices = [] }) =>
+        argChoices.map((word) => ({ word, description: "" })),
+      ),
       ...command.options.flatMap(({ long, hidden, description }) =>
-        long && !hidden ? [{ word: long, about: description }] : [],
+        long && !hidden ? [{ word: long, description }] : [],
       ),
     ],
   }));
@@ -27,7 +29,7 @@ function completedCommands(program: Command): Completed[] {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "")}'`;
 
-function bash(commands: readonly Completed[]): string {
+function bash(commands: readonly CompletedCommand[]): string {
   const cases = commands.map(({ name, words }) => `    ${name}) words="${words.map(({ word }) => word).join(" ")}" ;;`);
   return `_media_oracle() {
   local current=\${COMP_WORDS[COMP_CWORD]} words
@@ -43,18 +45,18 @@ complete -o default -F _media_oracle media-oracle
 `;
 }
 
-function zsh(commands: readonly Completed[]): string {
-  // A colon ends the word that is described.
-  const described = (word: string, about: string) => quoted(`${word}:${about}`);
+function zsh(commands: readonly CompletedCommand[]): string {
+  // _describe splits at the first colon.
+  const described = (word: string, description: string) => quoted(`${word}:${description}`);
   const cases = commands.map(
     ({ name, words }) =>
-      `    ${name}) choices=(${words.map(({ word, about }) => described(word, about)).join(" ")}) ;;`,
+      `    ${name}) choices=(${words.map(({ word, description }) => described(word, description)).join(" ")}) ;;`,
   );
   return `#compdef media-oracle
 _media_oracle() {
   local -a choices
   if (( CURRENT == 2 )); then
-    choices=(${commands.map(({ name, about }) => described(name, about)).join(" ")})
+    choices=(${commands.map(({ name, description }) => described(name, description)).join(" ")})
   else
     case $words[2] in
 ${cases.join("\n")}
@@ -66,20 +68,20 @@ compdef _media_oracle media-oracle
 `;
 }
 
-function fish(commands: readonly Completed[]): string {
-  const lines = commands.flatMap(({ name, about, words }) => [
-    `complete -c media-oracle -n __fish_use_subcommand -f -a ${name} -d ${quoted(about)}`,
-    ...words.map(({ word, about }) => {
-      const what = word.startsWith("--") ? `-l ${word.slice(2)}` : `-f -a ${word}`;
-      return `complete -c media-oracle -n '__fish_seen_subcommand_from ${name}' ${what} -d ${quoted(about)}`;
+function fish(commands: readonly CompletedCommand[]): string {
+  const lines = commands.flatMap(({ name, description, words }) => [
+    `complete -c media-oracle -n __fish_use_subcommand -f -a ${name} -d ${quoted(description)}`,
+    ...words.map(({ word, description }) => {
+      const argument = word.startsWith("--") ? `-l ${word.slice(2)}` : `-f -a ${word}`;
+      return `complete -c media-oracle -n '__fish_seen_subcommand_from ${name}' ${argument} -d ${quoted(description)}`;
     }),
   ]);
   return `${lines.join("\n")}\n`;
 }
 
-const writers: Readonly<Record<Shell, (commands: readonly Completed[]) => string>> = { bash, zsh, fish };
+const writers: Readonly<Record<Shell, (commands: readonly CompletedCommand[]) => string>> = { bash, zsh, fish };
 
-/** A script for the shell's startup file that completes commands and flags; it starts no process of ours. */
+/** Returns a script for the shell's startup file that completes commands and flags without starting media-oracle. */
 export function completionScript(program: Command, shell: Shell): string {
-  return writers[shell](completedCommands(program));
+  return writers[shell](listCommands(program));
 }

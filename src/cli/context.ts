@@ -4,32 +4,32 @@ import type { Logger } from "pino";
 import type { Surroundings } from "../compose.ts";
 import type { Machine } from "../config.ts";
 
-/** What the commands know of the process they run in. */
+/** The process environment that commands see. */
 export interface Context {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly machine: Machine;
   /** Descriptors that this process may have open; Infinity if there is no limit or none is known. */
   readonly readMaxDescriptors: () => number;
-  /** What the program was built from; null where that is unknown. */
+  /** The Git commit of the build; null if unknown. */
   readonly commit: string | null;
-  /** Of the decoder's processes: nothing else of ours reaches them. */
+  /** The whole environment of decoder processes, so that no secret reaches them. */
   readonly decoderEnvironment: Readonly<Record<string, string>>;
 }
 
-/** Where a program lies among those that can be called by name; null where none does. */
+/** Finds a program in the PATH; null if there is none. */
 function findProgram(name: string, path: string): string | null {
   const files = path.split(delimiter).map((folder) => join(folder, name));
   return files.find((file) => isAbsolute(file) && existsSync(file)) ?? null;
 }
 
-/** Where spans shall go, as OpenTelemetry's own variables have it; null where nowhere. */
+/** Returns the OTLP endpoint from OpenTelemetry's own variables; null if tracing is off. */
 function collectorOf(environment: Context["environment"]): string | null {
   if (environment.OTEL_SDK_DISABLED === "true" || environment.OTEL_TRACES_EXPORTER === "none") return null;
   const { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT } = environment;
   return [OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT].find(Boolean) ?? null;
 }
 
-/** What a service is put together with. */
+/** Returns the arguments of `compose` that are not settings. */
 export function surroundingsFor(context: Context, logger: Logger): Surroundings {
   const { environment, machine, readMaxDescriptors, commit, decoderEnvironment } = context;
   const ffmpeg = findProgram("ffmpeg", environment.PATH ?? "");

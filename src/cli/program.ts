@@ -1,6 +1,6 @@
 import { Argument, Command, CommanderError, Option } from "commander";
 import { ConfigError } from "../config.ts";
-import { addAskingOptions, addServerOptions, wholeNumber } from "./asking.ts";
+import { addLookupOptions, addServerOptions, positiveInteger } from "./service-client.ts";
 import type { BatchOptions } from "./batch.ts";
 import { completionScript, type Shell, shells } from "./completion.ts";
 import { configText } from "./config.ts";
@@ -12,29 +12,29 @@ import { addSettings, readConfig } from "./settings.ts";
 import { makeToken } from "./token.ts";
 import type { VersionOptions } from "./version.ts";
 
-// What a command needs much of is loaded when it is asked for: a health check every ten seconds needs no decoder.
+// Large modules are imported by the command that needs them: a health check every 10 s must not load the decoder.
 
-// As many as the service fetches from one host at once.
+// The default of MEDIA_ORACLE_PER_HOST.
 const defaultConcurrency = 16;
 
 const exitCodesHelp = `
-Exit codes: 0; 1 some URLs could not be described, or an error; 2 a wrong command line; 69 what is needed is not there; 78 wrong settings.
-Data goes to stdout, all else to stderr. NO_COLOR is heeded.`;
+Exit codes: 0 success; 1 a lookup failed, or another error; 2 invalid command line; 69 a service or port is unavailable; 78 invalid settings.
+Data goes to stdout, messages to stderr. NO_COLOR is supported.`;
 
 type Settings = Readonly<Record<string, unknown>>;
 
-/** The command line. An action tells how it ended by `exit`; without a word it went well. */
+/** Defines the command line. An action reports its exit code with `exit`; the default is 0. */
 export function createProgram(context: Context, exit: (code: ExitCode) => void): Command {
   const print = (text: string): void => void process.stdout.write(text);
   const program = new Command("media-oracle")
-    .description("Tells what a media URL is: bytes, type, dimensions and a blurhash.")
+    .description("Describes media URLs: size, type, dimensions and a blurhash.")
     .version(context.machine.version)
     .exitOverride()
     .showHelpAfterError("(media-oracle --help)")
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "media-oracle: ")) })
     .addHelpText("after", exitCodesHelp);
 
-  const serve = program.command("serve", { isDefault: true }).description("answer over HTTP (the default)");
+  const serve = program.command("serve", { isDefault: true }).description("run the HTTP service (the default)");
   addSettings(serve, context, true).action(async (options: Settings) => {
     const config = readConfig(options, context);
     await (await import("./serve.ts")).serve(config, context);
@@ -42,28 +42,28 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
 
   const probe = program
     .command("probe")
-    .description("say what URLs are, in words for people")
+    .description("look up URLs, and print the metadata for people")
     .argument("<url...>")
-    .addOption(new Option("--json", "say it as the service does, a line a URL").conflicts("xml"))
-    .option("--xml", "say it as a chat server adds it to a stanza");
-  addAskingOptions(probe, context).action(async (urls: string[], options: ProbeOptions) => {
+    .addOption(new Option("--json", "print JSON as the API returns it, one line per URL").conflicts("xml"))
+    .option("--xml", "print XML as the chat server adds it to a stanza");
+  addLookupOptions(probe, context).action(async (urls: string[], options: ProbeOptions) => {
     exit(await (await import("./probe.ts")).probe(urls, options, context));
   });
 
   const batch = program
     .command("batch")
-    .description("ask about every line of a file, and write answers as they come, as NDJSON")
-    .argument("[file]", "a URL a line, as such or as JSON; - is the standard input", "-")
-    .addOption(wholeNumber("--concurrency <n>", "asked at once").default(defaultConcurrency))
-    .option("--output <file>", "write there instead of to stdout")
-    .option("--resume", "go on with --output where it ended, and ask again what may go better now");
-  addAskingOptions(batch, context).action(async (file: string, options: BatchOptions) => {
+    .description("look up the URLs of a file, and write results as they arrive, as NDJSON")
+    .argument("[file]", "one URL per line, as plain text or JSON; - is the standard input", "-")
+    .addOption(positiveInteger("--concurrency <n>", "number of concurrent lookups").default(defaultConcurrency))
+    .option("--output <file>", "write to this file instead of stdout")
+    .option("--resume", "continue --output: skip final results, retry the others");
+  addLookupOptions(batch, context).action(async (file: string, options: BatchOptions) => {
     exit(await (await import("./batch.ts")).batch(file, options, context));
   });
 
   const health = program
     .command("health")
-    .description("exit with 0 where the service on this machine would answer, else with 1");
+    .description("exit with 0 if the service on this machine is ready, else with 1");
   addSettings(health, context, false).action(async (options: Settings) => {
     exit((await isHealthy(readConfig(options, context))) ? exitCodes.ok : exitCodes.failed);
   });
@@ -71,25 +71,25 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
   program
     .command("token")
     .description("print a token for one chat host, signed with MEDIA_ORACLE_TOKEN_KEY")
-    .argument("<name>", "told in logs and metrics, and to MEDIA_ORACLE_REVOKED_TOKENS")
-    .option("--expires <span>", "from now, as in 90d; without it the token does not expire")
+    .argument("<name>", "appears in logs and metrics; MEDIA_ORACLE_REVOKED_TOKENS revokes it")
+    .option("--expires <span>", "lifetime, like 90d; default: the token does not expire")
     .action((name: string, { expires }: { expires?: string }) =>
       print(`${makeToken(readConfig({}, context), name, expires)}\n`),
     );
 
   const config = program
     .command("config")
-    .description("look at the settings")
-    .addArgument(new Argument("<print|check>", "print them, or only check them").choices(["print", "check"]));
-  addSettings(config, context, false).action((what: string, options: Settings) => {
+    .description("print or check the settings")
+    .addArgument(new Argument("<print|check>", "print the settings, or only check them").choices(["print", "check"]));
+  addSettings(config, context, false).action((action: string, options: Settings) => {
     readConfig(options, context);
-    if (what === "print") print(configText(options, context));
-    else process.stderr.write("The settings can be used.\n");
+    if (action === "print") print(configText(options, context));
+    else process.stderr.write("The settings are valid.\n");
   });
 
   program
     .command("openapi")
-    .description("print the document of the API")
+    .description("print the OpenAPI document")
     .action(async () => {
       const { openapiDocument } = await import("../http/document.ts");
       print(`${JSON.stringify(await openapiDocument(context.machine.version), null, 2)}\n`);
@@ -97,14 +97,14 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
 
   program
     .command("completion")
-    .description("print a script that completes commands and flags, for the shell's startup file")
+    .description("print a completion script for the shell's startup file")
     .addArgument(new Argument("<shell>").choices(shells))
     .action((shell: Shell) => print(completionScript(program, shell)));
 
   const version = program
     .command("version")
-    .description("print version and commit, those of Node and libvips, and the formats that are looked into")
-    .option("--json", "say it as the service does");
+    .description("print the version, the commit, the versions of Node and libvips, and the enabled formats")
+    .option("--json", "print JSON as the API returns it");
   addServerOptions(version, context).action(async (options: VersionOptions) => {
     print(`${await (await import("./version.ts")).versionText(options, context)}\n`);
   });
@@ -120,7 +120,7 @@ function exitCodeOf(error: unknown): ExitCode {
 }
 
 /**
- * Runs a command line to its end; `serve` goes on when it has begun to listen.
+ * Runs a command line to its end; `serve` keeps running after it has started to listen.
  *
  * @param args without the program's own name
  */
@@ -129,14 +129,14 @@ export async function run(args: readonly string[], context: Context): Promise<Ex
   const program = createProgram(context, (code) => (exitCode = code));
   try {
     const [first = "serve"] = args;
-    // Else it would be taken for an argument of the default command.
+    // Commander would take it for an argument of the default command.
     if (!first.startsWith("-") && !program.commands.some((command) => command.name() === first) && first !== "help") {
-      throw new UsageError(`there is no command ${first} (media-oracle --help)`);
+      throw new UsageError(`unknown command ${first} (media-oracle --help)`);
     }
     await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
-    // Commander has said it already.
+    // Commander has printed its own message.
     if (!(error instanceof CommanderError)) {
       process.stderr.write(`media-oracle: ${error instanceof Error ? error.message : String(error)}\n`);
     }

@@ -1,12 +1,13 @@
-/** Tells somebody at a terminal how far a batch is: rate, failures, time left. */
+/** Shows the progress of a batch on a terminal: count, rate, failures, time left. */
 export interface Progress {
-  told(isAnswered: boolean): void;
-  /** A question that was answered in an earlier run. */
+  /** Counts a lookup of this run. */
+  finished(isAnswered: boolean): void;
+  /** Counts a line with a result of an earlier run. */
   skipped(): void;
-  /** Says how it ended, also where there is no terminal. */
+  /** Prints the totals, even without a terminal. */
   end(): void;
-  /** In this run, those that failed included. */
-  readonly asked: number;
+  /** Lookups of this run, failures included. */
+  readonly done: number;
   readonly failures: number;
 }
 
@@ -14,33 +15,33 @@ type Output = NodeJS.WritableStream & { readonly isTTY?: boolean };
 
 const drawEveryMs = 200;
 
-function span(seconds: number): string {
-  const whole = Math.ceil(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+function formatDuration(seconds: number): string {
+  const total = Math.ceil(seconds);
+  if (total < 60) return `${total} s`;
+  if (total < 3600) return `${Math.floor(total / 60)} min ${total % 60} s`;
+  return `${Math.floor(total / 3600)} h ${Math.floor((total % 3600) / 60)} min`;
 }
 
-/** @param total null where nobody knows how many there will be */
+/** @param total number of lines; null if unknown */
 export function createProgress(output: Output, total: number | null): Progress {
   const startedAt = performance.now();
-  let [asked, failures, skipped, drawnAt] = [0, 0, 0, 0];
+  let [done, failures, skipped, drawnAt] = [0, 0, 0, 0];
 
   function line(): string {
     const seconds = (performance.now() - startedAt) / 1000;
-    const rate = asked / Math.max(seconds, 0.001);
+    const rate = done / Math.max(seconds, 0.001);
     const parts = [
-      `${asked + skipped}${total === null ? "" : ` of ${total}`}`,
+      `${done + skipped}${total === null ? "" : ` of ${total}`}`,
       `${rate.toFixed(1)}/s`,
       `${failures} failed`,
     ];
-    if (total !== null && asked > 0) parts.push(`${span((total - skipped - asked) / rate)} left`);
+    if (total !== null && done > 0) parts.push(`${formatDuration((total - skipped - done) / rate)} left`);
     return parts.join(", ");
   }
 
   return {
-    told(isAnswered) {
-      asked += 1;
+    finished(isAnswered) {
+      done += 1;
       if (!isAnswered) failures += 1;
       if (!output.isTTY || performance.now() - drawnAt < drawEveryMs) return;
       drawnAt = performance.now();
@@ -49,13 +50,13 @@ export function createProgress(output: Output, total: number | null): Progress {
     skipped: () => void (skipped += 1),
     end() {
       const seconds = (performance.now() - startedAt) / 1000;
-      const earlier = skipped > 0 ? `, ${skipped} were answered before` : "";
+      const skippedPart = skipped > 0 ? `, ${skipped} skipped (final results of an earlier run)` : "";
       output.write(
-        `${output.isTTY ? "\r\x1b[K" : ""}${asked} asked in ${span(seconds)}, ${failures} failed${earlier}\n`,
+        `${output.isTTY ? "\r\x1b[K" : ""}${done} looked up in ${formatDuration(seconds)}, ${failures} failed${skippedPart}\n`,
       );
     },
-    get asked() {
-      return asked;
+    get done() {
+      return done;
     },
     get failures() {
       return failures;

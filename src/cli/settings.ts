@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** Makes every setting that is no secret a flag of the command. */
+/** Adds a flag for each setting that is not a secret. */
 export function addSettings(command: Command, { machine }: Context, isShown: boolean): Command {
   for (const { flag, variable, fallback, about } of settingsHelp(machine)) {
     if (flag === null) continue;
@@ -13,10 +13,10 @@ export function addSettings(command: Command, { machine }: Context, isShown: boo
   }
   return isShown
     ? command
-    : command.addHelpText("after", "\nAnd the settings, as flags of `media-oracle serve` or variables.");
+    : command.addHelpText("after", "\nSettings: as flags (see `media-oracle serve --help`) or environment variables.");
 }
 
-/** What of a command's options are flags of settings, by the flag's name. */
+/** Returns the options that are settings, by the flag's name. */
 export function settingFlags(options: Options, { machine }: Context): Record<string, string> {
   const known = settingsHelp(machine).flatMap(({ flag }) => flag ?? []);
   const given = known.map((flag) => [
@@ -26,7 +26,7 @@ export function settingFlags(options: Options, { machine }: Context): Record<str
   return Object.fromEntries(given.filter(([, value]) => typeof value === "string")) as Record<string, string>;
 }
 
-/** @throws ConfigError with all faults at once */
+/** @throws ConfigError with all invalid settings at once */
 export function readConfig(options: Options, context: Context): Config {
   return parseConfig(context.environment, settingFlags(options, context), context.machine);
 }

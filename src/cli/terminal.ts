@@ -1,11 +1,11 @@
 import { decode } from "blurhash";
 import type { Context } from "./context.ts";
 
-/** How many colours to draw with: 0, 256 or 2^24. */
+/** Number of colours: 0, 256 or 2^24. */
 export type Colours = 0 | 256 | 16_777_216;
 
 /**
- * What the reader of the output can see.
+ * Returns the number of colours that the output can show.
  *
  * @see https://no-color.org, https://force-color.org
  */
@@ -16,14 +16,14 @@ export function coloursOf(stream: { readonly isTTY?: boolean }, { environment }:
   return FORCE_COLOR === "3" || /^(truecolor|24bit)$/.test(COLORTERM) ? 16_777_216 : 256;
 }
 
-/** What another machine told, without what a terminal would obey (ECMA-48 C0 and C1) or show the wrong way round. */
+/** Strips control characters (ECMA-48 C0 and C1: terminal injection) and bidirectional overrides from text of other machines. */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "");
 }
 
 type Rgb = readonly [red: number, green: number, blue: number];
 
-/** The parameters of SGR for a colour; the cube of 6 x 6 x 6 begins at 16. */
+/** Returns the SGR parameters of a colour; in the palette of 256, the 6 x 6 x 6 cube starts at 16. */
 function colourCode([red, green, blue]: Rgb, colours: Colours): string {
   if (colours === 16_777_216) return `2;${red};${green};${blue}`;
   const step = (value: number) => Math.round((value / 255) * 5);
@@ -34,9 +34,9 @@ const maxColumns = 36;
 const maxRows = 14;
 
 /**
- * Draws what a client can show before it has fetched anything: two pixels a character, one above the other.
+ * Draws a BlurHash with half blocks: two pixels per character, one above the other.
  *
- * @param aspect width divided by height; a character is taken to be twice as high as it is wide
+ * @param aspect width divided by height; assumes characters that are twice as high as wide
  */
 export function drawBlurhash(blurhash: string, aspect: number, colours: Colours): string[] {
   const columns = Math.max(4, Math.round(Math.min(maxColumns, 2 * maxRows * aspect)));

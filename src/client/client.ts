@@ -2,36 +2,39 @@ import type { components } from "./api.ts";
 
 export type Metadata = components["schemas"]["Metadata"];
 export type Problem = components["schemas"]["Problem"];
-/** Of a batch: `metadata`, or the `problem` that there is instead. */
+/** One result of a batch: `metadata` or `problem`. */
 export type BatchItem = components["schemas"]["BatchItem"];
 
 export interface ClientOptions {
-  /** Where the service is: `http://127.0.0.1:8080`. */
+  /** The service, like `http://127.0.0.1:8080`. */
   readonly baseUrl: string | URL;
+  /** Bearer token. */
   readonly token?: string | undefined;
-  /** `globalThis.fetch` where absent. */
+  /** Default: `globalThis.fetch`. */
   readonly fetch?: (url: URL, init: RequestInit) => Promise<Response>;
 }
 
-export interface Wishes {
+export interface DescribeOptions {
+  /** The service then answers with the facts known so far. */
   readonly deadlineMs?: number | undefined;
+  /** The fields that the caller needs; the service may omit the others. Default: all. */
   readonly fields?: readonly (keyof Metadata)[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface Answer {
   readonly metadata: Metadata;
-  /** How it was come by (RFC 9211). */
+  /** The `Cache-Status` header (RFC 9211). */
   readonly cacheStatus: string;
-  /** What it had to wait for, stage by stage, in milliseconds. */
+  /** Milliseconds that each stage took, from `Server-Timing`. */
   readonly timings: Readonly<Record<string, number>>;
 }
 
-/** The service says why nothing can be said. */
+/** The service responded with a problem document. */
 export class ProblemError extends Error {
   override readonly name = "ProblemError";
   readonly problem: Problem;
-  /** Null where the service does not ask for a pause. */
+  /** From `Retry-After`; null without one. */
   readonly retryAfterMs: number | null;
 
   constructor(problem: Problem, retryAfter: string | null) {
@@ -41,39 +44,40 @@ export class ProblemError extends Error {
   }
 }
 
-/** Nobody answered, or somebody who is no media-oracle. */
+/** No media-oracle responded: no connection, an incomplete response, or another program. */
 export class NoAnswerError extends Error {}
 
 function json<T>(response: Response, signal?: AbortSignal): Promise<T> {
   return response.json().catch((error: unknown) => {
     signal?.throwIfAborted();
-    throw new NoAnswerError("the answer broke off", { cause: error });
+    throw new NoAnswerError("the response is incomplete", { cause: error });
   }) as Promise<T>;
 }
 
-/** Asks a media-oracle. What it throws is a {@link ProblemError}, a {@link NoAnswerError}, or the reason of an aborted signal. */
+/** Creates a client. Its methods throw a {@link ProblemError}, a {@link NoAnswerError}, or the reason of an aborted signal. */
 export function createClient({ baseUrl, token, fetch = globalThis.fetch }: ClientOptions) {
   const base = String(baseUrl).replace(/\/*$/, "/");
 
-  async function post(path: string, question: object, accept: string, signal?: AbortSignal): Promise<Response> {
+  async function post(path: string, request: object, accept: string, signal?: AbortSignal): Promise<Response> {
     const headers = { accept, "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
-    const init = { method: "POST", headers, body: JSON.stringify(question), signal: signal ?? null };
+    const init = { method: "POST", headers, body: JSON.stringify(request), signal: signal ?? null };
     const response = await fetch(new URL(path, base), init).catch((error: unknown) => {
       signal?.throwIfAborted();
-      throw new NoAnswerError(`nothing answers at ${base}`, { cause: error });
+      throw new NoAnswerError(`no response from ${base}: is the service running?`, { cause: error });
     });
     const type = response.headers.get("content-type") ?? "";
     if (type.startsWith("application/problem+json")) {
       throw new ProblemError(await json<Problem>(response, signal), response.headers.get("retry-after"));
     }
-    if (!response.ok || !type.startsWith(accept)) throw new NoAnswerError(`what answers at ${base} is no media-oracle`);
+    if (!response.ok || !type.startsWith(accept))
+      throw new NoAnswerError(`the server at ${base} is not a media-oracle: check its URL`);
     return response;
   }
 
   return {
     /** Describes one URL. */
-    async describe(url: string, { signal, ...wishes }: Wishes = {}): Promise<Answer> {
-      const response = await post("metadata", { ...wishes, url }, "application/json", signal);
+    async describe(url: string, { signal, ...options }: DescribeOptions = {}): Promise<Answer> {
+      const response = await post("metadata", { ...options, url }, "application/json", signal);
       const timings = (response.headers.get("server-timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g);
       return {
         metadata: await json<Metadata>(response, signal),
@@ -82,16 +86,19 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
       };
     },
 
-    /** Describes up to a hundred URLs, and gives each as soon as it is known. */
-    async *describeAll(urls: readonly string[], { signal, ...wishes }: Wishes = {}): AsyncGenerator<BatchItem, void> {
-      const response = await post("metadata/batch", { ...wishes, urls }, "application/x-ndjson", signal);
+    /** Describes up to 100 URLs, and yields each result as soon as it arrives. */
+    async *describeAll(
+      urls: readonly string[],
+      { signal, ...options }: DescribeOptions = {},
+    ): AsyncGenerator<BatchItem, void> {
+      const response = await post("metadata/batch", { ...options, urls }, "application/x-ndjson", signal);
       const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-      let begun = "";
+      let partialLine = "";
       for (let missing = urls.length; missing > 0;) {
         const { value = "", done = true } = (await reader?.read().catch(() => signal?.throwIfAborted())) ?? {};
-        if (done) throw new NoAnswerError(`the answer broke off, ${missing} URLs before its end`);
-        const lines = (begun + value).split("\n");
-        begun = lines.pop() ?? "";
+        if (done) throw new NoAnswerError(`the response is incomplete: ${missing} results are missing`);
+        const lines = (partialLine + value).split("\n");
+        partialLine = lines.pop() ?? "";
         missing -= lines.length;
         for (const line of lines) yield JSON.parse(line) as BatchItem;
       }

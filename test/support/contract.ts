@@ -1,4 +1,4 @@
-/** Holds answers against openapi.yaml: what the document does not know must not be answered. */
+/** Checks responses against openapi.yaml: an undocumented operation, status, media type or body is an error. */
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { parse } from "yaml";
@@ -13,7 +13,7 @@ interface Document {
 
 export const document = parse(readFileSync(new URL("../../openapi.yaml", import.meta.url), "utf8")) as Document;
 
-// OpenAPI's own keywords (example …) are not JSON Schema's; formats say nothing that the tests need.
+// Not strict: OpenAPI has keywords that JSON Schema has not (example …). The tests do not need formats.
 const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true });
 ajv.addSchema({ ...document, $id: "openapi" });
 
@@ -22,61 +22,62 @@ const pointer = (...keys: readonly string[]): string =>
 
 export interface AnswerParts {
   readonly status: number;
-  /** The whole header, or null. */
+  /** The whole header; null without one. */
   readonly contentType: string | null;
   readonly body: string;
 }
 
-function check(keys: readonly string[], { status, body }: AnswerParts, what: string): void {
+function check(keys: readonly string[], { status, body }: AnswerParts, label: string): void {
   const validate = ajv.getSchema(`openapi#${pointer(...keys)}`);
-  if (!validate) throw new Error(`${what}: no schema at ${pointer(...keys)}`);
+  if (!validate) throw new Error(`${label}: no schema at ${pointer(...keys)}`);
   const value: unknown = keys.some((key) => /[/+]json$/.test(key) || key === "Problem") ? JSON.parse(body) : body;
-  if (!validate(value)) throw new Error(`${what}: ${ajv.errorsText(validate.errors)} in ${body}`);
-  const told = (value as { status?: unknown }).status;
-  if (typeof told === "number" && told !== status) throw new Error(`${what}: says that it is a ${told}`);
+  if (!validate(value)) throw new Error(`${label}: ${ajv.errorsText(validate.errors)} in ${body}`);
+  const { status: bodyStatus } = value as { status?: unknown };
+  if (typeof bodyStatus === "number" && bodyStatus !== status)
+    throw new Error(`${label}: the body has status ${bodyStatus}`);
 }
 
 /**
- * Throws where an answer is not as the document says: an operation, status, media type or body that it does not know.
+ * Throws if a response is not documented: its operation, status, media type or body.
  *
- * What the document has no operation for must be a 404 problem, or a 400 where not even the path could be read.
+ * Without an operation in the document, it must be a 404 problem, or a 400 problem for an unreadable path.
  *
  * @param path as requested, with or without a query
  */
 export function assertDocumented(method: string, path: string, answer: AnswerParts): void {
   const { status, body } = answer;
-  const what = `${method} ${path}: ${status}`;
+  const label = `${method} ${path}: ${status}`;
   const [pathname = ""] = path.split("?");
   const type = answer.contentType?.split(";")[0] ?? "";
   const isHead = method === "HEAD";
   const verb = isHead ? "get" : method.toLowerCase();
   const operation = document.paths[pathname]?.[verb];
   if (!operation) {
-    if (status !== 404 && status !== 400) throw new Error(`${what}: there is no such operation`);
-    if (type !== "application/problem+json") throw new Error(`${what}: ${type} is no problem document`);
-    if (!isHead) check(["components", "schemas", "Problem"], answer, what);
+    if (status !== 404 && status !== 400) throw new Error(`${label}: no such operation`);
+    if (type !== "application/problem+json") throw new Error(`${label}: ${type} is not a problem document`);
+    if (!isHead) check(["components", "schemas", "Problem"], answer, label);
     return;
   }
   const response = operation.responses[status];
-  if (!response) throw new Error(`${what}: a status that is not documented: ${body}`);
+  if (!response) throw new Error(`${label}: undocumented status: ${body}`);
   if (!response.content) {
-    if (body !== "") throw new Error(`${what}: a body that is not documented: ${body}`);
+    if (body !== "") throw new Error(`${label}: undocumented body: ${body}`);
     return;
   }
-  if (!response.content[type]) throw new Error(`${what}: a media type that is not documented: ${type}`);
-  if (!isHead) check(["paths", pathname, verb, "responses", String(status), "content", type, "schema"], answer, what);
+  if (!response.content[type]) throw new Error(`${label}: undocumented media type: ${type}`);
+  if (!isHead) check(["paths", pathname, verb, "responses", String(status), "content", type, "schema"], answer, label);
 }
 
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** The body as it came. */
+  /** The body. */
   readonly text: string;
-  /** The same, parsed where it is JSON. */
+  /** The parsed body; empty if it is not JSON. */
   readonly json: Record<string, unknown>;
 }
 
-/** Asks over a real socket, and throws where the answer is not as documented. */
+/** Sends a request over a real socket, and throws if the response is not documented. */
 export async function ask(url: string | URL, init: RequestInit = {}): Promise<Answer> {
   const response = await fetch(url, init);
   const text = await response.text();
@@ -87,7 +88,7 @@ export async function ask(url: string | URL, init: RequestInit = {}): Promise<An
   return { status: response.status, headers: response.headers, text, json };
 }
 
-/** `POST /metadata` as a chat server sends it. */
+/** Sends `POST /metadata` like a chat server. */
 export function askMetadata(
   service: string | URL,
   question: unknown,

@@ -1,4 +1,4 @@
-import type { Entry, Setback, Success } from "../../src/cache/entry.ts";
+import type { Entry, LastFailure, Success } from "../../src/cache/entry.ts";
 import type { Metadata } from "../../src/domain/metadata.ts";
 
 export const pictureMetadata: Metadata = {
@@ -30,7 +30,7 @@ export function successAt(since: number, metadata: Metadata = pictureMetadata): 
   };
 }
 
-export function failureAt(since: number): Setback {
+export function failureAt(since: number): LastFailure {
   const failure = { code: "source_status", upstreamStatus: 503, reason: null } as const;
   return { outcome: { failure }, since, until: since + 60_000, timeouts: 0 };
 }
@@ -39,7 +39,7 @@ export function entryAt(since: number): Entry {
   return { success: successAt(since), setback: failureAt(since) };
 }
 
-/** A key as of the n-th URL. */
+/** Returns a valid key, different for each number. */
 export function keyNumber(n: number): string {
   return String(n).padStart(43, "k");
 }

@@ -12,25 +12,25 @@ export const hasRedis = spawnSync("redis-server", ["--version"]).status === 0;
 
 const startTimeoutMs = 10_000;
 
-/** A redis-server of the test's own, with all that can befall it. */
+/** A redis-server of one test, with methods to make it fail. */
 export interface RedisServer {
   readonly port: number;
-  /** With the password, where there is one. */
+  /** Includes the password, if there is one. */
   readonly url: string;
-  /** Runs a command as redis-cli does, and gives what it prints. */
+  /** Runs a command with redis-cli, and returns its output. */
   command(...args: string[]): string;
   /** Sets a value of any length. */
   put(key: string, value: string): void;
-  /** Ends it in the middle of everything (SIGKILL); what it held is gone. */
+  /** Kills it (SIGKILL); its data is lost. */
   kill(): Promise<void>;
-  /** After {@link kill}: starts it again on the same port, empty. */
+  /** Starts it again after {@link kill}, on the same port, empty. */
   restart(): Promise<void>;
-  /** Leaves connections open and answers nothing (SIGSTOP). */
+  /** Stops responding with open connections (SIGSTOP). */
   stall(): void;
   resume(): void;
-  /** Has no memory for anything more, or has it again. */
+  /** Sets or lifts a memory limit that makes writes fail (OOM). */
   fill(isFull: boolean): void;
-  /** Is a replica of a server that is not there: it can be read, not written. Or is its own master again. */
+  /** Makes it a replica of an unavailable server, which is read-only, or a master again. */
   makeReadOnly(isReadOnly: boolean): void;
   flush(): void;
 }
@@ -52,19 +52,19 @@ async function freePort(): Promise<number> {
 async function runServer(args: readonly string[]): Promise<ChildProcess> {
   const child = spawn("redis-server", args, { stdio: ["ignore", "pipe", "inherit"] });
   await new Promise<void>((resolve, reject) => {
-    let printed = "";
+    let output = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      printed += text;
-      if (printed.includes("Ready to accept connections")) resolve();
+      output += text;
+      if (output.includes("Ready to accept connections")) resolve();
     });
-    const fail = (what: string) => reject(new Error(`redis-server ${what}:\n${printed}`));
-    child.once("exit", () => fail("ended"));
-    setTimeout(fail, startTimeoutMs, "said nothing").unref();
+    const fail = (reason: string) => reject(new Error(`redis-server ${reason}:\n${output}`));
+    child.once("exit", () => fail("exited"));
+    setTimeout(fail, startTimeoutMs, "did not start in time").unref();
   });
   return child;
 }
 
-/** Starts an empty redis-server on a free port; it keeps nothing on disk. */
+/** Starts an empty redis-server on a free port, without persistence. */
 export async function startRedis(
   onTestFinished: OnTestFinished,
   { password, tls }: RedisServerOptions = {},
@@ -84,10 +84,10 @@ export async function startRedis(
   }
   let child = await runServer(args);
   const end = async () => {
-    const ended = once(child, "exit");
+    const exited = once(child, "exit");
     if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill("SIGKILL"); // also where it is stopped
-    await ended;
+    child.kill("SIGKILL"); // works on a stopped process too
+    await exited;
   };
   onTestFinished(async () => {
     await end();
@@ -96,9 +96,9 @@ export async function startRedis(
   const clientArgs = ["-h", "127.0.0.1", "-p", String(port), ...(tls ? ["--tls", "--insecure"] : [])];
   if (password !== undefined) clientArgs.push("--no-auth-warning", "-a", password);
   const run = (words: readonly string[], input?: string) => {
-    const said = execFileSync("redis-cli", [...clientArgs, ...words], { encoding: "utf8", input }).trimEnd();
-    if (/^(\(error\) |[A-Z]{3,} )/.test(said)) throw new Error(said);
-    return said;
+    const output = execFileSync("redis-cli", [...clientArgs, ...words], { encoding: "utf8", input }).trimEnd();
+    if (/^(\(error\) |[A-Z]{3,} )/.test(output)) throw new Error(output);
+    return output;
   };
   const command = (...words: string[]) => run(words);
   const authority = `${password === undefined ? "" : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`;

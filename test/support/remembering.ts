@@ -1,8 +1,8 @@
-import { cached, type RememberingOracle } from "../../src/cache/cached.ts";
+import { cached, type CachedOracle } from "../../src/cache/cached.ts";
 import { createKeys } from "../../src/cache/key.ts";
 import { createMemory } from "../../src/cache/memory.ts";
-import { createOnce } from "../../src/cache/once.ts";
-import { createRemember } from "../../src/cache/remember.ts";
+import { memoizeAsync } from "../../src/cache/memoize.ts";
+import { createCachePolicy } from "../../src/cache/cache-policy.ts";
 import type { Description } from "../../src/domain/description.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
 import type { Slots } from "../../src/fetch/slots.ts";
@@ -14,33 +14,33 @@ import { openSlots } from "./slots.ts";
 
 const minuteMs = 60_000;
 
-/** A turn of those that nobody waits for. */
+/** A turn without waiting. */
 const turn: Turn = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
 
 export interface Remembering {
-  readonly oracle: RememberingOracle;
+  readonly oracle: CachedOracle;
   readonly ask: (url: string) => Description;
-  /** Asks, and waits: how the answer was come by, and what it is or the failure's code. */
+  /** Looks up a URL: returns the cache result, and the metadata or the failure code. */
   readonly outcome: (url: string) => Promise<[cached: string, answer: unknown]>;
   readonly forget: (url: string) => Promise<void>;
-  /** Resolves when no lookup is under way. */
+  /** Resolves when no lookup is in progress. */
   readonly idle: () => Promise<void>;
-  /** Moves the clock that lifetimes go by. */
+  /** Advances the clock of the cache. */
   readonly pass: (milliseconds: number) => void;
-  /** Epoch milliseconds of that clock. */
+  /** The time of that clock, epoch milliseconds. */
   readonly now: () => number;
-  /** Pictures decoded so far. */
+  /** Number of decodes so far. */
   readonly decodes: () => number;
 }
 
-/** The whole service but its HTTP side, with the documented lifetimes, without jitter, and a clock of its own. */
+/** Creates the service without HTTP: the documented TTLs, no jitter, and a clock that the test advances. */
 export function createRemembering(
   decoder: Decoder,
   options: FetcherOptions &
     Partial<Pick<OracleOptions, "fetchTimeoutMs" | "takeTurn" | "refuses">> & { unpredictableSlots?: Slots } = {},
 ): Remembering {
-  let skippedMs = 0;
-  const now = () => Date.now() + skippedMs;
+  let offsetMs = 0;
+  const now = () => Date.now() + offsetMs;
   const pauses = createPauses({ defaultMs: minuteMs, maxMs: 60 * minuteMs, maxOrigins: 100, now });
   const { parseTarget, openSource } = createFetcher({ pauses, ...options });
   let decodes = 0;
@@ -52,7 +52,7 @@ export function createRemembering(
       },
     },
   });
-  const underWay = new Set<Promise<unknown>>();
+  const inProgress = new Set<Promise<unknown>>();
   const pipeline = createOracle({
     refuses: options.refuses ?? (() => false),
     slots: openSlots({ maxActive: 100 }),
@@ -62,7 +62,7 @@ export function createRemembering(
     decoder: counted,
     takeTurn: options.takeTurn ?? (() => Promise.resolve(turn)),
     unpredictable: { slots: options.unpredictableSlots ?? openSlots(), patienceMs: 100 },
-    pictureOnce: createOnce<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
+    pictureOnce: memoizeAsync<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
     fetchTimeoutMs: options.fetchTimeoutMs ?? 10_000,
     stopEarly: false,
     patienceMs: 10_000,
@@ -71,15 +71,15 @@ export function createRemembering(
     (target, fields, previous) => {
       const description = pipeline(target, fields, previous);
       const end = description.done.catch(() => undefined);
-      underWay.add(end);
-      void end.then(() => underWay.delete(end));
+      inProgress.add(end);
+      void end.then(() => inProgress.delete(end));
       return description;
     },
     {
       keyOf: createKeys("the settings of the test"),
       memory: createMemory(10_000_000),
       shared: null,
-      remember: createRemember({
+      policy: createCachePolicy({
         limits: { minMs: minuteMs, maxMs: 7 * 24 * 60 * minuteMs, defaultMs: 60 * minuteMs, failureMs: minuteMs },
         now,
         random: () => 0.5,
@@ -98,10 +98,10 @@ export function createRemembering(
     },
     forget: (url) => oracle.forget(parseTarget(url)),
     async idle() {
-      while (underWay.size > 0) await Promise.all(underWay);
+      while (inProgress.size > 0) await Promise.all(inProgress);
       await new Promise((resolve) => setImmediate(resolve));
     },
-    pass: (milliseconds) => void (skippedMs += milliseconds),
+    pass: (milliseconds) => void (offsetMs += milliseconds),
     now,
     decodes: () => decodes,
   };

@@ -8,17 +8,17 @@ const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 
 const startTimeoutMs = 30_000;
 
-/** The built program, running. */
+/** A process of the built program. */
 export interface Service {
   readonly url: string;
   readonly process: ChildProcess;
-  /** All that it printed so far. */
+  /** Its output so far. */
   output(): string;
-  /** Ends it with SIGTERM, and gives its exit code. */
+  /** Stops it with SIGTERM, and returns its exit code. */
   stop(): Promise<number | null>;
 }
 
-/** Only what the settings say: nothing of the tests' own environment reaches the program. */
+/** Returns an environment with only the settings: the tests' own environment does not reach the program. */
 function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = { PATH: process.env.PATH };
   for (const [name, value] of Object.entries(settings)) environment[`MEDIA_ORACLE_${name}`] = value;
@@ -29,13 +29,13 @@ function environmentOf(settings: Record<string, string>): NodeJS.ProcessEnv {
  * Starts the built program on a free port and waits until it listens.
  *
  * @param settings without the prefix: `{ ALLOW_PORTS: "80" }`
- * @param environment of Node itself, and of libraries
- * @param entry of the program, where it is not this checkout's
- * @param wrapper programs that start it and replace themselves by it, such as prlimit
+ * @param environment further variables, of Node and of libraries
+ * @param entry main.js of another build
+ * @param wrapper programs that exec the service, such as prlimit
  *
- * It says so at the level `info`, so a `LOG_LEVEL` above that is of no use here.
+ * It waits for a log line at `info`, so `LOG_LEVEL` must include that level.
  *
- * @throws Error with what it printed, where it ends instead, or says nothing
+ * @throws Error with its output if it exits or does not listen in time
  */
 export async function startService(
   settings: Record<string, string> = {},
@@ -52,25 +52,25 @@ export async function startService(
   );
 }
 
-/** Waits until a program that was just started listens, however it was started; see {@link startService}. */
+/** Waits until a program that was just started listens; see {@link startService}. */
 export async function whenListening(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Service> {
-  const printed: string[] = [];
-  child.stderr.setEncoding("utf8").on("data", (text: string) => printed.push(text));
+  const output: string[] = [];
+  child.stderr.setEncoding("utf8").on("data", (text: string) => output.push(text));
   const ended = once(child, "exit").then(([code]) => code as number | null);
   const url = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
-      printed.push(`${line}\n`);
+      output.push(`${line}\n`);
       const [, address] = /listening at (http:\/\/[^"\s]+)/.exec(line) ?? [];
       if (address) resolve(address);
     });
-    const fail = (what: string) => reject(new Error(`${what} before it listened:\n${printed.join("")}`));
-    void ended.then((code) => fail(`ended with ${code}`));
-    setTimeout(fail, startTimeoutMs, "nothing was heard").unref();
+    const fail = (reason: string) => reject(new Error(`${reason} before it listened:\n${output.join("")}`));
+    void ended.then((code) => fail(`exited with ${code}`));
+    setTimeout(fail, startTimeoutMs, "timeout").unref();
   });
   return {
     url,
     process: child,
-    output: () => printed.join(""),
+    output: () => output.join(""),
     stop: () => {
       child.kill("SIGTERM");
       return ended;
@@ -82,7 +82,7 @@ export async function whenListening(child: ChildProcessByStdio<null, Readable, R
  * Runs the built program to its end.
  *
  * @param settings without the prefix
- * @param surroundings further variables, and what the program reads from its standard input
+ * @param options further variables, and the standard input
  */
 export async function runProgram(
   args: readonly string[],
@@ -93,7 +93,7 @@ export async function runProgram(
     env: { ...environmentOf(settings), ...environment },
     stdio: ["pipe", "pipe", "pipe"],
   });
-  child.stdin.on("error", () => undefined); // a program that does not read it may have ended before
+  child.stdin.on("error", () => undefined); // EPIPE of a program that exits without reading it
   child.stdin.end(input);
   let stdout = "";
   let stderr = "";

@@ -29,27 +29,27 @@ async function makeFolder(): Promise<string> {
   return folder;
 }
 
-/** A service that answers in the words of the test. */
-async function startSpeaker(answer: (url: string) => { status?: number; body: object; retryAfter?: string }) {
-  const asked: string[] = [];
+/** Starts a fake service with the responses of the test. */
+async function startFakeService(answer: (url: string) => { status?: number; body: object; retryAfter?: string }) {
+  const requestedUrls: string[] = [];
   const origin = await startOrigin(onTestFinished, (request, response) => {
     let text = "";
     request.setEncoding("utf8").on("data", (part: string) => (text += part));
     void once(request, "end").then(() => {
       const { url } = JSON.parse(text) as { url: string };
-      asked.push(url);
+      requestedUrls.push(url);
       const { status = 200, body, retryAfter } = answer(url);
       if (retryAfter !== undefined) response.setHeader("retry-after", retryAfter);
       const type = status === 200 ? "application/json" : "application/problem+json";
       response.writeHead(status, { "content-type": type }).end(JSON.stringify(body));
     });
   });
-  return { url: origin.url(""), asked };
+  return { url: origin.url(""), requestedUrls };
 }
 
 const problem = (code: string, retryable: boolean) => ({ type: "", title: "no", status: 502, code, retryable });
 
-test("batch takes what another program writes as a file", async () => {
+test("batch reads its input from a named pipe", async () => {
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end("hello"));
   const program = new URL("../../../dist/main.js", import.meta.url).pathname;
   const command = `"${process.execPath}" "${program}" batch --allow-addresses 127.0.0.0/8 --allow-ports 1-65535 <(echo ${origin.url("/a")})`;
@@ -60,7 +60,7 @@ test("batch takes what another program writes as a file", async () => {
   expect(await ended).toEqual([0, null]);
 });
 
-test("batch takes a URL a line as such, as a JSON string or in an object, and tells which is which", async () => {
+test("batch reads URLs as plain text, JSON strings and JSON objects, and numbers the results by input line", async () => {
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end("hello"));
   const [plain, quoted, inside] = ["/a", "/b", "/c"].map((path) => origin.url(path));
   const input = `${plain}\n\n"${quoted}"\r\n{"url":"${inside}","id":7}\nnonsense\n`;
@@ -73,10 +73,10 @@ test("batch takes a URL a line as such, as a JSON string or in an object, and te
     [3, "nonsense", "url_invalid"],
   ]);
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^4 asked in .*, 1 failed\n$/);
+  expect(stderr).toMatch(/^4 looked up in .*, 1 failed\n$/);
 });
 
-test("batch writes each answer as it comes, not in the order of the lines", async () => {
+test("batch writes results in the order of their arrival, not of the input lines", async () => {
   let release = (): void => undefined;
   const released = new Promise<void>((resolve) => (release = resolve));
   const origin = await startOrigin(onTestFinished, ({ url }, response) => {
@@ -89,47 +89,47 @@ test("batch writes each answer as it comes, not in the order of the lines", asyn
   expect(itemsOf(stdout).map(({ index }) => index)).toEqual([1, 2, 0]);
 });
 
-test("batch --resume goes on behind the line that it was ended in, and asks again only what may go better", async () => {
+test("batch --resume replaces an incomplete last line, skips final results and retries the others", async () => {
   const folder = await makeFolder();
   const [input, output] = [join(folder, "urls"), join(folder, "answers")];
   const urls = ["answered", "dead", "gone", "torn", "new", "new"].map((name) => `https://example.org/${name}`);
   await writeFile(input, urls.join("\n"));
-  const line = (index: number, told: object) => `${JSON.stringify({ index, url: urls[index], ...told })}\n`;
+  const line = (index: number, result: object) => `${JSON.stringify({ index, url: urls[index], ...result })}\n`;
   const before =
     line(0, { metadata: { partial: false } }) +
     line(1, { problem: problem("source_unreachable", true) }) +
     line(2, { problem: problem("source_status", false) });
   await writeFile(output, before + line(3, { metadata: {} }).slice(0, 20));
-  const service = await startSpeaker((url) => ({ body: { url, partial: false } }));
+  const service = await startFakeService((url) => ({ body: { url, partial: false } }));
   const batch = ["batch", input, "--server", service.url, "--output", output];
-  expect((await runProgram(batch)).code).toBe(2); // what is there is not written over
+  expect((await runProgram(batch)).code).toBe(2); // an existing file is not overwritten
 
   const { code, stdout, stderr } = await runProgram([...batch, "--resume"]);
   expect([code, stdout]).toEqual([0, ""]);
-  expect(stderr).toMatch(/^4 asked in .*, 2 were answered before\n$/);
-  expect(service.asked.sort()).toEqual([urls[1], urls[3], urls[4], urls[5]].sort());
+  expect(stderr).toMatch(/^4 looked up in .*, 0 failed, 2 skipped \(final results of an earlier run\)\n$/);
+  expect(service.requestedUrls.sort()).toEqual([urls[1], urls[3], urls[4], urls[5]].sort());
   const written = await readFile(output, "utf8");
   expect(written.startsWith(before)).toBe(true);
   expect(itemsOf(written)).toHaveLength(7);
 
   await runProgram([...batch, "--resume"]);
-  expect(service.asked).toHaveLength(4);
+  expect(service.requestedUrls).toHaveLength(4);
 });
 
-test("batch asks again after as long as a busy service wants", async () => {
+test("batch retries after the Retry-After time of an overloaded service", async () => {
   let busy = 2;
-  const service = await startSpeaker((url) =>
+  const service = await startFakeService((url) =>
     busy-- > 0 ? { status: 503, body: problem("overloaded", true), retryAfter: "0" } : { body: { url } },
   );
   const input = "https://example.org/a\n";
   const { code, stdout } = await runProgram(["batch", "--server", service.url], {}, { input });
-  expect([code, service.asked.length]).toEqual([0, 3]);
+  expect([code, service.requestedUrls.length]).toEqual([0, 3]);
   expect(itemsOf(stdout)).toEqual([
     { index: 0, url: "https://example.org/a", metadata: { url: "https://example.org/a" } },
   ]);
 });
 
-test("batch ends with 69 where no service answers, and with 2 where there is no such file", async () => {
+test("batch exits with 69 if the service is unavailable, and with 2 if the input file does not exist", async () => {
   const input = "https://example.org/a\n";
   expect((await runProgram(["batch", "--server", "http://127.0.0.1:9"], {}, { input })).code).toBe(69);
   expect((await runProgram(["batch", "/no/such/file"])).code).toBe(2);

@@ -31,8 +31,8 @@ const blueHash = rgbaToBlurhash(
   { x: 4, y: 3 },
 );
 
-/** A service that says this of everything. */
-async function startSpeaker(part: Partial<Metadata> & { readonly url?: string }): Promise<string> {
+/** Starts a fake service that returns the same metadata for every URL. */
+async function startFakeService(part: Partial<Metadata> & { readonly url?: string }): Promise<string> {
   const body = { url: "https://example.org/", ...unknownMetadata, partial: false, ...part };
   const origin = await startOrigin(onTestFinished, (_request, response) => {
     response.setHeader("content-type", "application/json").end(JSON.stringify(body));
@@ -40,9 +40,9 @@ async function startSpeaker(part: Partial<Metadata> & { readonly url?: string })
   return origin.url("");
 }
 
-test("probe says in words what a URL is, and nothing but that on stdout", async () => {
+test("probe prints the metadata of a URL for people, and nothing else on stdout", async () => {
   const origin = await startPhoto();
-  // As in the container, where the service itself would want tokens.
+  // As in the container, where the service itself requires tokens.
   const settings = { ...allowed, HOST: "0.0.0.0" };
   const { code, stdout, stderr } = await runProgram(["probe", `${origin}/a/summit.jpg`], settings);
   expect([code, stderr]).toEqual([0, ""]);
@@ -53,43 +53,45 @@ test("probe says in words what a URL is, and nothing but that on stdout", async 
     /^ {2}pixels {6}640 x 480$/m,
     /^ {2}blurhash {4}L.{27}$/m,
     /^ {2}filename {4}summit\.jpg$/m,
-    /^ {2}come by {5}looked up just now$/m,
+    /^ {2}cache {7}miss, looked up just now$/m,
   ]) {
     expect(stdout).toMatch(line);
   }
 });
 
-test("probe draws the blurhash for whoever can see colours, and for nobody else", async () => {
-  const service = await startSpeaker({ blurhash: blueHash, width: 640, height: 480 });
-  const look = async (environment: NodeJS.ProcessEnv) =>
+test("probe draws the blurhash only if the output supports colours", async () => {
+  const service = await startFakeService({ blurhash: blueHash, width: 640, height: 480 });
+  const probeWith = async (environment: NodeJS.ProcessEnv) =>
     (await runProgram(["probe", "--server", service, "https://example.org/"], {}, { environment })).stdout;
-  const drawn = await look({ FORCE_COLOR: "3" });
+  const drawn = await probeWith({ FORCE_COLOR: "3" });
   const pixels = [...drawn.matchAll(/38;2;(\d+);(\d+);(\d+);/g)].map((match) => match.slice(1).map(Number));
   expect(pixels.length).toBeGreaterThan(300);
   for (const [index, value] of [0x40, 0x80, 0xc0].entries()) {
     const mean = pixels.reduce((sum, pixel) => sum + pixel[index]!, 0) / pixels.length;
     expect(Math.abs(mean - value)).toBeLessThan(6);
   }
-  expect(await look({ FORCE_COLOR: "1" })).toContain("\x1b[38;5;");
-  expect(await look({ FORCE_COLOR: "3", NO_COLOR: "1" })).not.toContain("\x1b");
-  expect(await look({})).not.toContain("\x1b");
+  expect(await probeWith({ FORCE_COLOR: "1" })).toContain("\x1b[38;5;");
+  expect(await probeWith({ FORCE_COLOR: "3", NO_COLOR: "1" })).not.toContain("\x1b");
+  expect(await probeWith({})).not.toContain("\x1b");
 });
 
-test("probe --json says what the service says, a line a URL, failures too", async () => {
+test("probe --json prints the JSON of the API, one line per URL, failures included", async () => {
   const origin = await startPhoto();
   const urls = [`${origin}/a.jpg`, `${origin}/gone.jpg`, "ftp://example.org/"];
   const service = await startService(allowed);
   onTestFinished(async () => void (await service.stop()));
-  const asked = await Promise.all(
-    urls.map((url) => fetch(`${service.url}/metadata?url=${encodeURIComponent(url)}`).then((reply) => reply.json())),
+  const expected = await Promise.all(
+    urls.map((url) =>
+      fetch(`${service.url}/metadata?url=${encodeURIComponent(url)}`).then((response) => response.json()),
+    ),
   );
   const { code, stdout, stderr } = await runProgram(["probe", "--json", ...urls], allowed);
   expect([code, stderr]).toEqual([1, ""]);
   const lines = stdout.trim().split("\n");
-  expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(asked);
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(expected);
 });
 
-test("probe --xml says it as it will stand in the stanza", async () => {
+test("probe --xml prints the element of the stanza", async () => {
   const url = `${await startPhoto()}/a.jpg?x=1&y=2`;
   const { code, stdout } = await runProgram(["probe", "--xml", url], allowed);
   expect(code).toBe(0);
@@ -108,41 +110,41 @@ test("probe --xml says it as it will stand in the stanza", async () => {
   );
 });
 
-test("probe without settings connects to no private address, as the service would not, and ends with 1", async () => {
+test("probe without settings does not connect to a private address, and exits with 1", async () => {
   let connections = 0;
-  const inside = createServer((socket) => {
+  const internal = createServer((socket) => {
     connections += 1;
     socket.destroy();
   }).listen(0, "127.0.0.1");
-  await once(inside, "listening");
-  onTestFinished(() => void inside.close());
-  const { port } = inside.address() as AddressInfo;
+  await once(internal, "listening");
+  onTestFinished(() => void internal.close());
+  const { port } = internal.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}/`;
   const { code, stdout, stderr } = await runProgram(["probe", "--allow-ports", "1-65535", url]);
   expect([code, stdout, connections]).toEqual([1, "", 0]);
   expect(stderr).toMatch(/could not be reached.*MEDIA_ORACLE_ALLOW_ADDRESSES/);
-  // The operator may know why; a caller of the service may not.
+  // The operator may learn the reason; a caller of the service may not.
   const { stderr: verbose } = await runProgram(["probe", "--verbose", "--allow-ports", "1-65535", url]);
   expect(verbose).toContain('"reason":"address"');
 });
 
-test("probe --server asks a service, with the token from the environment or a file", async () => {
+test("probe --server sends the token from the environment or a file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "media-oracle-"));
   onTestFinished(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, "token"), "open-sesame-please\n");
   const service = await startService({ ...allowed, TOKENS: "open-sesame-please" });
   onTestFinished(async () => void (await service.stop()));
-  const ask = [`--server=${service.url}`, "--json", `${await startPhoto()}/a.jpg`];
-  const byVariable = await runProgram(["probe", ...ask], { TOKEN: "open-sesame-please" });
+  const args = [`--server=${service.url}`, "--json", `${await startPhoto()}/a.jpg`];
+  const byVariable = await runProgram(["probe", ...args], { TOKEN: "open-sesame-please" });
   expect(byVariable.code).toBe(0);
   expect(JSON.parse(byVariable.stdout)).toMatchObject({ width: 640 });
-  expect((await runProgram(["probe", ...ask], { TOKEN_FILE: join(folder, "token") })).code).toBe(0);
-  const refused = await runProgram(["probe", ...ask], { TOKEN: "wrong" });
+  expect((await runProgram(["probe", ...args], { TOKEN_FILE: join(folder, "token") })).code).toBe(0);
+  const refused = await runProgram(["probe", ...args], { TOKEN: "wrong" });
   expect([refused.code, refused.stdout]).toEqual([69, ""]);
   expect(refused.stderr).toContain("token");
 });
 
-test("probe --server ends with 69 where nothing answers, or something else does", async () => {
+test("probe --server exits with 69 if the server is down or not a media-oracle", async () => {
   const other = await startOrigin(onTestFinished, (_request, response) => response.end("<html>"));
   for (const server of ["http://127.0.0.1:9", other.url("")]) {
     const { code, stdout, stderr } = await runProgram(["probe", "--server", server, "https://example.org/a.jpg"]);
@@ -151,8 +153,8 @@ test("probe --server ends with 69 where nothing answers, or something else does"
   }
 });
 
-test("probe shows nothing that a terminal would obey, whatever a service says", async () => {
-  const service = await startSpeaker({
+test("probe strips control characters from the text of a hostile service", async () => {
+  const service = await startFakeService({
     url: "https://example.org/\u001b[2J",
     type: "image/png\u0007",
     blurhash: "\u001b]0;title",
@@ -160,6 +162,6 @@ test("probe shows nothing that a terminal would obey, whatever a service says", 
   });
   const { stdout } = await runProgram(["probe", "--server", service, "https://example.org/"]);
   expect(stdout).toContain("image/png");
-  // eslint-disable-next-line no-control-regex -- these are what it looks for
+  // eslint-disable-next-line no-control-regex -- the test looks for control characters
   expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
 });

@@ -11,7 +11,7 @@ import { runProgram, startService } from "../../support/service.ts";
 
 const has = (command: string): boolean => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
 
-test("a wrong command line ends with 2, says why on stderr and nothing on stdout", async () => {
+test("an invalid command line exits with 2, with a message on stderr and nothing on stdout", async () => {
   for (const args of [
     ["prob"],
     ["probe"],
@@ -28,7 +28,7 @@ test("a wrong command line ends with 2, says why on stderr and nothing on stdout
   }
 });
 
-test("a port that is taken ends with 69", async () => {
+test("serve exits with 69 if the port is in use", async () => {
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
   onTestFinished(() => void taken.close());
@@ -37,7 +37,7 @@ test("a port that is taken ends with 69", async () => {
   expect(stderr).toContain("EADDRINUSE");
 });
 
-test("config print shows every setting, says which are set, and tells no secret", async () => {
+test("config print shows every setting, defaults as comments, secrets as asterisks", async () => {
   const settings = {
     MAX_BYTES: "1000",
     TOKENS: "planted-secret-text",
@@ -59,7 +59,7 @@ test("config print shows every setting, says which are set, and tells no secret"
   expect(stdout).not.toContain("planted-secret-text");
 });
 
-test("config check ends with 0, or with 78 and all faults", async () => {
+test("config check exits with 0, or with 78 and a list of all invalid settings", async () => {
   const good = await runProgram(["config", "check"]);
   expect([good.code, good.stdout]).toEqual([0, ""]);
   const bad = await runProgram(["config", "check"], { PORT: "x", TYPO: "1" });
@@ -67,7 +67,7 @@ test("config check ends with 0, or with 78 and all faults", async () => {
   for (const word of ["MEDIA_ORACLE_PORT", "MEDIA_ORACLE_TYPO"]) expect(bad.stderr).toContain(word);
 });
 
-test("a token for asking a service is never taken for one that protects it", async () => {
+test("serve rejects MEDIA_ORACLE_TOKEN, the token of clients, and names MEDIA_ORACLE_TOKENS", async () => {
   const { code, stderr } = await runProgram(["serve"], { TOKEN: "planted-secret-text" });
   expect(code).toBe(78);
   expect(stderr).toContain("MEDIA_ORACLE_TOKENS");
@@ -77,12 +77,12 @@ test("a token for asking a service is never taken for one that protects it", asy
 const root = new URL("../../../", import.meta.url);
 const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string };
 
-test("openapi prints the document that is checked in", async () => {
+test("openapi prints the same document as openapi.yaml", async () => {
   const { stdout } = await runProgram(["openapi"]);
   expect(JSON.parse(stdout)).toEqual(parse(readFileSync(new URL("openapi.yaml", root), "utf8")));
 });
 
-test("version tells what a service with these settings would be, and --version the number alone", async () => {
+test("version prints the version of a service with these settings, and --version only the number", async () => {
   const settings = { FORMATS: "png,video" };
   const { stdout } = await runProgram(["version", "--json"], settings);
   expect(JSON.parse(stdout)).toMatchObject({
@@ -92,22 +92,22 @@ test("version tells what a service with these settings would be, and --version t
     libvips: expect.stringMatching(/^8\.\d+\.\d+$/),
     formats: expect.arrayContaining(["png", "video"]),
   });
-  const inWords = /^version +\S+\ncommit +\w+\nnode +[\d.]+\nlibvips +8/;
-  expect((await runProgram(["version"], settings)).stdout).toMatch(inWords);
+  const forPeople = /^version +\S+\ncommit +\w+\nnode +[\d.]+\nlibvips +8/;
+  expect((await runProgram(["version"], settings)).stdout).toMatch(forPeople);
   expect((await runProgram(["--version"])).stdout).toBe(`${version}\n`);
 });
 
-test("version asks a service that runs, with its token", async () => {
+test("version --server prints the version of a running service, with its token", async () => {
   const service = await startService({ FORMATS: "png", TOKENS: "a-token-of-a-test" });
   onTestFinished(async () => void (await service.stop()));
   const environment = { MEDIA_ORACLE_TOKEN: "a-token-of-a-test" };
-  const told = await runProgram(["version", "--json", "--server", service.url], {}, { environment });
-  expect(JSON.parse(told.stdout)).toMatchObject({ version, formats: ["png"] });
-  const stranger = await runProgram(["version", "--server", service.url]);
-  expect([stranger.code, stranger.stdout]).toEqual([69, ""]);
+  const authorized = await runProgram(["version", "--json", "--server", service.url], {}, { environment });
+  expect(JSON.parse(authorized.stdout)).toMatchObject({ version, formats: ["png"] });
+  const unauthorized = await runProgram(["version", "--server", service.url]);
+  expect([unauthorized.code, unauthorized.stdout]).toEqual([69, ""]);
 });
 
-test("output that nobody reads to its end is no error", () => {
+test("a closed stdout pipe is not an error", () => {
   const program = new URL("../../../dist/main.js", import.meta.url).pathname;
   const { stdout, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${program}" openapi | head -c 1`], {
     encoding: "utf8",
@@ -115,7 +115,7 @@ test("output that nobody reads to its end is no error", () => {
   expect([stdout, stderr]).toEqual(["{", ""]);
 });
 
-describe("the completion script completes commands and flags", () => {
+describe("shell completion", () => {
   async function writeScript(shell: string): Promise<string> {
     const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -134,7 +134,7 @@ describe("the completion script completes commands and flags", () => {
     return stdout.trim().split("\n");
   };
 
-  test.skipIf(requires("bash", has("bash")))("in bash", async () => {
+  test.skipIf(requires("bash", has("bash")))("the bash completion script completes commands and flags", async () => {
     const file = await writeScript("bash");
     const complete = (words: string) =>
       run("bash", [
@@ -147,7 +147,7 @@ describe("the completion script completes commands and flags", () => {
     expect(complete("media-oracle config ''")).toEqual(expect.arrayContaining(["print", "check"]));
   });
 
-  test.skipIf(requires("fish", has("fish")))("in fish", async () => {
+  test.skipIf(requires("fish", has("fish")))("the fish completion script completes commands and flags", async () => {
     const file = await writeScript("fish");
     const complete = (line: string) =>
       run("fish", ["--no-config", "-c", `source ${file}; complete -C ${JSON.stringify(line)}`]).map(
@@ -157,7 +157,7 @@ describe("the completion script completes commands and flags", () => {
     expect(complete("media-oracle probe --j")).toEqual(["--json"]);
   });
 
-  test.skipIf(requires("zsh", has("zsh")))("in zsh", async () => {
+  test.skipIf(requires("zsh", has("zsh")))("the zsh completion script completes commands and flags", async () => {
     const file = await writeScript("zsh");
     const complete = (words: string, current: number) =>
       run("zsh", [
@@ -166,7 +166,7 @@ describe("the completion script completes commands and flags", () => {
         `autoload -U compinit; compinit -D; _describe() { print -l -- \${(P)2} }; . ${file}; words=(${words}); CURRENT=${current}; _media_oracle; print -- $_comps[media-oracle]`,
       ]);
     expect(complete("media-oracle ''", 2)).toEqual(
-      expect.arrayContaining([expect.stringMatching(/^probe:say what/), "_media_oracle"]),
+      expect.arrayContaining([expect.stringMatching(/^probe:look up URLs/), "_media_oracle"]),
     );
     expect(complete("media-oracle probe ''", 3)).toEqual(expect.arrayContaining([expect.stringMatching(/^--json:/)]));
   });

@@ -6,7 +6,7 @@ import { startService } from "../../support/service.ts";
 
 const page = new URL("../../../page/", import.meta.url);
 
-test("the page's files are open without a token, strictly served, and revalidated by their tag", async () => {
+test("the page's files need no token, have a strict CSP, and are revalidated by their ETag", async () => {
   const service = await startService({ TOKENS: "open-sesame-please" });
   onTestFinished(async () => void (await service.stop()));
   for (const [path, type] of [
@@ -18,12 +18,12 @@ test("the page's files are open without a token, strictly served, and revalidate
     ["/assets/page.css", "text/css; charset=utf-8"],
     ["/assets/example.jpg", "image/jpeg"],
   ] as const) {
-    const reply = await fetch(service.url + path);
-    expect([path, reply.status, reply.headers.get("content-type")]).toEqual([path, 200, type]);
-    expect(reply.headers.get("content-security-policy")).toMatch(/^default-src 'none'; script-src 'self';/);
-    expect(reply.headers.get("content-security-policy")).not.toMatch(/unsafe|\*/);
-    expect(reply.headers.get("x-content-type-options")).toBe("nosniff");
-    const again = await fetch(service.url + path, { headers: { "if-none-match": reply.headers.get("etag")! } });
+    const response = await fetch(service.url + path);
+    expect([path, response.status, response.headers.get("content-type")]).toEqual([path, 200, type]);
+    expect(response.headers.get("content-security-policy")).toMatch(/^default-src 'none'; script-src 'self';/);
+    expect(response.headers.get("content-security-policy")).not.toMatch(/unsafe|\*/);
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+    const again = await fetch(service.url + path, { headers: { "if-none-match": response.headers.get("etag")! } });
     expect(again.status).toBe(304);
   }
   for (const path of [
@@ -37,7 +37,7 @@ test("the page's files are open without a token, strictly served, and revalidate
   }
 });
 
-test("the recorded example is what the program says of the page's picture (else: npm run example)", async () => {
+test("the recorded example equals the answer for the page's picture (to update it: npm run example)", async () => {
   const summit = readFileSync(new URL("example.jpg", page));
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end(summit));
   const service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" });

@@ -16,9 +16,9 @@ const photo = await sharp({ create: { width: 640, height: 480, channels: 3, back
 
 interface Opened {
   readonly page: Page;
-  /** What went wrong in the browser so far: errors, and whatever the policy forbade. */
+  /** Errors in the browser so far, CSP violations included. */
   readonly faults: readonly string[];
-  /** Every address the browser asked for. */
+  /** URLs of all requests of the browser. */
   readonly requested: readonly string[];
 }
 
@@ -43,7 +43,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     const [faults, requested]: [string[], string[]] = [[], []];
     page.on("request", (request) => requested.push(request.url()));
     page.on("pageerror", ({ message }) => faults.push(message));
-    // A failure is answered with an error status, which the browser reports itself.
+    // The browser logs each response with an error status itself.
     page.on("console", (message) => {
       if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
         faults.push(message.text());
@@ -59,7 +59,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
 
   const fieldOf = (page: Page, name: string) => page.locator(`dt:text-is("${name}") + dd`).innerText();
 
-  /** Of the pixel in the middle. */
+  /** Returns the RGBA colour of the middle pixel. */
   const colourOf = (page: Page, canvas: string): Promise<number[]> =>
     page.evaluate(
       `{
@@ -68,7 +68,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
       }`,
     );
 
-  test("says what a URL is, and paints what its hashes tell", async () => {
+  test("the page shows the metadata of a URL, and previews from its hashes", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(photo));
     const { page, faults } = await open();
     await ask(page, origin.url("/a/photo.jpg?x=<b>"));
@@ -85,11 +85,11 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     expect(stages.map((text) => text.replace(/ [\d.]+ ms$/, ""))).toEqual(["queue", "fetch", "decode", "hash"]);
     expect(await page.locator("#cache").innerText()).toContain("looked up just now");
     await ask(page, origin.url("/a/photo.jpg?x=<b>"));
-    await page.getByText("from memory: its host was not asked").waitFor();
+    await page.getByText("hit, served from the cache").waitFor();
     expect(faults).toEqual([]);
   });
 
-  test("loads the picture only when somebody wants to see it, without telling its host from where", async () => {
+  test("the page loads the picture only at a click, without a Referer", async () => {
     const referers: (string | undefined)[] = [];
     const origin = await startOrigin(onTestFinished, ({ headers }, response) => {
       referers.push(headers.referer);
@@ -107,7 +107,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     expect(faults).toEqual([]);
   });
 
-  test("has an example that needs nobody else, and shows the stanza before and after by keyboard", async () => {
+  test("the example works without other hosts, and its tabs by keyboard", async () => {
     const { page, requested, faults } = await open();
     await page.getByRole("button", { name: "A picture" }).press("Enter");
     await page.getByRole("heading", { name: "summit.jpg" }).waitFor();
@@ -123,13 +123,13 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     expect(await panel.locator("mark").allInnerTexts()).toEqual(
       expect.arrayContaining([expect.stringContaining("<width>1600</width>")]),
     );
-    await page.keyboard.press("ArrowRight"); // round to the first
+    await page.keyboard.press("ArrowRight"); // wraps around to the first
     expect(await page.locator(":focus").innerText()).toBe("curl");
     expect(requested.filter((address) => !address.startsWith(service.url))).toEqual([]);
     expect(faults).toEqual([]);
   });
 
-  test("says in plain words what went wrong, and what to do", async () => {
+  test("the page explains failures, and what to do", async () => {
     const guarded = await startService();
     onTestFinished(async () => void (await guarded.stop()));
     const { page, faults } = await open("/", {}, guarded.url);
@@ -146,7 +146,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     expect(faults).toEqual([]);
   });
 
-  test("asks for a token where one is needed, and forgets it with the page", async () => {
+  test("the page asks for a required token, and does not store it", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(photo));
     const closed = await startService({
       ALLOW_ADDRESSES: "127.0.0.0/8",
@@ -158,7 +158,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     expect(await page.getByLabel("Token").isHidden()).toBe(true);
     await ask(page, origin.url("/a.jpg"));
     await page.getByRole("alert").getByText("token is needed").waitFor();
-    await page.keyboard.type("open-sesame-please"); // the focus is there
+    await page.keyboard.type("open-sesame-please"); // the token field has the focus
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "a.jpg" }).waitFor();
     expect(await page.getByRole("tabpanel").innerText()).not.toContain("open-sesame-please");
@@ -171,7 +171,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     expect(faults).toEqual([]);
   });
 
-  test("runs nothing but its own files: the policy forbids the rest", async () => {
+  test("the content security policy of the page blocks foreign scripts, styles and requests", async () => {
     const { page } = await open();
     await page.evaluate(`
       window.ran = [];
@@ -192,10 +192,10 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
   });
 
   test.each([
-    ["a phone in the dark", { viewport: { width: 360, height: 740 }, colorScheme: "dark" }],
+    ["a phone in dark mode", { viewport: { width: 360, height: 740 }, colorScheme: "dark" }],
     ["a tablet", { viewport: { width: 820, height: 1180 }, colorScheme: "light" }],
-    ["a desk", { viewport: { width: 1440, height: 900 }, colorScheme: "light" }],
-  ] as const)("is accessible and fits on %s", async (_name, options) => {
+    ["a desktop", { viewport: { width: 1440, height: 900 }, colorScheme: "light" }],
+  ] as const)("the page is accessible and fits on %s", async (_name, options) => {
     const { page, faults } = await open("/", options);
     const check = async () => {
       await page.evaluate(axe);
@@ -216,7 +216,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     expect(faults).toEqual([]);
   });
 
-  test("and the API's documentation work under the same policy, from our own host alone", async () => {
+  test("the API documentation works under the same policy, without other hosts", async () => {
     const { page, faults, requested } = await open("/docs");
     await page.getByText("Describe a URL", { exact: true }).click();
     await page.getByRole("button", { name: "Try it out" }).waitFor();

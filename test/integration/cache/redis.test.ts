@@ -9,7 +9,7 @@ import { hasRedis, type RedisServer, type RedisServerOptions, startRedis } from 
 import { requires } from "../../support/require.ts";
 
 const timeoutMs = 200;
-// What a busy machine may add to a timer.
+// Tolerance for timers on a busy machine.
 const slackMs = 250;
 
 function connectTo(url: string): BoundedRedis {
@@ -25,35 +25,35 @@ function connectTo(url: string): BoundedRedis {
 }
 
 /** Resolves when the client is in the state. */
-function reached(redis: BoundedRedis, state: RedisState): Promise<void> {
+function waitForState(redis: BoundedRedis, state: RedisState): Promise<void> {
   if (redis.state === state) return Promise.resolve();
   return new Promise((resolve) => redis.onChange((now) => now === state && resolve()));
 }
 
-/** The next change, and why. */
-function changeOf(redis: BoundedRedis): Promise<[RedisState, string | null]> {
+/** Resolves with the next state and its reason. */
+function nextChange(redis: BoundedRedis): Promise<[RedisState, string | null]> {
   return new Promise((resolve) => redis.onChange((...change) => resolve(change)));
 }
 
 async function startPair(options: RedisServerOptions = {}): Promise<{ server: RedisServer; redis: BoundedRedis }> {
   const server = await startRedis(onTestFinished, options);
   const redis = connectTo(server.url);
-  await reached(redis, "ready");
+  await waitForState(redis, "ready");
   return { server, redis };
 }
 
 const set = (redis: BoundedRedis, value: string) => redis.write(() => redis.client.set("key", value));
 const get = (redis: BoundedRedis) => redis.read(() => redis.client.get("key"));
 
-/** How many milliseconds it took to end, however it did. */
-async function spanOf(call: Promise<unknown>): Promise<number> {
-  const began = performance.now();
+/** Returns the milliseconds until a call has settled. */
+async function timeOf(call: Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
   await call.catch(() => undefined);
-  return performance.now() - began;
+  return performance.now() - startedAt;
 }
 
-describe.skipIf(requires("redis-server", hasRedis))("a Redis", () => {
-  test("that is well is written and read, under the prefix", async () => {
+describe.skipIf(requires("redis-server", hasRedis))("the Redis client", () => {
+  test("a healthy Redis is written and read under the key prefix", async () => {
     const { server, redis } = await startPair();
     await set(redis, "value");
     expect(await get(redis)).toBe("value");
@@ -61,69 +61,66 @@ describe.skipIf(requires("redis-server", hasRedis))("a Redis", () => {
     expect([redis.calls, redis.failures]).toEqual([2, 0]);
   });
 
-  test("that was never there fails each call at once", async () => {
+  test("calls fail at once if Redis was never available", async () => {
     const redis = connectTo("redis://127.0.0.1:1");
-    expect(await spanOf(get(redis))).toBeLessThan(slackMs);
+    expect(await timeOf(get(redis))).toBeLessThan(slackMs);
     await expect(get(redis)).rejects.toThrow();
     expect(redis.state).toBe("away");
   });
 
-  test("that is killed fails each call at once, and is used again when it is back", async () => {
+  test("calls fail at once after Redis was killed, and work again after its restart", async () => {
     const { server, redis } = await startPair();
-    const away = reached(redis, "away");
+    const away = waitForState(redis, "away");
     await server.kill();
     await away;
-    for (let time = 0; time < 10; time += 1) expect(await spanOf(set(redis, "lost"))).toBeLessThan(slackMs);
+    for (let time = 0; time < 10; time += 1) expect(await timeOf(set(redis, "lost"))).toBeLessThan(slackMs);
     await server.restart();
-    await reached(redis, "ready");
+    await waitForState(redis, "ready");
     await set(redis, "kept");
     expect(await get(redis)).toBe("kept");
   });
 
-  test("that stalls costs a call its time limit once, then nothing, and is used again when it goes on", async () => {
+  test("a stalled Redis costs one timeout, then calls fail at once until it responds again", async () => {
     const { server, redis } = await startPair();
     server.stall();
-    const first = await Promise.all([spanOf(get(redis)), spanOf(set(redis, "a")), spanOf(get(redis))]);
-    for (const span of first) expect(span).toBeLessThan(timeoutMs + slackMs);
-    await reached(redis, "away");
-    const then = performance.now();
-    for (let time = 0; time < 100; time += 1) await spanOf(get(redis));
-    expect(performance.now() - then).toBeLessThan(timeoutMs + slackMs); // a hundred: each at once
+    const first = await Promise.all([timeOf(get(redis)), timeOf(set(redis, "a")), timeOf(get(redis))]);
+    for (const elapsedMs of first) expect(elapsedMs).toBeLessThan(timeoutMs + slackMs);
+    await waitForState(redis, "away");
+    const brokenAt = performance.now();
+    for (let time = 0; time < 100; time += 1) await timeOf(get(redis));
+    expect(performance.now() - brokenAt).toBeLessThan(timeoutMs + slackMs); // a hundred calls, each at once
     server.resume();
-    await reached(redis, "ready");
+    await waitForState(redis, "ready");
     await set(redis, "kept");
   });
 
   test.each([
-    ["full", "OOM", (server: RedisServer, isSo: boolean) => server.fill(isSo)],
-    ["read-only", "READONLY", (server: RedisServer, isSo: boolean) => server.makeReadOnly(isSo)],
-  ])(
-    "that is %s is read all the same, and it shows until it is over, also where nobody asks",
-    async (_, code, make) => {
-      const { server, redis } = await startPair();
-      await set(redis, "before");
-      make(server, true);
-      const change = changeOf(redis);
-      await expect(set(redis, "lost")).rejects.toThrow();
-      expect(await change).toEqual(["refusing", code]);
-      expect(await get(redis)).toBe("before");
-      make(server, false);
-      await reached(redis, "ready");
-      await set(redis, "after");
-    },
-  );
+    ["full", "OOM", (server: RedisServer, isOn: boolean) => server.fill(isOn)],
+    ["read-only", "READONLY", (server: RedisServer, isOn: boolean) => server.makeReadOnly(isOn)],
+  ])("a %s Redis can be read, has the state refusing, and recovers without traffic", async (_, code, make) => {
+    const { server, redis } = await startPair();
+    await set(redis, "before");
+    make(server, true);
+    const change = nextChange(redis);
+    await expect(set(redis, "lost")).rejects.toThrow();
+    expect(await change).toEqual(["refusing", code]);
+    expect(await get(redis)).toBe("before");
+    make(server, false);
+    await waitForState(redis, "ready");
+    await set(redis, "after");
+  });
 
-  test("that answers while this process is too busy to look is not taken for one that stalls", async () => {
+  test("a blocked event loop is not mistaken for a stalled Redis", async () => {
     const { redis } = await startPair();
     await set(redis, "value");
-    const asked = get(redis);
+    const reply = get(redis);
     const end = performance.now() + 2 * timeoutMs;
     while (performance.now() < end);
-    expect(await asked).toBe("value");
+    expect(await reply).toBe("value");
     expect(redis.state).toBe("ready");
   });
 
-  test("that is flushed is empty, and well", async () => {
+  test("a flushed Redis is empty and ready", async () => {
     const { server, redis } = await startPair();
     await set(redis, "before");
     server.flush();
@@ -131,47 +128,47 @@ describe.skipIf(requires("redis-server", hasRedis))("a Redis", () => {
     expect(redis.state).toBe("ready");
   });
 
-  test("with a value of another kind under a key is well", async () => {
+  test("a value of another type fails the call, and Redis stays ready", async () => {
     const { server, redis } = await startPair();
     server.command("RPUSH", "test:key", "a");
     await expect(get(redis)).rejects.toThrow("WRONGTYPE");
     expect(redis.state).toBe("ready");
   });
 
-  test("tells what others publish, also after it was away", async () => {
+  test("a subscription receives messages, also after a restart of Redis", async () => {
     const { server, redis } = await startPair();
     const messages: string[] = [];
-    let heard: () => void = () => undefined;
+    let onMessage: () => void = () => undefined;
     redis.subscribe("news", (message) => {
       messages.push(message);
-      heard();
+      onMessage();
     });
     const publish = async (message: string) => {
-      const next = new Promise<void>((resolve) => (heard = resolve));
-      // Nobody is told when the subscription stands: publishing tells how many have heard.
+      const next = new Promise<void>((resolve) => (onMessage = resolve));
+      // There is no event for an active subscription, but PUBLISH returns the number of receivers.
       while (server.command("PUBLISH", "test:news", message) === "0") await new Promise(setImmediate);
       await next;
     };
     await publish("first");
     await server.kill();
     await server.restart();
-    await reached(redis, "ready");
+    await waitForState(redis, "ready");
     await publish("second");
     expect(messages).toEqual(["first", "second"]);
-    expect(await get(redis)).toBeNull(); // the same connection still answers
+    expect(await get(redis)).toBeNull(); // the same connection still serves commands
   });
 
-  test("with a password is reached with it, and not with another", async () => {
+  test("a Redis with a password accepts only that password", async () => {
     const { server, redis } = await startPair({ password: "pass:w@rd/%" });
     await set(redis, "value");
-    const stranger = connectTo(`redis://:other@127.0.0.1:${server.port}`);
-    await expect(get(stranger)).rejects.toThrow();
-    expect(await changeOf(stranger)).toEqual(["away", "WRONGPASS"]);
+    const other = connectTo(`redis://:other@127.0.0.1:${server.port}`);
+    await expect(get(other)).rejects.toThrow();
+    expect(await nextChange(other)).toEqual(["away", "WRONGPASS"]);
   });
 
-  test("with a user of the rights that are documented, and in another database, serves for all that is shared", async () => {
+  test("a Redis user with the documented permissions, in another database, can use the store and the counter", async () => {
     const { server } = await startPair();
-    const rights = [
+    const permissions = [
       "~test:*",
       "&test:*",
       "+@read",
@@ -181,9 +178,9 @@ describe.skipIf(requires("redis-server", hasRedis))("a Redis", () => {
       "+@pubsub",
       "+@transaction",
     ];
-    server.command("ACL", "SETUSER", "oracle", "on", ">secret", ...rights);
+    server.command("ACL", "SETUSER", "oracle", "on", ">secret", ...permissions);
     const redis = connectTo(`redis://oracle:secret@127.0.0.1:${server.port}/3`);
-    await reached(redis, "ready");
+    await waitForState(redis, "ready");
     const now = Date.now();
     const store = createRedisStore(redis, { lockMs: 1000, pollMs: 20, now: () => now });
     store.onForgotten(() => undefined);
@@ -198,11 +195,11 @@ describe.skipIf(requires("redis-server", hasRedis))("a Redis", () => {
   });
 });
 
-describe.skipIf(requires("redis-server", hasRedis))("over TLS", () => {
+describe.skipIf(requires("redis-server", hasRedis))("the Redis client over TLS", () => {
   const certificates = makeCertificates();
 
   test.each(["selfSigned", "wrongName", "expired", "good"] as const)(
-    "a certificate of nobody that is trusted (%s) is refused, whatever the environment says",
+    "an untrusted certificate (%s) is rejected in spite of NODE_TLS_REJECT_UNAUTHORIZED",
     async (which) => {
       const server = await startRedis(onTestFinished, { tls: certificates[which] });
       process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
@@ -214,7 +211,7 @@ describe.skipIf(requires("redis-server", hasRedis))("over TLS", () => {
         wrongName: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
         good: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
       };
-      expect(await changeOf(redis)).toEqual(["away", reasons[which]]);
+      expect(await nextChange(redis)).toEqual(["away", reasons[which]]);
     },
   );
 });

@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => endDecoder());
 
-/** What it was asked with, of what matters here. */
+/** Returns the conditional headers of a request. */
 function conditionsOf({ headers }: IncomingMessage): unknown {
   return [headers["if-none-match"], headers["if-modified-since"]];
 }
@@ -37,61 +37,65 @@ function send(response: ServerResponse, headers: Record<string, string>, body: B
   response.writeHead(200, { "Content-Type": "image/png", ...headers }).end(body);
 }
 
-function sendUnlessKnown(request: IncomingMessage, response: ServerResponse, etag: string): void {
+function sendUnlessCurrent(request: IncomingMessage, response: ServerResponse, etag: string): void {
   if (request.headers["if-none-match"] === etag) response.writeHead(304, { ETag: etag }).end();
   else send(response, { ETag: etag, "Cache-Control": "max-age=600" });
 }
 
-/** The service, and an origin that keeps what it was asked. */
+/** Starts a service, and an origin that records its requests. */
 async function start(responder: RequestListener, options = {}) {
-  const asked: [path: string, conditions: unknown][] = [];
+  const requests: [path: string, conditions: unknown][] = [];
   const origin = await startOrigin(onTestFinished, (request, response) => {
-    asked.push([request.url ?? "", conditionsOf(request)]);
+    requests.push([request.url ?? "", conditionsOf(request)]);
     responder(request, response);
   });
-  return { asked, origin, service: createRemembering(decoder, options) };
+  return { requests, origin, service: createRemembering(decoder, options) };
 }
 
-describe("asking again", () => {
+describe("revalidation", () => {
   test("a 304 costs no body and no decode, and keeps the metadata", async () => {
-    const { asked, origin, service } = await start((request, response) => sendUnlessKnown(request, response, '"a"'));
+    const { requests, origin, service } = await start((request, response) =>
+      sendUnlessCurrent(request, response, '"a"'),
+    );
     const url = origin.url("/a.png");
     const [, metadata] = await service.outcome(url);
     expect(metadata).toMatchObject({ width: 32, blurhash: expect.any(String) });
     service.pass(dayMs);
     expect(await service.outcome(url)).toEqual(["revalidated", metadata]);
     expect(await service.outcome(url)).toEqual(["hit", metadata]);
-    expect(asked).toEqual([
+    expect(requests).toEqual([
       ["/a.png", [undefined, undefined]],
       ["/a.png", ['"a"', undefined]],
     ]);
     expect(service.decodes()).toBe(1);
   });
 
-  test("it goes on as long as the origin says so", async () => {
-    const { asked, origin, service } = await start((request, response) => sendUnlessKnown(request, response, 'W/"a"'));
+  test("a target is revalidated again and again while the origin returns 304", async () => {
+    const { requests, origin, service } = await start((request, response) =>
+      sendUnlessCurrent(request, response, 'W/"a"'),
+    );
     const results = [];
     for (let day = 0; day < 4; day += 1) {
       results.push((await service.outcome(origin.url("/")))[0]);
       service.pass(dayMs);
     }
     expect(results).toEqual(["miss", "revalidated", "revalidated", "revalidated"]);
-    expect(asked.at(-1)).toEqual(["/", ['W/"a"', undefined]]);
+    expect(requests.at(-1)).toEqual(["/", ['W/"a"', undefined]]);
   });
 
-  test("with a date, where there is no tag", async () => {
+  test("a conditional request has If-Modified-Since if the origin sends no ETag", async () => {
     const lastModified = "Tue, 10 Jun 2025 12:00:00 GMT";
-    const { asked, origin, service } = await start((request, response) => {
+    const { requests, origin, service } = await start((request, response) => {
       if (request.headers["if-modified-since"] === lastModified) response.writeHead(304).end();
       else send(response, { "Last-Modified": lastModified });
     });
     await service.outcome(origin.url("/"));
     service.pass(3 * dayMs);
     expect((await service.outcome(origin.url("/")))[0]).toBe("revalidated");
-    expect(asked.at(-1)).toEqual(["/", [undefined, lastModified]]);
+    expect(requests.at(-1)).toEqual(["/", [undefined, lastModified]]);
   });
 
-  test("the same bytes, sent again, are not decoded again", async () => {
+  test("a new response with the same bytes is not decoded again", async () => {
     const { origin, service } = await start((_request, response) => send(response, {}));
     const [, metadata] = await service.outcome(origin.url("/"));
     service.pass(dayMs);
@@ -99,7 +103,7 @@ describe("asking again", () => {
     expect(service.decodes()).toBe(1);
   });
 
-  test("other bytes are", async () => {
+  test("a new response with other bytes is decoded", async () => {
     let body = picture;
     const { origin, service } = await start((_request, response) => send(response, { ETag: `"${body.length}"` }, body));
     const [, before] = await service.outcome(origin.url("/"));
@@ -111,38 +115,38 @@ describe("asking again", () => {
     expect(service.decodes()).toBe(2);
   });
 
-  test("a 304 that was not asked for is a status like any other", async () => {
+  test("a 304 to an unconditional request is a source_status failure", async () => {
     const { origin, service } = await start((_request, response) => response.writeHead(304).end());
     expect((await service.outcome(origin.url("/")))[1]).toBe("source_status");
   });
 
-  test("a tag that could be more than one is not sent", async () => {
-    const { asked, origin, service } = await start((_request, response) => send(response, { ETag: '"a", "b"' }));
+  test("an ETag header with two tags is not sent back", async () => {
+    const { requests, origin, service } = await start((_request, response) => send(response, { ETag: '"a", "b"' }));
     await service.outcome(origin.url("/"));
     service.pass(dayMs);
     expect((await service.outcome(origin.url("/")))[0]).toBe("miss");
-    expect(asked.at(-1)).toEqual(["/", [undefined, undefined]]);
+    expect(requests.at(-1)).toEqual(["/", [undefined, undefined]]);
   });
 });
 
-describe("redirects", () => {
-  test("what they lead to is asked with its own tag, and they are not", async () => {
-    const { asked, origin, service } = await start((request, response) => {
+describe("revalidation behind redirects", () => {
+  test("a redirect is requested unconditionally, and its target with the target's ETag", async () => {
+    const { requests, origin, service } = await start((request, response) => {
       if (request.url === "/moved") response.writeHead(302, { Location: "/a", ETag: '"moved"' }).end();
-      else sendUnlessKnown(request, response, '"a"');
+      else sendUnlessCurrent(request, response, '"a"');
     });
     await service.outcome(origin.url("/moved"));
     service.pass(dayMs);
     expect((await service.outcome(origin.url("/moved")))[0]).toBe("revalidated");
-    expect(asked.slice(2)).toEqual([
+    expect(requests.slice(2)).toEqual([
       ["/moved", [undefined, undefined]],
       ["/a", ['"a"', undefined]],
     ]);
   });
 
-  test("one that leads elsewhere by now is not asked with the tag of where it led before", async () => {
+  test("a changed redirect does not send the ETag of its old target to the new one", async () => {
     let location = "/a";
-    const { asked, origin, service } = await start((request, response) => {
+    const { requests, origin, service } = await start((request, response) => {
       if (request.url === "/moved") response.writeHead(302, { Location: location }).end();
       else if (request.url === "/a") send(response, { ETag: '"same"' });
       else if (request.headers["if-none-match"]) response.writeHead(304).end();
@@ -154,22 +158,22 @@ describe("redirects", () => {
     const [cached, after] = await service.outcome(origin.url("/moved"));
     expect(cached).toBe("miss");
     expect((after as Metadata).sha256).not.toBe((before as Metadata).sha256);
-    expect(asked.at(-1)).toEqual(["/b", [undefined, undefined]]);
+    expect(requests.at(-1)).toEqual(["/b", [undefined, undefined]]);
   });
 
-  test("what they lead to is not remembered under its own URL", async () => {
-    const { asked, origin, service } = await start((request, response) => {
+  test("the target of a redirect is not cached under its own URL", async () => {
+    const { requests, origin, service } = await start((request, response) => {
       if (request.url === "/moved") response.writeHead(302, { Location: "/a" }).end();
       else send(response, {});
     });
     await service.outcome(origin.url("/moved"));
     expect((await service.outcome(origin.url("/a")))[0]).toBe("miss");
-    expect(asked.map(([path]) => path)).toEqual(["/moved", "/a", "/a"]);
+    expect(requests.map(([path]) => path)).toEqual(["/moved", "/a", "/a"]);
   });
 });
 
-describe("the same bytes at another URL", () => {
-  test("are not decoded again, and keep their own name", async () => {
+describe("deduplicated decoding", () => {
+  test("the same bytes at two URLs are decoded once, and each has its own filename", async () => {
     const { origin, service } = await start((request, response) =>
       send(response, { "Content-Disposition": `inline; filename="${request.url!.slice(1)}"` }),
     );
@@ -179,14 +183,14 @@ describe("the same bytes at another URL", () => {
     expect(service.decodes()).toBe(1);
   });
 
-  test("nor are they where they come at the same time", async () => {
+  test("the same bytes in concurrent lookups are decoded once", async () => {
     const { origin, service } = await start((_request, response) => send(response, {}));
     const answers = await Promise.all(["/a", "/b", "/c"].map((path) => service.outcome(origin.url(path))));
     expect(new Set(answers.map(([, answer]) => (answer as Metadata).blurhash)).size).toBe(1);
     expect(service.decodes()).toBe(1);
   });
 
-  test("half of them tell nothing of the whole", async () => {
+  test("a truncated body is not deduplicated with the whole one", async () => {
     const { origin, service } = await start((request, response) => {
       if (request.url === "/whole") return send(response, {});
       response.writeHead(200, { "Content-Length": picture.length });
@@ -198,11 +202,11 @@ describe("the same bytes at another URL", () => {
   });
 });
 
-describe("an origin in trouble", () => {
-  test("is asked in the background while what is stale is answered, however long it takes", async () => {
+describe("an unhealthy origin", () => {
+  test("stale answers are served during a slow background refresh", async () => {
     let finish: (() => void) | undefined;
     let isSlow = false;
-    const { asked, origin, service } = await start((_request, response) => {
+    const { requests, origin, service } = await start((_request, response) => {
       if (isSlow) finish = () => send(response, { "Cache-Control": "max-age=600" }, otherPicture);
       else send(response, { "Cache-Control": "max-age=600" });
     });
@@ -216,12 +220,12 @@ describe("an origin in trouble", () => {
     const [cached, after] = await service.outcome(origin.url("/"));
     expect(cached).toBe("hit");
     expect((after as Metadata).sha256).not.toBe((before as Metadata).sha256);
-    expect(asked).toHaveLength(2);
+    expect(requests).toHaveLength(2);
   });
 
-  test("that says Retry-After is left alone, whichever of its URLs is asked for", async () => {
+  test("Retry-After stops the requests for all URLs of the host", async () => {
     let isBusy = false;
-    const { asked, origin, service } = await start((_request, response) => {
+    const { requests, origin, service } = await start((_request, response) => {
       if (isBusy) response.writeHead(503, { "Retry-After": "1800" }).end();
       else send(response, {});
     });
@@ -232,7 +236,7 @@ describe("an origin in trouble", () => {
     expect((await service.outcome(origin.url("/a")))[1]).toBe("source_status");
     expect((await service.outcome(origin.url("/b")))[1]).toBe("source_status");
     expect(await service.outcome(known)).toEqual(["stale", metadata]);
-    expect(asked.map(([path]) => path)).toEqual(["/known", "/a"]);
+    expect(requests.map(([path]) => path)).toEqual(["/known", "/a"]);
     isBusy = false;
     service.pass(31 * minuteMs);
     expect((await service.outcome(origin.url("/b")))[1]).toMatchObject({ width: 32 });
@@ -244,28 +248,28 @@ describe("an origin in trouble", () => {
     ["a reset", (response: ServerResponse) => response.socket?.resetAndDestroy()],
     ["silence", () => undefined],
     [
-      "a cut body",
+      "a truncated body",
       (response: ServerResponse) =>
         response.writeHead(200, { "Content-Length": 99 }).write("a", () => response.destroy()),
     ],
-  ] as const)("(%s) leaves a success of the last day standing", async ([, fail]) => {
-    let isWell = true;
+  ] as const)("an origin that fails (%s) does not invalidate a success of the last day", async ([, fail]) => {
+    let isHealthy = true;
     const { origin, service } = await start(
       (_request, response) => {
-        if (isWell) send(response, {});
+        if (isHealthy) send(response, {});
         else fail(response);
       },
       { fetchTimeoutMs: 300 },
     );
     const [, metadata] = await service.outcome(origin.url("/"));
-    isWell = false;
+    isHealthy = false;
     service.pass(12 * hourMs);
     expect(await service.outcome(origin.url("/"))).toEqual(["stale", metadata]);
     expect(await service.outcome(origin.url("/"))).toEqual(["stale", metadata]);
     expect(origin.requests).toBe(2);
   });
 
-  test("that says it is gone (404) takes the success away", async () => {
+  test("a 404 removes the cached success", async () => {
     let isThere = true;
     const { origin, service } = await start((_request, response) => {
       if (isThere) send(response, {});
@@ -279,10 +283,10 @@ describe("an origin in trouble", () => {
   });
 });
 
-test("what was forgotten is asked for without a condition", async () => {
-  const { asked, origin, service } = await start((request, response) => sendUnlessKnown(request, response, '"a"'));
+test("a forgotten target is requested unconditionally", async () => {
+  const { requests, origin, service } = await start((request, response) => sendUnlessCurrent(request, response, '"a"'));
   await service.outcome(origin.url("/"));
   await service.forget(origin.url("/"));
   expect((await service.outcome(origin.url("/")))[0]).toBe("miss");
-  expect(asked.at(-1)).toEqual(["/", [undefined, undefined]]);
+  expect(requests.at(-1)).toEqual(["/", [undefined, undefined]]);
 });

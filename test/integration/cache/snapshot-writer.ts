@@ -1,4 +1,4 @@
-/** Writes snapshots of twenty thousand lines, one after the other, until it is killed; each line is the writing's number. */
+/** Writes snapshots of 20,000 lines in a loop until it is killed; each line is the number of the snapshot. */
 import { writeSnapshotFile } from "../../../src/cache/snapshot-file.ts";
 
 const [, , file, first] = process.argv;

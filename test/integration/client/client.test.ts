@@ -13,7 +13,7 @@ async function start(oracle: Oracle, settings?: AppSettings): Promise<string> {
 
 const url = "https://upload.example.org/a/summit.jpg";
 
-test("the client gives the metadata, how it was come by, and what it had to wait for", async () => {
+test("describe returns the metadata, the cache status and the timings", async () => {
   const baseUrl = await start(() => ({ ...described(), timings: { queue: 0, fetch: 12.34 } }));
   const answer = await createClient({ baseUrl }).describe(url, { deadlineMs: 1000, fields: ["blurhash"] });
   expect(answer).toEqual({
@@ -23,7 +23,7 @@ test("the client gives the metadata, how it was come by, and what it had to wait
   });
 });
 
-test("a failure is thrown with its problem, and says how long to wait", async () => {
+test("describe throws a failure with its problem and the Retry-After time", async () => {
   const client = createClient({ baseUrl: await start(() => failed(new OracleError("overloaded", ""))) });
   const error: unknown = await client.describe(url).catch((error: unknown) => error);
   expect(error).toBeInstanceOf(ProblemError);
@@ -40,7 +40,7 @@ test("the client sends its token", async () => {
   await expect(createClient({ baseUrl }).describe(url)).rejects.toMatchObject({ problem: { code: "unauthorized" } });
 });
 
-test("a service below a path is asked there, with or without a slash at the end", async () => {
+test("a base URL may have a path, with or without a trailing slash", async () => {
   const paths: (string | undefined)[] = [];
   const proxy = await startOrigin(onTestFinished, (request, response) => {
     paths.push(request.url);
@@ -52,7 +52,7 @@ test("a service below a path is asked there, with or without a slash at the end"
   expect(paths).toEqual(["/oracle/metadata", "/oracle/metadata"]);
 });
 
-test("a batch gives each item as it comes", async () => {
+test("describeAll yields one item per URL", async () => {
   const baseUrl = await start(({ url }) =>
     url.pathname === "/gone" ? failed(new OracleError("source_redirects", "")) : described(),
   );
@@ -64,7 +64,7 @@ test("a batch gives each item as it comes", async () => {
   );
 });
 
-test("an answer that breaks off, or is none, is no answer", async () => {
+test("an incomplete response or a refused connection throws a NoAnswerError", async () => {
   const brokenLine = await startOrigin(onTestFinished, (_request, response) => {
     response.setHeader("content-type", "application/x-ndjson").write('{"index":0,"url":"a","problem":{}}\n{"ind');
     setTimeout(() => response.destroy(), 50);
@@ -84,25 +84,26 @@ test("an answer that breaks off, or is none, is no answer", async () => {
   await expect(createClient({ baseUrl: "http://127.0.0.1:9" }).describe(url)).rejects.toBeInstanceOf(NoAnswerError);
 });
 
-test("whoever aborts gets their own reason", async () => {
-  const silent = await startOrigin(onTestFinished, () => undefined);
+test("an aborted signal rejects with its own reason", async () => {
+  const silentServer = await startOrigin(onTestFinished, () => undefined);
   const reason = new Error("enough");
   const signal = AbortSignal.abort(reason);
-  await expect(createClient({ baseUrl: silent.url("") }).describe(url, { signal })).rejects.toBe(reason);
+  await expect(createClient({ baseUrl: silentServer.url("") }).describe(url, { signal })).rejects.toBe(reason);
 });
 
 test.each(["application/json", "application/x-ndjson"])(
-  "whoever aborts in the middle of an answer of %s does, too",
+  "a signal aborted in the middle of an %s response rejects with its own reason",
   async (type) => {
     const reason = new Error("enough");
-    const aborting = new AbortController();
+    const controller = new AbortController();
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.setHeader("content-type", type).write("{");
-      setTimeout(() => aborting.abort(reason), 100);
+      setTimeout(() => controller.abort(reason), 100);
     });
     const client = createClient({ baseUrl: origin.url("") });
-    const wishes = { signal: aborting.signal };
-    const asked = type === "application/json" ? client.describe(url, wishes) : client.describeAll([url], wishes).next();
-    await expect(asked).rejects.toBe(reason);
+    const options = { signal: controller.signal };
+    const call =
+      type === "application/json" ? client.describe(url, options) : client.describeAll([url], options).next();
+    await expect(call).rejects.toBe(reason);
   },
 );

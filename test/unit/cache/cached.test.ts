@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { cached } from "../../../src/cache/cached.ts";
 import { createKeys } from "../../../src/cache/key.ts";
 import { createMemory } from "../../../src/cache/memory.ts";
-import { createRemember } from "../../../src/cache/remember.ts";
+import { createCachePolicy } from "../../../src/cache/cache-policy.ts";
 import { answerBy, type Oracle, type Previous, startDescription } from "../../../src/domain/description.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import type { Fields } from "../../../src/domain/fields.ts";
@@ -16,24 +16,24 @@ const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
 interface Lookup {
-  /** What it was asked for. */
+  /** The requested fields. */
   readonly fields: Fields | undefined;
-  /** What it was told of an earlier one. */
+  /** The earlier success that the cache passes for a conditional request. */
   readonly previous: Previous | undefined;
-  tellHead(part: Partial<Metadata>): void;
-  /** Ends it with what its head told. */
-  leave(part: Partial<Metadata>, cacheControl?: string): Promise<void>;
+  reportHead(part: Partial<Metadata>): void;
+  /** Ends the lookup after its head, with only the requested fields. */
+  endAtHead(part: Partial<Metadata>, cacheControl?: string): Promise<void>;
   learn(part: Partial<Metadata>): void;
-  /** @param cacheControl what the origin says of it */
+  /** Ends the lookup with all fields. */
   end(part?: Partial<Metadata>, cacheControl?: string): Promise<void>;
-  /** Ends it with a 304. */
+  /** Ends the lookup with 304 Not Modified. */
   confirm(cacheControl?: string): Promise<void>;
   fail(error: OracleError): Promise<void>;
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-/** An oracle whose lookups end when the test says so, and a clock that the test moves. */
+/** Creates a cached oracle whose lookups the test ends, and a clock that the test moves. */
 function startCache({ maxBytes = 1024 ** 2 } = {}) {
   const lookups: Lookup[] = [];
   const clock = { ms: 1_700_000_000_000 };
@@ -45,11 +45,11 @@ function startCache({ maxBytes = 1024 ** 2 } = {}) {
           lookups.push({
             fields,
             previous,
-            tellHead(part) {
+            reportHead(part) {
               progress.learn(part);
               progress.headRead();
             },
-            async leave(part, cacheControl) {
+            async endAtHead(part, cacheControl) {
               progress.heard(termsWith({ cacheControl }));
               progress.leaveAt(fields ?? null);
               resolve(progress.learn(part));
@@ -78,16 +78,16 @@ function startCache({ maxBytes = 1024 ** 2 } = {}) {
     keyOf: createKeys("the settings of the test"),
     memory: createMemory(maxBytes),
     shared: null,
-    remember: createRemember({ limits, now, random: () => 0.5 }),
+    policy: createCachePolicy({ limits, now, random: () => 0.5 }),
     now,
   });
   return { oracle, lookups, clock };
 }
 
-const status = (upstreamStatus: number) => new OracleError("source_status", "said by the test", { upstreamStatus });
-const timeout = () => new OracleError("source_unreachable", "said by the test", { reason: "timeout" });
+const status = (upstreamStatus: number) => new OracleError("source_status", "from the test", { upstreamStatus });
+const timeout = () => new OracleError("source_unreachable", "from the test", { reason: "timeout" });
 
-test("a thousand callers at once make one lookup", async () => {
+test("request coalescing: a thousand concurrent callers share one lookup", async () => {
   const { oracle, lookups } = startCache();
   const descriptions = Array.from({ length: 1000 }, () => oracle(picture));
   await lookups[0]!.end({ bytes: 7 });
@@ -97,17 +97,17 @@ test("a thousand callers at once make one lookup", async () => {
   expect(descriptions.map(({ cached }) => cached)).toEqual(["miss", ...Array.from({ length: 999 }, () => "collapsed")]);
 });
 
-test("each caller's deadline is their own, and nobody who leaves cuts the others short", async () => {
+test("a coalesced caller that stops at its own deadline does not cancel the lookup of the others", async () => {
   const { oracle, lookups } = startCache();
-  const hasty = answerBy(oracle(picture), 1);
-  const patient = answerBy(oracle(picture), null);
+  const withDeadline = answerBy(oracle(picture), 1);
+  const withoutDeadline = answerBy(oracle(picture), null);
   lookups[0]!.learn({ type: "image/png" });
-  expect(await hasty).toMatchObject({ partial: true, metadata: { type: "image/png", bytes: null } });
+  expect(await withDeadline).toMatchObject({ partial: true, metadata: { type: "image/png", bytes: null } });
   await lookups[0]!.end({ bytes: 7 });
-  expect(await patient).toMatchObject({ partial: false, metadata: { type: "image/png", bytes: 7 } });
+  expect(await withoutDeadline).toMatchObject({ partial: false, metadata: { type: "image/png", bytes: 7 } });
 });
 
-test("a lookup that outlived every caller is a hit afterwards", async () => {
+test("a lookup that ends after the last caller has left is cached", async () => {
   const { oracle, lookups } = startCache();
   await expect(answerBy(oracle(picture), 1)).rejects.toMatchObject({ code: "deadline_exceeded" });
   await lookups[0]!.end({ bytes: 7 });
@@ -116,7 +116,7 @@ test("a lookup that outlived every caller is a hit afterwards", async () => {
   expect(await again.done).toMatchObject({ bytes: 7 });
 });
 
-test("a hit is the same object each time, so that its reply is made once", async () => {
+test("hits return the same description object, so that its response is serialized once", async () => {
   const { oracle, lookups } = startCache();
   const first = oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
@@ -124,7 +124,7 @@ test("a hit is the same object each time, so that its reply is made once", async
   expect(oracle(picture).known).toBe(await first.done);
 });
 
-test("a failure is a hit too, with what is told of it", async () => {
+test("negative caching: a 404 is a hit with the same failure for 10 minutes", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.fail(status(404));
@@ -137,18 +137,18 @@ test("a failure is a hit too, with what is told of it", async () => {
 });
 
 test.each(["overloaded", "host_busy", "internal"] as const)(
-  "%s is not remembered: it is not the URL's fault",
+  "the failure %s is not cached: the target is not its cause",
   async (code) => {
     const { oracle, lookups } = startCache();
     const first = oracle(picture);
-    await lookups[0]!.fail(new OracleError(code, "said by the test"));
+    await lookups[0]!.fail(new OracleError(code, "from the test"));
     await expect(first.done).rejects.toMatchObject({ code });
     expect(first.kept).toBeNull();
     expect(oracle(picture).cached).toBe("miss");
   },
 );
 
-test("a flood of failures does not push a success out", async () => {
+test("a flood of failures does not evict a success", async () => {
   const { oracle, lookups } = startCache({ maxBytes: 64 * 1024 });
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
@@ -159,7 +159,7 @@ test("a flood of failures does not push a success out", async () => {
   expect(oracle(picture).cached).toBe("hit");
 });
 
-test("the memory is bounded: the least recently asked go first", async () => {
+test("the memory is bounded, and evicts the least recently used entries", async () => {
   const { oracle, lookups } = startCache({ maxBytes: 64 * 1024 });
   for (let index = 0; index < 200; index += 1) {
     oracle(targetOf(`https://example.com/${index}`));
@@ -169,7 +169,7 @@ test("the memory is bounded: the least recently asked go first", async () => {
   expect(oracle(targetOf("https://example.com/199")).cached).toBe("hit");
 });
 
-test("whoever waited for a miss can tell until when it is kept", async () => {
+test("a miss and a coalesced caller get the lifetime of the new entry", async () => {
   const { oracle, lookups, clock } = startCache();
   const first = oracle(picture);
   const second = oracle(picture);
@@ -179,32 +179,32 @@ test("whoever waited for a miss can tell until when it is kept", async () => {
   expect(second.kept).toEqual(first.kept);
 });
 
-test("what would be answered from memory can be asked without beginning a lookup", async () => {
+test("isRemembered is true for fresh and for stale entries, and starts no lookup", async () => {
   const { oracle, lookups, clock } = startCache();
   expect(oracle.isRemembered(picture)).toBe(false);
   void oracle(picture);
-  expect(oracle.isRemembered(picture)).toBe(false); // under way is not remembered
+  expect(oracle.isRemembered(picture)).toBe(false); // a lookup in progress
   await lookups[0]!.end({ bytes: 7 });
   expect(oracle.isRemembered(picture)).toBe(true);
   clock.ms += hourMs + 10 * minuteMs - 1;
-  expect(oracle.isRemembered(picture)).toBe(true); // stale, and answered at once all the same
+  expect(oracle.isRemembered(picture)).toBe(true); // stale-while-revalidate
   clock.ms += 1;
   expect(oracle.isRemembered(picture)).toBe(false);
   expect(lookups).toHaveLength(1);
 });
 
 test.each(["address", "timeout", "reset", "name"] as const)(
-  "an unreachable target (%s) is never said to be remembered: for how long it is would tell why",
+  "isRemembered is false for an unreachable target (%s), since its TTL would reveal the reason",
   async (reason) => {
     const { oracle, lookups } = startCache();
     oracle(picture);
-    await lookups[0]!.fail(new OracleError("source_unreachable", "said by the test", { reason }));
+    await lookups[0]!.fail(new OracleError("source_unreachable", "from the test", { reason }));
     expect(oracle(picture).cached).toBe("hit");
     expect(oracle.isRemembered(picture)).toBe(false);
   },
 );
 
-test("what has just become stale is answered at once, while the origin is asked once in the background", async () => {
+test("stale-while-revalidate: a stale success is answered at once during a single background refresh", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 }, "max-age=600");
@@ -219,12 +219,12 @@ test("what has just become stale is answered at once, while the origin is asked 
   expect(lookups).toHaveLength(2);
 });
 
-test("past that the caller waits, and shares the lookup that is under way in the background", async () => {
+test("after stale-while-revalidate a caller waits for the background refresh that is in progress", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 }, "max-age=600");
   clock.ms += 600_000;
-  oracle(picture); // begins the refresh
+  oracle(picture); // starts the refresh
   clock.ms += 60_000;
   const late = oracle(picture);
   expect(late.cached).toBe("collapsed");
@@ -233,7 +233,7 @@ test("past that the caller waits, and shares the lookup that is under way in the
   expect(lookups).toHaveLength(2);
 });
 
-test("a failed refresh is not tried again before its time, and the stale answer is given meanwhile", async () => {
+test("a failed refresh is not repeated within the failure TTL, and the stale success is answered meanwhile", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 }, "max-age=600");
@@ -244,7 +244,7 @@ test("a failed refresh is not tried again before its time, and the stale answer 
   expect(oracle(picture)).toMatchObject({ cached: "stale", known: { bytes: 7 } });
   expect(lookups).toHaveLength(2);
   clock.ms += 1;
-  const waiting = oracle(picture); // no longer within what is served while it is asked
+  const waiting = oracle(picture); // after stale-while-revalidate
   expect([waiting.cached, lookups.length]).toEqual(["miss", 3]);
   await lookups[2]!.fail(status(500));
   expect([waiting.cached, (await waiting.done).bytes]).toEqual(["stale", 7]);
@@ -256,11 +256,11 @@ test.each([
   ["429", () => status(429)],
   ["503", () => status(503)],
   ["500", () => status(500)],
-  ["a time-out", timeout],
-  ["a reset", () => new OracleError("source_unreachable", "said by the test", { reason: "reset" })],
-  ["a refused address", () => new OracleError("source_unreachable", "said by the test", { reason: "address" })],
-  ["an overload of ours", () => new OracleError("overloaded", "said by the test")],
-])("on %s a success of the last day is answered", async (_name, error) => {
+  ["a timeout", timeout],
+  ["a reset", () => new OracleError("source_unreachable", "from the test", { reason: "reset" })],
+  ["a refused address", () => new OracleError("source_unreachable", "from the test", { reason: "address" })],
+  ["our own overload", () => new OracleError("overloaded", "from the test")],
+])("stale-if-error: after %s, a success that expired less than a day ago is answered", async (_name, error) => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
@@ -272,7 +272,7 @@ test.each([
   expect(answer.kept).toEqual({ since: clock.ms + 1 - hourMs - dayMs, until: clock.ms + 1 - dayMs });
 });
 
-test("an older one is not", async () => {
+test("stale-if-error ends a day after a success has expired", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
@@ -283,7 +283,7 @@ test("an older one is not", async () => {
 });
 
 test.each(["body_truncated", "body_timeout", "decode_timeout"] as const)(
-  "a description with %s does not take the place of a whole one, and is answered where there is none",
+  "a description with the warning %s does not replace a complete one, and is answered without one",
   async (warning) => {
     const { oracle, lookups, clock } = startCache();
     oracle(picture);
@@ -300,7 +300,7 @@ test.each(["body_truncated", "body_timeout", "decode_timeout"] as const)(
   },
 );
 
-test.each([404, 410, 451])("a %i drops the success", async (gone) => {
+test.each([404, 410, 451])("a %i status drops the cached success", async (gone) => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
@@ -316,17 +316,17 @@ test.each([404, 410, 451])("a %i drops the success", async (gone) => {
   await expect(later.done).rejects.toMatchObject({ upstreamStatus: 500 });
 });
 
-test("a bug of ours is not hidden behind a stale answer", async () => {
+test("an internal error is reported instead of a stale success", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
   clock.ms += 2 * hourMs;
   const answer = oracle(picture);
-  await lookups[1]!.fail(new OracleError("internal", "said by the test"));
+  await lookups[1]!.fail(new OracleError("internal", "from the test"));
   await expect(answer.done).rejects.toMatchObject({ code: "internal" });
 });
 
-test("a time-out after the other is asked again later and later", async () => {
+test("consecutive timeouts double the TTL, up to 10 minutes, and a success resets it", async () => {
   const { oracle, lookups, clock } = startCache();
   for (const minutes of [2, 4, 8, 10, 10]) {
     oracle(picture);
@@ -336,7 +336,7 @@ test("a time-out after the other is asked again later and later", async () => {
     clock.ms += 1;
   }
   oracle(picture);
-  await lookups.at(-1)!.end({ bytes: 7 }); // and from the beginning again
+  await lookups.at(-1)!.end({ bytes: 7 }); // resets the TTL
   clock.ms += 3 * dayMs;
   oracle(picture);
   await lookups.at(-1)!.fail(timeout());
@@ -344,7 +344,7 @@ test("a time-out after the other is asked again later and later", async () => {
   expect(oracle(picture).cached).toBe("miss");
 });
 
-test("at the deadline a stale success is what is known, as long as the origin has said nothing", async () => {
+test("at the deadline a stale success is answered if the origin has not responded", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
@@ -354,7 +354,7 @@ test("at the deadline a stale success is what is known, as long as the origin ha
   expect(await answerBy(oracle(picture), 1)).toMatchObject({ partial: true, metadata: { bytes: null } });
 });
 
-test("a 304 keeps the metadata, as the same object, and begins its time anew", async () => {
+test("a 304 keeps the metadata as the same object, and restarts its lifetime", async () => {
   const { oracle, lookups, clock } = startCache();
   const first = oracle(picture);
   await lookups[0]!.end({ bytes: 7 }, "max-age=600");
@@ -367,7 +367,7 @@ test("a 304 keeps the metadata, as the same object, and begins its time anew", a
   expect(oracle(picture)).toMatchObject({ cached: "hit", known: { bytes: 7 } });
 });
 
-test("a 304 that says nothing of freshness renews what was said before", async () => {
+test("a 304 without freshness headers restarts the previous TTL", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 }, "max-age=600");
@@ -379,7 +379,7 @@ test("a 304 that says nothing of freshness renews what was said before", async (
   expect(oracle(picture).cached).toBe("stale");
 });
 
-test("what was forgotten is looked up again", async () => {
+test("a forgotten target is looked up again, without a conditional request", async () => {
   const { oracle, lookups } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
@@ -388,7 +388,7 @@ test("what was forgotten is looked up again", async () => {
   expect(lookups[1]!.previous).toBeUndefined();
 });
 
-test("a lookup that was under way when its target was forgotten is answered, but not remembered", async () => {
+test("a lookup in progress when its target is forgotten is answered, but not cached", async () => {
   const { oracle, lookups } = startCache();
   const before = oracle(picture);
   await oracle.forget(picture);
@@ -397,13 +397,13 @@ test("a lookup that was under way when its target was forgotten is answered, but
   await lookups[0]!.end({ bytes: 7 });
   expect((await before.done).bytes).toBe(7);
   expect(before.kept).toBeNull();
-  expect(oracle(picture).cached).toBe("collapsed"); // with the second one, which the first did not end
+  expect(oracle(picture).cached).toBe("collapsed"); // with the second lookup, which the first must not end
   await lookups[1]!.end({ bytes: 8 });
   expect((await after.done).bytes).toBe(8);
   expect(oracle(picture).known?.bytes).toBe(8);
 });
 
-test("nor does a refresh under way bring back what was forgotten, or answer it", async () => {
+test("a refresh in progress does not restore or answer a forgotten success", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
@@ -415,15 +415,15 @@ test("nor does a refresh under way bring back what was forgotten, or answer it",
   expect(oracle(picture).cached).toBe("miss");
 });
 
-describe("questions for less", () => {
+describe("requests for some fields", () => {
   const needed = ["type", "bytes", "width"] as const;
   const head = { type: "image/png", bytes: 7, bytesSource: "declared", width: 3, height: 2 } as const;
 
-  test("are answered by what was looked up for them, until a question for all completes that", async () => {
+  test("a lookup for some fields is a hit for these, and a miss for all fields", async () => {
     const { oracle, lookups } = startCache();
     const first = oracle(picture, needed);
     expect(lookups[0]!.fields).toEqual(needed);
-    await lookups[0]!.leave(head);
+    await lookups[0]!.endAtHead(head);
     expect(await first.done).toMatchObject(head);
     expect(oracle(picture, ["width", "height"]).cached).toBe("hit");
     expect(oracle.isRemembered(picture, ["height"])).toBe(true);
@@ -436,20 +436,20 @@ describe("questions for less", () => {
     expect(lookups).toHaveLength(2);
   });
 
-  test("are not asked again for what they could not learn", async () => {
+  test("a requested field that the lookup could not find is a hit", async () => {
     const { oracle, lookups } = startCache();
     oracle(picture, needed);
-    await lookups[0]!.leave({ type: "audio/mpeg", bytes: 7 });
+    await lookups[0]!.endAtHead({ type: "audio/mpeg", bytes: 7 });
     expect(oracle(picture, ["width"]).cached).toBe("hit");
     expect(oracle(picture, ["height"]).cached).toBe("miss");
   });
 
-  test("share a lookup for all, and are answered as soon as its head has told what they need", async () => {
+  test("a request for some fields joins a lookup for all, and is answered as soon as its head has them", async () => {
     const { oracle, lookups } = startCache();
     const all = oracle(picture);
     const [less, more] = [answerBy(oracle(picture, needed), null, needed), answerBy(oracle(picture), null)];
     const hash = answerBy(oracle(picture, ["blurhash"]), null, ["blurhash"]);
-    lookups[0]!.tellHead(head);
+    lookups[0]!.reportHead(head);
     expect(await less).toEqual({ partial: false, metadata: expect.objectContaining(head) });
     await lookups[0]!.end({ blurhash: "whole" });
     expect((await more).metadata).toBe(await all.done);
@@ -457,18 +457,18 @@ describe("questions for less", () => {
     expect(lookups).toHaveLength(1);
   });
 
-  test("do not answer one for all that comes while they are looked up, nor take the place of its answer", async () => {
+  test("a request for all fields does not join a lookup for some, whose result does not replace its own", async () => {
     const { oracle, lookups } = startCache();
     const less = oracle(picture, needed);
     const all = oracle(picture);
     expect([all.cached, oracle(picture, needed).cached, lookups.length]).toEqual(["miss", "collapsed", 2]);
     await lookups[1]!.end({ blurhash: "whole" });
-    await lookups[0]!.leave(head);
+    await lookups[0]!.endAtHead(head);
     expect(await less.done).toMatchObject(head);
     expect(oracle(picture).known?.blurhash).toBe("whole");
   });
 
-  test("are answered by what was looked up whole, and that is looked up whole again when its time is over", async () => {
+  test("a target once looked up for all fields is refreshed for all fields", async () => {
     const { oracle, lookups, clock } = startCache();
     oracle(picture);
     await lookups[0]!.end({ bytes: 7 });
@@ -477,10 +477,10 @@ describe("questions for less", () => {
     expect([lookups[1]!.fields, lookups[1]!.previous?.metadata.bytes]).toEqual([null, 7]);
   });
 
-  test("are revalidated for what they were asked, and no less is remembered by that", async () => {
+  test("a 304 to a lookup for some fields renews exactly these fields", async () => {
     const { oracle, lookups, clock } = startCache();
     oracle(picture, needed);
-    await lookups[0]!.leave(head, "max-age=600");
+    await lookups[0]!.endAtHead(head, "max-age=600");
     clock.ms += hourMs;
     oracle(picture, needed);
     expect(lookups[1]!.previous?.metadata).toMatchObject(head);
@@ -489,10 +489,10 @@ describe("questions for less", () => {
     expect(oracle(picture).cached).toBe("miss");
   });
 
-  test("are still answered where one for all failed; that one is told so", async () => {
+  test("after a failed lookup for all fields, requests for the cached fields are hits and the others fail", async () => {
     const { oracle, lookups } = startCache();
     oracle(picture, needed);
-    await lookups[0]!.leave(head);
+    await lookups[0]!.endAtHead(head);
     const all = oracle(picture);
     expect(await answerBy(all, 1)).toMatchObject({ partial: true, metadata: head });
     await lookups[1]!.fail(status(500));

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { entryToText, maxEntryBytes, textToEntry } from "../../../src/cache/entry-text.ts";
-import { createRemember } from "../../../src/cache/remember.ts";
+import { createCachePolicy } from "../../../src/cache/cache-policy.ts";
 import { warningCodes } from "../../../src/domain/metadata.ts";
 import { cleanFilename } from "../../../src/domain/filename.ts";
 import { entryAt, failureAt, keyNumber, pictureMetadata, successAt } from "../../support/entries.ts";
@@ -152,7 +152,7 @@ test("whatever an origin says of freshness, what is remembered can be read again
     isRedirected: fc.boolean(),
   });
   const limits = { minMs: 60_000, maxMs: 365 * 86_400_000, defaultMs: 3_600_000, failureMs: 60_000 };
-  const remember = createRemember({ limits, now: () => now, random: () => 1 });
+  const remember = createCachePolicy({ limits, now: () => now, random: () => 1 });
   fc.assert(
     fc.property(terms, (terms) => {
       const entry = remember({ metadata: pictureMetadata, fields: null, terms, isConfirmed: false, error: null }, null);

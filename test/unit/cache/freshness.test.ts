@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Ending, freshnessOf } from "../../../src/cache/freshness.ts";
+import { type LookupResult, freshnessOf } from "../../../src/cache/freshness.ts";
 import { OracleError, type UnreachableReason } from "../../../src/domain/errors.ts";
 import { unknownMetadata, type WarningCode } from "../../../src/domain/metadata.ts";
 import type { Terms } from "../../../src/domain/terms.ts";
@@ -14,12 +14,12 @@ const limits = { minMs: minuteMs, maxMs: 7 * dayMs, defaultMs: hourMs, failureMs
 const now = Date.parse("Tue, 10 Jun 2025 12:00:00 GMT");
 const date = (ms: number) => new Date(now + ms).toUTCString();
 
-function success(said: Partial<Terms>, warnings: readonly WarningCode[] = []): Ending {
+function success(headers: Partial<Terms>, warnings: readonly WarningCode[] = []): LookupResult {
   const metadata = { ...unknownMetadata, warnings };
-  return { metadata, fields: null, terms: termsWith(said), isConfirmed: false, error: null };
+  return { metadata, fields: null, terms: termsWith(headers), isConfirmed: false, error: null };
 }
 
-function failure(error: OracleError): Ending {
+function failure(error: OracleError): LookupResult {
   return { metadata: null, terms: null, isConfirmed: false, error };
 }
 
@@ -29,18 +29,18 @@ const answered = (upstreamStatus: number, retryAfterMs?: number) =>
   );
 const unreachable = (reason: UnreachableReason) => failure(new OracleError("source_unreachable", "", { reason }));
 
-const of = (ending: Ending, timeouts = 0) => freshnessOf(ending, { limits, timeouts, now });
+const of = (result: LookupResult, timeouts = 0) => freshnessOf(result, { limits, timeouts, now });
 
-describe("a success", () => {
+describe("freshness of a success", () => {
   const tenth = (freshMs: number) => [freshMs, Math.min(freshMs / 10, hourMs), dayMs];
   const lastModified = (ms: number) => [ms, hourMs, dayMs];
-  const unsaid = [hourMs, 10 * minuteMs, dayMs];
-  const never = (freshMs: number) => [freshMs, 0, 0];
+  const byDefault = [hourMs, 10 * minuteMs, dayMs];
+  const neverStale = (freshMs: number) => [freshMs, 0, 0];
 
-  test.for<[name: string, said: Partial<Terms>, times: number[]]>([
+  test.for<[name: string, headers: Partial<Terms>, times: number[]]>([
     ["max-age", { cacheControl: "public, max-age=600" }, tenth(600_000)],
     ["max-age in capitals", { cacheControl: "Public, Max-Age=600" }, tenth(600_000)],
-    ["s-maxage, which is for shared caches", { cacheControl: "max-age=600, s-maxage=1200" }, tenth(1_200_000)],
+    ["s-maxage, which overrides max-age", { cacheControl: "max-age=600, s-maxage=1200" }, tenth(1_200_000)],
     ["max-age of less than a minute", { cacheControl: "max-age=5" }, tenth(minuteMs)],
     ["max-age=0", { cacheControl: "max-age=0" }, tenth(minuteMs)],
     ["max-age of a year", { cacheControl: "max-age=31536000" }, tenth(7 * dayMs)],
@@ -48,13 +48,13 @@ describe("a success", () => {
     ["Age beyond max-age", { cacheControl: "max-age=600", age: "4000" }, tenth(minuteMs)],
     ["Expires", { expires: date(2 * hourMs), date: date(0) }, tenth(2 * hourMs)],
     [
-      "Expires by a clock that is wrong by a year",
+      "Expires from a clock that is a year ahead",
       { expires: date(365 * dayMs + hourMs), date: date(365 * dayMs) },
       tenth(hourMs),
     ],
     ["Expires without Date", { expires: date(2 * hourMs) }, tenth(2 * hourMs)],
     ["Expires: 0", { expires: "0" }, tenth(minuteMs)],
-    ["max-age, which wins over Expires", { cacheControl: "max-age=600", expires: "0" }, tenth(600_000)],
+    ["max-age, which overrides Expires", { cacheControl: "max-age=600", expires: "0" }, tenth(600_000)],
     ["immutable", { cacheControl: "max-age=600, immutable" }, tenth(7 * dayMs)],
     ["immutable alone", { cacheControl: "immutable" }, tenth(7 * dayMs)],
     ["Last-Modified of ten hours ago", { lastModified: date(-10 * hourMs), date: date(0) }, lastModified(hourMs)],
@@ -62,37 +62,37 @@ describe("a success", () => {
     ["Last-Modified of a year ago", { lastModified: date(-365 * dayMs), date: date(0) }, lastModified(dayMs)],
     ["Last-Modified in the future", { lastModified: date(dayMs), date: date(0) }, lastModified(minuteMs)],
     [
-      "Last-Modified and a Cache-Control without time",
+      "Last-Modified and a Cache-Control without freshness",
       { cacheControl: "public", lastModified: date(-10 * hourMs) },
       lastModified(hourMs),
     ],
-    ["nothing", {}, unsaid],
-    ["a Cache-Control that says nothing", { cacheControl: "public" }, unsaid],
-    ["a Last-Modified that is no date", { lastModified: "yesterday" }, unsaid],
-    ["no-store", { cacheControl: "no-store, max-age=600" }, never(minuteMs)],
-    ["private", { cacheControl: "private, max-age=600" }, never(minuteMs)],
-    ["no-store and immutable", { cacheControl: "no-store, immutable" }, never(minuteMs)],
-    ["no-cache", { cacheControl: "no-cache" }, never(minuteMs)],
-    ["must-revalidate", { cacheControl: "max-age=600, must-revalidate" }, never(600_000)],
-    ["proxy-revalidate", { cacheControl: "max-age=600, proxy-revalidate" }, never(minuteMs)],
-    ["two max-age, of which the first counts", { cacheControl: "max-age=600, max-age=9999" }, tenth(600_000)],
-    ["two Expires that differ, which are none", { expires: `${date(hourMs)}, ${date(dayMs)}` }, tenth(minuteMs)],
+    ["no freshness headers", {}, byDefault],
+    ["a Cache-Control without freshness", { cacheControl: "public" }, byDefault],
+    ["an invalid Last-Modified", { lastModified: "yesterday" }, byDefault],
+    ["no-store", { cacheControl: "no-store, max-age=600" }, neverStale(minuteMs)],
+    ["private", { cacheControl: "private, max-age=600" }, neverStale(minuteMs)],
+    ["no-store and immutable", { cacheControl: "no-store, immutable" }, neverStale(minuteMs)],
+    ["no-cache", { cacheControl: "no-cache" }, neverStale(minuteMs)],
+    ["must-revalidate", { cacheControl: "max-age=600, must-revalidate" }, neverStale(600_000)],
+    ["proxy-revalidate", { cacheControl: "max-age=600, proxy-revalidate" }, neverStale(minuteMs)],
+    ["two max-age, the first of which counts", { cacheControl: "max-age=600, max-age=9999" }, tenth(600_000)],
+    ["two Expires that differ", { expires: `${date(hourMs)}, ${date(dayMs)}` }, tenth(minuteMs)],
     ["a negative max-age", { cacheControl: "max-age=-600" }, tenth(minuteMs)],
-    ["a max-age beyond all numbers", { cacheControl: `max-age=${"9".repeat(400)}` }, tenth(minuteMs)],
+    ["a max-age of 400 digits", { cacheControl: `max-age=${"9".repeat(400)}` }, tenth(minuteMs)],
     ["a max-age of words", { cacheControl: "max-age=soon" }, tenth(minuteMs)],
     ["a negative Age", { cacheControl: "max-age=600", age: "-4000" }, tenth(600_000)],
     ["two Ages", { cacheControl: "max-age=600", age: "1, 2" }, tenth(600_000)],
-  ])("with %s", ([, said, [freshMs, staleMs, staleOnErrorMs]]) => {
-    expect(of(success(said))).toEqual({ freshMs, staleMs, staleOnErrorMs, earlier: "replaced" });
+  ])("a success with %s has the documented TTL", ([, headers, [freshMs, staleMs, staleOnErrorMs]]) => {
+    expect(of(success(headers))).toEqual({ freshMs, staleMs, staleOnErrorMs, previous: "replaced" });
   });
 
-  test("behind a redirect, which may lead elsewhere, holds no longer than where nothing is said", () => {
+  test("a success behind a redirect is fresh no longer than the default", () => {
     expect(of(success({ cacheControl: "immutable", isRedirected: true }))).toMatchObject({ freshMs: hourMs });
     expect(of(success({ cacheControl: "max-age=600", isRedirected: true }))).toMatchObject({ freshMs: 600_000 });
   });
 
   test.for<WarningCode>(["decode_failed", "too_many_pixels", "body_too_large", "body_encoded", "type_mismatch"])(
-    "with the warning %s holds as long as any other: asking again would give the same",
+    "a success with the permanent warning %s has the normal TTL",
     (warning) => {
       expect(of(success({ cacheControl: "max-age=600" }, [warning]))).toEqual(
         of(success({ cacheControl: "max-age=600" })),
@@ -100,7 +100,7 @@ describe("a success", () => {
     },
   );
 
-  test("never holds for less or more than the limits, whatever its headers are", () => {
+  test("hostile headers never move the TTL out of its limits", () => {
     const text = fc.oneof(
       fc.string(),
       fc.stringMatching(/^(max-age|s-maxage|immutable|no-cache|must-revalidate)(=-?\d{0,30})?(, ?max-age=\d{0,400})?$/),
@@ -117,52 +117,52 @@ describe("a success", () => {
     });
     fc.assert(
       fc.property(said, (terms) => {
-        const { freshMs, staleMs, staleOnErrorMs, earlier } = of(success(terms))!;
+        const { freshMs, staleMs, staleOnErrorMs, previous } = of(success(terms))!;
         expect(freshMs).toBeGreaterThanOrEqual(limits.minMs);
         expect(freshMs).toBeLessThanOrEqual(limits.maxMs);
         expect(staleMs).toBeLessThanOrEqual(staleOnErrorMs);
-        expect(earlier).toBe("replaced");
+        expect(previous).toBe("replaced");
       }),
     );
   });
 });
 
-describe("a failure", () => {
-  test.for<[name: string, ending: Ending, minutes: number, earlier: string]>([
+describe("freshness of a failure", () => {
+  test.for<[name: string, result: LookupResult, minutes: number, previous: string]>([
     ["404", answered(404), 10, "dropped"],
     ["410", answered(410), 10, "dropped"],
     ["451", answered(451), 10, "dropped"],
-    ["401", answered(401), 5, "served"],
-    ["403", answered(403), 5, "served"],
-    ["429", answered(429), 1, "served"],
-    ["503", answered(503), 1, "served"],
-    ["429 with Retry-After", answered(429, 7 * minuteMs), 7, "served"],
-    ["503 with Retry-After", answered(503, 0.5 * minuteMs), 0.5, "served"],
-    ["500", answered(500), 1, "served"],
-    ["502", answered(502), 1, "served"],
-    ["400", answered(400), 1, "served"],
-    ["a time-out", unreachable("timeout"), 2, "served"],
-    ["a refused address", unreachable("address"), 60, "served"],
-    ["a redirect to what is refused", unreachable("redirect"), 60, "served"],
-    ["a reset", unreachable("reset"), 1, "served"],
-    ["an unknown name", unreachable("name"), 1, "served"],
-    ["a host that is left alone", unreachable("breaker"), 1, "served"],
-    ["too many redirects", failure(new OracleError("source_redirects", "")), 10, "served"],
-    ["what is not HTTP", failure(new OracleError("source_protocol", "")), 1, "served"],
-    ["a cut body", success({ cacheControl: "max-age=600" }, ["body_truncated"]), 1, "served"],
-    ["a silent body", success({ cacheControl: "max-age=600" }, ["body_timeout"]), 2, "served"],
-    ["a decode that took too long", success({ cacheControl: "max-age=600" }, ["decode_timeout"]), 1, "served"],
-  ])("like %s", ([, ending, minutes, earlier]) => {
-    expect(of(ending)).toEqual({ freshMs: minutes * minuteMs, staleMs: 0, staleOnErrorMs: 0, earlier });
+    ["401", answered(401), 5, "kept"],
+    ["403", answered(403), 5, "kept"],
+    ["429", answered(429), 1, "kept"],
+    ["503", answered(503), 1, "kept"],
+    ["429 with Retry-After", answered(429, 7 * minuteMs), 7, "kept"],
+    ["503 with Retry-After", answered(503, 0.5 * minuteMs), 0.5, "kept"],
+    ["500", answered(500), 1, "kept"],
+    ["502", answered(502), 1, "kept"],
+    ["400", answered(400), 1, "kept"],
+    ["a timeout", unreachable("timeout"), 2, "kept"],
+    ["a refused address", unreachable("address"), 60, "kept"],
+    ["a redirect to a refused address", unreachable("redirect"), 60, "kept"],
+    ["a reset", unreachable("reset"), 1, "kept"],
+    ["an unknown name", unreachable("name"), 1, "kept"],
+    ["an open circuit breaker", unreachable("breaker"), 1, "kept"],
+    ["too many redirects", failure(new OracleError("source_redirects", "")), 10, "kept"],
+    ["a response that is not HTTP", failure(new OracleError("source_protocol", "")), 1, "kept"],
+    ["a truncated body", success({ cacheControl: "max-age=600" }, ["body_truncated"]), 1, "kept"],
+    ["a silent body", success({ cacheControl: "max-age=600" }, ["body_timeout"]), 2, "kept"],
+    ["a decode timeout", success({ cacheControl: "max-age=600" }, ["decode_timeout"]), 1, "kept"],
+  ])("a failure by %s has the documented TTL", ([, result, minutes, previous]) => {
+    expect(of(result)).toEqual({ freshMs: minutes * minuteMs, staleMs: 0, staleOnErrorMs: 0, previous });
   });
 
-  test("by time-out holds twice as long after each in a row, up to ten minutes", () => {
+  test("consecutive timeouts double the TTL, up to ten minutes", () => {
     const minutes = [0, 1, 2, 3, 50].map((timeouts) => of(unreachable("timeout"), timeouts)!.freshMs / minuteMs);
     expect(minutes).toEqual([2, 4, 8, 10, 10]);
   });
 
   test.for(["overloaded", "host_busy", "internal", "deadline_exceeded"] as const)(
-    "of our own (%s) is not remembered",
+    "our own failure %s is not cached",
     (code) => {
       expect(of(failure(new OracleError(code, "")))).toBeNull();
     },

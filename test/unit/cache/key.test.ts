@@ -4,12 +4,12 @@ import { targetOf } from "../../support/targets.ts";
 
 const target = targetOf("https://upload.example.org/secret/summit.jpg?token=secret");
 
-test("a key holds no text of the URL, and is the same in every process", () => {
+test("a key holds no text of the URL, and is the same in all processes", () => {
   expect(createKeys({ formats: ["jpeg"] })(target)).toMatch(/^[\w-]{43}$/);
   expect(createKeys({ formats: ["jpeg"] })(targetOf(target.href))).toBe(createKeys({ formats: ["jpeg"] })(target));
 });
 
-test("other settings, or another URL, have another key", () => {
+test("keys of other settings or URLs differ", () => {
   const keys = [
     createKeys({ formats: ["jpeg"] })(target),
     createKeys({ formats: ["png"] })(target),

@@ -9,7 +9,7 @@ test.for([
   ["redis://[::1]:7000/3", { ...plain, host: "::1", port: 7000, database: 3 }],
   ["rediss://:p%40ss@a.example.org", { ...plain, host: "a.example.org", isTls: true, password: "p@ss" }],
   ["redis://user:pass@a.example.org", { ...plain, host: "a.example.org", username: "user", password: "pass" }],
-] as const)("%s is an address", ([text, address]) => {
+] as const)("%s is a valid Redis URL", ([text, address]) => {
   expect(parseRedisAddress(text)).toEqual(address);
 });
 
@@ -21,7 +21,7 @@ test.for([
   ["redis://:secret@127.0.0.1/#1", "after ? or #"],
   ["redis://:secret@127.0.0.1/db", "database"],
   ["redis://:secret%zz@127.0.0.1", "percent-encoded"],
-] as const)("%s is none, which is said without repeating it", ([text, words]) => {
+] as const)("%s is rejected with a message that does not repeat it", ([text, words]) => {
   expect(() => parseRedisAddress(text)).toThrow(words);
   expect(() => parseRedisAddress(text)).not.toThrow("secret");
 });

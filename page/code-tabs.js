@@ -1,21 +1,21 @@
-import { element, made } from "./dom.js";
+import { createElement, findElement } from "./dom.js";
 import { escapeXml, outOfBandElement } from "./domain/element.js";
 
 /** @typedef {import("./client/client.js").Metadata} Metadata */
 
 const tabs = [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[role=tab]"))];
-const panel = element("panel");
+const panel = findElement("panel");
 
-/** What each tab shows, by its id. @type {Record<string, string>} */
+/** The text of each tab, by its id. @type {Record<string, string>} */
 let texts = {};
 
 /**
- * Fills the tabs with the same answer for programs.
+ * Fills the tabs with the answer in the formats of programs.
  *
  * @param {Metadata} metadata
  * @param {boolean} needsToken
  */
-export function showForms(metadata, needsToken) {
+export function showCodeTabs(metadata, needsToken) {
   texts = {
     "tab-curl": curlText(metadata.url, needsToken),
     "tab-json": JSON.stringify(metadata, null, 2),
@@ -42,7 +42,7 @@ function curlText(url, needsToken) {
 
 /**
  * @param {string} url
- * @param {Metadata | null} metadata null before the room has added it
+ * @param {Metadata | null} metadata null for the stanza as sent
  */
 function stanzaText(url, metadata) {
   const children = `<body>${escapeXml(url)}</body>\n${outOfBandElement(url, metadata)}`;
@@ -54,7 +54,7 @@ function select(tab) {
   const before = new Set(texts["tab-sent"]?.split("\n"));
   const isAdded = (/** @type {string} */ line) => tab.id === "tab-received" && !before.has(line);
   const lines = (texts[tab.id] ?? "").split("\n");
-  panel.replaceChildren(...lines.flatMap((line) => [isAdded(line) ? made("mark", line) : line, "\n"]));
+  panel.replaceChildren(...lines.flatMap((line) => [isAdded(line) ? createElement("mark", line) : line, "\n"]));
   panel.setAttribute("aria-labelledby", tab.id);
   for (const other of tabs) {
     other.setAttribute("aria-selected", String(other === tab));
@@ -63,7 +63,7 @@ function select(tab) {
 }
 
 /**
- * Where a key leads from a tab, as the ARIA Authoring Practices have it: the tab key goes on to the panel.
+ * Keyboard navigation between tabs, as in the ARIA Authoring Practices. The Tab key moves on to the panel.
  *
  * @type {Record<string, (index: number) => HTMLElement | undefined>}
  */

@@ -1,18 +1,16 @@
 import type { Description } from "../domain/description.ts";
 import { OracleError } from "../domain/errors.ts";
 import type { Metadata } from "../domain/metadata.ts";
-import type { Recalled, Setback, Success } from "./entry.ts";
+import type { CachedAnswer, EntryPart } from "./entry.ts";
 
-type Part = Success | Setback;
-
-// One object for all who ask, as long as the part is remembered: a hit makes nothing.
+// Memoized per entry part, so that a hit allocates nothing.
 const descriptions = {
-  hit: new WeakMap<Part, Description>(),
-  stale: new WeakMap<Part, Description>(),
+  hit: new WeakMap<EntryPart, Description>(),
+  stale: new WeakMap<EntryPart, Description>(),
 };
 
-/** What is remembered, as a description that has ended. */
-export function recalledDescription({ cached, part }: Recalled): Description {
+/** Makes a finished description of a cached answer. */
+export function describeCachedAnswer({ cached, part }: CachedAnswer): Description {
   const known = descriptions[cached].get(part);
   if (known) return known;
   const outcome = outcomeOf(part);
@@ -28,18 +26,19 @@ export function recalledDescription({ cached, part }: Recalled): Description {
     timings: {},
     stages: [],
     terms: null,
-    kept: keptOf(part),
+    kept: lifetimeOf(part),
   };
   descriptions[cached].set(part, description);
   return description;
 }
 
-export function keptOf(part: Part): NonNullable<Description["kept"]> {
+/** When a part was learnt, and how long it is fresh; epoch milliseconds. */
+export function lifetimeOf(part: EntryPart): NonNullable<Description["kept"]> {
   return { since: part.since, until: "until" in part ? part.until : part.freshUntil };
 }
 
-/** The metadata, or the failure as it was. */
-export function outcomeOf(part: Part): Metadata | OracleError {
+/** Returns the metadata of a part, or its failure as an error. */
+export function outcomeOf(part: EntryPart): Metadata | OracleError {
   if ("metadata" in part) return part.metadata;
   if ("metadata" in part.outcome) return part.outcome.metadata;
   const { code, upstreamStatus, reason } = part.outcome.failure;

@@ -1,0 +1,77 @@
+import type { Cached, Description } from "../domain/description.ts";
+import { OracleError } from "../domain/errors.ts";
+import type { Metadata } from "../domain/metadata.ts";
+import { lifetimeOf, outcomeOf } from "./cached-answer.ts";
+import type { EntryPart } from "./entry.ts";
+
+/** Reports of a lookup to its description. */
+export interface LookupProgress {
+  /** Shows the facts, timings and stages of the lookup at the origin from now on. */
+  follow(origin: Description): void;
+  /**
+   * Ends the lookup with a part of the entry.
+   *
+   * @param isStored whether the part is in the cache, so that the description has a lifetime
+   * @throws OracleError if the part is a failure
+   */
+  answerWith(cached: Cached, part: EntryPart, isStored: boolean): Metadata;
+}
+
+/**
+ * Starts a lookup of the cache and returns its description.
+ *
+ * @param knownBefore the metadata at a deadline that passes before the origin has responded
+ */
+export function startCacheDescription(
+  lookup: (progress: LookupProgress) => Promise<Metadata>,
+  knownBefore: () => Metadata | null,
+): Description {
+  let origin: Description | null = null;
+  let known: Metadata | null = null;
+  let cached: Cached = "miss";
+  let kept: Description["kept"] = null;
+  let resolveHead!: (known: Metadata) => void; // set by the next line
+  const originHead = new Promise<Metadata>((resolve) => (resolveHead = resolve));
+
+  const done = lookup({
+    follow(description) {
+      origin = description;
+      description.head.then(resolveHead, () => undefined);
+    },
+    answerWith(how, part, isStored) {
+      cached = how;
+      kept = isStored ? lifetimeOf(part) : null;
+      const outcome = outcomeOf(part);
+      if (outcome instanceof OracleError) throw outcome;
+      return (known = outcome);
+    },
+  });
+  const head = Promise.race([originHead, done]);
+  // A rejection that has no listener would end the process.
+  for (const promise of [done, head]) promise.catch(() => undefined);
+  return {
+    get known() {
+      return known ?? origin?.known ?? knownBefore();
+    },
+    done,
+    head,
+    get fields() {
+      return origin?.fields ?? null;
+    },
+    get cached() {
+      return cached;
+    },
+    get timings() {
+      return origin?.timings ?? {};
+    },
+    get stages() {
+      return origin?.stages ?? [];
+    },
+    get terms() {
+      return origin?.terms ?? null;
+    },
+    get kept() {
+      return kept;
+    },
+  };
+}

@@ -1,4 +1,4 @@
-/** `npm run reference`: writes the generated parts of docs/ from the code that they describe. */
+/** `npm run reference`: writes the generated parts of docs/ from the code. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Command, Help } from "commander";
@@ -17,7 +17,7 @@ function table(header: readonly string[], rows: readonly (readonly string[])[]):
   return [line(header), line(header.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-// The defaults that depend on the machine are those of a large one: the table says so in words.
+// Defaults that depend on the machine are shown for a large machine; docs/settings.md explains the dependency.
 const largeMachine = { version: "VERSION", processors: 64, memoryBytes: 2 ** 40, readFile: () => "" };
 
 const settingsTable = table(
@@ -30,7 +30,7 @@ const settingsTable = table(
 );
 
 const failuresTable = table(
-  ["status", "code", "retryable", "what happened, and what to do"],
+  ["status", "code", "retryable", "meaning, and what to do"],
   (Object.keys(failures) as (keyof typeof failures)[])
     .sort((one, other) => failures[one].status - failures[other].status)
     .map((code) => [
@@ -42,11 +42,11 @@ const failuresTable = table(
 );
 
 const warningsTable = table(
-  ["code", "what it says"],
+  ["code", "meaning"],
   Object.entries(warnings).map(([code, sentence]) => [`\`${code}\``, sentence]),
 );
 
-/** Our own metrics as the program tells them, each with the labels that it can have. */
+/** Lists the program's own metrics as `/metrics` reports them, each with its possible labels. */
 async function metricsTable(): Promise<string> {
   const gauge = (): number => 0;
   const shared = { isWell: () => true, calls: gauge, failures: gauge, answers: gauge };
@@ -70,10 +70,10 @@ async function metricsTable(): Promise<string> {
     const own = new Set(labels.filter((label) => label !== "le").map((label) => `\`${label}\``));
     return [`\`${name}\``, kind, [...own].join(", "), help];
   });
-  return table(["metric", "kind", "labels", "what it tells"], rows);
+  return table(["metric", "kind", "labels", "meaning"], rows);
 }
 
-/** The help of every command, less the settings, which have a page of their own. */
+/** Returns the help of every command, without the settings, which have their own page. */
 function commandsText(): string {
   const context = { environment: {}, machine: largeMachine, commit: null, decoderEnvironment: {} };
   const program = createProgram(context, () => undefined);
@@ -86,7 +86,7 @@ function commandsText(): string {
     .join("\n\n");
 }
 
-/** The generated parts, by the file and the comment that they stand in. */
+/** The generated parts, by file and by the name in their surrounding comments. */
 const parts: Readonly<Record<string, Readonly<Record<string, () => string | Promise<string>>>>> = {
   "settings.md": { settings: () => settingsTable },
   "answers.md": { failures: () => failuresTable, warnings: () => warningsTable },
@@ -100,12 +100,12 @@ export function readReference(file: string): string {
   return readFileSync(pathOf(file), "utf8");
 }
 
-/** A file of docs/ as it should be. */
+/** Returns a file of docs/ with its generated parts up to date. */
 export async function withParts(file: string): Promise<string> {
   let text = readReference(file);
   for (const [name, make] of Object.entries(parts[file] ?? {})) {
     const block = new RegExp(`<!-- ${name} -->[^]*?<!-- /${name} -->`);
-    if (!block.test(text)) throw new Error(`docs/${file} has no place for its ${name}`);
+    if (!block.test(text)) throw new Error(`docs/${file} lacks the comments that surround its ${name}`);
     const made = await make();
     text = text.replace(block, () => `<!-- ${name} -->\n\n${made}\n\n<!-- /${name} -->`);
   }

@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# Dependencies and the build: compilers and the registry stay in these stages.
+# Dependencies and build. Compilers and access to the registry stay in these stages.
 FROM node:24-trixie-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -9,7 +9,7 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/build.ts scripts/
 COPY page page
 COPY src src
-# What /version tells: docker build --build-arg COMMIT="$(git rev-parse HEAD)"
+# The commit that /version reports: docker build --build-arg COMMIT="$(git rev-parse HEAD)"
 ARG COMMIT=""
 RUN npm run build
 
@@ -19,13 +19,13 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev
 
 FROM node:24-trixie-slim AS base
-# tini reaps the decoder processes and passes signals on. jemalloc gives memory back after a large picture:
-# RSS after load was 126 MB with it, 298 MB with glibc's arenas limited and 603 MB without.
+# tini reaps the decoder workers and forwards signals. jemalloc returns memory to the system after a large picture:
+# RSS after load was 126 MB with jemalloc, 298 MB with a limit on glibc's arenas, and 603 MB with neither.
 RUN apt-get update \
   && apt-get install -y --no-install-recommends tini libjemalloc2 \
   && rm -rf /var/lib/apt/lists/* \
   && ln -s "$(dpkg -L libjemalloc2 | grep 'libjemalloc.so.2$')" /usr/local/lib/libjemalloc.so.2 \
-  # For MEDIA_ORACLE_CACHE_FILE: a new volume is whose the folder is.
+  # For MEDIA_ORACLE_CACHE_FILE: a new volume inherits the owner of this folder.
   && install -d -o 1000 -g 1000 /var/lib/media-oracle
 WORKDIR /app
 COPY package.json LICENSE THIRD_PARTY_NOTICES ./
@@ -35,13 +35,13 @@ ENV NODE_ENV=production \
   LD_PRELOAD=/usr/local/lib/libjemalloc.so.2 \
   MEDIA_ORACLE_HOST=0.0.0.0
 EXPOSE 8080
-# By number, so that Kubernetes' runAsNonRoot can see that it is not root. 1000 is the image's "node".
+# A numeric ID, so that Kubernetes can verify runAsNonRoot. User 1000 is the base image's "node".
 USER 1000:1000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["node", "dist/main.js", "health"]
 ENTRYPOINT ["tini", "--", "node", "dist/main.js"]
 CMD ["serve"]
 
-# docker build --target full: with ffmpeg, for the hash of videos.
+# docker build --target full: adds ffmpeg, which the hashes of videos need.
 FROM base AS full
 USER 0
 RUN apt-get update \
@@ -49,5 +49,5 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/*
 USER 1000:1000
 
-# The last one is built unless another is named.
+# The last stage is the default target.
 FROM base AS slim

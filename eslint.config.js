@@ -2,9 +2,9 @@ import eslint from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-/** Rooms may import `domain` and themselves; only `oracle.ts`, `compose.ts` and `cli/` join them. */
+/** Rooms (folders of src/) import only `domain` and themselves; `oracle.ts`, `compose.ts` and `cli/` combine them. */
 const rooms = ["domain", "fetch", "media", "cache", "http", "client"];
-const walls = rooms.map((room) => ({
+const roomBoundaries = rooms.map((room) => ({
   files: [`src/${room}/**/*.ts`],
   rules: {
     "no-restricted-imports": [
@@ -12,7 +12,7 @@ const walls = rooms.map((room) => ({
       {
         patterns: rooms
           .filter((other) => other !== room && (room === "domain" || other !== "domain"))
-          .map((other) => ({ group: [`**/${other}/*`], message: `${room}/ does not know ${other}/` })),
+          .map((other) => ({ group: [`**/${other}/*`], message: `${room}/ must not import ${other}/` })),
       },
     ],
   },
@@ -32,14 +32,14 @@ export default defineConfig(
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", ignoreRestSiblings: true }],
       "no-restricted-properties": [
         "error",
-        { object: "process", property: "env", message: "the environment is read in main.ts only" },
+        { object: "process", property: "env", message: "read the environment in main.ts only" },
       ],
     },
   },
-  ...walls,
-  // The type check knows what a browser has.
+  ...roomBoundaries,
+  // TypeScript already checks the browser's globals.
   { files: ["page/**"], rules: { "no-undef": "off" } },
-  // As anybody would write it who has the package and no type check.
+  // Plain JavaScript without type checking, as a user of the package may write it.
   {
     files: ["examples/**"],
     extends: [tseslint.configs.disableTypeChecked],

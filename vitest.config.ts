@@ -9,13 +9,13 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 60_000,
-    // Two shared cores: more workers would only spoil the timing of the real servers in the tests.
+    // Two shared cores: more workers would disturb the timing of the real servers in the tests.
     maxWorkers: 2,
     projects: [
       project("unit"),
       project("integration", { globalSetup: ["test/support/build.ts"] }),
       project("e2e", { globalSetup: ["test/support/build.ts"] }),
-      // `npm run test:slow`: the minutes-long forms of what the others try for seconds. One at a time: they measure.
+      // `npm run test:slow`: tests that run for minutes. One file at a time, because they measure times and memory.
       project("slow", { globalSetup: ["test/support/build.ts"], testTimeout: 600_000, fileParallelism: false }),
     ],
   },

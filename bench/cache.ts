@@ -1,4 +1,4 @@
-/** `npm run bench:cache`: what is remembered where, what replicas share, and what both save. */
+/** `npm run bench:cache`: cost of the in-memory cache, of Redis and of the cache file, and the origin requests that they save. */
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,12 +21,12 @@ import { median, printTable, quantile, spread } from "./support/table.ts";
 const rounds = 5;
 const durationMs = 2000;
 const connections = 36;
-const urlsToAsk = 500;
+const urlCount = 500;
 
 const cleanUps: (() => void | Promise<void>)[] = [];
 const later = (cleanUp: () => void | Promise<void>) => void cleanUps.unshift(cleanUp);
 
-/** Milliseconds of each question, one after the other. */
+/** Sends requests one after the other; returns the latency of each in milliseconds. */
 async function latenciesOf(service: Service, urls: readonly string[]): Promise<number[]> {
   const pool = new Pool(service.url, { connections: 1 });
   const latencies: number[] = [];
@@ -49,7 +49,7 @@ async function latenciesOf(service: Service, urls: readonly string[]): Promise<n
 
 async function benchLatency({ running }: Replicas, origin: string): Promise<void> {
   const [one, two] = running;
-  const urls = Array.from({ length: urlsToAsk }, (_, n) => `${origin}/${n}.jpg`);
+  const urls = Array.from({ length: urlCount }, (_, n) => `${origin}/${n}.jpg`);
   const warmUp = urls.map((url) => `${url}?warm-up`);
   for (const service of [one!, two!]) await latenciesOf(service, warmUp);
   const cold = await latenciesOf(one!, urls);
@@ -60,7 +60,7 @@ async function benchLatency({ running }: Replicas, origin: string): Promise<void
     ...[0.5, 0.95, 0.99].map((share) => quantile(values, share).toFixed(2)),
   ];
   printTable(
-    `${urlsToAsk} questions one after the other, ms`,
+    `${urlCount} sequential requests, ms`,
     ["answered from", "median", "p95", "p99"],
     [row("the process's memory", memory), row("Redis", shared), row("the origin, on this machine", cold)],
   );
@@ -81,8 +81,8 @@ async function benchThroughput({ running }: Replicas, url: string): Promise<void
     for (const count of counts) rates.get(count)!.push(await rate(running.slice(0, count)));
   }
   printTable(
-    `Hits a second with ${cpus().length} processors for replicas and callers together, ${rounds} rounds in turn: median (least – most)`,
-    ["replicas", "answers a second", "of one replica's"],
+    `Cache hits a second, ${cpus().length} processors shared by replicas and callers, ${rounds} alternating rounds: median (minimum – maximum)`,
+    ["replicas", "responses a second", "ratio to one replica"],
     counts.map((count) => [
       String(count),
       spread(rates.get(count)!),
@@ -97,10 +97,10 @@ async function benchReplay(): Promise<void> {
   const counts = (figures: typeof ours) => [figures.requests, figures.bodies, figures.decodes, figures.waited];
   const saved = counts(ours).map((count, column) => `${(100 * (1 - count / counts(plain)[column]!)).toFixed(0)} %`);
   printTable(
-    `${ours.questions} questions in a day about ${options.urls} URLs, by Zipf, in process with a virtual clock`,
-    ["cache", "requests of origins", "bodies fetched", "decodes", "questions that waited"],
+    `${ours.calls} requests in a day for ${options.urls} URLs (Zipf), in process with a virtual clock`,
+    ["cache", "origin requests", "bodies fetched", "decodes", "requests that waited"],
     [
-      ["the same lifetimes, nothing else", ...counts(plain).map(String)],
+      ["a map with the same TTLs", ...counts(plain).map(String)],
       ["media-oracle's", ...counts(ours).map(String)],
       ["saved", ...saved],
     ],
@@ -130,8 +130,8 @@ async function benchSnapshot(): Promise<void> {
     loadMs!.push(performance.now() - began);
   }
   printTable(
-    `A full cache of 64 MiB in its file, ${rounds} rounds: median (least – most)`,
-    ["entries", "file, MB", "written in, ms", "event loop meanwhile held for at most, ms", "read in, ms"],
+    `Cache file of a full cache of 64 MiB, ${rounds} rounds: median (minimum – maximum)`,
+    ["entries", "file, MB", "write, ms", "longest block of the event loop, ms", "read, ms"],
     [
       [
         String([...memory.entries()].length),

@@ -1,4 +1,4 @@
-/** Origin requests for many identical requests at once. */
+/** Request coalescing: number of origin requests for many identical concurrent requests. */
 import type { Service } from "../test/support/service.ts";
 import { printTable } from "./support/table.ts";
 
@@ -15,8 +15,8 @@ export async function benchCoalescing(service: Service, target: string, originRe
     }),
   );
   printTable(
-    `${callers} identical requests at once, origin answers after 100 ms`,
-    ["answers", "different answers", "origin requests"],
+    `${callers} identical concurrent requests, origin responds after 100 ms`,
+    ["responses", "different responses", "origin requests"],
     [[String(answers.length), String(new Set(answers).size), String((await originRequests()) - before)]],
   );
 }

@@ -1,19 +1,19 @@
-/** Cold lookups against the twenty lines that people write today. */
+/** Cold lookups, compared with a naive implementation of twenty lines. */
 import type { Service } from "../test/support/service.ts";
 import type { PicturesOrigin } from "./support/pictures-origin.ts";
 import type { Picture } from "./support/pictures.ts";
 import { median, printTable, spread } from "./support/table.ts";
-import { byNaive, byService, compare, ratios } from "./support/ways.ts";
+import { createNaiveContender, createServiceContender, compare, ratios } from "./support/contenders.ts";
 
 const rounds = 5;
-const atOnce = 8;
+const concurrency = 8;
 
 export async function benchCold(service: Service, origin: PicturesOrigin, pictures: readonly Picture[]): Promise<void> {
-  const ways = [byService(service), byNaive()];
+  const contenders = [createServiceContender(service), createNaiveContender()];
   const rows: string[][] = [];
   const medians: number[] = [];
   for (const picture of pictures) {
-    const [ours, naive] = await compare(ways, origin, picture, { rounds, atOnce });
+    const [ours, naive] = await compare(contenders, origin, picture, { rounds, concurrency });
     const ratio = ratios(ours!.rates, naive!.rates);
     medians.push(median(ratio));
     rows.push([
@@ -25,11 +25,11 @@ export async function benchCold(service: Service, origin: PicturesOrigin, pictur
       spread(naive!.latenciesMs, 1),
     ]);
   }
-  for (const way of ways) await way.stop();
+  for (const contender of contenders) await contender.stop();
   printTable(
-    `Cold lookups, against fetch + sharp + npm blurhash in process; ${rounds} rounds in turn: median (least – most)`,
-    ["picture", `a second, ${atOnce} at once`, "theirs", "ratio", "latency alone, ms", "theirs"],
+    `Cold lookups, compared with fetch + sharp + npm blurhash in process; ${rounds} alternating rounds: median (minimum – maximum)`,
+    ["picture", `lookups a second, ${concurrency} concurrent`, "naive", "ratio", "latency of one lookup, ms", "naive"],
     rows,
   );
-  console.log(`\ncold throughput: ${medians.map((ratio) => ratio.toFixed(2)).join(", ")} of the naive one`);
+  console.log(`\ncold throughput: ${medians.map((ratio) => ratio.toFixed(2)).join(", ")} times the naive throughput`);
 }

@@ -1,7 +1,6 @@
 /**
- * `npm run bench:decode-memory`: what decoding was expected to take against what it took, each picture in a process of
- * its own. The factors in `src/media/formats.ts` are read off this table. With a word behind `--`, only the pictures whose
- * name has it: `npm run bench:decode-memory -- HEIC`.
+ * `npm run bench:decode-memory`: estimated and measured memory of decoding, each picture in its own process. The factors in
+ * `src/media/formats.ts` come from this table. An argument selects pictures by name: `npm run bench:decode-memory -- HEIC`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import sharp, { type Sharp } from "sharp";
@@ -16,8 +15,8 @@ import { heicOf, hevc, runFfmpeg } from "../test/support/media-files.ts";
 import { median, printTable } from "./support/table.ts";
 
 const mebibyte = 1024 ** 2;
-// What a decode takes whatever the picture, as one of a few pixels shows: it is no part of the estimates.
-const ownBytes = 4 * mebibyte;
+// Fixed memory of a decode, measured with a picture of a few pixels; the estimates do not include it.
+const fixedBytes = 4 * mebibyte;
 const allowed = { bytes: Infinity, milliseconds: Infinity };
 
 interface Measurement {
@@ -31,18 +30,18 @@ function kilobytes(pid: number, key: "VmRSS" | "VmHWM"): number {
   return Number(new RegExp(`^${key}:\\s*(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 }
 
-/** Null where it cannot be decoded. */
+/** Decodes a picture in a new worker and measures it; null if the picture cannot be decoded. */
 async function measure(body: Uint8Array, format: Format): Promise<Measurement | null> {
   const settings = { formats: decodableFormats, clips: false };
   const process = startProcess({ entry: builtEntry, settings, environment: {}, wrapper: [] });
   try {
     await process.ready;
-    // A picture of nothing first: it comes back when the process has warmed up.
-    const nothing = { number: 1, operation: "measure", format, bytes: 0, allowed } as const;
+    // An empty picture first: its answer arrives after the process has warmed up.
+    const empty = { number: 1, operation: "measure", format, bytes: 0, allowed } as const;
     await (
-      await process.ask(nothing, Buffer.alloc(0))
+      await process.ask(empty, Buffer.alloc(0))
     ).answer;
-    writeFileSync(`/proc/${process.pid!}/clear_refs`, "5"); // proc(5): the peak begins anew
+    writeFileSync(`/proc/${process.pid!}/clear_refs`, "5"); // proc(5): resets the peak
     const before = kilobytes(process.pid!, "VmRSS");
     const request = { number: 2, operation: "describe", format, bytes: body.byteLength, allowed } as const;
     const answer = parseAnswer((await (await process.ask(request, body)).answer).line, 2);
@@ -50,14 +49,14 @@ async function measure(body: Uint8Array, format: Format): Promise<Measurement | 
     const grownBytes = 1024 * (kilobytes(process.pid!, "VmHWM") - before);
     const { expectedBytes, decodeMs } = answer;
     const pixels = (answer.width ?? 0) * (answer.height ?? 0);
-    return { pixels, expectedBytes: ownBytes + expectedBytes, grownBytes, decodeMs };
+    return { pixels, expectedBytes: fixedBytes + expectedBytes, grownBytes, decodeMs };
   } finally {
     process.kill();
     await process.ended;
   }
 }
 
-/** With the detail of a photo: noise that was enlarged, so that neither decoder nor coder has it easy. */
+/** Makes a picture with the detail of a photo: enlarged noise, which costs encoders and decoders as much as a photo. */
 function photo(side: number, channels: 3 | 4 = 3): Sharp {
   const small = Math.ceil(side / 8);
   const bytes = Buffer.alloc(small * small * channels);
@@ -72,12 +71,12 @@ function photo(side: number, channels: 3 | 4 = 3): Sharp {
 
 type Make = (side: number) => Promise<Uint8Array>;
 type Variant = readonly [string, FormatName, Make];
-const of =
-  (channels: 3 | 4, change: (picture: Sharp) => Sharp): Make =>
+const encode =
+  (channels: 3 | 4, encodePicture: (picture: Sharp) => Sharp): Make =>
   (side) =>
-    change(photo(side, channels)).toBuffer();
+    encodePicture(photo(side, channels)).toBuffer();
 
-/** By ffmpeg, since libvips reads these, if at all, but does not write them. */
+/** Encodes with ffmpeg, for formats that libvips cannot write. */
 async function byFfmpeg(name: string, picture: Sharp, ...args: readonly string[]): Promise<Buffer> {
   const png = await picture.png({ compressionLevel: 1 }).toBuffer();
   return runFfmpeg(name, ["-i", "photo.png", ...args], { "photo.png": png });
@@ -95,7 +94,7 @@ const jxl =
   (side) =>
     byFfmpeg("a.jxl", photo(side, channels), "-c:v", "libjxl", "-effort", "3", "-distance", String(distance));
 
-/** An icon of one bitmap: 32 bits a pixel, twice as high as it is, for its mask. */
+/** Makes an icon with one bitmap of 32 bits a pixel. Its header declares twice the height, for the mask. */
 const ico: Make = async (side) => {
   const header = Buffer.alloc(6 + 16 + 40);
   const maskBytes = Math.ceil(side / 32) * 4 * side;
@@ -115,7 +114,7 @@ const bmp =
   (side) =>
     byFfmpeg("a.bmp", photo(side), "-pix_fmt", pixels);
 
-const byOthers: readonly Variant[] = [
+const ffmpegVariants: readonly Variant[] = [
   ["HEIC", "heic", heic("yuv420p")],
   ["HEIC, 10 bits", "heic", heic("yuv420p10le")],
   ["HEIC 4:4:4", "heic", heic("yuv444p")],
@@ -131,29 +130,29 @@ const byOthers: readonly Variant[] = [
 ]; // prettier-ignore
 
 const variants: readonly Variant[] = [
-  ["JPEG", "jpeg", of(3, (picture) => picture.jpeg())],
-  ["JPEG 4:4:4", "jpeg", of(3, (picture) => picture.jpeg({ chromaSubsampling: "4:4:4" }))],
-  ["JPEG, progressive", "jpeg", of(3, (picture) => picture.jpeg({ progressive: true }))],
-  ["JPEG 4:4:4, progressive", "jpeg", of(3, (picture) => picture.jpeg({ progressive: true, chromaSubsampling: "4:4:4" }))],
-  ["JPEG, CMYK, progressive", "jpeg", of(3, (picture) => picture.toColourspace("cmyk").jpeg({ progressive: true, chromaSubsampling: "4:4:4" }))],
-  ["PNG", "png", of(3, (picture) => picture.png({ compressionLevel: 1 }))],
-  ["PNG, alpha", "png", of(4, (picture) => picture.png({ compressionLevel: 1 }))],
-  ["PNG, 16 bits", "png", of(4, (picture) => picture.toColourspace("rgb16").png({ compressionLevel: 1 }))],
-  ["PNG, interlaced", "png", of(3, (picture) => picture.png({ compressionLevel: 1, progressive: true }))],
-  ["PNG, alpha, interlaced", "png", of(4, (picture) => picture.png({ compressionLevel: 1, progressive: true }))],
+  ["JPEG", "jpeg", encode(3, (picture) => picture.jpeg())],
+  ["JPEG 4:4:4", "jpeg", encode(3, (picture) => picture.jpeg({ chromaSubsampling: "4:4:4" }))],
+  ["JPEG, progressive", "jpeg", encode(3, (picture) => picture.jpeg({ progressive: true }))],
+  ["JPEG 4:4:4, progressive", "jpeg", encode(3, (picture) => picture.jpeg({ progressive: true, chromaSubsampling: "4:4:4" }))],
+  ["JPEG, CMYK, progressive", "jpeg", encode(3, (picture) => picture.toColourspace("cmyk").jpeg({ progressive: true, chromaSubsampling: "4:4:4" }))],
+  ["PNG", "png", encode(3, (picture) => picture.png({ compressionLevel: 1 }))],
+  ["PNG, alpha", "png", encode(4, (picture) => picture.png({ compressionLevel: 1 }))],
+  ["PNG, 16 bits", "png", encode(4, (picture) => picture.toColourspace("rgb16").png({ compressionLevel: 1 }))],
+  ["PNG, interlaced", "png", encode(3, (picture) => picture.png({ compressionLevel: 1, progressive: true }))],
+  ["PNG, alpha, interlaced", "png", encode(4, (picture) => picture.png({ compressionLevel: 1, progressive: true }))],
   ["PNG, 16 bits, interlaced", "png", (side) => Promise.resolve(zeroPng(side, { colour: 6, depth: 16, isInterlaced: true }))],
-  ["PNG, palette, interlaced", "png", of(3, (picture) => picture.png({ palette: true, effort: 1, progressive: true }))],
-  ["WebP", "webp", of(3, (picture) => picture.webp({ effort: 0 }))],
-  ["WebP, alpha", "webp", of(4, (picture) => picture.webp({ effort: 0 }))],
-  ["WebP, lossless", "webp", of(3, (picture) => picture.webp({ effort: 0, lossless: true }))],
-  ["WebP, lossless, alpha", "webp", of(4, (picture) => picture.webp({ effort: 0, lossless: true }))],
-  ["GIF", "gif", of(3, (picture) => picture.gif({ effort: 1 }))],
-  ["AVIF", "avif", of(3, (picture) => picture.avif({ effort: 0, chromaSubsampling: "4:2:0" }))],
-  ["AVIF 4:4:4", "avif", of(3, (picture) => picture.avif({ effort: 0 }))],
-  ["AVIF 4:4:4, alpha", "avif", of(4, (picture) => picture.avif({ effort: 0 }))],
-  ["TIFF", "tiff", of(3, (picture) => picture.tiff({ compression: "lzw" }))],
-  ["TIFF, 16 bits, tiles", "tiff", of(4, (picture) => picture.toColourspace("rgb16").tiff({ tile: true, compression: "none" }))],
-  ...(ffmpeg === null ? [] : byOthers),
+  ["PNG, palette, interlaced", "png", encode(3, (picture) => picture.png({ palette: true, effort: 1, progressive: true }))],
+  ["WebP", "webp", encode(3, (picture) => picture.webp({ effort: 0 }))],
+  ["WebP, alpha", "webp", encode(4, (picture) => picture.webp({ effort: 0 }))],
+  ["WebP, lossless", "webp", encode(3, (picture) => picture.webp({ effort: 0, lossless: true }))],
+  ["WebP, lossless, alpha", "webp", encode(4, (picture) => picture.webp({ effort: 0, lossless: true }))],
+  ["GIF", "gif", encode(3, (picture) => picture.gif({ effort: 1 }))],
+  ["AVIF", "avif", encode(3, (picture) => picture.avif({ effort: 0, chromaSubsampling: "4:2:0" }))],
+  ["AVIF 4:4:4", "avif", encode(3, (picture) => picture.avif({ effort: 0 }))],
+  ["AVIF 4:4:4, alpha", "avif", encode(4, (picture) => picture.avif({ effort: 0 }))],
+  ["TIFF", "tiff", encode(3, (picture) => picture.tiff({ compression: "lzw" }))],
+  ["TIFF, 16 bits, tiles", "tiff", encode(4, (picture) => picture.toColourspace("rgb16").tiff({ tile: true, compression: "none" }))],
+  ...(ffmpeg === null ? [] : ffmpegVariants),
   ["SVG", "svg", (side) => Promise.resolve(Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side}"><circle r="${side}"/></svg>`))],
 ]; // prettier-ignore
 
@@ -177,8 +176,8 @@ function report(name: string, found: readonly Measurement[]): void {
   ]);
 }
 
-const wanted = process.argv[2] ?? "";
-for (const [name, format, make] of variants.filter(([name]) => name.includes(wanted))) {
+const nameFilter = process.argv[2] ?? "";
+for (const [name, format, make] of variants.filter(([name]) => name.includes(nameFilter))) {
   const found: Measurement[] = [];
   for (const side of [1000, 2000, 3500, 5000]) {
     const measurement = await measure(await make(side), formatNamed(format));
@@ -187,23 +186,23 @@ for (const [name, format, make] of variants.filter(([name]) => name.includes(wan
   report(name, found);
 }
 const corpus = new Map<string, Measurement[]>();
-for (const row of wanted ? [] : corpusRows().filter(({ kind }) => kind === "image")) {
+for (const row of nameFilter ? [] : corpusRows().filter(({ kind }) => kind === "image")) {
   const body = corpusBytes(row);
   const format = sniff(body);
   const measurement = format?.decoding && (await measure(body, format));
-  // A ratio says nothing of smaller ones: they take what any decode takes.
+  // Skip smaller pictures: the fixed memory of a decode dominates their ratio.
   if (!measurement || measurement.pixels < 250_000) continue;
   corpus.set(format.name, [...(corpus.get(format.name) ?? []), measurement]);
 }
 for (const [name, found] of [...corpus].sort()) report(`corpus, ${name}, from 0.25 MP`, found);
 printTable(
-  "Memory of a decode: expected, and 4 MiB, against measured (growth of the peak, VmHWM)",
+  "Memory of a decode: estimate plus 4 MiB, and measurement (growth of the peak, VmHWM)",
   [
+    "format",
     "pictures",
-    "number",
     "largest, MP",
-    "expected / measured, median",
-    "least – most",
+    "estimated / measured, median",
+    "minimum – maximum",
     "worst, MiB",
     "bytes a pixel",
     "ns a pixel",

@@ -1,35 +1,35 @@
-/** Hits a second with the full contract, against servers that do less. */
+/** Throughput of cache hits with the full contract, compared with servers that do less. */
 import type { Service } from "../test/support/service.ts";
-import type { BareQuestion, BareReply } from "./support/bare.ts";
+import type { BareCommand, BareReply } from "./support/bare.ts";
 import { megabytes, memoryOfTree, processorMsOfTree } from "./support/figures.ts";
 import { requestRate } from "./support/load.ts";
 import type { PicturesOrigin } from "./support/pictures-origin.ts";
 import { startHelper } from "./support/processes.ts";
-import { median, printBar, printTable, spread } from "./support/table.ts";
-import { loopP99MsOf, ratios } from "./support/ways.ts";
+import { median, printGoal, printTable, spread } from "./support/table.ts";
+import { loopP99MsOf, ratios } from "./support/contenders.ts";
 
 const rounds = 7;
 const warmUpMs = 1500;
 const durationMs = 2000;
 const connections = 32;
 
-/** Who answers a request about one picture again and again. */
+/** A server under test, and the request that it serves repeatedly. */
 export interface HitServer {
   readonly name: string;
   readonly pid: number;
   readonly url: URL;
-  /** Of a POST; else it is a GET. */
+  /** Body of a POST request; without it, the request is a GET. */
   readonly body?: string;
 }
 
-interface Rounds {
+interface Measurements {
   readonly rates: number[];
   readonly processorMs: number[];
-  /** What was asked of the origin until the answer was remembered. */
+  /** Number of origin requests until the response was cached. */
   originRequests: number;
 }
 
-async function measure(server: HitServer, found: Rounds): Promise<void> {
+async function measure(server: HitServer, found: Measurements): Promise<void> {
   const before = processorMsOfTree(server.pid);
   const began = performance.now();
   const rate = await requestRate({ ...server, connections, durationMs });
@@ -38,7 +38,7 @@ async function measure(server: HitServer, found: Rounds): Promise<void> {
   found.processorMs.push((processorMsOfTree(server.pid) - before) / (answers / 1000));
 }
 
-/** @param others are measured in the same rounds, beside the bare server that returns the same bytes */
+/** @param others further servers, measured in the same rounds as the service and the bare server */
 export async function benchHits(
   service: Service,
   origin: PicturesOrigin,
@@ -52,11 +52,11 @@ export async function benchHits(
     url: new URL("/metadata", service.url),
     body,
   };
-  const asked = async () => (await origin.counts()).requests;
-  const askedBefore = await asked();
+  const countRequests = async () => (await origin.counts()).requests;
+  const requestsBefore = await countRequests();
   const first = await fetch(ours.url, { method: "POST", headers: { "content-type": "application/json" }, body });
-  const helper = startHelper<BareQuestion, BareReply>("bare");
-  const { port } = await helper.ask({ answer: await first.text() });
+  const helper = startHelper<BareCommand, BareReply>("bare");
+  const { port } = await helper.send({ answer: await first.text() });
   const bare = {
     name: "bare node:http, same bytes",
     pid: helper.pid,
@@ -68,16 +68,16 @@ export async function benchHits(
     server,
     found: { rates: [], processorMs: [], originRequests: 0 },
   }));
-  servers[0]!.found.originRequests = (await asked()) - askedBefore;
+  servers[0]!.found.originRequests = (await countRequests()) - requestsBefore;
   for (const { server, found } of servers) {
-    const before = await asked();
+    const before = await countRequests();
     await requestRate({ ...server, connections, durationMs: warmUpMs });
-    found.originRequests += (await asked()) - before;
+    found.originRequests += (await countRequests()) - before;
   }
   const loopP99Ms: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     for (const { server, found } of servers) {
-      if (server === ours) await loopP99MsOf(service.url); // what was measured before is taken away
+      if (server === ours) await loopP99MsOf(service.url); // resets the statistics
       await measure(server, found);
       if (server === ours) loopP99Ms.push(await loopP99MsOf(service.url));
     }
@@ -85,12 +85,12 @@ export async function benchHits(
   const bareRates = servers[1]!.found.rates;
   const ratio = median(ratios(servers[0]!.found.rates, bareRates));
   printTable(
-    `Hits a second, ${connections} connections, ${rounds} rounds in turn: median (least – most)`,
+    `Cache hits a second, ${connections} connections, ${rounds} alternating rounds: median (minimum – maximum)`,
     [
       "server",
-      "answers a second",
-      "of the bare one's",
-      "processor of 1000 answers, ms",
+      "responses a second",
+      "ratio to bare server",
+      "CPU for 1000 responses, ms",
       "memory, MB",
       "origin requests",
     ],
@@ -104,6 +104,6 @@ export async function benchHits(
     ]),
   );
   helper.stop();
-  console.log(`\nits event loop was late by ${spread(loopP99Ms, 1)} ms, p99`);
-  printBar("hits of the bare server's", ratio, { atLeast: 0.75 });
+  console.log(`\nevent loop lag of media-oracle, p99: ${spread(loopP99Ms, 1)} ms`);
+  printGoal("hits, ratio to the bare server", ratio, { atLeast: 0.75 });
 }

@@ -1,15 +1,15 @@
-/** `npm run bench:hostile`: how each hostile origin ends, how late, and what it leaves behind. */
+/** `npm run bench:hostile`: outcome, lateness and remaining sockets of a fetch from each hostile origin. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { createFetcher } from "../test/support/fetch.ts";
-import type { HostilePlace, HostileQuestion, HostileReply } from "./support/hostile.ts";
+import type { HostilePlace, HostileCommand, HostileReply } from "./support/hostile.ts";
 import { startHelper } from "./support/processes.ts";
 import { printTable, quantile } from "./support/table.ts";
 
 const limitMs = 500;
-const crowdLimitMs = 2000; // to connect to all of them takes its time
-const boundMs = 250; // past the limit
-const copies = 5; // of every origin, all at once
-const settleMs = 200; // until the other process has seen the last connection end
+const crowdLimitMs = 2000; // connecting to all origins takes longer
+const boundMs = 250; // maximum time past the limit
+const copies = 5; // concurrent fetches from each origin
+const settleMs = 200; // until the other process has noticed that the last connection closed
 
 interface End {
   readonly outcome: string;
@@ -20,16 +20,16 @@ interface End {
 const uncaught: unknown[] = [];
 process.on("uncaughtException", (error) => uncaught.push(error));
 
-const helper = startHelper<HostileQuestion, HostileReply>("hostile");
-const ask = (question: HostileQuestion["question"]) => helper.ask({ question });
-const listening = await ask("listen");
+const helper = startHelper<HostileCommand, HostileReply>("hostile");
+const send = (command: HostileCommand["command"]) => helper.send({ command });
+const listening = await send("listen");
 if (!("places" in listening)) throw new Error("the origins did not listen");
 const { places } = listening;
 
-/** Connections that are open at each of the origins. */
+/** Returns the number of open connections of each origin. */
 async function socketsLeft(): Promise<number[]> {
   await sleep(settleMs);
-  const reply = await ask("open");
+  const reply = await send("open");
   if (!("open" in reply)) throw new Error("the origins did not count");
   return reply.open;
 }
@@ -42,13 +42,13 @@ async function end({ url }: HostilePlace, limitMs: number): Promise<End> {
   return { outcome: ended, elapsedMs, lateMs: Math.max(0, elapsedMs - limitMs) };
 }
 
-await end(places[0]!, limitMs); // what is slow only the first time
+await end(places[0]!, limitMs); // warm-up
 const alone: End[] = [];
 for (const place of places) alone.push(await end(place, limitMs));
 const left = await socketsLeft();
 printTable(
-  `Hostile origins, one after the other, limit ${limitMs} ms`,
-  ["origin", "ends as", "as it should", "ms", "ms past the limit", "sockets left"],
+  `Hostile origins, sequential fetches, limit ${limitMs} ms`,
+  ["origin", "outcome", "as expected", "ms", "ms past the limit", "open sockets"],
   places.map(({ name, expected }, index) => {
     const each = alone[index]!;
     const isRight = each.outcome === expected ? "yes" : `NO: ${expected}`;
@@ -74,9 +74,9 @@ const row = (name: string, ends: readonly End[], expected: readonly HostilePlace
   String(sum(sockets)),
 ];
 printTable(
-  `All of them; the bound is ${boundMs} ms past the limit, ${limitMs} and ${crowdLimitMs} ms`,
-  ["", "fetches", "ended otherwise", "ms past the limit, median", "at most", "sockets left"],
-  [row("one after the other", alone, places, left), row(`${copies} of each at once`, together, crowd, leftTogether)],
+  `All hostile origins; goal: at most ${boundMs} ms past the limit of ${limitMs} or ${crowdLimitMs} ms`,
+  ["", "fetches", "unexpected outcomes", "ms past the limit, median", "maximum", "open sockets"],
+  [row("sequential", alone, places, left), row(`${copies} of each, concurrent`, together, crowd, leftTogether)],
 );
 console.log(`\nuncaught errors: ${uncaught.length}; bytes of bodies still held: ${budget.used}`);
 process.exitCode = uncaught.length > 0 || alone.some((each) => each.lateMs > boundMs) ? 1 : 0;

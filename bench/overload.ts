@@ -1,41 +1,46 @@
-/** `npm run bench:overload`: four times as many cold questions as can be answered, beside a trickle of hits. */
+/** `npm run bench:overload`: cold lookups at four times the peak rate, with a steady load of cache hits. */
 import { startService } from "../test/support/service.ts";
-import { type Answered, createFlood, deadlineMs, ends, isWithin, rateOf } from "./support/flood.ts";
+import { type Answer, createFlood, deadlineMs, outcomes, isWithin, rateOf } from "./support/flood.ts";
 import { printMachine } from "./support/machine.ts";
 import { startPicturesOrigin } from "./support/pictures-origin.ts";
 import { makePictures } from "./support/pictures.ts";
 import { startHelper } from "./support/processes.ts";
-import { printBar, printTable, quantile } from "./support/table.ts";
-import type { TrickleQuestion, TrickleReply } from "./support/trickle.ts";
+import { printGoal, printTable, quantile } from "./support/table.ts";
+import type { TrickleCommand, TrickleReply } from "./support/trickle.ts";
 
-const hosts = 8; // a quarter of the queue is all that one may have
-const circles = [4, 8, 16, 32];
-const circleMs = 5000;
-const times = 4;
+const hosts = 8; // one host may fill only a quarter of the queue
+const concurrencies = [4, 8, 16, 32];
+const closedLoopMs = 5000;
+const overloadFactor = 4;
 const hitsASecond = 100;
 const floodMs = 20_000;
 const windowMs = 2000;
-const settledMs = 4000; // from then on, the goodput is that of a service long under load
+const settledMs = 4000; // from then on the goodput is steady
 
 const [picture] = await makePictures();
 const origin = await startPicturesOrigin([picture!], { hosts });
 const service = await startService(origin.allowed);
-const trickle = startHelper<TrickleQuestion, TrickleReply>("trickle");
+const trickle = startHelper<TrickleCommand, TrickleReply>("trickle");
 const flood = createFlood(service.url, () => origin.coldUrl(picture!));
 
-/** The most that are described a second, whatever number at once that takes. */
+/** Returns the peak rate of described pictures a second, over several concurrencies. */
 async function findPeak(): Promise<number> {
-  await flood.circle(8, circleMs / 2); // warm-up
+  await flood.closedLoop(8, closedLoopMs / 2); // warm-up
   const rows = [];
   let peak = 0;
-  for (const atOnce of circles) {
-    const answered = await flood.circle(atOnce, circleMs);
-    const rate = rateOf(answered, "full", 0, circleMs);
-    const tookMs = answered.map(({ tookMs }) => tookMs);
+  for (const concurrency of concurrencies) {
+    const answers = await flood.closedLoop(concurrency, closedLoopMs);
+    const rate = rateOf(answers, "full", 0, closedLoopMs);
+    const tookMs = answers.map(({ tookMs }) => tookMs);
     peak = Math.max(peak, rate);
-    rows.push([String(atOnce), rate.toFixed(0), quantile(tookMs, 0.5).toFixed(0), quantile(tookMs, 0.95).toFixed(0)]);
+    rows.push([
+      String(concurrency),
+      rate.toFixed(0),
+      quantile(tookMs, 0.5).toFixed(0),
+      quantile(tookMs, 0.95).toFixed(0),
+    ]);
   }
-  printTable(`Cold lookups of ${picture!.name}`, ["at once", "described a second", "ms: median", "p95"], rows);
+  printTable(`Cold lookups of ${picture!.name}`, ["concurrency", "described a second", "ms: median", "p95"], rows);
   return peak;
 }
 
@@ -43,32 +48,32 @@ async function trickleFor(durationMs: number): Promise<TrickleReply> {
   const url = origin.coldUrl(picture!);
   const body = JSON.stringify({ url });
   await fetch(`${service.url}/metadata?url=${encodeURIComponent(url)}`);
-  return trickle.ask({ url: service.url, body, perSecond: hitsASecond, durationMs });
+  return trickle.send({ url: service.url, body, perSecond: hitsASecond, durationMs });
 }
 
-function printOverTime(answered: readonly Answered[], hits: TrickleReply, offered: number): void {
+function printOverTime(answers: readonly Answer[], hits: TrickleReply, offered: number): void {
   const rows = [];
   for (let from = 0; from < floodMs; from += windowMs) {
     const to = from + windowMs;
-    const tookMs = hits.asked.filter(({ atMs }) => isWithin(atMs, from, to)).map(({ tookMs }) => tookMs);
+    const tookMs = hits.requests.filter(({ atMs }) => isWithin(atMs, from, to)).map(({ tookMs }) => tookMs);
     const took = [0.5, 0.99, 1].map((share) => (tookMs.length > 0 ? quantile(tookMs, share).toFixed(1) : "–"));
     rows.push([
       `${from / 1000} – ${to / 1000}`,
-      ...ends.map((end) => rateOf(answered, end, from, to).toFixed(0)),
+      ...outcomes.map((outcome) => rateOf(answers, outcome, from, to).toFixed(0)),
       took.join(", "),
     ]);
   }
   printTable(
-    `${offered.toFixed(0)} cold questions a second, each with ${deadlineMs} ms, beside ${hitsASecond} hits a second; answers a second`,
-    ["seconds", "described", "what the head tells", "503", "other", "hits, ms: median, p99, most"],
+    `${offered.toFixed(0)} cold lookups a second with a deadline of ${deadlineMs} ms, and ${hitsASecond} hits a second; responses a second`,
+    ["seconds", "described", "header only", "503", "other", "hits, ms: median, p99, maximum"],
     rows,
   );
 }
 
-function countsOf(answered: readonly Answered[]): string {
+function countsOf(answers: readonly Answer[]): string {
   const counts = new Map<string, number>();
-  for (const { end, words } of answered) {
-    const name = `${end}${words ? ` (${words})` : ""}`;
+  for (const { outcome, detail } of answers) {
+    const name = `${outcome}${detail ? ` (${detail})` : ""}`;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return [...counts].map(([name, count]) => `${count} ${name}`).join(", ");
@@ -79,31 +84,33 @@ async function readMetric(name: string): Promise<string> {
   return new RegExp(`^${name} (\\S+)$`, "m").exec(metrics)?.[1] ?? "unknown";
 }
 
-function first(answered: readonly Answered[], end: Answered["end"]): number {
-  return Math.min(Infinity, ...answered.filter((one) => one.end === end).map(({ atMs }) => atMs));
+function firstMs(answers: readonly Answer[], outcome: Answer["outcome"]): number {
+  return Math.min(Infinity, ...answers.filter((one) => one.outcome === outcome).map(({ atMs }) => atMs));
 }
 
 printMachine();
 try {
   const quiet = await trickleFor(windowMs);
   const peak = await findPeak();
-  const offered = times * peak;
+  const offered = overloadFactor * peak;
   await flood.connect();
-  const [answered, hits] = await Promise.all([flood.rise(offered, floodMs), trickleFor(floodMs)]);
-  printOverTime(answered, hits, offered);
-  console.log(`\nin all: ${countsOf(answered)}; hits that failed: ${hits.failed}`);
-  console.log(`decoder processes that were replaced: ${await readMetric("media_oracle_decoder_restarts_total")}`);
-  const goodput = rateOf(answered, "full", settledMs, floodMs);
-  const p99 = ({ asked }: TrickleReply) =>
+  const [answers, hits] = await Promise.all([flood.openLoop(offered, floodMs), trickleFor(floodMs)]);
+  printOverTime(answers, hits, offered);
+  console.log(`\ntotal: ${countsOf(answers)}; failed hits: ${hits.failed}`);
+  console.log(`replaced decoder workers: ${await readMetric("media_oracle_decoder_restarts_total")}`);
+  const goodput = rateOf(answers, "full", settledMs, floodMs);
+  const p99 = ({ requests }: TrickleReply) =>
     quantile(
-      asked.map(({ tookMs }) => tookMs),
+      requests.map(({ tookMs }) => tookMs),
       0.99,
     );
-  console.log(`hits, p99 without the flood: ${p99(quiet).toFixed(1)} ms`);
-  printBar("hits, p99 in ms", p99(hits), { atMost: 10 }, 1);
-  printBar("goodput of the peak", goodput / peak, { atLeast: 0.8 });
-  const [head, refused] = [first(answered, "head"), first(answered, "refused")];
-  printBar("first answer with the head alone, of when the first 503 came", head / refused || 0, { atMost: 1 });
+  console.log(`hits, p99 without overload: ${p99(quiet).toFixed(1)} ms`);
+  printGoal("hits, p99 in ms", p99(hits), { atMost: 10 }, 1);
+  printGoal("goodput, ratio to the peak", goodput / peak, { atLeast: 0.8 });
+  const [head, refused] = [firstMs(answers, "head"), firstMs(answers, "refused")];
+  printGoal("time of the first header-only response, ratio to that of the first 503", head / refused || 0, {
+    atMost: 1,
+  });
 } finally {
   await flood.stop();
   trickle.stop();

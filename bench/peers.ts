@@ -1,4 +1,4 @@
-/** `npm run bench:peers`: what others take for the same pictures, in the same run. */
+/** `npm run bench:peers`: compares other tools with the service, for the same pictures and in the same run. */
 import { type Service, startService } from "../test/support/service.ts";
 import { ensureDebianPackages } from "../scripts/debian.ts";
 import { benchHits, type HitServer } from "./hits.ts";
@@ -11,19 +11,19 @@ import { roundsOr } from "./support/rounds.ts";
 import { startIframely, startNginx } from "./support/servers.ts";
 import { printTable, spread } from "./support/table.ts";
 import {
-  byIframely,
-  byNaive,
-  byProcess,
-  byService,
+  createIframelyContender,
+  createNaiveContender,
+  createProcessContender,
+  createServiceContender,
   compare,
   type Comparison,
   peakMemory,
-  type Way,
-} from "./support/ways.ts";
+  type Contender,
+} from "./support/contenders.ts";
 
 const rounds = roundsOr(3);
-const atOnce = 8;
-// A host nearby. How much of a body is sent before its reader has had enough is seen only where it takes its time.
+const concurrency = 8;
+// A nearby host. With an immediate origin, the whole body would be sent before a reader can stop early.
 const nearby = { delayMs: 20, bytesPerSecond: 12_500_000 };
 const unknownToIframely = ["image/webp"];
 
@@ -31,21 +31,21 @@ type Measured = Comparison & { readonly peak: number };
 
 const header = [
   "picture",
-  "by",
-  `a second, ${atOnce} at once`,
-  "latency alone, ms",
+  "contender",
+  `lookups a second, ${concurrency} concurrent`,
+  "latency of one lookup, ms",
   "origin: requests",
   "origin: kB",
-  "processor, ms",
-  "memory at most, MB",
+  "CPU, ms",
+  "peak memory, MB",
   "event loop p99, ms",
 ];
 
-function row({ name }: Picture, way: Way, figures: Measured): string[] {
+function row({ name }: Picture, contender: Contender, figures: Measured): string[] {
   const { rates, latenciesMs, originRequests, originBytes, processorMs, peak, loopP99Ms } = figures;
   return [
     name,
-    way.name,
+    contender.name,
     spread(rates),
     spread(latenciesMs, 1),
     originRequests.toFixed(1),
@@ -56,20 +56,20 @@ function row({ name }: Picture, way: Way, figures: Measured): string[] {
   ];
 }
 
-/** All start anew for each picture, so that nobody's memory is what another picture left. */
+/** Measures all contenders with one picture; restarts them for each picture, so that their memory is comparable. */
 async function rowsOf(
   origin: PicturesOrigin,
   picture: Picture,
-  start: (service: Service) => Promise<readonly Way[]> | readonly Way[],
+  start: (service: Service) => Promise<readonly Contender[]> | readonly Contender[],
 ) {
   const service = await startService(origin.allowed);
-  const ways = await start(service);
-  const comparisons = await compare(ways, origin, picture, { rounds, atOnce });
+  const contenders = await start(service);
+  const comparisons = await compare(contenders, origin, picture, { rounds, concurrency });
   const rows: string[][] = [];
-  for (const [index, way] of ways.entries()) {
-    const { bytes: peak } = await peakMemory(way, origin.coldUrls(picture, picture.lookupsARound), atOnce);
-    rows.push(row(picture, way, { ...comparisons[index]!, peak }));
-    await way.stop();
+  for (const [index, contender] of contenders.entries()) {
+    const { bytes: peak } = await peakMemory(contender, origin.coldUrls(picture, picture.lookupsARound), concurrency);
+    rows.push(row(picture, contender, { ...comparisons[index]!, peak }));
+    await contender.stop();
   }
   await service.stop();
   return rows;
@@ -99,16 +99,20 @@ async function benchWhole(): Promise<void> {
   const origin = await startPicturesOrigin(pictures);
   const rows: string[][] = [];
   for (const picture of pictures) {
-    const ways = (service: Service) => [
-      byService(service),
-      byNaive(),
-      byProcess("blurhash-from-url", "peer-blurhash"),
-      byProcess("ipx, w_32, no hash", "peer-ipx"),
+    const contenders = (service: Service) => [
+      createServiceContender(service),
+      createNaiveContender(),
+      createProcessContender("blurhash-from-url", "peer-blurhash"),
+      createProcessContender("ipx, w_32, no hash", "peer-ipx"),
     ];
-    rows.push(...(await rowsOf(origin, picture, ways)));
+    rows.push(...(await rowsOf(origin, picture, contenders)));
   }
   origin.stop();
-  printTable(`Cold lookups, ${rounds} rounds in turn: median (least – most); figures of one lookup`, header, rows);
+  printTable(
+    `Cold lookups, ${rounds} alternating rounds: median (minimum – maximum); figures for one lookup`,
+    header,
+    rows,
+  );
 }
 
 async function benchHeads(): Promise<void> {
@@ -117,16 +121,16 @@ async function benchHeads(): Promise<void> {
   const iframely = await startIframely();
   const rows: string[][] = [];
   for (const picture of pictures) {
-    const ways = (service: Service) => [
-      byService(service, ["type", "width", "height"]),
-      byProcess("probe-image-size", "peer-probe"),
-      ...(unknownToIframely.includes(picture.type) ? [] : [byIframely(iframely)]),
+    const contenders = (service: Service) => [
+      createServiceContender(service, ["type", "width", "height"]),
+      createProcessContender("probe-image-size", "peer-probe"),
+      ...(unknownToIframely.includes(picture.type) ? [] : [createIframelyContender(iframely)]),
     ];
-    rows.push(...(await rowsOf(origin, picture, ways)));
+    rows.push(...(await rowsOf(origin, picture, contenders)));
   }
   origin.stop();
   await iframely.stop();
-  printTable("Type and size alone, from an origin 20 ms away at 100 Mbit/s; figures of one lookup", header, rows);
+  printTable("Type and dimensions only, from an origin 20 ms away at 100 Mbit/s; figures for one lookup", header, rows);
 }
 
 ensureDebianPackages(["nginx", "libnginx-mod-http-image-filter"]);

@@ -1,4 +1,4 @@
-/** `npm run bench:room`: a full room talks while the oracle is well, slow, down and back, against a real Prosody. */
+/** `npm run bench:room`: message delays in a full room on a real Prosody while the oracle is healthy, slow, down and back. */
 import { megabytes } from "./support/figures.ts";
 import { type PhaseFigures, talk } from "./support/crowd.ts";
 import { printTable, quantile } from "./support/table.ts";
@@ -18,7 +18,7 @@ const ends: (() => void | Promise<void>)[] = [];
 try {
   const { phases, messages, lost, doubled, misplaced } = await talk((end) => ends.push(end), options);
   printTable(
-    `${options.occupants} occupants, ${options.messagesPerSecond} messages a second, every third with a URL; ms: median, p95, most`,
+    `${options.occupants} occupants, ${options.messagesPerSecond} messages a second, every third with a URL; ms: median, p95, maximum`,
     [
       "",
       "messages",
@@ -26,14 +26,14 @@ try {
       "annotated",
       "media, ms",
       "plain, ms",
-      "ping beside, ms",
-      "processor a message, ms",
+      "ping of another user, ms",
+      "CPU for one message, ms",
       "Prosody, MB",
     ],
     phases.map(row),
   );
   const copies = messages * options.occupants;
-  console.log(`\n${copies} copies: ${lost} lost, ${doubled} doubled, ${misplaced} out of their sender's order`);
+  console.log(`\n${copies} copies: ${lost} lost, ${doubled} duplicated, ${misplaced} out of order`);
 } finally {
   for (const end of ends.reverse()) await end();
 }

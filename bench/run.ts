@@ -1,4 +1,4 @@
-/** `npm run bench`: what the README says of speed, in one run. */
+/** `npm run bench`: measures the README's performance figures in one run. */
 import { startService } from "../test/support/service.ts";
 import { benchCoalescing } from "./coalescing.ts";
 import { benchCold } from "./cold.ts";

@@ -1,4 +1,4 @@
-/** `npm run bench:soak -- --requests 100000`: hits, misses, failures and bombs for long, and what the service keeps of them. */
+/** `npm run bench:soak -- --requests 100000`: memory, descriptors and event loop during many hits, misses, failures and bombs. */
 import { parseArgs } from "node:util";
 import { megabytes } from "./support/figures.ts";
 import { soak } from "./support/soak.ts";
@@ -11,7 +11,7 @@ const { samples, ends } = await soak(requests);
 
 printTable(
   `${requests} requests in ${((performance.now() - began) / 1000).toFixed(0)} s: 70 % hits, misses, failures, bombs`,
-  ["requests", "memory, MB", "descriptors", "event loop p99, ms (bound 50)", "at most, ms"],
+  ["requests", "memory, MB", "descriptors", "event loop p99, ms (goal 50)", "maximum, ms"],
   samples.map(({ requests, memoryBytes, descriptors, loopP99Ms, loopMaxMs }) => [
     String(requests),
     megabytes(memoryBytes),
@@ -24,10 +24,10 @@ const half = samples.length >> 1;
 const memoryOfHalf = (from: number, to: number) =>
   median(samples.slice(from, to).map(({ memoryBytes }) => memoryBytes));
 console.log(
-  `\nended as: ${Object.entries(ends)
+  `\noutcomes: ${Object.entries(ends)
     .map(([end, count]) => `${count} ${end || "described"}`)
     .join(", ")}`,
 );
 console.log(
-  `memory, median of the second half against the first: ${megabytes(memoryOfHalf(half, samples.length) - memoryOfHalf(0, half))} MB`,
+  `memory growth, median of the second half less that of the first: ${megabytes(memoryOfHalf(half, samples.length) - memoryOfHalf(0, half))} MB`,
 );

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a URL is, as JSON: sh curl.sh URL
+# Prints the metadata of a URL as JSON: sh curl.sh URL
 set -eu
 
 curl --silent --show-error --fail-with-body --get "${ORACLE:-http://127.0.0.1:8080}/metadata" \

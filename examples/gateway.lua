@@ -1,4 +1,4 @@
--- The element for a stanza: lua gateway.lua URL
+-- Prints the metadata of a URL as an XML element for a stanza: lua gateway.lua URL
 local http = require "socket.http";
 local ltn12 = require "ltn12";
 
@@ -11,18 +11,18 @@ local function percent_encode(text) -- > string
 	end));
 end
 
-local answer = {};
+local chunks = {};
 local _, status = http.request {
 	url = oracle .. "/metadata?deadlineMs=5000&url=" .. percent_encode(arg[1]);
 	headers = {
 		Accept = "application/xml";
 		Authorization = token and ("Bearer " .. token);
 	};
-	sink = ltn12.sink.table(answer);
+	sink = ltn12.sink.table(chunks);
 };
 
 if status ~= 200 then
-	io.stderr:write(table.concat(answer), "\n");
+	io.stderr:write(table.concat(chunks), "\n");
 	os.exit(1);
 end
-print(table.concat(answer));
+print(table.concat(chunks));

@@ -1,4 +1,4 @@
-// What a URL is, in a sentence: node node.js URL
+// Prints the metadata of a URL as one line of text: node node.js URL
 import { createClient, ProblemError } from "media-oracle/client";
 
 const { ORACLE = "http://127.0.0.1:8080", TOKEN } = process.env;
@@ -10,6 +10,6 @@ try {
   console.log(`${type}, ${bytes} bytes, ${width} x ${height}, ${blurhash}`);
 } catch (error) {
   if (!(error instanceof ProblemError)) throw error;
-  console.error(error.problem.title, error.problem.retryable ? "(asking again may help)" : "");
+  console.error(error.problem.title, error.problem.retryable ? "(a retry may help)" : "");
   process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-"""What URLs are, a line each, as soon as it is known: python3 python.py URL..."""
+"""Prints the metadata of URLs, one line each, as soon as each is known: python3 python.py URL..."""
 
 import json
 import os

@@ -1,8 +1,8 @@
 /**
- * Builds `src` into `dist`. With `--if-stale` only where `dist` was not built from these sources.
+ * Builds `src` into `dist`. With `--if-stale`, only if `dist` was not built from the current sources.
  *
- * May run twice at once: each run compiles into a folder of its own, then moves file by file (a rename is atomic, and
- * both move the same content), the stamp last.
+ * Concurrent runs are safe: each run compiles into its own folder, then moves file by file (a rename is atomic, and all runs
+ * move the same content), the stamp last.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -25,7 +25,7 @@ const dist = join(root, "dist");
 const stampFile = join(dist, ".sources");
 const commitFile = join(dist, "commit");
 
-/** Paths relative to the folder, sorted; none where it does not exist. */
+/** Lists all files below a folder, as sorted relative paths; empty if the folder does not exist. */
 function filesBelow(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -34,7 +34,7 @@ function filesBelow(folder: string): string[] {
     .sort();
 }
 
-function sources(): string {
+function hashSources(): string {
   const files = ["src", "page"].flatMap((folder) => filesBelow(join(root, folder)).map((file) => join(folder, file)));
   const hash = createHash("sha256");
   for (const file of ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", ...files]) {
@@ -47,7 +47,7 @@ function sources(): string {
   return hash.digest("hex");
 }
 
-function builtFrom(): string | null {
+function readStamp(): string | null {
   try {
     return readFileSync(stampFile, "utf8");
   } catch {
@@ -55,16 +55,17 @@ function builtFrom(): string | null {
   }
 }
 
-// What the page has of others, and of ours that runs in a browser as well.
-const pageModules = {
+// Files of dependencies that the page loads.
+const vendorModules = {
   "vendor/blurhash.js": "node_modules/blurhash/dist/esm/index.js",
   "vendor/thumbhash.js": "node_modules/thumbhash/thumbhash.js",
   "vendor/swagger-ui-bundle.js": "node_modules/@fastify/swagger-ui/static/swagger-ui-bundle.js",
   "vendor/swagger-ui.css": "node_modules/@fastify/swagger-ui/static/swagger-ui.css",
 };
+// Compiled modules of src/ that run in the browser too.
 const sharedModules = ["client/client.js", "client/words.js", "domain/element.js", "domain/metadata.js"];
 
-/** @param target of the page, beside what was compiled */
+/** @param target folder of the page, inside the compiled output */
 function copyPage(target: string): void {
   const copy = (from: string, to: string) => {
     mkdirSync(dirname(join(target, to)), { recursive: true });
@@ -72,16 +73,16 @@ function copyPage(target: string): void {
   };
   const own = filesBelow(join(root, "page")).filter((file) => !/\.d\.ts$|tsconfig/.test(file));
   for (const file of own) copy(join(root, "page", file), file);
-  for (const [file, from] of Object.entries(pageModules)) copy(join(root, from), file);
+  for (const [file, from] of Object.entries(vendorModules)) copy(join(root, from), file);
   for (const file of sharedModules) copy(join(target, "..", file), file);
 }
 
 /**
- * The commit that is built: COMMIT where git cannot tell, as in the container; else that of the checkout, where nothing that
- * is built differs from it.
+ * Returns the commit of the build: COMMIT if it is set, as in the container, which has no git; otherwise the commit of the
+ * checkout, or "" if the built files have uncommitted changes.
  */
 export function commitOf(folder: string, { COMMIT = "" }: NodeJS.ProcessEnv): string {
-  if (COMMIT !== "" && !/^[0-9a-f]{7,64}$/.test(COMMIT)) throw new Error(`COMMIT is ${COMMIT}, which is no commit`);
+  if (COMMIT !== "" && !/^[0-9a-f]{7,64}$/.test(COMMIT)) throw new Error(`COMMIT=${COMMIT} is no commit ID`);
   if (COMMIT !== "" || !existsSync(join(folder, ".git"))) return COMMIT;
   const git = (...parameters: string[]) => {
     const { status, stdout } = spawnSync("git", parameters, { cwd: folder, encoding: "utf8" });
@@ -91,20 +92,20 @@ export function commitOf(folder: string, { COMMIT = "" }: NodeJS.ProcessEnv): st
   return changes === "" ? (git("rev-parse", "HEAD") ?? "") : "";
 }
 
-/** Whether or not the rest is stale: a commit may change nothing that is built. */
+/** Writes the commit even if the build is up to date: a new commit may change no built file. */
 function writeCommit(): void {
   writeFileSync(`${commitFile}.${String(process.pid)}`, commitOf(root, process.env));
   renameSync(`${commitFile}.${String(process.pid)}`, commitFile);
 }
 
 export function build({ ifStale }: { ifStale: boolean }): void {
-  const stamp = sources();
-  if (!ifStale || builtFrom() !== stamp) compile(stamp);
+  const stamp = hashSources();
+  if (!ifStale || readStamp() !== stamp) compile(stamp);
   writeCommit();
 }
 
 function compile(stamp: string): void {
-  process.stderr.write("Building dist, once for these sources\n");
+  process.stderr.write("Building dist, because the sources have changed\n");
   const fresh = join(root, `.build-${String(process.pid)}`);
   try {
     const tsc = join(root, "node_modules/typescript/bin/tsc");

@@ -1,7 +1,7 @@
 /**
- * Runs every check and closes with `N passed, N failed, N skipped`; a check that is not a test counts as one.
+ * Runs every check and prints `N passed, N failed, N skipped` at the end; a linter or compiler run counts as one check.
  *
- * With MEDIA_ORACLE_TEST_STRICT=1 whatever would be skipped fails.
+ * With MEDIA_ORACLE_TEST_STRICT=1 a check fails instead of being skipped.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
@@ -43,13 +43,13 @@ function check(name: string, command: string, args: string[]): void {
   add(name, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 });
 }
 
-/** What a machine may lack. */
+/** Counts a check as skipped because its command is not installed. */
 function skip(name: string, command: string): void {
-  console.log(`\n== ${name}: skipped, there is no ${command} here`);
+  console.log(`\n== ${name}: skipped, ${command} is not installed`);
   add(name, { passed: 0, failed: strict ? 1 : 0, skipped: strict ? 0 : 1 });
 }
 
-function tests(): void {
+function runTests(): void {
   console.log("\n== tests");
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-check-"));
   const report = join(folder, "report.json");
@@ -62,27 +62,27 @@ function tests(): void {
       },
     );
     if (!existsSync(report)) return add("tests", { passed: 0, failed: 1, skipped: 0 });
-    const found = JSON.parse(readFileSync(report, "utf8")) as {
+    const results = JSON.parse(readFileSync(report, "utf8")) as {
       numPassedTests: number;
       numFailedTests: number;
       numPendingTests: number;
       numTodoTests: number;
     };
-    const skipped = found.numPendingTests + found.numTodoTests;
-    const failed = found.numFailedTests + (strict ? skipped : 0);
-    // A run can fail with no test that failed: a file that does not load, an error between two tests.
-    const otherwise = status !== 0 && failed === 0 ? 1 : 0;
-    add("tests", { passed: found.numPassedTests, failed: failed + otherwise, skipped: strict ? 0 : skipped });
+    const skipped = results.numPendingTests + results.numTodoTests;
+    const failed = results.numFailedTests + (strict ? skipped : 0);
+    // A run can fail without a failed test: a file does not load, or an error occurs between two tests.
+    const otherFailures = status !== 0 && failed === 0 ? 1 : 0;
+    add("tests", { passed: results.numPassedTests, failed: failed + otherFailures, skipped: strict ? 0 : skipped });
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function busted(): void {
+function runBusted(): void {
   const name = "Lua specs";
   if (!has("busted")) return skip(name, "busted");
   console.log(`\n== ${name}`);
-  // On the Lua that Debian's Prosody runs on, since parts of it are built for that.
+  // Lua 5.4, as Debian's Prosody uses: its native modules are built for that version.
   const { ok, output } = run("busted", ["--lua=/usr/bin/lua5.4", "--output=plainTerminal", "prosody/spec"]);
   const [, passed = 0, failed = 0, errors = 0, pending = 0] =
     /(\d+) success\w* \/ (\d+) failures? \/ (\d+) errors? \/ (\d+) pending/.exec(output)?.map(Number) ?? [];
@@ -102,8 +102,8 @@ check("types of the page", "npx", ["tsc", "-p", "page"]);
 check("openapi.yaml", "npx", ["redocly", "lint", "openapi.yaml"]);
 if (has("luacheck")) check("luacheck", "luacheck", ["--no-color", ...luaFiles("prosody"), ...luaFiles("examples")]);
 else skip("luacheck", "luacheck");
-busted();
-tests();
+runBusted();
+runTests();
 
 console.log(`\n${lines.join("\n")}\n\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed > 0 ? 1 : 0;

@@ -2,22 +2,22 @@ import { execFile, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 
-/** Asked by Debian's packages before they start what they installed; 101 forbids it. */
+/** Debian's package scripts run this before they start a service; exit code 101 forbids the start. */
 const startPolicy = "/usr/sbin/policy-rc.d";
 
 /**
- * Installs those of the packages that are missing, and says so; their services are not started.
+ * Installs the missing packages with apt-get and prints their names. Does not start their services.
  *
- * @throws Error that names what to install, where this is not Debian or not root, or apt-get fails
+ * @throws Error with the missing packages if this is not Debian or not root; Error if apt-get fails
  */
 export function ensureDebianPackages(names: readonly string[]): void {
   const missing = names.filter((name) => !isInstalled(name));
   if (missing.length === 0) return;
-  const wanted = missing.join(" ");
+  const list = missing.join(" ");
   if (!existsSync("/usr/bin/apt-get") || process.getuid?.() !== 0) {
-    throw new Error(`Missing here: ${wanted}. On Debian: apt-get install ${wanted} (as root this happens by itself)`);
+    throw new Error(`Missing packages: ${list}. On Debian: apt-get install ${list} (automatic if run as root)`);
   }
-  console.log(`Installing ${wanted} with apt-get`);
+  console.log(`Installing ${list} with apt-get`);
   const ownPolicy = !existsSync(startPolicy);
   if (ownPolicy) {
     writeFileSync(startPolicy, "#!/bin/sh\nexit 101\n");
@@ -31,7 +31,7 @@ export function ensureDebianPackages(names: readonly string[]): void {
   }
 }
 
-/** Makes the files of a small Debian in a folder that does not exist yet: half a minute, as root. */
+/** Creates a minimal Debian file system in a folder that does not exist yet. Takes half a minute; needs root. */
 export async function makeDebian(suite: "bookworm" | "trixie", folder: string): Promise<void> {
   await promisify(execFile)("debootstrap", ["--variant=minbase", suite, folder, "http://deb.debian.org/debian"], {
     maxBuffer: 64 * 1024 * 1024,

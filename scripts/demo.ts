@@ -1,6 +1,6 @@
 /**
- * The whole story on one machine, without the internet: a media origin, the built oracle, a real Prosody, and two people
- * in a room. Prints the stanza as sent and as received, and leaves nothing behind.
+ * Demonstrates the whole system on one machine, without the internet: a media origin, the built oracle, a real Prosody, and
+ * two people in a room. Prints the stanza as sent and as received, and removes all its files and processes.
  */
 import { spawnSync } from "node:child_process";
 import { parseArgs, stripVTControlCharacters } from "node:util";
@@ -12,7 +12,7 @@ import { connect, type Element, metadataOf, oob, xml } from "../test/support/xmp
 import { paintSummit } from "./summit.ts";
 import { ensureDebianPackages } from "./debian.ts";
 
-// In colour on a terminal, or where --colour says so.
+// In colour on a terminal, or with --colour.
 const { values: flags } = parseArgs({ options: { colour: { type: "boolean", default: process.stdout.isTTY } } });
 
 const dim = (text: string): string => `\x1b[2m${text}\x1b[22m`;
@@ -27,8 +27,8 @@ function heading(text: string): void {
   print(`\n${bold(text)}`);
 }
 
-/** One element a line, indented; what the room added is marked. */
-function pretty(element: Element, depth = 1, added = false): string[] {
+/** Formats a stanza with one element a line, indented; elements added by the room are green. */
+function formatStanza(element: Element, depth = 1, added = false): string[] {
   const indent = "  ".repeat(depth);
   const isAdded = added || element.name === "metadata";
   const paint = (line: string): string => (isAdded ? green(line) : line);
@@ -44,13 +44,13 @@ function pretty(element: Element, depth = 1, added = false): string[] {
   }
   return [
     paint(`${indent}<${element.name}${attributes}>`),
-    ...children.flatMap((child) => pretty(child, depth + 1, isAdded)),
+    ...children.flatMap((child) => formatStanza(child, depth + 1, isAdded)),
     paint(`${indent}</${element.name}>`),
   ];
 }
 
-/** Two pixels a character, one above the other: what a client can show before it has fetched anything. */
-function blurhashPicture(blurhash: string, columns: number, rows: number): string {
+/** Renders a BlurHash in the terminal, two pixels a character: the placeholder that a client can show before any download. */
+function renderBlurhash(blurhash: string, columns: number, rows: number): string {
   const pixels = decode(blurhash, columns, rows * 2);
   const colourAt = (x: number, y: number): string =>
     pixels
@@ -62,7 +62,7 @@ function blurhashPicture(blurhash: string, columns: number, rows: number): strin
   return Array.from({ length: rows }, (_, row) => `  ${line(row * 2)}\x1b[0m`).join("\n");
 }
 
-function message(room: string, id: string, body: string, ...more: Element[]): Element {
+function groupMessage(room: string, id: string, body: string, ...more: Element[]): Element {
   return xml("message", { to: room, id, type: "groupchat" }, xml("body", {}, body), ...more);
 }
 
@@ -92,16 +92,16 @@ async function play(onFinished: OnFinished): Promise<void> {
   print(`  alice and bob  in ${room}`);
 
   const url = origin.url("/a/summit.jpg");
-  /** @returns what bob received, and the milliseconds from alice's sending to bob's receiving */
+  /** @returns the stanza that bob received, and the milliseconds from alice's sending to bob's receiving */
   const post = async (stanza: Element): Promise<{ received: Element; tookMs: number }> => {
     const started = performance.now();
     await alice.send(stanza);
     const received = await bob.hear(stanza.attrs.id!);
     return { received, tookMs: performance.now() - started };
   };
-  const plain = (id: string): Element => message(room, id, "Good morning!");
-  const picture = (id: string): Element => message(room, id, url, oob(url));
-  for (const id of ["one", "two", "three"]) await post(plain(id)); // so that nothing below is anybody's first
+  const plain = (id: string): Element => groupMessage(room, id, "Good morning!");
+  const picture = (id: string): Element => groupMessage(room, id, url, oob(url));
+  for (const id of ["one", "two", "three"]) await post(plain(id)); // warm-up
   const sent = picture("summit");
   const first = await post(sent);
   const plainTimes: number[] = [];
@@ -113,37 +113,41 @@ async function play(onFinished: OnFinished): Promise<void> {
   const [plainMs, againMs] = [median(plainTimes), median(pictureTimes)];
 
   heading("Alice sends");
-  print(pretty(sent).join("\n"));
+  print(formatStanza(sent).join("\n"));
   heading("Bob receives");
-  print(pretty(first.received).join("\n"));
+  print(formatStanza(first.received).join("\n"));
   const [metadata] = metadataOf(first.received);
   if (!metadata?.blurhash) throw new Error("the message came without metadata");
   if (flags.colour) {
-    heading("What bob's app can show before it has fetched anything");
-    print(blurhashPicture(metadata.blurhash, 32, 10));
+    heading("Placeholder that bob's app can show before any download");
+    print(renderBlurhash(metadata.blurhash, 32, 10));
   }
 
   heading("From alice to bob");
-  const row = (what: string, tookMs: number, note: string): void =>
-    print(`  ${what.padEnd(34)} ${tookMs.toFixed(1).padStart(6)} ms   ${dim(note)}`);
+  const row = (label: string, tookMs: number, note: string): void =>
+    print(`  ${label.padEnd(34)} ${tookMs.toFixed(1).padStart(6)} ms   ${dim(note)}`);
   const added = (tookMs: number): string => `the lookup added ${Math.max(0, tookMs - plainMs).toFixed(1)} ms`;
   const requests = origin.requests === 1 ? "once" : `${origin.requests} times`;
-  row("a message without a URL", plainMs, "median of 9; nothing is looked up");
+  row("a message without a URL", plainMs, "median of 9; no lookup");
   row("the picture, never seen before", first.tookMs, added(first.tookMs));
-  row("the same picture again", againMs, `median of 9; ${added(againMs)}; the origin was asked ${requests} in all`);
+  row(
+    "the same picture again",
+    againMs,
+    `median of 9; ${added(againMs)}; the origin was requested ${requests} in total`,
+  );
 
-  heading("The same question with curl");
-  const question = JSON.stringify({ url });
-  print(`  curl -s ${endpoint} -H 'Content-Type: application/json' -d '${question}'`);
+  heading("The same request with curl");
+  const requestBody = JSON.stringify({ url });
+  print(`  curl -s ${endpoint} -H 'Content-Type: application/json' -d '${requestBody}'`);
   print();
-  print(JSON.stringify(JSON.parse(await curl(endpoint, question)), null, 2).replace(/^/gm, "  "));
+  print(JSON.stringify(JSON.parse(await curl(endpoint, requestBody)), null, 2).replace(/^/gm, "  "));
 }
 
 async function curl(endpoint: string, body: string): Promise<string> {
   const contentType = "Content-Type: application/json";
   const { status, stdout } = spawnSync("curl", ["-s", endpoint, "-H", contentType, "-d", body], { encoding: "utf8" });
   if (status === 0) return stdout;
-  print(dim("  (there is no curl here: asked with fetch)"));
+  print(dim("  (curl is not installed: sent with fetch)"));
   const headers = { "content-type": "application/json" };
   return (await fetch(endpoint, { method: "POST", headers, body })).text();
 }

@@ -1,4 +1,4 @@
-/** `npm run example`: paints the page's example, and records what the program says of it. */
+/** `npm run example`: draws the page's example picture, and records the service's response for it. */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createClient } from "../src/client/client.ts";
@@ -8,7 +8,7 @@ import { paintSummit } from "./summit.ts";
 
 const file = (name: string): string => fileURLToPath(new URL(`../page/${name}`, import.meta.url));
 
-// Where the recorded answer says that the picture was: the name is one that nobody can have (RFC 2606).
+// The URL in the recorded response: example.org is a reserved name (RFC 2606).
 const url = "https://upload.example.org/a/summit.jpg";
 
 const cleanUps: (() => void | Promise<void>)[] = [];

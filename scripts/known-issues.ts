@@ -1,55 +1,55 @@
 import type { FormatName } from "../src/media/formats.ts";
 
-const notDecoded = "Size only: pixels are not decoded";
-const codecs =
-  "A frame needs ffmpeg; only the first 4 MB are looked at for one; HDR is not mapped to what a screen shows";
+const notDecoded = "Dimensions only: pixels are not decoded";
+const codecs = "Hashes need ffmpeg and a frame in the first 4 MB; HDR is not tone-mapped";
 const moovAtEnd =
-  "Of a file over MAX_BYTES whose tables stand at its end nothing is told where its server knows no ranges";
+  "A file over MAX_BYTES with its tables (`moov`) at the end has a type only if its server does not support ranges";
 const typeOnly = "Type only";
 
-/** What somebody should know who relies on a format; a line for each, also where there is nothing. */
+/** Known limitations of each format, one line each; published in docs/formats.md. */
 export const knownIssues: Readonly<Record<FormatName, string>> = {
-  jpeg: "CMYK without a profile is guessed as SWOP; of a gain map the picture for plain screens is taken",
-  apng: "The first frame; Apple's variant (CgBI) has a size only",
-  png: "Apple's variant (CgBI) has a size only",
+  jpeg: "CMYK without a profile is assumed to be SWOP; a gain map is ignored: the SDR picture is hashed",
+  apng: "The first frame; Apple's variant (CgBI) has dimensions only",
+  png: "Apple's variant (CgBI) has dimensions only",
   gif: "The first frame",
   webp: "The first frame",
-  avif: "Of an animation the still picture, which files without one lack; some animations with alpha have a size only",
-  heic: "A profile (Display P3) is applied where PNG is on too; HDR without one (nclx) is not mapped to what a screen shows. Without a thumbnail a size only from 26 megapixels on, with the default DECODE_BYTES. Uncompressed pixels (unci) and sequences without a still picture have none",
-  heif: "As HEIC; other codecs than HEVC have a size only",
-  jxl: "The first frame. From 6 megapixels on a size only with the default DECODE_BYTES",
+  avif: "An animation has the hash of its still picture, or none without one; some animations with alpha have dimensions only",
+  heic: "A profile (Display P3) is applied only if PNG is enabled too; HDR without a profile (nclx) is not tone-mapped. From 26 megapixels on, with the default DECODE_BYTES, a file without a thumbnail has dimensions only. Uncompressed pixels (unci) and sequences without a still picture have no hash",
+  heif: "As HEIC; other codecs than HEVC have dimensions only",
+  jxl: "The first frame. From 6 megapixels on, with the default DECODE_BYTES, dimensions only",
   jp2: notDecoded,
   j2c: notDecoded,
-  tiff: "Off unless named. The first page; of camera raw files that is a thumbnail",
-  bmp: "Huffman and 24-bit runs of OS/2 have a size only; a profile is not applied",
+  tiff: "Disabled by default. The first page; in camera raw files that is a thumbnail",
+  bmp: "Huffman and 24-bit run-length encoding of OS/2 have dimensions only; profiles are ignored",
   ico: "The largest picture",
   psd: notDecoded,
   qoi: notDecoded,
-  pdf: "The first page, its size in points; fonts that are not embedded are replaced; what needs a password has no size",
+  pdf: "The first page, with its size in points; fonts that are not embedded are replaced; encrypted files have no dimensions",
   m4a: "The cover's hash",
-  mov: `${codecs}. The oldest files, without a file type, have none. ${moovAtEnd}`,
-  "3gp": `${codecs}. H.263 has a hash only where the tables stand at the front. ${moovAtEnd}`,
+  mov: `${codecs}. The oldest files, without a file type box, have no hash. ${moovAtEnd}`,
+  "3gp": `${codecs}. H.263 has a hash only if the tables are at the front. ${moovAtEnd}`,
   mp4: codecs,
-  isobmff: `${codecs}. Sound alone is called a video where the tables stand at the end and no brand tells. ${moovAtEnd}`,
-  avi: `${codecs}. Over 1 GB (OpenDML) the length is that of the first part; pixels are taken as square`,
+  isobmff: `${codecs}. An audio file is reported as video if its tables are at the end and its brand is not specific. ${moovAtEnd}`,
+  avi: `${codecs}. Over 1 GB (OpenDML) the duration is that of the first part; pixels are assumed to be square`,
   "webm-audio": "The cover's hash",
   webm: codecs,
   "matroska-audio": "The cover's hash",
   matroska: codecs,
-  "ogg-video": `${codecs}. Theora alone; Dirac and OGM have a type only`,
-  "ogg-audio": "Opus is told a few milliseconds shorter than by ffprobe, which counts what players skip",
+  "ogg-video": `${codecs}. Only Theora is supported; Dirac and OGM have a type only`,
+  "ogg-audio":
+    "The duration of Opus is a few milliseconds shorter than ffprobe's, which counts the samples that players skip",
   ogg: "Other codecs than Vorbis, Opus, FLAC, Speex and Theora have a type only",
   flac: "The cover's hash",
   wav: "None known",
-  aiff: "Covers are not looked for",
-  amr: "Files with several channels are told too long",
-  aac: "As long as its frames; what encoders add at the ends is counted",
-  mp3: "The cover's hash. Without a count of its frames all of it is gone through",
+  aiff: "Covers are ignored",
+  amr: "The duration of files with several channels is too long",
+  aac: "The duration includes the padding that encoders add at both ends",
+  mp3: "The cover's hash. A file without a frame count is read to its end",
   zip: typeOnly,
   gzip: typeOnly,
   "7z": typeOnly,
   rar: typeOnly,
-  svg: "Off unless named. Percentages and font units count as missing; a size that is neither in attributes nor in a viewBox is not told",
+  svg: "Disabled by default. Percentages and font units count as missing; without a size in attributes or in a viewBox there are no dimensions",
   svgz: "As SVG",
   html: typeOnly,
   xml: typeOnly,

@@ -1,4 +1,4 @@
-/** `npm run openapi`: writes the document of the API, as the app gives it, to `openapi.yaml`, and its types for the client. */
+/** `npm run openapi`: writes the app's OpenAPI document to `openapi.yaml`, and its types for the client. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import openapiTS, { astToString, type OpenAPI3 } from "openapi-typescript";
@@ -11,7 +11,7 @@ const root = new URL("..", import.meta.url);
 export const openapiFile = fileURLToPath(new URL("openapi.yaml", root));
 export const clientTypesFile = fileURLToPath(new URL("src/client/api.ts", root));
 
-/** The types of what a document says is answered; the few lines that ask are the client's own. */
+/** Generates the types of the response bodies in a document; the client writes its request types by hand. */
 export async function clientTypes(yaml: string): Promise<string> {
   const document = { ...(parse(yaml) as OpenAPI3), paths: {} };
   const types = astToString(await openapiTS(document, { silent: true }));
@@ -19,7 +19,7 @@ export async function clientTypes(yaml: string): Promise<string> {
   return format(`// Made by npm run openapi. Do not edit.\n${types}`, options);
 }
 
-/** The document of this checkout. */
+/** Generates the OpenAPI document of this checkout, as YAML. */
 export async function openapiYaml(): Promise<string> {
   const { version } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as { version: string };
   const document = await openapiDocument(version);

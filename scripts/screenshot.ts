@@ -1,4 +1,4 @@
-/** `npm run screenshot`: takes the README's picture of the page, with Debian's chromium. */
+/** `npm run screenshot`: takes the screenshot of the page for the README, with Debian's chromium. */
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import sharp from "sharp";

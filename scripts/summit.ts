@@ -1,6 +1,6 @@
 import sharp from "sharp";
 
-/** A JPEG of 1600 x 1000 that is nobody's: the example of the demonstration and of the page. */
+/** Draws a JPEG of 1600 x 1000 pixels, free of third-party rights: the example of the demo and of the page. */
 export async function paintSummit(): Promise<Buffer> {
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="1600" height="1000">
     <linearGradient id="sky" x2="0" y2="1"><stop stop-color="#27408b"/><stop offset="1" stop-color="#ffb27a"/></linearGradient>

@@ -1,11 +1,11 @@
-/** Installs the Debian packages that the whole suite needs, where that is possible, then runs every check. */
+/** Installs the Debian packages that the whole suite needs, then runs every check. */
 import { ensureDebianPackages } from "./debian.ts";
 
 ensureDebianPackages([
   ...["prosody", "lua-check", "lua-busted", "lua-unbound", "libxml2-utils", "openssl", "redis-server", "ffmpeg"],
-  ...["chromium", "bash", "fish", "zsh"], // the page, and the completion of commands
-  "prometheus", // alerts and the dashboard: they are tried by Prometheus itself
+  ...["chromium", "bash", "fish", "zsh"], // the page, and shell completion
+  "prometheus", // Prometheus itself tests the alerts and the dashboard
   ...["curl", "python3", "lua5.4", "lua-socket"], // the examples
-  ...["nginx-light", "systemd"], // what operators run
+  ...["nginx-light", "systemd"], // the files in deploy/
 ]);
 await import("./check.ts");

@@ -1,15 +1,15 @@
-/** The least that a server can do: parses the same JSON and returns the same bytes. */
+/** A baseline server on bare node:http: parses the same JSON and returns the same bytes. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export interface BareQuestion {
+export interface BareCommand {
   readonly answer: string;
 }
 export interface BareReply {
   readonly port: number;
 }
 
-process.on("message", ({ answer }: BareQuestion) => {
+process.on("message", ({ answer }: BareCommand) => {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));

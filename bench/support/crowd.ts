@@ -1,4 +1,4 @@
-/** A room full of people, who talk while the oracle is well, slow, away and well again. */
+/** A load test of a room on a real Prosody, while the oracle is healthy, slow, down and back. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
@@ -10,19 +10,19 @@ import { memoryOf, processorMsOf } from "./figures.ts";
 
 export interface CrowdOptions {
   readonly occupants: number;
-  /** Those of them who talk, in turn. */
+  /** Number of occupants who send messages, in turn. */
   readonly speakers: number;
   readonly messagesPerSecond: number;
   readonly phaseMs: number;
 }
 
-/** How the oracle is while they talk, and what is done to the module: before they begin, or in the middle. */
+/** The oracle's delay in each phase (null: down), and an action on the module before or in the middle of the phase. */
 const phases = [
-  { name: "without the module", delayMs: 20, first: "unload", then: null },
-  { name: "the oracle answers in 20 ms", delayMs: 20, first: "load", then: null },
-  { name: "it takes 1.5 s; the module is reloaded", delayMs: 1500, first: null, then: "reload" },
-  { name: "it is down", delayMs: null, first: null, then: null },
-  { name: "it is back", delayMs: 20, first: null, then: null },
+  { name: "without the module", delayMs: 20, before: "unload", halfway: null },
+  { name: "oracle responds in 20 ms", delayMs: 20, before: "load", halfway: null },
+  { name: "oracle takes 1.5 s; module is reloaded", delayMs: 1500, before: null, halfway: "reload" },
+  { name: "oracle is down", delayMs: null, before: null, halfway: null },
+  { name: "oracle is back", delayMs: 20, before: null, halfway: null },
 ] as const;
 
 export interface PhaseFigures {
@@ -30,66 +30,68 @@ export interface PhaseFigures {
   readonly messages: number;
   readonly withMedia: number;
   readonly annotated: number;
-  /** From sending to the first occupant's hearing, of messages with media and of the others. */
+  /** Time from sending until the first occupant receives the message: messages with media, and others. */
   readonly mediaMs: readonly number[];
   readonly plainMs: readonly number[];
-  /** Of somebody who is not in the room. */
+  /** Ping times of a user who is not in the room. */
   readonly pingMs: readonly number[];
-  /** Of what Prosody's Lua holds at the phase's end, when its garbage is collected. */
+  /** Memory of Prosody's Lua at the end of the phase, after a garbage collection. */
   readonly heldBytes: number;
-  /** Of Prosody: at the phase's end, and for each message of the phase. */
+  /** Resident set of Prosody at the end of the phase. */
   readonly memoryBytes: number;
+  /** CPU time of Prosody for each message of the phase. */
   readonly processorMs: number;
 }
 
 export interface CrowdFigures {
   readonly phases: readonly PhaseFigures[];
   readonly messages: number;
-  /** Over all occupants: copies that never came, that came again, and that came before an earlier one of their sender. */
+  /** Copies over all occupants: never received, received twice, and received before an earlier message of the same sender. */
   readonly lost: number;
   readonly doubled: number;
   readonly misplaced: number;
   readonly errors: readonly string[];
 }
 
-/** What was sent, until it is heard. */
+/** A sent message, and its first delivery. */
 interface Sent {
   readonly at: number;
   readonly hasMedia: boolean;
-  heardMs: number | null;
+  receivedMs: number | null;
   isAnnotated: boolean;
 }
 
-/** Much more than the module's timeout: on a machine that does other things as well, what is under way is not lost. */
+/** Much more than the module's timeout, so that a busy machine does not make late messages count as lost. */
 const settleMs = 30_000;
 
+/** Lets the speakers talk through all phases, and measures each phase. */
 export async function talk(onFinished: OnFinished, options: CrowdOptions): Promise<CrowdFigures> {
   const oracle = await startOracle(onFinished);
   const prosody = await startProsody(onFinished, { module: { url: oracle.endpoint, breaker_cooldown: 2 } });
   const crowd = await gather(onFinished, prosody, options.occupants);
   const outsider = await connectClient(onFinished, prosody);
-  const change = (what: string) => prosody.shell(`module:${what}('muc_media_metadata', 'rooms.localhost')`);
+  const change = (action: string) => prosody.shell(`module:${action}('muc_media_metadata', 'rooms.localhost')`);
   const pid = prosody.process.pid!;
   const figures: PhaseFigures[] = [];
-  for (const { name, delayMs, first, then } of phases) {
-    await oracle.become(delayMs);
-    if (first) await change(first);
+  for (const { name, delayMs, before, halfway } of phases) {
+    await oracle.setDelay(delayMs);
+    if (before) await change(before);
     const processorBefore = processorMsOf(pid);
     const [sent, pingMs] = await Promise.all([
       chatter(crowd, options),
       pingUntil(outsider, prosody.domain, performance.now() + options.phaseMs),
-      then && after(options.phaseMs / 2, () => change(then)),
+      halfway && after(options.phaseMs / 2, () => change(halfway)),
     ]);
     await crowd.quiet(settleMs);
     const processorMs = (processorMsOf(pid) - processorBefore) / sent.length;
     const memoryBytes = memoryOf(pid);
-    const heldBytes = await heldBy(prosody);
+    const heldBytes = await luaMemoryOf(prosody);
     figures.push({ name, pingMs, heldBytes, memoryBytes, processorMs, ...figuresOf(sent) });
   }
   return { phases: figures, ...crowd.tally(), errors: prosody.errors() };
 }
 
-async function heldBy(prosody: Prosody): Promise<number> {
+async function luaMemoryOf(prosody: Prosody): Promise<number> {
   const [, kilobytes] = /Result: ([\d.]+)/.exec(
     await prosody.shell("> collectgarbage() collectgarbage() return collectgarbage('count')"),
   )!;
@@ -100,7 +102,7 @@ function after<Result>(ms: number, act: () => Promise<Result>): Promise<Result> 
   return new Promise((resolve, reject) => setTimeout(() => void act().then(resolve, reject), ms));
 }
 
-/** Every third message has a URL, and each URL is new. */
+/** Sends messages at a fixed rate. Every third one has a URL, and each URL is new. */
 async function chatter(crowd: Crowd, { speakers, messagesPerSecond, phaseMs }: CrowdOptions): Promise<Sent[]> {
   const sent: Sent[] = [];
   const started = performance.now();
@@ -117,7 +119,7 @@ async function pingUntil(person: Person, domain: string, end: number): Promise<n
   const tookMs: number[] = [];
   while (performance.now() < end) {
     const started = performance.now();
-    // Later than a person of the tests waits: on a machine that does much else, that is told as the time it took.
+    // A ping that times out on a busy machine counts with the time until then.
     await person.ask(domain, xml("ping", { xmlns: "urn:xmpp:ping" })).catch(() => null);
     tookMs.push(performance.now() - started);
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -126,21 +128,21 @@ async function pingUntil(person: Person, domain: string, end: number): Promise<n
 }
 
 function figuresOf(sent: readonly Sent[]) {
-  const heardMs = (those: readonly Sent[]): number[] => those.flatMap((one) => one.heardMs ?? []);
+  const receivedMs = (messages: readonly Sent[]): number[] => messages.flatMap((message) => message.receivedMs ?? []);
   const withMedia = sent.filter(({ hasMedia }) => hasMedia);
   return {
     messages: sent.length,
     withMedia: withMedia.length,
     annotated: sent.filter(({ isAnnotated }) => isAnnotated).length,
-    mediaMs: heardMs(withMedia),
-    plainMs: heardMs(sent.filter(({ hasMedia }) => !hasMedia)),
+    mediaMs: receivedMs(withMedia),
+    plainMs: receivedMs(sent.filter(({ hasMedia }) => !hasMedia)),
   };
 }
 
 interface Oracle {
   readonly endpoint: string;
-  /** Answers after so long from now on, or not at all: then its port is closed. */
-  become(delayMs: number | null): Promise<void>;
+  /** Sets the delay of responses; null closes the port. */
+  setDelay(delayMs: number | null): Promise<void>;
 }
 
 async function startOracle(onFinished: OnFinished): Promise<Oracle> {
@@ -155,7 +157,7 @@ async function startOracle(onFinished: OnFinished): Promise<Oracle> {
   onFinished(close);
   return {
     endpoint: `http://127.0.0.1:${port}/metadata`,
-    async become(delayMs) {
+    async setDelay(delayMs) {
       if (delayMs === null) return close();
       delay = delayMs;
       if (server) return;
@@ -171,38 +173,39 @@ async function startOracle(onFinished: OnFinished): Promise<Oracle> {
 
 interface Crowd {
   say(speaker: number, hasMedia: boolean): Sent;
-  /** Resolves when all that was sent has been heard by all, or when nothing more was heard for so long. */
-  quiet(patienceMs: number): Promise<void>;
+  /** Resolves when all occupants have received all messages, or when nothing more arrives for this time. */
+  quiet(settleMs: number): Promise<void>;
   tally(): { messages: number; lost: number; doubled: number; misplaced: number };
 }
 
 /**
- * All of them are users of one external component (XEP-0114), so that one connection carries what they send and hear. What
- * comes is not parsed but searched: ten thousand stanzas a second are to cost Prosody's time, not the listener's.
+ * Lets all occupants enter the room. They are users of one external component (XEP-0114), so that one connection carries all
+ * their stanzas. Regular expressions search the stream instead of an XML parser: ten thousand stanzas a second should load
+ * Prosody, not the client.
  */
 async function gather(onFinished: OnFinished, prosody: Prosody, occupants: number): Promise<Crowd> {
   const room = prosody.room("crowd");
   const socket = await openComponent(onFinished, prosody);
   const sent = new Map<string, Sent>();
-  const nextOf: number[] = []; // by speaker: the number of their next message
-  const heard = Array.from({ length: occupants }, () => new Map<number, number>()); // by listener and speaker: the last number
+  const nextNumbers: number[] = []; // by speaker: number of the next message
+  const received = Array.from({ length: occupants }, () => new Map<number, number>()); // by listener and speaker: last number
   let copies = 0;
   let doubled = 0;
   let misplaced = 0;
   let joined = 0;
 
-  function hear(stanza: string): void {
+  function receive(stanza: string): void {
     const [, listener] = /^[^>]* to=['"]person(\d+)@/.exec(stanza) ?? [];
     const [, id, speaker, number] = /^[^>]* id=['"]((\d+)-(\d+))['"]/.exec(stanza) ?? [];
     if (listener === undefined || id === undefined) return;
     const message = sent.get(id)!;
-    message.heardMs ??= performance.now() - message.at;
+    message.receivedMs ??= performance.now() - message.at;
     message.isAnnotated ||= stanza.includes("<blurhash>");
     copies += 1;
-    const last = heard[Number(listener)]!.get(Number(speaker)) ?? -1;
+    const last = received[Number(listener)]!.get(Number(speaker)) ?? -1;
     if (Number(number) === last) doubled += 1;
     else if (Number(number) < last) misplaced += 1;
-    else heard[Number(listener)]!.set(Number(speaker), Number(number));
+    else received[Number(listener)]!.set(Number(speaker), Number(number));
   }
 
   let rest = "";
@@ -215,7 +218,7 @@ async function gather(onFinished: OnFinished, prosody: Prosody, occupants: numbe
     }
     for (const stanza of stanzas) {
       if (stanza.includes("code='110'") || stanza.includes('code="110"')) joined += 1;
-      else if (stanza.startsWith("<message")) hear(stanza);
+      else if (stanza.startsWith("<message")) receive(stanza);
     }
   });
   for (let person = 0; person < occupants; person += 1) {
@@ -228,12 +231,12 @@ async function gather(onFinished: OnFinished, prosody: Prosody, occupants: numbe
 
   return {
     say(speaker, hasMedia) {
-      const number = nextOf[speaker] ?? 0;
-      nextOf[speaker] = number + 1;
+      const number = nextNumbers[speaker] ?? 0;
+      nextNumbers[speaker] = number + 1;
       const id = `${speaker}-${number}`;
       const url = `https://upload.example.net/${id}.png`;
       const oob = hasMedia ? `<x xmlns='jabber:x:oob'><url>${url}</url></x>` : "";
-      const message: Sent = { at: performance.now(), hasMedia, heardMs: null, isAnnotated: false };
+      const message: Sent = { at: performance.now(), hasMedia, receivedMs: null, isAnnotated: false };
       sent.set(id, message);
       socket.write(
         `<message from='person${speaker}@${prosody.component.domain}/x' to='${room}' id='${id}' type='groupchat'>` +
@@ -241,13 +244,13 @@ async function gather(onFinished: OnFinished, prosody: Prosody, occupants: numbe
       );
       return message;
     },
-    async quiet(patienceMs) {
+    async quiet(settleMs) {
       const isOver = () => copies >= sent.size * occupants;
       for (let before = -1; copies > before;) {
         before = copies;
-        if (await until(isOver, patienceMs)) return;
+        if (await until(isOver, settleMs)) return;
       }
-      if (socket.closed) throw new Error("Prosody hung up");
+      if (socket.closed) throw new Error("Prosody closed the connection");
     },
     tally: () => ({
       messages: sent.size,
@@ -270,15 +273,15 @@ async function openComponent(onFinished: OnFinished, { component }: Prosody): Pr
   return socket;
 }
 
-async function read(socket: Socket, what: RegExp): Promise<string> {
+async function read(socket: Socket, pattern: RegExp): Promise<string> {
   let text = "";
-  while (!what.test(text)) text += String((await once(socket, "data"))[0]);
+  while (!pattern.test(text)) text += String((await once(socket, "data"))[0]);
   return text;
 }
 
-/** False where it did not come to it in time. */
-async function until(isSo: () => boolean, patienceMs: number): Promise<boolean> {
-  for (const end = performance.now() + patienceMs; !isSo();) {
+/** Waits until a condition is true; returns false after a timeout. */
+async function until(condition: () => boolean, timeoutMs: number): Promise<boolean> {
+  for (const end = performance.now() + timeoutMs; !condition();) {
     if (performance.now() > end) return false;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -1,15 +1,15 @@
-/** Nothing but the decoding: a picture that is in memory already, with libvips set as the service has it. */
+/** Baseline of decoding only: decodes a picture from memory, with the service's settings of libvips. */
 import sharp from "sharp";
 import { createVips } from "../../src/media/raster.ts";
 import { answerLookups } from "./lookups.ts";
 
-/** The first message: what is decoded from then on, whatever URL is asked for. */
+/** The first message: the picture to decode for every lookup. */
 export interface DecodeLoopPicture {
-  /** In base64. */
+  /** The file, in base64. */
   readonly picture: string;
   readonly width: number;
   readonly height: number;
-  /** Of libvips, for each picture. */
+  /** Number of libvips threads for each picture. */
   readonly threads: number;
 }
 

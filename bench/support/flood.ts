@@ -1,36 +1,36 @@
-/** Cold questions that come as often as they like, whether the ones before are answered or not. */
+/** A load generator for cold lookups, with a fixed request rate (open loop) or a fixed concurrency (closed loop). */
 import { setTimeout as after } from "node:timers/promises";
 import { Pool } from "undici";
 
-/** How a question ended: described whole, told what the head says, refused for want of room, or anything else. */
-export const ends = ["full", "head", "refused", "other"] as const;
-export type End = (typeof ends)[number];
+/** Outcome of a request: complete metadata, metadata of the header only, rejected with 503, or anything else. */
+export const outcomes = ["full", "head", "refused", "other"] as const;
+export type Outcome = (typeof outcomes)[number];
 
-export interface Answered {
-  /** When it was asked, from the begin on. */
+export interface Answer {
+  /** Time of the request since the start of the run. */
   readonly atMs: number;
   readonly tookMs: number;
-  readonly end: End;
-  /** What else it said: a failure's code or the warnings. */
-  readonly words: string;
+  readonly outcome: Outcome;
+  /** The failure code, or the warnings. */
+  readonly detail: string;
 }
 
-/** As the room's module asks: two seconds, less what it keeps for itself. */
+/** The deadline of the Prosody module: its timeout of two seconds, less its own margin. */
 export const deadlineMs = 1800;
 
-const everyMs = 5;
+const tickMs = 5;
 
-// More than are answered at once in the time of a deadline. Node takes one new connection a turn of its event loop: without
-// these, a flood would be one of connections.
+// More than the concurrent requests during one deadline. A Node server accepts one new connection in each turn of its event
+// loop: without open connections, the benchmark would measure that.
 const connections = 1000;
 
 export interface Flood {
-  /** Opens connections ahead, which a service closes when they were idle for a few seconds. */
+  /** Opens the connections in advance; the service closes them after a few idle seconds. */
   connect(): Promise<void>;
-  /** Asks so many a second for so long; gives all answers, in the order of asking. */
-  rise(perSecond: number, durationMs: number): Promise<Answered[]>;
-  /** Asks the next as soon as one is answered, so many at once. */
-  circle(atOnce: number, durationMs: number): Promise<Answered[]>;
+  /** Sends requests at a fixed rate, without waiting for earlier ones; returns all answers in the order of the requests. */
+  openLoop(perSecond: number, durationMs: number): Promise<Answer[]>;
+  /** Keeps a fixed number of requests in flight: sends the next one after each answer. */
+  closedLoop(concurrency: number, durationMs: number): Promise<Answer[]>;
   stop(): Promise<void>;
 }
 
@@ -38,67 +38,67 @@ export function createFlood(serviceUrl: string, coldUrl: () => string): Flood {
   const pool = new Pool(serviceUrl, { connections });
   const headers = { "content-type": "application/json" };
 
-  async function ask(began: number): Promise<Answered> {
+  async function request(began: number): Promise<Answer> {
     const atMs = performance.now() - began;
-    const answer = await post(JSON.stringify({ url: coldUrl(), deadlineMs })).catch(lost);
+    const answer = await post(JSON.stringify({ url: coldUrl(), deadlineMs })).catch(failureOf);
     return { atMs, tookMs: performance.now() - began - atMs, ...answer };
   }
 
-  async function post(body: string): Promise<Pick<Answered, "end" | "words">> {
+  async function post(body: string): Promise<Pick<Answer, "outcome" | "detail">> {
     const reply = await pool.request({ method: "POST", path: "/metadata", headers, body });
-    const told = (await reply.body.json()) as Told;
-    return { end: endOf(reply.statusCode, told), words: told.code ?? told.warnings?.join(" ") ?? "" };
+    const answer = (await reply.body.json()) as Body;
+    return { outcome: outcomeOf(reply.statusCode, answer), detail: answer.code ?? answer.warnings?.join(" ") ?? "" };
   }
 
   return {
     async connect() {
-      const greet = async () => (await pool.request({ method: "GET", path: "/healthz" })).body.dump();
-      await Promise.all(Array.from({ length: connections }, greet));
+      const openOne = async () => (await pool.request({ method: "GET", path: "/healthz" })).body.dump();
+      await Promise.all(Array.from({ length: connections }, openOne));
     },
-    async rise(perSecond, durationMs) {
-      const asked: Promise<Answered>[] = [];
+    async openLoop(perSecond, durationMs) {
+      const sent: Promise<Answer>[] = [];
       const began = performance.now();
       for (let elapsedMs = 0; elapsedMs < durationMs; elapsedMs = performance.now() - began) {
-        while (asked.length < (elapsedMs / 1000) * perSecond) asked.push(ask(began));
-        await after(everyMs);
+        while (sent.length < (elapsedMs / 1000) * perSecond) sent.push(request(began));
+        await after(tickMs);
       }
-      return Promise.all(asked);
+      return Promise.all(sent);
     },
-    async circle(atOnce, durationMs) {
-      const answered: Answered[] = [];
+    async closedLoop(concurrency, durationMs) {
+      const answers: Answer[] = [];
       const began = performance.now();
-      const askOn = async () => {
-        while (performance.now() - began < durationMs) answered.push(await ask(began));
+      const loop = async () => {
+        while (performance.now() - began < durationMs) answers.push(await request(began));
       };
-      await Promise.all(Array.from({ length: atOnce }, askOn));
-      return answered;
+      await Promise.all(Array.from({ length: concurrency }, loop));
+      return answers;
     },
     stop: () => pool.close(),
   };
 }
 
-/** Where there was no answer at all, or no connection. */
-function lost(error: NodeJS.ErrnoException): Pick<Answered, "end" | "words"> {
-  return { end: "other", words: error.code ?? error.message };
+/** The outcome of a request that failed without a response. */
+function failureOf(error: NodeJS.ErrnoException): Pick<Answer, "outcome" | "detail"> {
+  return { outcome: "other", detail: error.code ?? error.message };
 }
 
-interface Told {
+interface Body {
   readonly blurhash?: string | null;
   readonly width?: number | null;
   readonly warnings?: readonly string[];
   readonly code?: string;
 }
 
-function endOf(status: number, { blurhash = null, width = null }: Told): End {
+function outcomeOf(status: number, { blurhash = null, width = null }: Body): Outcome {
   if (status === 503) return "refused";
   if (status !== 200) return "other";
   if (blurhash !== null) return "full";
   return width !== null ? "head" : "other";
 }
 
-/** Answers a second that came in the time, counted when they came. */
-export function rateOf(answered: readonly Answered[], end: End, fromMs: number, toMs: number): number {
-  const those = answered.filter((one) => one.end === end && isWithin(one.atMs + one.tookMs, fromMs, toMs));
+/** Returns the rate of answers with an outcome, a second, that arrived within a time window. */
+export function rateOf(answers: readonly Answer[], outcome: Outcome, fromMs: number, toMs: number): number {
+  const those = answers.filter((one) => one.outcome === outcome && isWithin(one.atMs + one.tookMs, fromMs, toMs));
   return those.length / ((toMs - fromMs) / 1000);
 }
 

@@ -1,4 +1,4 @@
-/** Every hostile origin of the tests, each on a port of its own. */
+/** Serves every hostile origin of the tests, each on its own port. */
 import { hostileOrigins } from "../../test/support/hostile.ts";
 import {
   makeCertificates,
@@ -8,11 +8,11 @@ import {
   startTlsOrigin,
 } from "../../test/support/origin.ts";
 
-export interface HostileQuestion {
-  readonly question: "listen" | "open";
+export interface HostileCommand {
+  readonly command: "listen" | "open";
 }
 
-/** Where an origin is, and how a fetch from it has to end. */
+/** URL of an origin, and the expected outcome of a fetch from it. */
 export interface HostilePlace {
   readonly name: string;
   readonly expected: string;
@@ -20,19 +20,19 @@ export interface HostilePlace {
 }
 export type HostileReply = { places: HostilePlace[] } | { open: number[] };
 
-const untilTheEnd = () => undefined; // the process ends, and with it all that was opened
+const noCleanUp = () => undefined; // the end of the process closes all connections
 
 async function startAll(): Promise<{ place: HostilePlace; origin: Origin }[]> {
   const speaking = hostileOrigins.map(async ({ name, speak, expected }) => {
-    const origin = await startSpeakingOrigin(untilTheEnd, speak);
+    const origin = await startSpeakingOrigin(noCleanUp, speak);
     return { origin, place: { name, expected, url: origin.url("/") } };
   });
   const certificates = makeCertificates();
   const overTls = (["selfSigned", "expired", "wrongName"] as const).map(async (which) => {
-    const origin = await startTlsOrigin(untilTheEnd, certificates[which], (_request, response) => response.end());
+    const origin = await startTlsOrigin(noCleanUp, certificates[which], (_request, response) => response.end());
     return { origin, place: { name: `TLS, ${which}`, expected: "source_unreachable tls", url: origin.url("/") } };
   });
-  const hanging = await startRawOrigin(untilTheEnd, () => undefined);
+  const hanging = await startRawOrigin(noCleanUp, () => undefined);
   const place = {
     name: "TLS, a handshake that hangs",
     expected: "source_unreachable timeout",
@@ -43,10 +43,10 @@ async function startAll(): Promise<{ place: HostilePlace; origin: Origin }[]> {
 
 const all = startAll();
 
-process.on("message", ({ question }: HostileQuestion) => {
+process.on("message", ({ command }: HostileCommand) => {
   void all.then((started) => {
     const reply: HostileReply =
-      question === "listen"
+      command === "listen"
         ? { places: started.map(({ place }) => place) }
         : { open: started.map(({ origin }) => origin.open) };
     process.send!(reply);

@@ -2,19 +2,19 @@ import { connect } from "node:net";
 
 export interface LoadOptions {
   readonly url: URL;
-  /** Of a POST; where there is none, it is a GET. */
+  /** Body of a POST request; without it, the request is a GET. */
   readonly body?: string;
   readonly connections: number;
   readonly durationMs: number;
 }
 
 /**
- * Sends the same request over keep-alive connections, one at a time on each, and counts the whole answers.
+ * Sends the same request over keep-alive connections, one at a time on each, and counts the complete responses.
  *
- * On raw sockets, since a full HTTP client takes more of the processor than the servers that are compared.
+ * Uses raw sockets, because an HTTP client would take more CPU time than the servers under test.
  *
- * @returns answers a second
- * @throws Error where an answer is not a 200
+ * @returns responses a second
+ * @throws Error if a response does not have status 200
  */
 export async function requestRate({ url, body, connections, durationMs }: LoadOptions): Promise<number> {
   const posted =

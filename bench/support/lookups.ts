@@ -1,55 +1,55 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
-export interface LookupsQuestion {
+export interface LookupsCommand {
   readonly urls: readonly string[];
   readonly concurrency: number;
 }
 export interface LookupsReply {
   readonly elapsedMs: number;
   readonly latenciesMs: number[];
-  /** Lookups that were answered without what was asked for. */
-  readonly lacking: number;
-  /** 99 of 100 turns of the event loop of whoever looked up were late by no more; null where that is not told. */
+  /** Number of lookups whose answer lacked the requested metadata. */
+  readonly incomplete: number;
+  /** p99 of the lag of the contender's event loop; null if it is not known. */
   readonly loopP99Ms: number | null;
 }
 
-// Of Node's own measurement of the loop, which tells how long its timer took, this included; prom-client's is the same.
+// Node's event loop histogram (which prom-client uses too) measures the interval of a timer, so it includes this period.
 const loopTimerMs = 10;
 
-/** @param seconds as Node measures it */
+/** Converts a value of Node's event loop histogram to the lag. @param seconds interval of the timer, lag included */
 export function loopDelayMs(seconds: number): number {
   return Math.max(0, seconds * 1000 - loopTimerMs);
 }
 
 /**
- * Runs the lookups, so many at once.
+ * Runs lookups with a given concurrency and measures them.
  *
- * @param lookup gives false where the answer lacks what was asked for
+ * @param lookup returns false if the answer lacks the requested metadata
  */
 export async function timeLookups(
   urls: readonly string[],
   concurrency: number,
   lookup: (url: string) => Promise<unknown>,
 ): Promise<Omit<LookupsReply, "loopP99Ms">> {
-  const left = [...urls];
+  const remaining = [...urls];
   const latenciesMs: number[] = [];
-  let lacking = 0;
+  let incomplete = 0;
   const began = performance.now();
   await Promise.all(
     Array.from({ length: concurrency }, async () => {
-      for (let url = left.pop(); url !== undefined; url = left.pop()) {
-        const asked = performance.now();
-        if ((await lookup(url)) === false) lacking += 1;
-        latenciesMs.push(performance.now() - asked);
+      for (let url = remaining.pop(); url !== undefined; url = remaining.pop()) {
+        const started = performance.now();
+        if ((await lookup(url)) === false) incomplete += 1;
+        latenciesMs.push(performance.now() - started);
       }
     }),
   );
-  return { elapsedMs: performance.now() - began, latenciesMs, lacking };
+  return { elapsedMs: performance.now() - began, latenciesMs, incomplete };
 }
 
-/** In a process of its own: does what messages ask for. */
+/** In a helper process: runs the lookups that each message requests, and sends the measurements. */
 export function answerLookups(lookup: (url: string) => Promise<unknown>): void {
-  process.on("message", ({ urls, concurrency }: LookupsQuestion) => {
+  process.on("message", ({ urls, concurrency }: LookupsCommand) => {
     const loop = monitorEventLoopDelay({ resolution: loopTimerMs });
     loop.enable();
     void timeLookups(urls, concurrency, lookup).then((times) => {

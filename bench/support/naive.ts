@@ -1,4 +1,4 @@
-/** The lines that people write today, in process: no guard, no bound, no isolation, no cache. */
+/** The naive contender, in process: `fetch`, sharp and npm `blurhash`, without SSRF guard, limits, sandbox or cache. */
 import { encode } from "blurhash";
 import sharp from "sharp";
 import { answerLookups } from "./lookups.ts";

@@ -1,17 +1,17 @@
 /**
- * Serves pictures, each under all paths below its number, and counts. No two bodies are the same: a number follows each, past
- * the picture's own end, or the second would be known by its bytes.
+ * Serves pictures, each under all paths below its number, and counts requests and bytes. A counter after the end of each
+ * picture makes all bodies different; otherwise the service would deduplicate decoding by SHA-256.
  */
 import { once } from "node:events";
 import { createServer, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface OriginOptions {
-  /** Until the first byte. */
+  /** Delay before the first byte. */
   readonly delayMs: number;
-  /** Null: as fast as they are taken. */
+  /** Bandwidth limit of each response; null: none. */
   readonly bytesPerSecond: number | null;
-  /** Ports, each of which is another host to whoever asks. */
+  /** Number of ports; the service treats each port as another host. */
   readonly hosts: number;
 }
 
@@ -20,17 +20,17 @@ export interface OriginListen extends OriginOptions {
   readonly pictures: readonly { readonly body: string; readonly type: string }[];
 }
 
-/** What was asked of the origin so far; bytes of bodies, as they were handed to the system. */
+/** Requests so far, and bytes of bodies written to sockets. */
 export interface OriginCounts {
   readonly requests: number;
   readonly bytes: number;
 }
 
-export type OriginQuestion = { listen: OriginListen } | { count: true };
+export type OriginCommand = { listen: OriginListen } | { count: true };
 export type OriginReply = { ports: number[] } | OriginCounts;
 
 const paceMs = 5;
-const keepAliveTimeout = 60_000; // longer than the slowest takes to read what is sent
+const keepAliveTimeout = 60_000; // longer than the slowest contender takes to read a response
 
 let requests = 0;
 let bytes = 0;
@@ -39,12 +39,12 @@ async function listen({ pictures, delayMs, bytesPerSecond, hosts }: OriginListen
   const bodies = pictures.map(({ body }) => Buffer.from(body, "base64"));
   const answer: RequestListener = ({ url = "", method }, response) => {
     requests += 1;
-    const which = Number(url.split("/")[1]);
-    const picture = bodies[which]!;
+    const index = Number(url.split("/")[1]);
+    const picture = bodies[index]!;
     const number = Buffer.from(String(requests).padStart(9));
     setTimeout(() => {
       const length = picture.byteLength + number.byteLength;
-      response.writeHead(200, { "content-type": pictures[which]!.type, "content-length": length });
+      response.writeHead(200, { "content-type": pictures[index]!.type, "content-length": length });
       if (method === "HEAD") return response.end();
       return bytesPerSecond === null
         ? send(response, picture, number)
@@ -81,8 +81,8 @@ function drip(response: ServerResponse, body: Buffer, bytesPerSecond: number): v
   response.on("close", () => clearInterval(timer));
 }
 
-process.on("message", (question: OriginQuestion) => {
-  if ("listen" in question) void listen(question.listen).then((ports) => process.send!({ ports }));
+process.on("message", (command: OriginCommand) => {
+  if ("listen" in command) void listen(command.listen).then((ports) => process.send!({ ports }));
   else process.send!({ requests, bytes });
 });
 process.on("disconnect", () => process.exit());

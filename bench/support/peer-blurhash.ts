@@ -1,4 +1,4 @@
-/** blurhash-from-url, in process. */
+/** Contender blurhash-from-url, in process. */
 import { answerLookups } from "./lookups.ts";
 import { importPeer } from "./peer.ts";
 

@@ -1,4 +1,4 @@
-/** ipx makes the picture 32 pixels wide, in process. */
+/** Contender ipx, in process: resizes the picture to a width of 32 pixels. */
 import { answerLookups } from "./lookups.ts";
 import { importPeer } from "./peer.ts";
 

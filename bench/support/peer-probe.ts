@@ -1,4 +1,4 @@
-/** probe-image-size: type and size alone, in process. */
+/** Contender probe-image-size, in process: type and dimensions only. */
 import { answerLookups } from "./lookups.ts";
 import { importPeer } from "./peer.ts";
 

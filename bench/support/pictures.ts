@@ -1,17 +1,17 @@
 import sharp, { type Sharp } from "sharp";
 
-/** What people post, made anew for each run. */
+/** A picture of a kind that people post, generated for each run. */
 export interface Picture {
   readonly name: string;
   readonly type: string;
   readonly width: number;
   readonly height: number;
   readonly body: Buffer;
-  /** Cold lookups of it that a round makes. */
+  /** Number of cold lookups of this picture in a round. */
   readonly lookupsARound: number;
 }
 
-/** The detail of a photo: noise that was enlarged, so that neither the coder nor the decoder has it easy. */
+/** Makes a picture with the detail of a photo: enlarged noise, which costs encoders and decoders as much as a photo. */
 async function takePhoto(width: number, height: number): Promise<Sharp> {
   const noise = { type: "gaussian" as const, mean: 128, sigma: 60 };
   const create = { width: width >> 3, height: height >> 3, channels: 3 as const, background: "gray", noise };
@@ -42,7 +42,7 @@ async function makePhoto(
   return { name: nameOf(`${width} x ${height} ${name}`, body), type, width, height, body, lookupsARound };
 }
 
-/** A phone's screen full of text. */
+/** Draws a phone screenshot full of text. */
 async function drawScreenshot(width: number, height: number): Promise<Buffer> {
   const lines = Array.from(
     { length: Math.floor(height / 40) },
@@ -54,7 +54,7 @@ async function drawScreenshot(width: number, height: number): Promise<Buffer> {
   return sharp(Buffer.from(svg)).png().toBuffer();
 }
 
-const nameOf = (what: string, { byteLength }: Buffer) => `${what}, ${Math.round(byteLength / 1000)} kB`;
+const nameOf = (kind: string, { byteLength }: Buffer) => `${kind}, ${Math.round(byteLength / 1000)} kB`;
 
 async function makeScreen(lookupsARound: number): Promise<Picture> {
   const [width, height] = [1080, 2340];
@@ -69,12 +69,12 @@ async function makeScreen(lookupsARound: number): Promise<Picture> {
   };
 }
 
-/** A photo as chat clients scale it down, one as the camera made it, and a screenshot. */
+/** Makes a photo as scaled down by chat clients, a photo as taken by a camera, and a screenshot. */
 export async function makePictures(): Promise<Picture[]> {
   return [await makePhoto(1600, 1200, "jpeg", 120), await makePhoto(4000, 3000, "jpeg", 24), await makeScreen(60)];
 }
 
-/** Photos of 100 kB to 2.7 MB, all baseline. */
+/** Makes photos of 100 kB to 2.7 MB, all baseline JPEG. */
 export async function makePhotos(): Promise<Picture[]> {
   return [
     await makePhoto(768, 576, "jpeg", 60),
@@ -84,7 +84,7 @@ export async function makePhotos(): Promise<Picture[]> {
   ];
 }
 
-/** One of each format that people post. */
+/** Makes the photos, and one picture of each other format that people post. */
 export async function makeFormats(): Promise<Picture[]> {
   return [
     ...(await makePhotos()),

@@ -2,15 +2,15 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** Another process of the bench, which does what a message asks for and answers with one. */
-export interface Helper<Question, Reply> {
+/** A child process of a benchmark; it executes commands and sends one reply for each. */
+export interface Helper<Command, Reply> {
   readonly pid: number;
-  ask(question: Question): Promise<Reply>;
+  send(command: Command): Promise<Reply>;
   stop(): void;
 }
 
-/** Starts `bench/support/NAME.ts` in a process of its own, so that what is compared does not share an event loop. */
-export function startHelper<Question extends object, Reply>(name: string): Helper<Question, Reply> {
+/** Starts `bench/support/NAME.ts` in its own process, so that it does not share an event loop with the benchmark. */
+export function startHelper<Command extends object, Reply>(name: string): Helper<Command, Reply> {
   const child = fork(fileURLToPath(new URL(`./${name}.ts`, import.meta.url)), {
     execArgv: ["--import", "tsx"],
     stdio: "inherit",
@@ -18,11 +18,11 @@ export function startHelper<Question extends object, Reply>(name: string): Helpe
   const ended = once(child, "exit").then(([code]) => {
     throw new Error(`${name} ended with ${String(code)}`);
   });
-  ended.catch(() => undefined); // an end that nobody waits for any more is no fault
+  ended.catch(() => undefined); // an exit without a pending command is no error
   return {
     pid: child.pid!,
-    async ask(question) {
-      child.send(question);
+    async send(command) {
+      child.send(command);
       const [reply] = await Promise.race([once(child, "message"), ended]);
       return reply as Reply;
     },

@@ -1,4 +1,4 @@
-/** A day of questions, as rooms would ask them, through the real pipeline and cache, with a made-up web and a virtual clock. */
+/** Simulates a day of requests from chat rooms, with the real pipeline and cache, fake origins and a virtual clock. */
 import { hash } from "node:crypto";
 import { cached } from "../../src/cache/cached.ts";
 import { createKeys } from "../../src/cache/key.ts";
@@ -24,12 +24,14 @@ export interface ReplayOptions {
 }
 
 export interface ReplayFigures {
-  readonly questions: number;
-  /** Of origins; of these, those that were answered with a body. */
+  /** Number of API requests. */
+  readonly calls: number;
+  /** Number of origin requests. */
   readonly requests: number;
+  /** Number of origin requests that were answered with a body. */
   readonly bodies: number;
   readonly decodes: number;
-  /** Questions that had to wait for an origin. */
+  /** Number of API requests that had to wait for an origin. */
   readonly waited: number;
 }
 
@@ -37,11 +39,11 @@ const secondMs = 1000;
 const hourMs = 3600 * secondMs;
 const start = Date.UTC(2026, 0, 1);
 
-// What a fetch takes, and a question whether something is still so; a decode beside it is nothing.
+// Duration of a fetch, and of a conditional or failed request; decoding takes no virtual time.
 const fetchMs = 300;
-const askMs = 80;
+const revalidateMs = 80;
 
-/** Numbers from 0 to 1, the same in each run (mulberry32). */
+/** Creates a deterministic generator of numbers from 0 to 1 (mulberry32). */
 function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -52,12 +54,12 @@ function createRandom(seed: number): () => number {
   };
 }
 
-/** How an origin answers for a URL; `share` is the part of all URLs. */
+/** A kind of origin response; `share` is its share of all URLs. */
 interface Kind {
   readonly share: number;
   readonly cacheControl?: string;
   readonly hasTag?: boolean;
-  /** Changed so long before the beginning. */
+  /** Time since the last modification, at the start. */
   readonly lastChangeMs?: number;
   readonly status?: number;
 }
@@ -79,11 +81,11 @@ function kindOf(position: number): Kind {
   return kinds[0]!;
 }
 
-// A twentieth of what may change does so once in the day; a tenth of the URLs have bytes that another has as well.
+// 5 % of the URLs change once in the day; 10 % have the same bytes as another URL.
 const changingShare = 0.05;
 const sharedShare = 0.1;
 
-const unsaid = { isRedirected: false, expires: undefined, age: undefined };
+const defaultTerms = { isRedirected: false, expires: undefined, age: undefined };
 
 function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
   const random = createRandom(2);
@@ -98,7 +100,7 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
     const { kind, content, changesAt } = pages[Number(url.pathname.slice(1))]!;
     figures.requests += 1;
     if (kind.status !== undefined) {
-      await time.after(askMs);
+      await time.after(revalidateMs);
       throw new OracleError("source_status", "", { upstreamStatus: kind.status });
     }
     const hasChanged = time.now() >= changesAt;
@@ -107,7 +109,7 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
     const etag = kind.hasTag ? `"${version}"` : null;
     const lastModified = kind.lastChangeMs === undefined ? null : new Date(changedAt).toUTCString();
     const terms: Terms = {
-      ...unsaid,
+      ...defaultTerms,
       cacheControl: kind.cacheControl,
       date: new Date(time.now()).toUTCString(),
       lastModified: lastModified ?? undefined,
@@ -116,7 +118,7 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
     const isSame =
       etag === null ? lastModified !== null && validators?.lastModified === lastModified : validators?.etag === etag;
     if (isSame) {
-      await time.after(askMs);
+      await time.after(revalidateMs);
       return { isNotModified: true, terms, [Symbol.dispose]: () => undefined };
     }
     figures.bodies += 1;
@@ -162,10 +164,11 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
 const cacheBytes = 64 * 1024 ** 2;
 const limits = { minMs: 60 * secondMs, maxMs: 7 * 24 * hourMs, defaultMs: hourMs, failureMs: 60 * secondMs };
 
-type Way = (target: Target) => { readonly isWaitedFor: boolean; readonly done: Promise<unknown> };
+/** A cache under test. */
+type CacheUnderTest = (target: Target) => { readonly isWaitedFor: boolean; readonly done: Promise<unknown> };
 
-/** Our cache, as main.ts puts it together. */
-function ours(web: ReturnType<typeof createWeb>, time: VirtualTime): Way {
+/** The project's cache, composed as in the service. */
+function ours(web: ReturnType<typeof createWeb>, time: VirtualTime): CacheUnderTest {
   const random = createRandom(3);
   const pictureOnce = memoizeAsync<Picture>({ maxBytes: cacheBytes / 16, isFinal: ({ warning }) => warning === null });
   const oracle = cached(pipelineOf(web, pictureOnce), {
@@ -181,8 +184,11 @@ function ours(web: ReturnType<typeof createWeb>, time: VirtualTime): Way {
   };
 }
 
-/** A map with the same lifetimes, of failures too, but nothing else: what is over is fetched and decoded anew, by each who asks. */
-function plain(web: ReturnType<typeof createWeb>, time: VirtualTime): Way {
+/**
+ * A map with the same TTLs, for failures too, and nothing else: each request for an expired entry fetches and decodes again,
+ * without request coalescing.
+ */
+function plain(web: ReturnType<typeof createWeb>, time: VirtualTime): CacheUnderTest {
   const remember = createCachePolicy({ limits, now: time.now, random: createRandom(3) });
   const oracle = pipelineOf(web, async (_sha256, look) => ({ result: await look(), isOwn: true }));
   const entries = new Map<string, number>();
@@ -222,48 +228,49 @@ function pipelineOf(
   });
 }
 
-/** Zipf with exponent 1: the second most frequent URL is asked for half as often as the first. */
+/** Chooses URLs by Zipf's law with exponent 1: the second most frequent URL is half as frequent as the first. */
 function createChoice(urls: number, random: () => number): () => number {
   const sums = new Float64Array(urls);
   for (let rank = 0, sum = 0; rank < urls; rank += 1) sums[rank] = sum += 1 / (rank + 1);
   return () => {
-    const wanted = random() * sums[urls - 1]!;
+    const position = random() * sums[urls - 1]!;
     let [low, high] = [0, urls - 1];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (sums[middle]! < wanted) low = middle + 1;
+      if (sums[middle]! < position) low = middle + 1;
       else high = middle;
     }
     return low;
   };
 }
 
-/** Each message is asked about by one chat server or, where the room is shared with others, by some at the same time. */
-function askersOf(random: () => number): number {
-  let askers = 1;
-  while (random() < 0.3) askers += 1;
-  return askers;
+/** Returns the number of chat servers that request the URL of one message at the same time: one, or more for a shared room. */
+function countCallers(random: () => number): number {
+  let callers = 1;
+  while (random() < 0.3) callers += 1;
+  return callers;
 }
 
-export async function replay(way: "ours" | "plain", options: ReplayOptions): Promise<ReplayFigures> {
+/** Replays the day with one of the two caches; the requests are the same for both. */
+export async function replay(cache: "ours" | "plain", options: ReplayOptions): Promise<ReplayFigures> {
   const time = createVirtualTime(start);
   const web = createWeb(options, time);
-  const ask = { ours, plain }[way](web, time);
+  const request = { ours, plain }[cache](web, time);
   const random = createRandom(1);
   const choose = createChoice(options.urls, random);
   const targets = Array.from({ length: options.urls }, (_, index) => targetOf(`https://a.example.org/${index}`));
-  let questions = 0;
+  let calls = 0;
   let waited = 0;
   for (let message = 0; message < options.messages; message += 1) {
-    await time.passTo(start + ((message + random()) / options.messages) * options.hours * hourMs);
+    await time.advanceTo(start + ((message + random()) / options.messages) * options.hours * hourMs);
     const target = targets[choose()]!;
-    for (let askers = askersOf(random); askers > 0; askers -= 1) {
-      const { isWaitedFor, done } = ask(target);
+    for (let callers = countCallers(random); callers > 0; callers -= 1) {
+      const { isWaitedFor, done } = request(target);
       done.catch(() => undefined);
-      questions += 1;
+      calls += 1;
       if (isWaitedFor) waited += 1;
     }
   }
-  await time.passTo(Infinity);
-  return { questions, waited, ...web.figures };
+  await time.advanceTo(Infinity);
+  return { calls, waited, ...web.figures };
 }

@@ -1,4 +1,4 @@
-/** Servers that are compared with, each with a configuration of its own in a temporary folder. */
+/** Other servers for comparison, each with its own configuration in a temporary folder. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -14,15 +14,15 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-const patienceMs = 60_000;
-const lookEveryMs = 50;
+const startTimeoutMs = 60_000;
+const pollEveryMs = 50;
 
-/** One worker, as the others are one process each. The filter is behind the cache, or it would run for every hit. */
+/** Starts nginx with one worker, since the other servers are single processes. The filter is behind the cache, so a hit does not run it. */
 export async function startNginx(): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-nginx-"));
   const [port, filterPort] = [await freePort(), await freePort()];
   const file = join(folder, "nginx.conf");
-  // Many more than are asked on one connection, or each would be opened anew by and by.
+  // keepalive_requests: with the default, nginx would close and reopen connections during the benchmark.
   writeFileSync(
     file,
     `
@@ -56,10 +56,10 @@ http {
   const child = spawn("nginx", ["-c", file, "-e", join(folder, "error.log")], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  return started(child, folder, `http://127.0.0.1:${port}`);
+  return whenResponding(child, folder, `http://127.0.0.1:${port}`);
 }
 
-/** With its own cache in memory. It is told of no list of hosts, which it would fetch from its makers. */
+/** Starts iframely with its in-memory cache, and without its host list, which it would download from its vendor. */
 export async function startIframely(): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-iframely-"));
   const port = await freePort();
@@ -68,35 +68,35 @@ export async function startIframely(): Promise<Server> {
     join(folder, "config.js"),
     'export default { baseAppUrl: "http://127.0.0.1", CACHE_ENGINE: "node-cache", WHITELIST_URL: null, use_http2: false };',
   );
-  // It looks for plugins there, and ends where a flat installation has no such folder.
+  // iframely searches this folder for plugins, and exits if it is missing, as in a flat installation.
   mkdirSync(peerFile("iframely/node_modules"), { recursive: true });
   const child = spawn(process.execPath, [peerFile("iframely/server.js")], {
     cwd: folder,
     env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: String(port), NODE_ENV: "local" },
     stdio: ["ignore", "ignore", "ignore"],
   });
-  return started(child, folder, `http://127.0.0.1:${port}`);
+  return whenResponding(child, folder, `http://127.0.0.1:${port}`);
 }
 
-/** Waits until it answers, whatever it says. */
-async function started(child: ChildProcess, folder: string, url: string): Promise<Server> {
+/** Waits until a server responds, with any status. */
+async function whenResponding(child: ChildProcess, folder: string, url: string): Promise<Server> {
   const ended = once(child, "exit");
   const stop = async () => {
     child.kill("SIGKILL");
     await ended;
     rmSync(folder, { recursive: true });
   };
-  for (const end = performance.now() + patienceMs; ;) {
-    if (await isAnswering(url)) return { url, pid: child.pid!, stop };
+  for (const end = performance.now() + startTimeoutMs; ;) {
+    if (await isResponding(url)) return { url, pid: child.pid!, stop };
     if (performance.now() > end || child.exitCode !== null) {
       await stop();
-      throw new Error(`${child.spawnfile} does not answer`);
+      throw new Error(`${child.spawnfile} does not respond`);
     }
-    await after(lookEveryMs);
+    await after(pollEveryMs);
   }
 }
 
-function isAnswering(url: string): Promise<boolean> {
+function isResponding(url: string): Promise<boolean> {
   return fetch(url, { redirect: "manual" }).then(
     (reply) => reply.text().then(() => true),
     () => false,

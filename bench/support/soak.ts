@@ -2,49 +2,49 @@ import { Pool } from "undici";
 import { startService } from "../../test/support/service.ts";
 import { descriptorsOf, memoryOf } from "./figures.ts";
 import { startHelper } from "./processes.ts";
-import type { StormOriginQuestion, StormOrigins } from "./storm-origin.ts";
+import type { StormOriginCommand, StormOrigins } from "./storm-origin.ts";
 
-/** The service at one moment. */
+/** Measurements of the service at one moment. */
 export interface SoakSample {
   readonly requests: number;
   readonly memoryBytes: number;
   readonly descriptors: number;
-  /** Since the sample before, 99 of 100 measurements of the service's event loop are below; and the worst of all. */
+  /** p99 and maximum of the event loop's lag since the previous sample. */
   readonly loopP99Ms: number;
   readonly loopMaxMs: number;
 }
 
 export interface SoakFigures {
   readonly samples: readonly SoakSample[];
-  /** How many ended in each way. */
+  /** Number of requests by outcome; "" for a complete description. */
   readonly ends: Readonly<Record<string, number>>;
 }
 
 const connections = 16;
 const samples = 10;
 
-// Of a hundred requests. The rest are hits.
+// Numbers in a hundred requests; the rest are hits.
 const misses = 20;
 const missing = 5;
 const refused = 5;
 
-// Those that cost a decoder half a second, or a fetch its limit: so few that the soak ends today.
+// Rare, because each costs a decoder half a second, or a fetch its whole timeout.
 const bombEvery = 500;
 const drippingEvery = 1000;
 
-/** Runs so many requests of all kinds, and looks at the service ten times meanwhile. */
+/** Sends a number of mixed requests, and takes ten samples of the service during the run. */
 export async function soak(requests: number): Promise<SoakFigures> {
-  const helper = startHelper<{ question: StormOriginQuestion }, StormOrigins>("storm-origin");
-  const origins = await helper.ask({ question: "listen" });
+  const helper = startHelper<{ command: StormOriginCommand }, StormOrigins>("storm-origin");
+  const origins = await helper.send({ command: "listen" });
   const service = await startService({
     ALLOW_ADDRESSES: "127.0.0.0/8",
     ALLOW_PORTS: "1-65535",
     FETCH_TIMEOUT_MS: "1000",
     LOG_LEVEL: "info",
-    // Small, so that it is full before the first sample.
+    // Small, so that the cache is full before the first sample.
     CACHE_BYTES: String(1024 ** 2),
   });
-  service.process.stdout?.removeAllListeners("data").resume(); // what a test would keep of it grows
+  service.process.stdout?.removeAllListeners("data").resume(); // the test helper would collect the output without bound
   const pid = service.process.pid!;
   const pool = new Pool(service.url, { connections });
   const ends: Record<string, number> = {};
@@ -63,12 +63,12 @@ export async function soak(requests: number): Promise<SoakFigures> {
     const body = JSON.stringify({ url: urlOf(number) });
     const headers = { "content-type": "application/json" };
     const reply = await pool.request({ method: "POST", path: "/metadata", headers, body });
-    const told = (await reply.body.json()) as { code?: string; warnings?: string[] };
-    const end = told.code ?? told.warnings?.join(" ") ?? "";
+    const answer = (await reply.body.json()) as { code?: string; warnings?: string[] };
+    const end = answer.code ?? answer.warnings?.join(" ") ?? "";
     ends[end] = (ends[end] ?? 0) + 1;
   }
 
-  async function look(done: number): Promise<SoakSample> {
+  async function takeSample(done: number): Promise<SoakSample> {
     const metrics = await (await fetch(`${service.url}/metrics`)).text();
     const seconds = (name: string) => Number(new RegExp(`^${name} ([\\d.e+-]+)$`, "m").exec(metrics)?.[1]);
     return {
@@ -82,7 +82,7 @@ export async function soak(requests: number): Promise<SoakFigures> {
 
   const found: SoakSample[] = [];
   let number = 0;
-  await look(0); // the measurements of the start are taken away
+  await takeSample(0); // resets the service's event loop statistics
   for (let sample = 1; sample <= samples; sample += 1) {
     const until = Math.round((requests * sample) / samples);
     await Promise.all(
@@ -90,7 +90,7 @@ export async function soak(requests: number): Promise<SoakFigures> {
         while (number < until) await ask((number += 1));
       }),
     );
-    found.push(await look(number));
+    found.push(await takeSample(number));
   }
   await pool.close();
   await service.stop();

@@ -1,35 +1,35 @@
-/** Origins of a storm: what each says on its port, to as many as ask. */
+/** Hostile and healthy origins for load tests, each on its own port, for any number of clients. */
 import { setInterval } from "node:timers";
 import type { Socket } from "node:net";
 import sharp from "sharp";
 import { chunked, crlf, end, flood, ok } from "../../test/support/hostile.ts";
 import { type Origin, startOrigin, startSpeakingOrigin } from "../../test/support/origin.ts";
 
-export type StormOriginQuestion = "listen";
-/** Where each is, without a path: any path will do, and each path is another URL. */
+export type StormOriginCommand = "listen";
+/** Base URLs of the origins. All paths of an origin return the same response. */
 export interface StormOrigins {
-  /** A small picture, at once. */
+  /** Sends a small picture at once. */
   readonly healthy: string;
-  /** A byte every 100 ms, for ever. */
+  /** Slow drip: sends a byte every 100 ms, for ever. */
   readonly dripping: string;
-  /** A PDF of 60 MB that stops at 33 MB. */
+  /** Declares a PDF of 60 MB and stops at 33 MB. */
   readonly stopping: string;
-  /** As fast as it is taken, for ever. */
+  /** Sends an endless body as fast as the client reads. */
   readonly endless: string;
-  /** 100 MB announced, and sent. */
+  /** Declares and sends 100 MB. */
   readonly announced: string;
-  /** 1 MB in chunks of one byte. */
+  /** Sends 1 MB in chunks of one byte. */
   readonly crumbs: string;
-  /** 404 with a body that nobody reads. */
+  /** Sends a 404 with a body, which the service does not read. */
   readonly missing: string;
-  /** A picture of 1.3 kB that would take hundreds of megabytes. */
+  /** Sends a pixel bomb: a picture of 1.3 kB that takes hundreds of megabytes to decode. */
   readonly bomb: string;
 }
 
-// What each body begins with: of what is no media at all, no more than its head would be read.
+// Start of each body. Otherwise the service would sniff that it is no media, and stop reading after the head.
 const mediaHead = "GIF89a";
 
-const untilTheEnd = () => undefined; // the process ends, and with it all that was opened
+const noCleanUp = () => undefined; // the end of the process closes all connections
 const dripEveryMs = 100;
 
 // All addresses of the loopback network: each is another host.
@@ -40,7 +40,7 @@ setInterval(() => {
   for (const socket of dripping) socket.write("a");
 }, dripEveryMs);
 
-/** A chunk for each character, and the last one. */
+/** Encodes a text as one chunk for each character, and the last chunk. */
 function crumbs(text: string): string {
   return `${text.replaceAll(/./g, `1${crlf}$&${crlf}`)}0${crlf}${crlf}`;
 }
@@ -60,20 +60,20 @@ async function listen(): Promise<StormOrigins> {
   const picture = await sharp({ create: { width: 64, height: 64, channels: 3, background: "#4080c0" } })
     .png()
     .toBuffer();
-  // One colour, so the file is tiny whatever the dimensions.
+  // One colour, so the file is tiny despite its dimensions.
   const bomb = await sharp({ create: { width: 5000, height: 4000, channels: 3, background: "#4080c0" } })
     .png({ progressive: true })
     .toBuffer();
   const serve = (body: Buffer) => (_request: unknown, response: { end(body: Buffer): unknown }) => response.end(body);
   const origins = {
-    healthy: startOrigin(untilTheEnd, serve(picture)),
-    dripping: startSpeakingOrigin(untilTheEnd, drip, everyHost),
-    stopping: startSpeakingOrigin(untilTheEnd, stop, everyHost),
-    endless: startSpeakingOrigin(untilTheEnd, flood(`${ok}${crlf}${mediaHead}`, "a")),
-    announced: startSpeakingOrigin(untilTheEnd, flood(`${ok}Content-Length: 100000000${crlf}${crlf}${mediaHead}`, "a")),
-    crumbs: startSpeakingOrigin(untilTheEnd, end(chunked + crumbs(mediaHead + "a".repeat(1_000_000)))),
-    missing: startSpeakingOrigin(untilTheEnd, end(`HTTP/1.1 404 Not Found${crlf}${crlf}${"a".repeat(70_000)}`)),
-    bomb: startOrigin(untilTheEnd, serve(bomb)),
+    healthy: startOrigin(noCleanUp, serve(picture)),
+    dripping: startSpeakingOrigin(noCleanUp, drip, everyHost),
+    stopping: startSpeakingOrigin(noCleanUp, stop, everyHost),
+    endless: startSpeakingOrigin(noCleanUp, flood(`${ok}${crlf}${mediaHead}`, "a")),
+    announced: startSpeakingOrigin(noCleanUp, flood(`${ok}Content-Length: 100000000${crlf}${crlf}${mediaHead}`, "a")),
+    crumbs: startSpeakingOrigin(noCleanUp, end(chunked + crumbs(mediaHead + "a".repeat(1_000_000)))),
+    missing: startSpeakingOrigin(noCleanUp, end(`HTTP/1.1 404 Not Found${crlf}${crlf}${"a".repeat(70_000)}`)),
+    bomb: startOrigin(noCleanUp, serve(bomb)),
   } satisfies Record<keyof StormOrigins, Promise<Origin>>;
   const urls: Partial<Record<keyof StormOrigins, string>> = {};
   for (const [name, origin] of Object.entries(origins)) {

@@ -6,30 +6,31 @@ import { startNameServer } from "../../test/support/name-server.ts";
 import { type Service, startService } from "../../test/support/service.ts";
 import { descriptorsOf, memoryOf } from "./figures.ts";
 import { type Helper, startHelper } from "./processes.ts";
-import type { StormOriginQuestion, StormOrigins } from "./storm-origin.ts";
+import type { StormOriginCommand, StormOrigins } from "./storm-origin.ts";
 import { quantile } from "./table.ts";
 
-/** What a storm did to the service. */
+/** Measurements of the service under load from hostile origins. */
 export interface StormFigures {
-  /** How many ended in each way: a failure's code, the warnings, or `described`. */
+  /** Number of lookups by outcome: a failure code, the warnings, or `described`. */
   readonly ends: Readonly<Record<string, number>>;
-  /** The slowest of them, as the caller saw it. */
+  /** Latency of the slowest lookup, measured by the caller. */
   readonly slowestMs: number;
-  /** How far the longest fetch went past the deadline, by the service's own `Server-Timing`: from when it was asked. */
+  /** Time of the longest fetch past the deadline, by the service's `Server-Timing`, which starts at the request. */
   readonly lateMs: number;
-  /** Of the whole process, over what it was before. */
+  /** Peak memory of the service process, less its memory before. */
   readonly memoryGrowthBytes: number;
   readonly descriptorsBefore: number;
   readonly descriptorsAfter: number;
-  /** Cold lookups of a small picture on another host meanwhile; the rest were no 200. */
+  /** Latencies of concurrent cold lookups of a small picture on another host. */
   readonly healthyMs: readonly number[];
+  /** Number of these lookups without status 200. */
   readonly healthyFailed: number;
 }
 
 export interface Storm {
   readonly service: Service;
   readonly origins: StormOrigins;
-  /** Asks for as many different URLs of the origins at once, with a healthy one beside them all the time. */
+  /** Requests this number of different URLs of each origin concurrently, and healthy URLs one by one at the same time. */
   rage(names: readonly (keyof StormOrigins)[], countOfEach: number): Promise<StormFigures>;
   stop(): Promise<void>;
 }
@@ -37,24 +38,24 @@ export interface Storm {
 interface End {
   readonly end: string;
   readonly elapsedMs: number;
-  /** 0 where the service does not tell it. */
+  /** 0 if the service does not report it. */
   readonly fetchMs: number;
 }
 
 export const stormDeadlineMs = 5000;
 
 const sampleEveryMs = 25;
-const settleMs = 10_000; // until the last descriptor is closed
+const settleMs = 10_000; // maximum time until the last descriptor is closed
 
-/** Waiting for a slot and fetching together, from `queue;dur=0.1, fetch;dur=12.3`. */
+/** Returns the time of queueing and fetching from a header such as `queue;dur=0.1, fetch;dur=12.3`. */
 function fetchMsOf(serverTiming: string): number {
   return [...serverTiming.matchAll(/\b(?:queue|fetch);dur=([\d.]+)/g)].reduce((sum, [, ms]) => sum + Number(ms), 0);
 }
 
-/** Starts the built program with room for thousands of fetches, and the origins in a process of their own. */
+/** Starts the built program with concurrency limits for thousands of fetches, and the origins in another process. */
 export async function startStorm(): Promise<Storm> {
-  const helper: Helper<{ question: StormOriginQuestion }, StormOrigins> = startHelper("storm-origin");
-  const origins = await helper.ask({ question: "listen" });
+  const helper: Helper<{ command: StormOriginCommand }, StormOrigins> = startHelper("storm-origin");
+  const origins = await helper.send({ command: "listen" });
   const service = await startService({
     ALLOW_ADDRESSES: "127.0.0.0/8",
     ALLOW_PORTS: "1-65535",
@@ -70,10 +71,10 @@ export async function startStorm(): Promise<Storm> {
     const body = JSON.stringify({ url: `${url}/${(number += 1)}` });
     const headers = { "content-type": "application/json" };
     const reply = await pool.request({ method: "POST", path: "/metadata", headers, body });
-    const told = (await reply.body.json()) as { code?: string; warnings?: string[] };
-    const [warnings = ""] = [told.warnings?.join(" ")];
+    const answer = (await reply.body.json()) as { code?: string; warnings?: string[] };
+    const [warnings = ""] = [answer.warnings?.join(" ")];
     return {
-      end: told.code ?? (warnings === "" ? "described" : warnings),
+      end: answer.code ?? (warnings === "" ? "described" : warnings),
       elapsedMs: performance.now() - began,
       fetchMs: fetchMsOf(String(reply.headers["server-timing"] ?? "")),
     };
@@ -82,14 +83,14 @@ export async function startStorm(): Promise<Storm> {
   async function rage(names: readonly (keyof StormOrigins)[], countOfEach: number): Promise<StormFigures> {
     const urls = names.flatMap((name) => Array.from({ length: countOfEach }, () => origins[name]));
     const healthyPool = new Pool(service.url, { connections: 1 });
-    for (let time = 0; time < 20; time += 1) await end(healthyPool, origins.healthy); // what is slow only at first
+    for (let time = 0; time < 20; time += 1) await end(healthyPool, origins.healthy); // warm-up
     const descriptorsBefore = descriptorsOf(pid);
     const pool = new Pool(service.url, { connections: urls.length });
-    // Connections first, so that the time that is taken is the lookups' own.
+    // Open the connections first, so that the latencies do not include connecting.
     await Promise.all(urls.map(async () => (await pool.request({ method: "GET", path: "/healthz" })).body.dump()));
     const memoryBefore = memoryOf(pid);
-    let mostMemory = memoryBefore;
-    const sampler = setInterval(() => (mostMemory = Math.max(mostMemory, memoryOf(pid))), sampleEveryMs);
+    let peakMemory = memoryBefore;
+    const sampler = setInterval(() => (peakMemory = Math.max(peakMemory, memoryOf(pid))), sampleEveryMs);
 
     const over = new AbortController();
     const healthy: Promise<End[]> = (async () => {
@@ -118,7 +119,7 @@ export async function startStorm(): Promise<Storm> {
       ends,
       slowestMs: Math.max(...all.map(({ elapsedMs }) => elapsedMs)),
       lateMs: Math.max(0, ...all.map(({ fetchMs }) => fetchMs - stormDeadlineMs)),
-      memoryGrowthBytes: mostMemory - memoryBefore,
+      memoryGrowthBytes: peakMemory - memoryBefore,
       descriptorsBefore,
       descriptorsAfter,
       healthyMs: described.map(({ elapsedMs }) => elapsedMs),
@@ -138,9 +139,9 @@ export async function startStorm(): Promise<Storm> {
 }
 
 export interface SilentNamesFigures {
-  /** p95 of fetching a healthy URL by name, with nothing beside it. */
+  /** p95 of fetching a healthy URL by name, without other load. */
   readonly aloneMs: number;
-  /** The same with the silent names beside it. */
+  /** The same during the lookups of silent names. */
   readonly besideMs: number;
   readonly silent: number;
 }
@@ -148,7 +149,7 @@ export interface SilentNamesFigures {
 const connectTimeoutMs = 3000;
 const samples = 60;
 
-/** Keeps so many lookups of names waiting that no name server answers, and times healthy ones. In this process. */
+/** Measures fetches of healthy names while lookups of `count` names wait for a silent name server. Runs in this process. */
 export async function waitForSilentNames(count: number, healthyUrl: string): Promise<SilentNamesFigures> {
   const cleanUps: (() => void)[] = [];
   const nameServer = await startNameServer(
@@ -168,7 +169,7 @@ export async function waitForSilentNames(count: number, healthyUrl: string): Pro
     }
     return quantile(elapsed, 0.95);
   };
-  await healthyP95(); // what is slow only at first
+  await healthyP95(); // warm-up
   const aloneMs = await healthyP95();
   const silent = Array.from({ length: count }, (_, index) => outcome(`http://silent-${index}.example.net:${port}/`));
   while (nameServer.questions < 4 * samples + count) await sleep(sampleEveryMs);

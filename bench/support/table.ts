@@ -9,13 +9,13 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!;
 }
 
-/** `median (least – most)`, to the given digits. */
+/** Formats `median (minimum – maximum)` with a number of decimals. */
 export function spread(values: readonly number[], digits = 0): string {
   const text = (value: number) => value.toFixed(digits);
   return `${text(median(values))} (${text(Math.min(...values))} – ${text(Math.max(...values))})`;
 }
 
-/** Prints a Markdown table, so that it can be pasted as it is. */
+/** Prints a Markdown table, ready to paste into a document. */
 export function printTable(title: string, header: readonly string[], rows: readonly (readonly string[])[]): void {
   const widths = header.map((cell, column) => Math.max(cell.length, ...rows.map((row) => row[column]!.length)));
   const line = (row: readonly string[]) => `| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`;
@@ -25,14 +25,14 @@ export function printTable(title: string, header: readonly string[], rows: reado
   for (const row of rows) console.log(line(row));
 }
 
-/** Prints whether a figure is within the bound that is set for it. */
-export function printBar(
-  what: string,
+/** Prints whether a figure meets its performance goal. */
+export function printGoal(
+  name: string,
   value: number,
-  bound: { atMost: number } | { atLeast: number },
+  goal: { atMost: number } | { atLeast: number },
   digits = 2,
 ): void {
-  const isHeld = "atMost" in bound ? value <= bound.atMost : value >= bound.atLeast;
-  const words = "atMost" in bound ? `at most ${bound.atMost}` : `at least ${bound.atLeast}`;
-  console.log(`${isHeld ? "held  " : "MISSED"} ${what}: ${value.toFixed(digits)} (${words})`);
+  const isMet = "atMost" in goal ? value <= goal.atMost : value >= goal.atLeast;
+  const goalText = "atMost" in goal ? `at most ${goal.atMost}` : `at least ${goal.atLeast}`;
+  console.log(`${isMet ? "met   " : "MISSED"} ${name}: ${value.toFixed(digits)} (${goalText})`);
 }

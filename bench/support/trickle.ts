@@ -1,29 +1,29 @@
-/** Asks the same again and again, so often a second, in a process that does nothing else: its clock is not held up by others. */
+/** Repeats a request at a fixed rate, in its own process, so that no other load delays its timers. */
 import { setInterval } from "node:timers";
 import { Pool } from "undici";
 
-export interface TrickleQuestion {
+export interface TrickleCommand {
   readonly url: string;
   readonly body: string;
   readonly perSecond: number;
   readonly durationMs: number;
 }
 export interface TrickleReply {
-  /** When each was asked, from the begin on, and how long its answer took. */
-  readonly asked: readonly { readonly atMs: number; readonly tookMs: number }[];
-  /** Answers that were no 200. */
+  /** Time of each request since the start, and its latency. */
+  readonly requests: readonly { readonly atMs: number; readonly tookMs: number }[];
+  /** Number of responses without status 200. */
   readonly failed: number;
 }
 
-const connections = 16; // kept alive, as those of a chat server are
+const connections = 16; // kept alive, as a chat server does
 
-async function trickle({ url, body, perSecond, durationMs }: TrickleQuestion): Promise<TrickleReply> {
+async function trickle({ url, body, perSecond, durationMs }: TrickleCommand): Promise<TrickleReply> {
   const pool = new Pool(url, { connections });
-  const asked: { atMs: number; tookMs: number }[] = [];
+  const requests: { atMs: number; tookMs: number }[] = [];
   const pending: Promise<void>[] = [];
   let failed = 0;
   const began = performance.now();
-  const ask = async () => {
+  const send = async () => {
     const atMs = performance.now() - began;
     const headers = { "content-type": "application/json" };
     const status = await pool.request({ method: "POST", path: "/metadata", headers, body }).then(
@@ -33,12 +33,12 @@ async function trickle({ url, body, perSecond, durationMs }: TrickleQuestion): P
       },
       () => null,
     );
-    asked.push({ atMs, tookMs: performance.now() - began - atMs });
+    requests.push({ atMs, tookMs: performance.now() - began - atMs });
     if (status !== 200) failed += 1;
   };
   await new Promise<void>((resolve) => {
     const timer = setInterval(() => {
-      pending.push(ask());
+      pending.push(send());
       if (performance.now() - began < durationMs) return;
       clearInterval(timer);
       resolve();
@@ -46,10 +46,10 @@ async function trickle({ url, body, perSecond, durationMs }: TrickleQuestion): P
   });
   await Promise.all(pending);
   await pool.close();
-  return { asked, failed };
+  return { requests, failed };
 }
 
-process.on("message", (question: TrickleQuestion) => {
-  void trickle(question).then((reply) => process.send!(reply));
+process.on("message", (command: TrickleCommand) => {
+  void trickle(command).then((reply) => process.send!(reply));
 });
 process.on("disconnect", () => process.exit());

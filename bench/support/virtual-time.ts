@@ -1,35 +1,35 @@
-/** A clock that stands still until the next thing is due: a day passes as fast as it can be computed. */
+/** A virtual clock, which jumps from one timer to the next: a simulated day takes only its computation time. */
 export interface VirtualTime {
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly after: (milliseconds: number) => Promise<void>;
-  /** Lets time pass until then, with all that falls due. */
-  readonly passTo: (time: number) => Promise<void>;
+  /** Advances the clock to the given time, and runs all timers until then. */
+  readonly advanceTo: (time: number) => Promise<void>;
 }
 
-interface Due {
+interface Timer {
   readonly time: number;
   readonly resolve: () => void;
 }
 
 export function createVirtualTime(start: number): VirtualTime {
   let time = start;
-  const waiting: Due[] = []; // the first due is the last
+  const timers: Timer[] = []; // descending, so that the next one is last
 
-  // What follows of it in promises is done before the next.
+  // Lets the promise reactions of one timer finish before the next timer.
   const settle = () => new Promise((resolve) => setImmediate(resolve));
 
   return {
     now: () => time,
     after: (milliseconds) =>
       new Promise((resolve) => {
-        const due = { time: time + milliseconds, resolve };
-        const place = waiting.findLastIndex((other) => other.time > due.time);
-        waiting.splice(place + 1, 0, due);
+        const timer = { time: time + milliseconds, resolve };
+        const place = timers.findLastIndex((other) => other.time > timer.time);
+        timers.splice(place + 1, 0, timer);
       }),
-    async passTo(end) {
-      for (let next = waiting.at(-1); next && next.time <= end; next = waiting.at(-1)) {
-        waiting.pop();
+    async advanceTo(end) {
+      for (let next = timers.at(-1); next && next.time <= end; next = timers.at(-1)) {
+        timers.pop();
         time = next.time;
         next.resolve();
         await settle();

@@ -1,11 +1,11 @@
--- A chat server to try it with, on this machine alone: "localhost", its rooms, and their pictures' metadata.
+-- A chat server for trying out the module, on this machine only: host "localhost" with rooms that add metadata.
 -- Accounts: docker compose exec prosody prosodyctl register alice localhost PASSWORD
 
 data_path = "/var/lib/prosody"
 plugin_paths = { "/usr/local/lib/prosody-modules" }
 log = { info = "*console" }
 
--- compose.yaml publishes the port on loopback only, where there is nobody to listen.
+-- No TLS: compose.yaml publishes the port on loopback only.
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 modules_disabled = { "s2s" }

@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { failures } from "../../src/domain/errors.ts";
 import { startOrigin } from "../support/origin.ts";
 import { requires } from "../support/require.ts";
 import { type Service, startService } from "../support/service.ts";
@@ -29,25 +30,25 @@ afterAll(async () => {
 
 const has = (command: string, ...args: string[]): boolean => spawnSync(command, args).status === 0;
 
-interface Ending {
+interface Result {
   readonly stdout: string;
   readonly stderr: string;
   readonly code: number;
 }
 
-async function run(command: string, example: string, url: string): Promise<Ending> {
+async function run(command: string, example: string, url: string): Promise<Result> {
   const env = { PATH: process.env.PATH, ORACLE: service.url, TOKEN: "open-sesame-please" };
   try {
     return { ...(await promisify(execFile)(command, [examples + example, url], { env })), code: 0 };
   } catch (failed) {
-    return failed as Ending;
+    return failed as Result;
   }
 }
 
 describe.each([
   ["curl.sh", "sh", has("curl", "--version"), /^\{"url":.*"width":640/, /"code":"source_status"/],
-  ["node.js", process.execPath, true, sentence, /responded with an error status/],
-  ["python.py", "python3", has("python3", "--version"), sentence, /responded with an error status/],
+  ["node.js", process.execPath, true, sentence, failures.source_status.title],
+  ["python.py", "python3", has("python3", "--version"), sentence, failures.source_status.title],
   [
     "gateway.lua",
     "lua",
@@ -55,9 +56,9 @@ describe.each([
     /^<metadata .*<width>640<\/width>/,
     /"source_status"/,
   ],
-] as const)("the example %s", (example, command, isThere, answer, problem) => {
-  test.skipIf(requires(`what ${example} needs`, isThere))(
-    "says what a URL is, and why nothing can be said",
+] as const)("the example %s", (example, command, isInstalled, output, problem) => {
+  test.skipIf(requires(`interpreter or library for ${example}`, isInstalled))(
+    `the example ${example} prints the metadata of a URL, or the problem of a failed lookup`,
     async () => {
       const origin = await startOrigin(onTestFinished, ({ url }, response) => {
         if (url?.startsWith("/gone")) response.writeHead(404).end();
@@ -65,7 +66,7 @@ describe.each([
       });
       const good = await run(command, example, origin.url("/a.jpg?a=1&b=%20"));
       expect([good.code, good.stderr]).toEqual([0, ""]);
-      expect(good.stdout).toMatch(answer);
+      expect(good.stdout).toMatch(output);
       const bad = await run(command, example, origin.url("/gone.jpg"));
       expect(bad.code).not.toBe(0);
       expect(bad.stdout + bad.stderr).toMatch(problem);

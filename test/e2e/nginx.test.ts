@@ -17,17 +17,17 @@ const snippet = readFileSync(new URL("../../deploy/nginx/media-oracle.conf", imp
 
 interface Balancer {
   readonly url: string;
-  /** All that it logged, of access and of errors. */
+  /** Returns the access log and the error log so far. */
   log(): string;
 }
 
-/** nginx with the snippet, where only the addresses are others: those of these replicas, and its own. */
+/** Starts nginx with the configuration of deploy/nginx, with the addresses of these replicas and a free port. */
 async function startBalancer(onFinished: OnFinished, replicas: readonly Service[]): Promise<Balancer> {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-nginx-"));
   onFinished(() => rmSync(folder, { recursive: true }));
   const port = await freePort();
   const names = replicas.map(({ url }) => new URL(url).host);
-  const ours = snippet
+  const configuration = snippet
     .replace("listen 8080", `listen 127.0.0.1:${port}`)
     .replaceAll(/server oracle-(\d):8080(.*)\n/g, (_line, number: string, options: string) =>
       names[Number(number) - 1] ? `server ${names[Number(number) - 1]!}${options}\n` : "",
@@ -39,7 +39,7 @@ async function startBalancer(onFinished: OnFinished, replicas: readonly Service[
   );
   writeFileSync(
     join(folder, "nginx.conf"),
-    `daemon off; pid ${folder}/pid; error_log stderr notice; events {} http { ${temporary.join(" ")}\n${ours} }`,
+    `daemon off; pid ${folder}/pid; error_log stderr notice; events {} http { ${temporary.join(" ")}\n${configuration} }`,
   );
   const child = spawn("nginx", ["-e", "stderr", "-c", join(folder, "nginx.conf")], {
     stdio: ["ignore", "ignore", "pipe"],
@@ -60,21 +60,21 @@ async function startBalancer(onFinished: OnFinished, replicas: readonly Service[
   return { url: `http://127.0.0.1:${port}`, log: () => readFileSync(join(folder, "log"), "utf8") };
 }
 
-const asked = {
+const ask = {
   GET: (balancer: Balancer, url: string) => send("GET", `${balancer.url}/metadata?url=${encodeURIComponent(url)}`),
   POST: (balancer: Balancer, url: string) => send("POST", `${balancer.url}/metadata`, { url, deadlineMs: 9000 }),
 };
 
 async function startScene(onFinished: OnFinished) {
   const picture = await mediaFiles.png.make();
-  /** Who asked for each path. */
-  const askers = new Map<string, string[]>();
+  /** User-Agent headers of the origin requests, by path; each replica has its own. */
+  const agents = new Map<string, string[]>();
   const origin = await startOrigin(onFinished, ({ url, headers }, response) => {
-    askers.set(url!, [...(askers.get(url!) ?? []), headers["user-agent"]!]);
+    agents.set(url!, [...(agents.get(url!) ?? []), headers["user-agent"]!]);
     response.end(picture);
   });
   const { running } = await startReplicas(onFinished, 2, {});
-  return { replicas: running, origin, askers, balancer: await startBalancer(onFinished, running) };
+  return { replicas: running, origin, agents, balancer: await startBalancer(onFinished, running) };
 }
 
 type Scene = Awaited<ReturnType<typeof startScene>>;
@@ -89,19 +89,22 @@ describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/media-orac
     for (const cleanUp of cleanUps) await cleanUp();
   });
 
-  test.for(["GET", "POST"] as const)("%s: the same URL reaches the same replica, others the other", async (method) => {
-    const { origin, askers, balancer } = scene;
-    const paths = Array.from({ length: 16 }, (_, file) => `/${method}/${file}.png?a=1&b=%20`);
-    for (const path of [...paths, ...paths, ...paths]) {
-      const reply = await asked[method](balancer, origin.url(path));
-      expect(await readJson(reply)).toMatchObject({ type: "image/png", url: origin.url(path) });
-    }
-    const told = paths.map((path) => askers.get(path));
-    expect(told.map((names) => names?.length)).toEqual(Array(16).fill(1));
-    expect(new Set(told.flat())).toEqual(new Set(["replica/1", "replica/2"]));
-  });
+  test.for(["GET", "POST"] as const)(
+    "nginx sends %s requests for one URL to always the same replica, and spreads the URLs over the replicas",
+    async (method) => {
+      const { origin, agents, balancer } = scene;
+      const paths = Array.from({ length: 16 }, (_, file) => `/${method}/${file}.png?a=1&b=%20`);
+      for (const path of [...paths, ...paths, ...paths]) {
+        const reply = await ask[method](balancer, origin.url(path));
+        expect(await readJson(reply)).toMatchObject({ type: "image/png", url: origin.url(path) });
+      }
+      const agentsByPath = paths.map((path) => agents.get(path));
+      expect(agentsByPath.map((names) => names?.length)).toEqual(Array(16).fill(1));
+      expect(new Set(agentsByPath.flat())).toEqual(new Set(["replica/1", "replica/2"]));
+    },
+  );
 
-  test("a batch as large as may be passes, and /metrics does not", async () => {
+  test("nginx forwards a batch of the maximum size, and does not forward /metrics", async () => {
     const { origin, balancer } = scene;
     const urls = Array.from({ length: 100 }, (_, index) => origin.url(`/${index}?${"a".repeat(1900)}`));
     expect((await send("POST", `${balancer.url}/metadata/batch`, { urls, deadlineMs: 100 })).statusCode).toBe(200);
@@ -109,17 +112,17 @@ describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/media-orac
   });
 
   test(
-    "a replica that is gone is stood in for, and the log holds no path",
+    "nginx retries on another replica if one is down, and its log contains no path",
     { timeout: 60_000 },
     async ({ onTestFinished }) => {
       const { replicas, origin, balancer } = await startScene(onTestFinished);
       await replicas[0]!.stop();
       for (let file = 0; file < 8; file += 1) {
-        expect((await asked.GET(balancer, origin.url(`/secret-${file}.png`))).statusCode).toBe(200);
-        expect((await asked.POST(balancer, origin.url(`/secret-${file}.png`))).statusCode).toBe(200);
+        expect((await ask.GET(balancer, origin.url(`/secret-${file}.png`))).statusCode).toBe(200);
+        expect((await ask.POST(balancer, origin.url(`/secret-${file}.png`))).statusCode).toBe(200);
       }
       await replicas[1]!.stop();
-      expect((await asked.GET(balancer, origin.url("/secret.png"))).statusCode).toBe(502);
+      expect((await ask.GET(balancer, origin.url("/secret.png"))).statusCode).toBe(502);
       await expect.poll(() => balancer.log()).toContain("GET /metadata 502");
       expect(balancer.log()).not.toContain("secret");
     },

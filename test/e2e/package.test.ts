@@ -26,7 +26,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test("the package holds what runs, what is told of it, and nothing else", () => {
+test("the npm package contains the program, its documents and the Prosody modules, and nothing else", () => {
   const paths = packed.files.map(({ path }) => path);
   const known = [
     /^(package\.json|README\.md|LICENSE|THIRD_PARTY_NOTICES|openapi\.yaml)$/,
@@ -54,7 +54,7 @@ test("the package holds what runs, what is told of it, and nothing else", () => 
   }
 });
 
-/** Unpacks it where npm would, beside what it needs to run and nothing more. */
+/** Installs the package as npm would, with its runtime dependencies and without development dependencies. */
 function install(): string {
   const modules = join(folder, "installed/node_modules");
   const target = join(modules, "media-oracle");
@@ -72,7 +72,7 @@ function install(): string {
   return join(target, "dist/main.js");
 }
 
-test("installed without what is for its development, it answers", async () => {
+test("the package serves requests when installed without development dependencies", async () => {
   const picture = await photo(64, 48).jpeg().toBuffer();
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
   const service = await startService({ ALLOW_ADDRESSES: "127.0.0.1/32", ALLOW_PORTS: "1-65535" }, {}, install());

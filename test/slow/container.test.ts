@@ -21,17 +21,17 @@ import { ask } from "../support/replicas.ts";
 import { requires } from "../support/require.ts";
 import { connect, metadataOf } from "../support/xmpp.ts";
 
-const needed = containersNeed();
-const isLacking = requires(`${needed ?? "nothing"}, which containers need,`, needed === null);
+const missing = containersNeed();
+const isLacking = requires(`${missing ?? "nothing"}, which containers need,`, missing === null);
 
 const settings = { ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535", PER_HOST: "64" };
 
-/** Where an image is built besides. */
-const patience = { timeout: 1_800_000 };
+/** For tests that build a further image. */
+const buildTimeout = { timeout: 1_800_000 };
 
 const log = (machine: Machine) => machine.run("journalctl", "--no-pager", "-u", "media-oracle");
 
-/** Of a BlurHash, what can be said of any. */
+/** A BlurHash of 4 x 3 components has 28 characters. */
 const hash: unknown = expect.stringMatching(/^.{28}$/);
 
 describe.skipIf(isLacking)("the image", () => {
@@ -47,7 +47,9 @@ describe.skipIf(isLacking)("the image", () => {
     video = await mediaFiles.mp4.make();
   }, 1_800_000);
 
-  test("describes a picture as user 1000, on a read-only root, without a capability", async ({ onTestFinished }) => {
+  test("the container describes a picture as user 1000, on a read-only root file system, without capabilities", async ({
+    onTestFinished,
+  }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
     const container = await startContainer(onTestFinished, slim, settings);
     const { json } = await ask(container, origin.url("/a.jpg"));
@@ -62,17 +64,17 @@ describe.skipIf(isLacking)("the image", () => {
     });
   });
 
-  test("the service and each of its decoders have jemalloc", async ({ onTestFinished }) => {
+  test("the service and each decoder worker in the container use jemalloc", async ({ onTestFinished }) => {
     const container = await startContainer(onTestFinished, slim, settings);
-    const look =
+    const countMappings =
       'for p in /proc/[0-9]*; do case $(readlink $p/exe) in */node) grep -c "r-xp.*jemalloc" $p/maps; esac; done';
-    const { output } = await container.exec("sh", "-c", look);
+    const { output } = await container.exec("sh", "-c", countMappings);
     const counts = output.trim().split("\n");
     expect(counts.length).toBeGreaterThan(1);
     expect(new Set(counts)).toEqual(new Set(["1"]));
   });
 
-  test("`health` says 0 where it answers, and 1 where it does not", async ({ onTestFinished }) => {
+  test("the command `health` exits with 0 if the service responds, and with 1 if not", async ({ onTestFinished }) => {
     const container = await startContainer(onTestFinished, slim, settings);
     expect(await container.exec("node", "dist/main.js", "health")).toMatchObject({ code: 0 });
     expect(await container.exec("env", "MEDIA_ORACLE_PORT=1", "node", "dist/main.js", "health")).toMatchObject({
@@ -80,7 +82,7 @@ describe.skipIf(isLacking)("the image", () => {
     });
   });
 
-  test("SIGTERM: who has asked is answered, and it exits with 0", async ({ onTestFinished }) => {
+  test("after SIGTERM the container answers the requests in flight and exits with 0", async ({ onTestFinished }) => {
     let hold: ((response: ServerResponse) => void) | undefined;
     const held = new Promise<ServerResponse>((resolve) => (hold = resolve));
     const origin = await startOrigin(onTestFinished, (_request, response) => hold!(response));
@@ -95,40 +97,42 @@ describe.skipIf(isLacking)("the image", () => {
     expect(await exit).toEqual([0, null]);
   });
 
-  test("without tokens it does not start where others can reach it, and says why", async () => {
+  test("the container refuses to listen on a public interface without tokens, and names the missing setting", async () => {
     const { code, output } = await runContainer(slim);
     expect(code).toBe(78);
     expect(output).toContain("MEDIA_ORACLE_TOKENS");
   });
 
-  test("with ffmpeg a video has a hash, without it all but that", async ({ onTestFinished }) => {
+  test("a video has a hash in the full image, and everything but a hash in the slim image", async ({
+    onTestFinished,
+  }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(video));
-    const told = async (image: string) => {
+    const describeWith = async (image: string) => {
       const container = await startContainer(onTestFinished, image, settings);
       return (await ask(container, origin.url("/a.mp4"))).json;
     };
-    expect(await told(slim)).toMatchObject({ type: "video/mp4", durationMs: 2000, blurhash: null });
-    expect(await told(full)).toMatchObject({ type: "video/mp4", durationMs: 2000, blurhash: hash });
+    expect(await describeWith(slim)).toMatchObject({ type: "video/mp4", durationMs: 2000, blurhash: null });
+    expect(await describeWith(full)).toMatchObject({ type: "video/mp4", durationMs: 2000, blurhash: hash });
   });
 
-  test("what it remembers outlives it, on a volume of its own", async ({ onTestFinished }) => {
+  test("the cache file on a volume survives the container", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
     const mount = ["--volume", `${await makeVolume(onTestFinished)}:/var/lib/media-oracle`];
-    const remembering = { ...settings, CACHE_FILE: "/var/lib/media-oracle/cache" };
-    const first = await startContainer(onTestFinished, slim, remembering, mount);
+    const withCacheFile = { ...settings, CACHE_FILE: "/var/lib/media-oracle/cache" };
+    const first = await startContainer(onTestFinished, slim, withCacheFile, mount);
     await ask(first, origin.url("/a.jpg"));
     expect(await first.stop()).toBe(0);
-    const second = await startContainer(onTestFinished, slim, remembering, mount);
+    const second = await startContainer(onTestFinished, slim, withCacheFile, mount);
     expect((await ask(second, origin.url("/a.jpg"))).cacheStatus).toContain("hit");
     expect(origin.requests).toBe(1);
   });
 
-  describe("in 384 MB, of which the kernel gives it no more", () => {
+  describe("in a container with a memory limit of 384 MB", () => {
     const limits = ["--memory", "384m", "--memory-swap", "384m", "--pids-limit", "256"];
     const small = { ...settings, FETCH_BYTES: String(96 * 2 ** 20) };
 
-    /** Whether the kernel killed a process for want of memory, by either version of control groups. */
-    async function expectNobodyKilled(container: Container): Promise<void> {
+    /** Checks that the kernel's OOM killer killed no process; supports both versions of control groups. */
+    async function expectNoOomKill(container: Container): Promise<void> {
       const cat = (...files: readonly string[]) =>
         container.exec("sh", "-c", `cd /sys/fs/cgroup; cat ${files.join(" ")} 2>/dev/null`);
       const { output: peak } = await cat("memory/memory.max_usage_in_bytes", "memory.peak");
@@ -136,7 +140,7 @@ describe.skipIf(isLacking)("the image", () => {
       expect((await cat("memory/memory.oom_control", "memory.events")).output).toMatch(/^oom_kill 0$/m);
     }
 
-    test("bombs cost themselves", async ({ onTestFinished }) => {
+    test("in 384 MB, pixel bombs affect no other picture and cause no OOM kill", async ({ onTestFinished }) => {
       const bombs = await makeBombs();
       const origin = await startOrigin(onTestFinished, ({ url }, response) => {
         response.end(bombs[Number(url!.slice(1))]?.body ?? picture);
@@ -145,11 +149,13 @@ describe.skipIf(isLacking)("the image", () => {
       const answers = await Promise.all(bombs.map((_bomb, index) => ask(container, origin.url(`/${String(index)}`))));
       expect(answers.map(({ json }) => json.type)).toEqual(bombs.map(({ format }) => `image/${format}`));
       expect((await ask(container, origin.url("/picture"))).json.blurhash).toEqual(hash);
-      await expectNobodyKilled(container);
+      await expectNoOomKill(container);
     });
 
-    test("large bodies share what there is", async ({ onTestFinished }) => {
-      // As many as are read at once, each larger than all together may keep.
+    test("in 384 MB, 64 endless bodies stay within the byte budget and cause no OOM kill", async ({
+      onTestFinished,
+    }) => {
+      // As many bodies as are read concurrently, each larger than the budget for all bodies.
       const megabyte = Buffer.concat([picture, Buffer.alloc(2 ** 20)]);
       const origin = await startOrigin(onTestFinished, ({ url }, response) => {
         if (url === "/picture") return void response.end(picture);
@@ -163,24 +169,28 @@ describe.skipIf(isLacking)("the image", () => {
       const answers = await Promise.all(urls.map((url) => ask(container, url)));
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 503]));
       expect((await ask(container, origin.url("/picture"))).json.blurhash).toEqual(hash);
-      await expectNobodyKilled(container);
+      await expectNoOomKill(container);
     });
   });
 
-  test("Prosody's image, as compose.yaml runs it, adds what this one says", patience, async ({ onTestFinished }) => {
-    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
-    const oracle = await startContainer(onTestFinished, slim, settings);
-    const prosody = await startProsodyContainer(onTestFinished, oracle, ["alice"]);
-    const alice = await connect(onTestFinished, prosody, "alice");
-    await alice.enter("lounge@rooms.localhost", "alice");
-    await alice.say("lounge@rooms.localhost", "m1", origin.url("/a.jpg"));
-    const added = metadataOf(await alice.hear("m1"));
-    expect(added).toEqual([expect.objectContaining({ bytes: String(picture.byteLength), type: "image/jpeg" })]);
-  });
+  test(
+    "the Prosody image of compose.yaml adds the metadata of this image to messages",
+    buildTimeout,
+    async ({ onTestFinished }) => {
+      const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
+      const oracle = await startContainer(onTestFinished, slim, settings);
+      const prosody = await startProsodyContainer(onTestFinished, oracle, ["alice"]);
+      const alice = await connect(onTestFinished, prosody, "alice");
+      await alice.enter("lounge@rooms.localhost", "alice");
+      await alice.say("lounge@rooms.localhost", "m1", origin.url("/a.jpg"));
+      const added = metadataOf(await alice.hear("m1"));
+      expect(added).toEqual([expect.objectContaining({ bytes: String(picture.byteLength), type: "image/jpeg" })]);
+    },
+  );
 
   test(
-    "systemd runs the unit behind all its walls, and it remembers over a restart",
-    patience,
+    "systemd runs the unit with its whole sandbox, and the cache survives a restart of the service",
+    buildTimeout,
     async ({ onTestFinished }) => {
       const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
       const machine = await startMachine(onTestFinished, slim, settings);
@@ -200,7 +210,7 @@ describe.skipIf(isLacking)("the image", () => {
     },
   );
 
-  test("is small: what it adds to the image that it begins with", async () => {
+  test("the slim image adds less than 150 MB to its base image, and the full image less than 1000 MB", async () => {
     const sizes = { slim: await addedBytes(slim), full: await addedBytes(full) };
     for (const [name, bytes] of Object.entries(sizes)) console.log(`${name}: ${Math.round(bytes / 1e6)} MB`);
     expect(sizes.slim).toBeLessThan(150e6);

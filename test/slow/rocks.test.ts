@@ -22,9 +22,11 @@ function run(folder: string, program: string, ...args: string[]): void {
 }
 
 describe.skipIf(requires("Prosody", hasProsody()) || requires("luarocks with liblua5.4-dev", hasLuarocks()))(
-  "rocks made of the modules",
+  "LuaRocks packages of the Prosody modules",
   () => {
-    test("are installed by prosodyctl, one with the other that it needs, and work", async ({ onTestFinished }) => {
+    test("prosodyctl installs a module's rock with its dependency, and the modules add metadata", async ({
+      onTestFinished,
+    }) => {
       const folder = mkdtempSync(join(tmpdir(), "media-oracle-rocks-"));
       onTestFinished(() => rmSync(folder, { recursive: true }));
       const tree = join(folder, "tree");

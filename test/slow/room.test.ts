@@ -8,7 +8,7 @@ const megabyte = 1_000_000;
 describe.skipIf(requires("Prosody", hasProsody()))(
   "a room of 200, 50 messages a second, every third with a URL",
   () => {
-    test("loses, doubles and disorders nothing for five minutes, and Prosody's memory stays flat", async ({
+    test("a room of 200 loses, duplicates and reorders no message for five minutes, and Prosody's memory stays flat", async ({
       onTestFinished,
     }) => {
       const figures = await talk(onTestFinished, {
@@ -20,8 +20,8 @@ describe.skipIf(requires("Prosody", hasProsody()))(
       expect(figures).toMatchObject({ messages: 15_000, lost: 0, doubled: 0, misplaced: 0, errors: [] });
       const memory = figures.phases.map(({ memoryBytes }) => memoryBytes / megabyte);
       const [without, ...others] = memory;
-      expect(Math.max(...others), String(memory)).toBeLessThan(without! + 64); // what waits, at most: 64 lookups and what is behind them
-      // Of its memory, what it holds: the rest is as much as the busiest moment took, which the machine decides.
+      expect(Math.max(...others), String(memory)).toBeLessThan(without! + 64); // the maximum for queued messages: 64 lookups and the messages behind them
+      // Memory that Lua holds after a garbage collection; the resident set is the peak, which depends on the machine.
       const held = figures.phases.map(({ heldBytes }) => heldBytes / megabyte);
       expect(Math.max(...held), String(held)).toBeLessThan(held[0]! + 8);
     }, 1_200_000);

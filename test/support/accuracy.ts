@@ -5,7 +5,7 @@ import { blurhashError } from "./images.ts";
 import { startOrigin } from "./origin.ts";
 import { startService } from "./service.ts";
 
-/** What the service says of a file. */
+/** The service's metadata for a file. */
 export interface Reply {
   readonly bytes: number;
   readonly type: string;
@@ -17,36 +17,34 @@ export interface Reply {
   readonly warnings: readonly string[];
 }
 
-/** A file, what is true of it, and what was said of it. */
+/** A file of the corpus with its reference metadata, and the service's reply. */
 export interface Comparison {
   readonly row: CorpusRow;
   readonly reply: Reply;
   readonly isTypeRight: boolean;
   readonly isBytesRight: boolean;
-  /** Null where the file has no size that is displayed. */
+  /** Null if the file has no displayed size. */
   readonly isSizeRight: boolean | null;
-  /** Null where it lasts no time. */
+  /** Null if the file has no duration. */
   readonly isDurationRight: boolean | null;
-  /** Mean absolute error of the hash, of 255; null where one of the two is missing. */
+  /** Mean absolute error of the hash, 0 to 255; null if the hash or its reference is missing. */
   readonly error: number | null;
-  /** Whether a hash was to be expected: there is a reference, and the format is on by default. */
+  /** Whether a hash is expected: there is a reference, and the format is enabled by default. */
   readonly isHashExpected: boolean;
 }
 
-/**
- * References that are wrong, and how that was seen.
- */
+/** Wrong references of the corpus, with the evidence. */
 export const doubtedReferences: Readonly<Record<string, string>> = {
   "media/conformance__sunset_logo.jxl":
-    "taken from djxl 0.7, which makes noise at 6 % opacity of it; libjxl 0.7 in ffmpeg, libjxl in WebAssembly and jxl-oxide show a sunset, opaque",
+    "decoded by djxl 0.7, which returns noise at 6 % opacity; libjxl 0.7 in ffmpeg, libjxl in WebAssembly and jxl-oxide return an opaque sunset",
   "media/probe-image-size__image4.heic":
-    "taken without the transparency that the file has, so on black; libheif shows what is left on white",
+    "decoded without the file's transparency, so on black; libheif composites on white",
 };
 
-// Off unless named: their hashes are not expected.
-const offByDefault = ["tiff", "svg"];
+// No hash is expected for these formats.
+const disabledByDefault = ["tiff", "svg"];
 
-/** Has the service describe every real file of the corpus, over HTTP and without a Content-Type: the bytes alone must tell. */
+/** Requests the metadata of every valid file of the corpus over HTTP, without a Content-Type: the service must sniff it. */
 export async function compareCorpus(): Promise<Comparison[]> {
   const rows = corpusRows().filter(({ kind }) => kind !== "malformed");
   const finished: (() => unknown)[] = [];
@@ -62,7 +60,7 @@ export async function compareCorpus(): Promise<Comparison[]> {
     const comparisons: Comparison[] = [];
     for (const [index, row] of rows.entries()) {
       const reply = await fetch(`${service.url}/metadata?url=${encodeURIComponent(origin.url(`/${index}`))}`);
-      if (reply.status !== 200) throw new Error(`${row.file} was answered with ${reply.status}`);
+      if (reply.status !== 200) throw new Error(`status ${reply.status} for ${row.file}`);
       comparisons.push(compare(row, (await reply.json()) as Reply));
     }
     return comparisons;
@@ -74,7 +72,7 @@ export async function compareCorpus(): Promise<Comparison[]> {
 
 function compare(row: CorpusRow, reply: Reply): Comparison {
   const { displayWidth, displayHeight, blurhashFull43 } = row;
-  const truthMs = row.kind === "video" || row.kind === "audio" ? durationMs(row) : null;
+  const referenceMs = row.kind === "video" || row.kind === "audio" ? durationMs(row) : null;
   const { blurhash } = reply;
   return {
     row,
@@ -82,30 +80,30 @@ function compare(row: CorpusRow, reply: Reply): Comparison {
     isTypeRight: [row.type, ...(row.acceptableTypes ?? [])].includes(reply.type),
     isBytesRight: reply.bytes === row.bytes,
     isSizeRight: displayWidth === null ? null : reply.width === displayWidth && reply.height === displayHeight,
-    isDurationRight: truthMs === null ? null : isNear(reply.durationMs, truthMs),
+    isDurationRight: referenceMs === null ? null : isNear(reply.durationMs, referenceMs),
     error: blurhashFull43 && blurhash ? blurhashError(blurhash, blurhashFull43) : null,
-    isHashExpected: blurhashFull43 !== undefined && isOn(row),
+    isHashExpected: blurhashFull43 !== undefined && isEnabled(row),
   };
 }
 
-function isOn(row: CorpusRow): boolean {
+function isEnabled(row: CorpusRow): boolean {
   const setting = sniff(corpusBytes(row))?.decoding?.setting;
-  return setting !== undefined && !offByDefault.includes(setting);
+  return setting !== undefined && !disabledByDefault.includes(setting);
 }
 
-/** Within 50 ms, or a hundredth. */
-function isNear(told: number | null, truth: number): boolean {
-  return told !== null && Math.abs(told - truth) <= Math.max(50, truth / 100);
+/** Whether a duration differs from its reference by at most 50 ms or 1 %. */
+function isNear(replyMs: number | null, referenceMs: number): boolean {
+  return replyMs !== null && Math.abs(replyMs - referenceMs) <= Math.max(50, referenceMs / 100);
 }
 
-/** ffprobe's word; null where it has none. */
+/** Returns ffprobe's duration of a file; null if it has none. */
 function durationMs(row: CorpusRow): number | null {
   const args = ["-v", "quiet", "-show_entries", "format=duration", "-of", "csv=p=0", `${corpusFolder}${row.file}`];
   const seconds = Number.parseFloat(spawnSync("ffprobe", args, { encoding: "utf8" }).stdout);
   return Number.isFinite(seconds) ? seconds * 1000 : null;
 }
 
-/** The errors of the hashes that can be relied on, the least first. */
+/** Returns the errors of the hashes with reliable references, in ascending order. */
 export function reliableErrors(comparisons: readonly Comparison[]): number[] {
   return comparisons
     .filter(({ row }) => !row.blurhashUncertain && !(row.file in doubtedReferences))
@@ -118,11 +116,11 @@ export function quantile(sorted: readonly number[], share: number): number | nul
 }
 
 export const accuracyHeader = [
-  ...["kind", "type", "files", "type right", "bytes right", "size right", "duration right"],
-  ...["hashes", "error: median", "p95", "most"],
+  ...["kind", "type", "files", "type correct", "bytes correct", "size correct", "duration correct"],
+  ...["hashes", "error: median", "p95", "maximum"],
 ];
 
-/** A line a kind and type, and one for all. */
+/** Returns one row for each kind and type, and one for all files. */
 export function accuracyTable(comparisons: readonly Comparison[]): string[][] {
   const groups = new Map<string, Comparison[]>();
   for (const comparison of comparisons) {
@@ -130,28 +128,25 @@ export function accuracyTable(comparisons: readonly Comparison[]): string[][] {
     groups.set(name, [...(groups.get(name) ?? []), comparison]);
   }
   const sorted = [...groups].sort(([one], [other]) => (one < other ? -1 : 1));
-  return [...sorted, ["all ", [...comparisons]] as const].map(([name, group]) => [
-    ...name.split(" "),
-    ...lineOf(group),
-  ]);
+  return [...sorted, ["all ", [...comparisons]] as const].map(([name, group]) => [...name.split(" "), ...rowOf(group)]);
 }
 
-function lineOf(group: readonly Comparison[]): string[] {
+function rowOf(group: readonly Comparison[]): string[] {
   const errors = reliableErrors(group);
   const expected = group.filter(({ isHashExpected }) => isHashExpected);
-  const had = expected.filter(({ reply }) => reply.blurhash !== null);
+  const hashed = expected.filter(({ reply }) => reply.blurhash !== null);
   return [
     String(group.length),
     share(group.map(({ isTypeRight }) => isTypeRight)),
     share(group.map(({ isBytesRight }) => isBytesRight)),
     share(group.map(({ isSizeRight }) => isSizeRight)),
     share(group.map(({ isDurationRight }) => isDurationRight)),
-    expected.length === 0 ? "" : `${had.length} of ${expected.length}`,
+    expected.length === 0 ? "" : `${hashed.length} of ${expected.length}`,
     ...[0.5, 0.95, 1].map((at) => quantile(errors, at)?.toFixed(1) ?? ""),
   ];
 }
 
-/** Of those of which it can be said; empty where there is none. */
+/** Formats `N of M` over the known outcomes; empty if there are none. */
 function share(outcomes: readonly (boolean | null)[]): string {
   const known = outcomes.filter((outcome) => outcome !== null);
   return known.length === 0 ? "" : `${known.filter(Boolean).length} of ${known.length}`;

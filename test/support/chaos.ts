@@ -7,33 +7,33 @@ type OnTestFinished = (cleanUp: () => void | Promise<void>) => void;
 
 export interface ChaosFigures {
   readonly asked: number;
-  /** Those that were answered; the others were lost. */
+  /** Requests with a response; the others were lost. */
   readonly answered: number;
-  /** Answers that were not the one to this question, in words. */
+  /** Descriptions of wrong responses. */
   readonly wrong: readonly string[];
-  /** Requests that were sent again to another replica, since theirs was killed. */
+  /** Retries on another replica, because the first one was killed. */
   readonly again: number;
-  /** What was done to the replicas and the Redis, and how often. */
+  /** Number of faults injected into the replicas and Redis, by name. */
   readonly blows: ReadonlyMap<string, number>;
 }
 
 const callers = 12;
 const maxTries = 20;
 
-/** What the answer to `/n/N` must be: a body of N bytes, or, for every tenth, none. */
+/** Checks the response for `/n/N`: a body of N bytes, or a 404 for every tenth; returns null if it is correct. */
 function faultOf(n: number, url: string, { status, json }: Answer): string | null {
   const got = JSON.stringify([status, json.url, json.bytes, json.upstreamStatus]);
-  const right =
+  const expected =
     n % 10 === 0 ? JSON.stringify([502, undefined, undefined, 404]) : JSON.stringify([200, url, n, undefined]);
-  return got === right ? null : `${url}: ${got}`;
+  return got === expected ? null : `${url}: ${got}`;
 }
 
 /**
- * Sends random requests to random replicas, as a balancer would, while replicas are killed and started, and their Redis is killed,
- * stalled, filled, made read-only and flushed, all at random.
+ * Sends random requests to random replicas, as a load balancer would, while it injects faults at random: it kills and starts
+ * replicas, and kills, stalls, fills and flushes their Redis, or makes it read-only.
  *
- * @param requests at least; it goes on until each of these has befallen them
- * @param urls how many there are to choose from
+ * @param requests minimum number; the run continues until each fault was injected once
+ * @param urls number of different URLs
  */
 export async function chaos(onTestFinished: OnTestFinished, requests: number, urls: number): Promise<ChaosFigures> {
   const redis = await startRedis(onTestFinished);
@@ -47,7 +47,7 @@ export async function chaos(onTestFinished: OnTestFinished, requests: number, ur
   const wrong: string[] = [];
   const blows = new Map<string, number>();
   let [asked, answered, again] = [0, 0, 0];
-  const isOver = () => asked >= requests && blows.size === Object.keys(strikes).length;
+  const isOver = () => asked >= requests && blows.size === Object.keys(faults).length;
 
   async function call(): Promise<void> {
     asked += 1;
@@ -61,13 +61,13 @@ export async function chaos(onTestFinished: OnTestFinished, requests: number, ur
         answered += 1;
         return;
       } catch {
-        again += 1; // it was killed
+        again += 1; // the replica was killed
       }
     }
   }
 
   const pause = () => after(Math.random() * 500);
-  const strikes: Record<string, () => Promise<void>> = {
+  const faults: Record<string, () => Promise<void>> = {
     async "replica killed"() {
       await replicas.kill(replicas.running[Math.floor(Math.random() * replicas.running.length)]!);
       await replicas.start();
@@ -95,24 +95,24 @@ export async function chaos(onTestFinished: OnTestFinished, requests: number, ur
     "Redis flushed": () => Promise.resolve(redis.flush()),
   };
 
-  async function strike(): Promise<void> {
-    // Each once, in any order, then any.
-    const first = Object.keys(strikes).sort(() => Math.random() - 0.5);
+  async function injectFaults(): Promise<void> {
+    // Each fault once in random order, then random faults.
+    const first = Object.keys(faults).sort(() => Math.random() - 0.5);
     while (!isOver()) {
-      const names = Object.keys(strikes);
+      const names = Object.keys(faults);
       const name = first.pop() ?? names[Math.floor(Math.random() * names.length)]!;
-      await strikes[name]!();
+      await faults[name]!();
       blows.set(name, (blows.get(name) ?? 0) + 1);
       await pause();
     }
   }
 
-  const striking = strike();
+  const injecting = injectFaults();
   await Promise.all(
     Array.from({ length: callers }, async () => {
       while (!isOver()) await call();
     }),
   );
-  await striking;
+  await injecting;
   return { asked, answered, wrong, again, blows };
 }

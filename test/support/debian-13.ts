@@ -7,31 +7,31 @@ import { makeDebian } from "../../scripts/debian.ts";
 
 const packages = ["prosody", "lua-unbound", "python3-slixmpp"];
 
-/** Kept from one run to the next: it takes minutes to make. */
+/** Kept between runs, because creating it takes minutes. */
 const root = join(tmpdir(), "media-oracle-debian-13");
 
-/** Whether this machine can make the files of a Debian of its own: that takes root, and a package. */
+/** Whether this machine can create a Debian file system: that needs root and debootstrap. */
 export function canMakeDebian13(): boolean {
   return process.getuid?.() === 0 && spawnSync("sh", ["-c", "command -v debootstrap"]).status === 0;
 }
 
 /**
- * The folder with the files of a Debian 13 that has Prosody 13 and slixmpp; programs in it are run with chroot.
+ * Creates a Debian 13 file system with Prosody 13 and slixmpp, unless it exists; returns its folder, for use with chroot.
  *
- * @throws Error with what the program said that failed
+ * @throws Error with the output of the program that failed
  */
 export async function debian13(): Promise<string> {
-  const whole = join(root, "media-oracle-whole");
-  if (existsSync(whole)) return root;
+  const completeMark = join(root, "media-oracle-complete");
+  if (existsSync(completeMark)) return root;
   rmSync(root, { recursive: true, force: true });
   await makeDebian("trixie", root);
   const policy = join(root, "usr/sbin/policy-rc.d");
-  writeFileSync(policy, "#!/bin/sh\nexit 101\n"); // nothing that is installed is started
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n"); // forbids the start of installed services
   chmodSync(policy, 0o755);
   copyFileSync("/etc/resolv.conf", join(root, "etc/resolv.conf"));
   await run("chroot", [root, "apt-get", "update", "-qq"]);
   await run("chroot", [root, "apt-get", "install", "-qq", "-y", "--no-install-recommends", ...packages]);
-  writeFileSync(whole, "");
+  writeFileSync(completeMark, "");
   return root;
 }
 

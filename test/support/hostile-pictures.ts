@@ -6,12 +6,12 @@ import { type CorpusRow, corpusBytes, corpusRows } from "./corpus.ts";
 import { formatNamed } from "./decoder.ts";
 import { healthyPng } from "./siege.ts";
 
-/** The hostile files of the corpus that are of any format at all. */
+/** The hostile files of the corpus with a recognized format. */
 export const hostileRows: readonly CorpusRow[] = corpusRows().filter(
   (row) => row.kind === "malformed" && row.limits && sniff(corpusBytes(row)),
 );
 
-/** Memory that a process took at most, in MiB; 0 where it is gone. */
+/** Returns the peak memory of a process (VmHWM), in MiB; 0 if it has ended. */
 function peakMiB(pid: number): number {
   try {
     return Number(/^VmHWM:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
@@ -20,8 +20,8 @@ function peakMiB(pid: number): number {
   }
 }
 
-/** Has one described, and checks it against its limits and what may come of it; the decoder must live on. */
-export async function expectWithinLimits(decoder: Decoder, row: CorpusRow, on: readonly string[]): Promise<void> {
+/** Describes a hostile file, checks time, memory and result against its limits, and checks that the decoder still works. */
+export async function expectWithinLimits(decoder: Decoder, row: CorpusRow, enabled: readonly string[]): Promise<void> {
   const body = corpusBytes(row);
   const format = sniff(body)!;
   const pids = decoder.children.map(({ pid }) => pid);
@@ -32,14 +32,14 @@ export async function expectWithinLimits(decoder: Decoder, row: CorpusRow, on: r
   clearInterval(watch);
   const tookMs = performance.now() - began;
   peak = Math.max(peak, ...pids.map(peakMiB));
-  const isOn = on.includes(format.decoding?.setting ?? "");
+  const isEnabled = enabled.includes(format.decoding?.setting ?? "");
   const isHashed = picture.blurhash !== null;
-  expect(tookMs).toBeLessThan(2 * row.limits!.maxMs + 1000); // two shared cores
+  expect(tookMs).toBeLessThan(2 * row.limits!.maxMs + 1000); // margin for two shared cores
   expect(peak).toBeLessThan(row.limits!.maxRssMiB);
-  if (row.expected === "ok") expect(isHashed).toBe(isOn);
+  if (row.expected === "ok") expect(isHashed).toBe(isEnabled);
   if (["metadata-without-blurhash", "type-only", "not-media"].includes(row.expected!)) expect(isHashed).toBe(false);
-  // A sound without a cover is no fault.
-  if (isOn && !isHashed && format.kind === "image") expect(picture.warning).not.toBeNull();
+  // Audio without a cover needs no warning.
+  if (isEnabled && !isHashed && format.kind === "image") expect(picture.warning).not.toBeNull();
   expect(decoder.isReady).toBe(true);
   expect(await decoder.describe(healthyPng, formatNamed("png"))).toMatchObject({ width: 64, warning: null });
 }

@@ -5,9 +5,10 @@ export const crlf = "\r\n";
 export const ok = `HTTP/1.1 200 OK${crlf}`;
 export const chunked = `${ok}Transfer-Encoding: chunked${crlf}${crlf}`;
 
+/** The bytes that an origin sends, or a function that sends them. */
 export type Speak = string | Buffer | ((socket: Socket) => void);
 
-/** Says the first, then the second again and again, as fast as it is taken. */
+/** Sends the first text, then repeats the second one for ever, as fast as the client reads. */
 export function flood(first: string, again: string): Speak {
   const piece = Buffer.from(again.repeat(Math.ceil(16_384 / again.length)));
   return (socket) => {
@@ -20,7 +21,7 @@ export function flood(first: string, again: string): Speak {
   };
 }
 
-/** Says the first, then the rest one byte (or one piece) at a time. */
+/** Slow drip: sends the first text, then the rest in pieces of `piece` bytes, one every 20 ms. */
 export function drip(first: string, rest: string, piece = 1): Speak {
   return (socket) => {
     socket.write(first);
@@ -33,16 +34,17 @@ export function drip(first: string, rest: string, piece = 1): Speak {
   };
 }
 
-/** Says it, and hangs up by a reset once it has arrived. */
-function resetAfter(said: string): Speak {
+/** Sends the text, then resets the connection (RST) once it has arrived. */
+function resetAfter(text: string): Speak {
   return (socket) => {
-    socket.write(said, () => setTimeout(() => socket.resetAndDestroy(), 50));
+    socket.write(text, () => setTimeout(() => socket.resetAndDestroy(), 50));
   };
 }
 
-export const end = (said: string) => (socket: Socket) => void socket.end(said);
+/** Sends the text, then closes the connection. */
+export const end = (text: string) => (socket: Socket) => void socket.end(text);
 
-/** A bomb: ten megabytes of zeros. Of zstd, which Node 20 does not have, the magic number and what follows it anyway. */
+/** Decompression bombs of ten megabytes of zeros. Node 20 lacks zstd: a magic number and zeros stand for its bomb. */
 const zeros = Buffer.alloc(10_000_000);
 const bombs: readonly (readonly [string, Buffer])[] = [
   ["gzip", gzipSync(zeros)],
@@ -54,21 +56,21 @@ const bombs: readonly (readonly [string, Buffer])[] = [
 
 const redirectTo = (location: string) => `HTTP/1.1 302 Found${crlf}Location: ${location}${crlf}${crlf}`;
 
-/** An origin that does not keep to the rules. */
+/** An origin that violates HTTP or exhausts resources. */
 export interface HostileOrigin {
   readonly name: string;
   readonly speak: Speak;
-  /** The only outcome that will do, as {@link Fetcher.outcome} tells it. */
+  /** The only correct outcome, as {@link Fetcher.outcome} returns it. */
   readonly expected: string;
-  /** That it may see; one where absent. */
+  /** Maximum number of connections to the origin; default 1. */
   readonly connections?: number;
 }
 
 type Row = [name: string, speak: Speak, expected: string, connections?: number];
 
 const rows: Row[] = [
-  // Slow: the limit ends it, to the moment.
-  ["no answer", () => undefined, "source_unreachable timeout"],
+  // Slow origins: the fetch timeout ends the connection, on time.
+  ["no response", () => undefined, "source_unreachable timeout"],
   ["a dripped status line", drip("HTTP/1.1 200 ", "O".repeat(1e5)), "source_unreachable timeout"],
   ["dripped header bytes", drip(`${ok}X-A: `, "a".repeat(1e5)), "source_unreachable timeout"],
   ["dripped header lines", drip(ok, `A: b${crlf}`.repeat(1e4), 6), "source_unreachable timeout"],
@@ -79,65 +81,69 @@ const rows: Row[] = [
   ["a body that stalls", `${ok}Content-Length: 100${crlf}${crlf}abc`, "body_timeout"],
   ["a chunk that stalls", `${chunked}64${crlf}abc`, "body_timeout"],
   ["chunks without the last", `${chunked}3${crlf}abc${crlf}`, "body_timeout"],
-  ["10 GB announced, none sent", `${ok}Content-Length: 10000000000${crlf}${crlf}`, "body_timeout"],
-  ["one interim head, then nothing", `HTTP/1.1 103 Early Hints${crlf}${crlf}`, "source_unreachable timeout"],
+  ["10 GB declared, none sent", `${ok}Content-Length: 10000000000${crlf}${crlf}`, "body_timeout"],
+  ["one interim response (1xx), then nothing", `HTTP/1.1 103 Early Hints${crlf}${crlf}`, "source_unreachable timeout"],
   [
-    "dripped interim heads",
+    "dripped interim responses",
     drip("", `HTTP/1.1 103 Early Hints${crlf}${crlf}`.repeat(4), 1),
     "source_unreachable timeout",
   ],
 
-  // Too much: a bound of ours ends it before the limit.
+  // Too much data: a size limit ends the connection before the timeout.
   ["an endless body", flood(`${ok}${crlf}`, "a"), "body_too_large"],
   ["an endless chunk", flood(`${chunked}fffffffffffffff${crlf}`, "a"), "body_too_large"],
   ["endless chunks", flood(chunked, `1000${crlf}${"a".repeat(4096)}${crlf}`), "body_too_large"],
-  ["10 GB announced, and sent", flood(`${ok}Content-Length: 10000000000${crlf}${crlf}`, "a"), "body_too_large"],
+  ["10 GB declared, and sent", flood(`${ok}Content-Length: 10000000000${crlf}${crlf}`, "a"), "body_too_large"],
   [
-    "the largest length there is",
+    "the largest 64-bit length",
     flood(`${ok}Content-Length: 18446744073709551615${crlf}${crlf}`, "a"),
     "body_too_large",
   ],
-  ["103 without end", flood("", `HTTP/1.1 103 Early Hints${crlf}${crlf}`), "source_protocol"],
-  ["102 without end", flood("", `HTTP/1.1 102 Processing${crlf}${crlf}`), "source_protocol"],
-  ["100 without end", flood("", `HTTP/1.1 100 Continue${crlf}${crlf}`), "source_protocol"],
-  ["headers without end", flood(ok, `A: b${crlf}`), "source_protocol"],
-  ["empty headers without end", flood(ok, `A:${crlf}`), "source_protocol"],
-  ["one header without end", flood(`${ok}A: `, "a"), "source_protocol"],
-  ["a header's name without end", flood(ok, "a"), "source_protocol"],
-  ["a reason without end", flood("HTTP/1.1 200 ", "a"), "source_protocol"],
-  ["line ends without end", flood("", crlf), "source_protocol"],
-  ["trailers without end", flood(`${chunked}1${crlf}a${crlf}0${crlf}`, `A: b${crlf}`), "body_truncated"],
-  ["a chunk extension without end", flood(`${chunked}1;`, "a"), "body_truncated"],
+  ["endless 103 responses", flood("", `HTTP/1.1 103 Early Hints${crlf}${crlf}`), "source_protocol"],
+  ["endless 102 responses", flood("", `HTTP/1.1 102 Processing${crlf}${crlf}`), "source_protocol"],
+  ["endless 100 responses", flood("", `HTTP/1.1 100 Continue${crlf}${crlf}`), "source_protocol"],
+  ["endless headers", flood(ok, `A: b${crlf}`), "source_protocol"],
+  ["endless empty headers", flood(ok, `A:${crlf}`), "source_protocol"],
+  ["an endless header value", flood(`${ok}A: `, "a"), "source_protocol"],
+  ["an endless header name", flood(ok, "a"), "source_protocol"],
+  ["an endless reason phrase", flood("HTTP/1.1 200 ", "a"), "source_protocol"],
+  ["endless line ends", flood("", crlf), "source_protocol"],
+  ["endless trailers", flood(`${chunked}1${crlf}a${crlf}0${crlf}`, `A: b${crlf}`), "body_truncated"],
+  ["an endless chunk extension", flood(`${chunked}1;`, "a"), "body_truncated"],
   ["chunks of one byte with long extensions", flood(chunked, `1;${"e".repeat(8000)}${crlf}a${crlf}`), "body_truncated"],
   ["a chunk size of many digits", flood(chunked, "0"), "body_truncated"],
 
-  // Cut off.
-  ["an end at once", end(""), "source_unreachable reset"],
+  // Closed or reset connections.
+  ["an end before any byte", end(""), "source_unreachable reset"],
   ["an end in the status line", end("HTTP/1.1 20"), "source_unreachable reset"],
   ["an end in the headers", end(`${ok}Content-Le`), "source_unreachable reset"],
-  ["an end after an interim head", end(`HTTP/1.1 103 Early Hints${crlf}${crlf}`), "source_unreachable reset"],
-  ["an end before the length", end(`${ok}Content-Length: 100${crlf}${crlf}abc`), "body_truncated"],
-  ["an end before a body of some length", end(`${ok}Content-Length: 100${crlf}${crlf}`), "body_truncated"],
+  ["an end after an interim response", end(`HTTP/1.1 103 Early Hints${crlf}${crlf}`), "source_unreachable reset"],
+  ["an end before the declared length", end(`${ok}Content-Length: 100${crlf}${crlf}abc`), "body_truncated"],
+  ["an end before the first byte of the body", end(`${ok}Content-Length: 100${crlf}${crlf}`), "body_truncated"],
   ["an end within a chunk", end(`${chunked}64${crlf}abc`), "body_truncated"],
   ["an end between chunks", end(`${chunked}3${crlf}abc${crlf}`), "body_truncated"],
   ["an end in the trailer", end(`${chunked}3${crlf}abc${crlf}0${crlf}`), "body_truncated"],
-  ["a reset at once", resetAfter(""), "source_unreachable reset"],
+  ["a reset before any byte", resetAfter(""), "source_unreachable reset"],
   ["a reset in the status line", resetAfter("HTTP/1.1 20"), "source_unreachable reset"],
   ["a reset in the headers", resetAfter(`${ok}Content-Le`), "source_unreachable reset"],
-  ["a reset before the length", resetAfter(`${ok}Content-Length: 100${crlf}${crlf}abc`), "body_truncated"],
+  ["a reset before the declared length", resetAfter(`${ok}Content-Length: 100${crlf}${crlf}abc`), "body_truncated"],
   ["a reset after the head", resetAfter(`${ok}Content-Length: 100${crlf}${crlf}`), "body_truncated"],
   ["a reset within a chunk", resetAfter(`${chunked}64${crlf}abc`), "body_truncated"],
   ["a reset of a body without length", resetAfter(`${ok}${crlf}abc`), "body_truncated"],
   ["a reset between chunks", resetAfter(`${chunked}3${crlf}abc${crlf}`), "body_truncated"],
   ["a reset in the trailer", resetAfter(`${chunked}3${crlf}abc${crlf}0${crlf}A: `), "body_truncated"],
-  ["a reset after an interim head", resetAfter(`HTTP/1.1 103 Early Hints${crlf}${crlf}`), "source_unreachable reset"],
   [
-    "a reset of a body without length that says close",
+    "a reset after an interim response",
+    resetAfter(`HTTP/1.1 103 Early Hints${crlf}${crlf}`),
+    "source_unreachable reset",
+  ],
+  [
+    "a reset of a body without length, with Connection: close",
     resetAfter(`${ok}Connection: close${crlf}${crlf}abc`),
     "body_truncated",
   ],
 
-  // Lies about the length.
+  // Wrong or contradictory lengths.
   ["two lengths that differ", `${ok}Content-Length: 1${crlf}Content-Length: 2${crlf}${crlf}ab`, "source_protocol"],
   ["two equal lengths", `${ok}Content-Length: 1${crlf}Content-Length: 1${crlf}${crlf}a`, "source_protocol"],
   ["a list of lengths", `${ok}Content-Length: 1, 1${crlf}${crlf}a`, "source_protocol"],
@@ -158,12 +164,12 @@ const rows: Row[] = [
   ["a length past 64 bits", `${ok}Content-Length: 18446744073709551616${crlf}${crlf}a`, "source_protocol"],
   ["a body longer than its length", `${ok}Content-Length: 1${crlf}${crlf}abc`, "ok"],
   [
-    "a second response that nobody asked for",
+    "an unrequested second response",
     `${ok}Content-Length: 1${crlf}${crlf}a${ok}Content-Length: 4${crlf}${crlf}evil`,
     "ok",
   ],
 
-  // Not HTTP, or not quite.
+  // Other protocols, and malformed HTTP.
   ["bare line feeds", "HTTP/1.1 200 OK\nContent-Length: 1\n\na", "source_protocol"],
   ["a folded header", `${ok}X-A: a${crlf} b${crlf}Content-Length: 1${crlf}${crlf}a`, "source_protocol"],
   ["NUL in a header", `${ok}X-A: a\0b${crlf}Content-Length: 1${crlf}${crlf}a`, "source_protocol"],
@@ -173,7 +179,7 @@ const rows: Row[] = [
   ["a bare carriage return in a header", `${ok}X-A: a\rb${crlf}Content-Length: 1${crlf}${crlf}a`, "source_protocol"],
   ["a space before the colon", `${ok}Content-Length : 1${crlf}${crlf}a`, "source_protocol"],
   ["a header without colon", `${ok}nonsense${crlf}${crlf}a`, "source_protocol"],
-  ["a chunk size that is none", `${chunked}zz${crlf}a${crlf}`, "body_truncated"],
+  ["an invalid chunk size", `${chunked}zz${crlf}a${crlf}`, "body_truncated"],
   ["a chunk size with 0x", `${chunked}0x1${crlf}a${crlf}`, "body_truncated"],
   ["an empty chunk size", `${chunked}${crlf}a${crlf}`, "body_truncated"],
   ["chunks that end in bare line feeds", `${chunked}1\na\n0\n\n`, "body_truncated"],
@@ -193,12 +199,12 @@ const rows: Row[] = [
     "source_protocol",
   ],
   [
-    "five interim heads, then the response",
+    "five interim responses, then the response",
     `${`HTTP/1.1 103 Early Hints${crlf}${crlf}`.repeat(5)}${ok}Content-Length: 1${crlf}${crlf}a`,
     "ok",
   ],
   [
-    "six interim heads, then the response",
+    "six interim responses, then the response",
     `${`HTTP/1.1 103 Early Hints${crlf}${crlf}`.repeat(6)}${ok}Content-Length: 1${crlf}${crlf}a`,
     "source_protocol",
   ],
@@ -214,12 +220,16 @@ const rows: Row[] = [
   ["HTTP/2 settings", Buffer.from("000012040000000000000300000064000400100000000600004000", "hex"), "source_protocol"],
   ["the preface of HTTP/2", `PRI * HTTP/2.0${crlf}${crlf}SM${crlf}${crlf}`, "source_protocol"],
   ["a request", `GET / HTTP/1.1${crlf}Host: a${crlf}${crlf}`, "source_protocol"],
-  ["bytes", Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 167) % 256)), "source_protocol"],
+  ["arbitrary bytes", Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 167) % 256)), "source_protocol"],
   ["a TLS alert", Buffer.from("15030100020246", "hex"), "source_protocol"],
-  ["a transfer coding of its own", `${ok}Transfer-Encoding: gzip${crlf}${crlf}abc`, "body_encoded"],
-  ["a bomb that says gzip", flood(`${ok}Content-Encoding: gzip${crlf}${crlf}`, "\x1f\x8b\x08"), "body_encoded"],
+  ["a transfer coding without chunked", `${ok}Transfer-Encoding: gzip${crlf}${crlf}abc`, "body_encoded"],
+  [
+    "an endless body declared as gzip",
+    flood(`${ok}Content-Encoding: gzip${crlf}${crlf}`, "\x1f\x8b\x08"),
+    "body_encoded",
+  ],
   ...bombs.map(([coding, bomb]): Row => [
-    `a bomb in ${coding}`,
+    `a decompression bomb in ${coding}`,
     Buffer.concat([
       Buffer.from(`${ok}Content-Encoding: ${coding}${crlf}Content-Length: ${bomb.length}${crlf}${crlf}`),
       bomb,
@@ -227,11 +237,15 @@ const rows: Row[] = [
     "body_encoded",
   ]),
   [
-    "a bomb in gzip that does not say so",
+    "a decompression bomb in gzip without Content-Encoding",
     Buffer.concat([Buffer.from(`${ok}Content-Length: ${bombs[0]![1].length}${crlf}${crlf}`), bombs[0]![1]]),
     "ok",
   ],
-  ["chunks of a coded body", `${ok}Transfer-Encoding: gzip, chunked${crlf}${crlf}1${crlf}a${crlf}`, "body_encoded"],
+  [
+    "chunks of a gzip-encoded body",
+    `${ok}Transfer-Encoding: gzip, chunked${crlf}${crlf}1${crlf}a${crlf}`,
+    "body_encoded",
+  ],
 
   // Redirects.
   ["a redirect to itself", redirectTo("/"), "source_redirects", 6],
@@ -239,14 +253,14 @@ const rows: Row[] = [
   ["a redirect with a body that stalls", `${redirectTo("file:///")}abc`, "source_unreachable redirect"],
   ["a redirect to a file", redirectTo("file:///etc/passwd"), "source_unreachable redirect"],
   ["a redirect to another scheme", redirectTo("gopher://127.0.0.1:70/_"), "source_unreachable redirect"],
-  ["a redirect to credentials", redirectTo("http://user:secret@127.0.0.1/"), "source_unreachable redirect"],
-  ["a redirect to a port that is none", redirectTo("http://127.0.0.1:0/"), "source_unreachable redirect"],
-  ["a redirect to a name that is not public", redirectTo("http://localhost/"), "source_unreachable redirect"],
+  ["a redirect to a URL with credentials", redirectTo("http://user:secret@127.0.0.1/"), "source_unreachable redirect"],
+  ["a redirect to the invalid port 0", redirectTo("http://127.0.0.1:0/"), "source_unreachable redirect"],
+  ["a redirect to the name localhost", redirectTo("http://localhost/"), "source_unreachable redirect"],
   ["a redirect to an address that is not allowed", redirectTo("http://169.254.169.254/"), "source_unreachable address"],
-  ["a tab in the location", redirectTo("/a\tb"), "source_unreachable redirect"],
-  ["a control character in the location", redirectTo("/a\u0001b"), "source_protocol"],
-  ["NUL in the location", redirectTo("/a\0b"), "source_protocol"],
-  ["a bare carriage return in the location", redirectTo("/a\rb"), "source_protocol"],
+  ["a tab in the Location header", redirectTo("/a\tb"), "source_unreachable redirect"],
+  ["a control character in the Location header", redirectTo("/a\u0001b"), "source_protocol"],
+  ["NUL in the Location header", redirectTo("/a\0b"), "source_protocol"],
+  ["a bare carriage return in the Location header", redirectTo("/a\rb"), "source_protocol"],
   ["a dripped redirect", drip(`HTTP/1.1 302 Found${crlf}Location: /`, "a".repeat(1e5)), "source_unreachable timeout"],
 ];
 
@@ -257,10 +271,10 @@ export const hostileOrigins: readonly HostileOrigin[] = rows.map(([name, speak, 
   connections,
 }));
 
-/** What is said or done before anything was asked. */
+/** Origins that send or close before they receive a request. */
 export const greetings: [string, (socket: Socket) => void][] = [
-  ["answers before it is asked", (socket) => socket.write(`${ok}Content-Length: 1${crlf}${crlf}a`)],
-  ["hangs up before it is asked", (socket) => socket.end()],
-  ["resets before it is asked", (socket) => socket.resetAndDestroy()],
-  ["introduces itself", (socket) => socket.write(`SSH-2.0-OpenSSH_9.2p1${crlf}`)],
+  ["responds before the request", (socket) => socket.write(`${ok}Content-Length: 1${crlf}${crlf}a`)],
+  ["closes the connection before the request", (socket) => socket.end()],
+  ["resets the connection before the request", (socket) => socket.resetAndDestroy()],
+  ["sends an SSH banner before the request", (socket) => socket.write(`SSH-2.0-OpenSSH_9.2p1${crlf}`)],
 ];

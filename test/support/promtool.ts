@@ -10,14 +10,14 @@ export const hasPrometheus = spawnSync("promtool", ["--version"]).status === 0;
 export const observability = (file: string): string =>
   fileURLToPath(new URL(`../../deploy/observability/${file}`, import.meta.url));
 
-/** Series as `promtool test rules` takes them: one value a minute, `0+3x20` is 0, 3, 6 … 60. */
+/** Series in the notation of `promtool test rules`: one value a minute, `0+3x20` is 0, 3, 6 … 60. */
 export type Series = Readonly<Record<string, string>>;
 
 /**
- * Tries whether an alert fires, once and no more, after so many minutes of these series.
+ * Tests with promtool whether an alert is firing exactly once (or not at all) at a given minute of some series.
  *
- * @param minutes from the first value
- * @returns what promtool objects to, or nothing
+ * @param minutes since the first value
+ * @returns promtool's output if the result differs, otherwise ""
  */
 export function testAlert(alert: string, series: Series, minutes: number, isFiring: boolean): string {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-rules-"));
@@ -42,7 +42,7 @@ export function testAlert(alert: string, series: Series, minutes: number, isFiri
   }
 }
 
-/** Runs promtool; what it objects to, or nothing. */
+/** Runs promtool; returns its output if it fails, otherwise "". */
 export function promtool(...parameters: string[]): string {
   const { status, stdout, stderr } = spawnSync("promtool", parameters, { encoding: "utf8" });
   return status === 0 ? "" : stdout + stderr;

@@ -5,17 +5,17 @@ import { type Service, startService } from "./service.ts";
 
 type OnTestFinished = (cleanUp: () => void | Promise<void>) => void;
 
-/** Processes of the program that share a Redis, each of which can be killed and started anew. */
+/** Replicas: processes of the program that share a Redis and can be killed and started one by one. */
 export interface Replicas {
-  /** Those that run now. */
+  /** The replicas that are running now. */
   readonly running: readonly Service[];
-  /** Ends it in the middle of everything (SIGKILL). */
+  /** Ends a replica at once, with SIGKILL. */
   kill(service: Service): Promise<void>;
-  /** Starts one more, with an empty memory; it waits for the Redis, where that is there. */
+  /** Starts one more replica, with an empty cache; resolves when it listens. */
   start(): Promise<Service>;
 }
 
-/** Names each replica to origins: `User-Agent: replica/1`, in the order in which they were started. */
+/** Starts replicas. Origins can distinguish them: `User-Agent: replica/1` for the first one started, and so on. */
 export async function startReplicas(
   onTestFinished: OnTestFinished,
   count: number,
@@ -23,7 +23,7 @@ export async function startReplicas(
 ): Promise<Replicas> {
   const running: Service[] = [];
   const starts: Promise<Service>[] = [];
-  // Also those that were still starting when the test ran out of time.
+  // Includes replicas that were still starting when the test timed out.
   onTestFinished(async () => {
     await Promise.all(starts.map(async (start) => (await start.catch(() => null))?.stop()));
   });
@@ -31,7 +31,7 @@ export async function startReplicas(
     const starting = startService({
       ALLOW_ADDRESSES: "127.0.0.0/8",
       ALLOW_PORTS: "1-65535",
-      PER_HOST: "64", // the origin is one, but stands for many
+      PER_HOST: "64", // one origin stands for many hosts
       DECODERS: "1",
       LOG_LEVEL: "info",
       ...settings,
@@ -43,7 +43,7 @@ export async function startReplicas(
     return service;
   }
   const first = await Promise.all(Array.from({ length: count }, start));
-  running.splice(0, count, ...first); // in the order of their names, not in that in which they were ready
+  running.splice(0, count, ...first); // in the order of their names, not of their readiness
   await Promise.all(running.map((service) => waitUntilReady(service)));
   return {
     running,
@@ -57,12 +57,13 @@ export async function startReplicas(
   };
 }
 
+/** Returns the HTTP status and the `status` of `/readyz`. */
 export async function readiness(service: Service): Promise<[status: number, word: string]> {
   const reply = await send("GET", `${service.url}/readyz`);
   return [reply.statusCode!, ((await readJson(reply)) as { status: string }).status];
 }
 
-/** Resolves when the service says so: `ok`, or `degraded`. */
+/** Resolves when `/readyz` returns the given status: `ok` or `degraded`. */
 export async function waitUntilReady(service: Service, word = "ok"): Promise<void> {
   while ((await readiness(service))[1] !== word) await new Promise((resolve) => setTimeout(resolve, 20));
 }
@@ -73,7 +74,7 @@ export interface Answer {
   readonly json: Record<string, unknown>;
 }
 
-/** Over a connection of its own: one that is kept open may be closed in the moment it is used again. */
+/** Sends a request over a new connection, because the server may close a kept-alive one at the moment of its reuse. */
 export async function send(method: string, address: string, body?: object): Promise<IncomingMessage> {
   const sent = request(address, { method, agent: false });
   if (body) sent.setHeader("content-type", "application/json");
@@ -82,7 +83,7 @@ export async function send(method: string, address: string, body?: object): Prom
   return reply;
 }
 
-/** @throws Error where the service ends in the middle of it */
+/** Requests the metadata of a URL. @throws Error if the service ends during the request */
 export async function ask(service: Pick<Service, "url">, url: string, deadlineMs?: number): Promise<Answer> {
   const reply = await send("POST", `${service.url}/metadata`, { url, deadlineMs });
   const body = await readJson(reply);
@@ -93,7 +94,7 @@ export async function ask(service: Pick<Service, "url">, url: string, deadlineMs
   };
 }
 
-/** Has a target forgotten; gives the status. */
+/** Deletes a target from the cache; returns the HTTP status. */
 export async function forget(service: Service, url: string): Promise<number> {
   const reply = await send("DELETE", `${service.url}/metadata?url=${encodeURIComponent(url)}`);
   reply.resume();

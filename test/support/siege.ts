@@ -5,12 +5,12 @@ import type { Bomb } from "./bombs.ts";
 import { formatNamed } from "./decoder.ts";
 import { noise } from "./images.ts";
 
-/** What stands for all the pictures that people post: 64 x 64 pixels, opaque noise. */
+/** A typical harmless picture: 64 x 64 pixels of opaque noise. */
 export const healthyPng: Buffer = await sharp(noise(64, 64, 1), { raw: { width: 64, height: 64, channels: 4 } })
   .png()
   .toBuffer();
 
-/** Waits until the time is over, and starts something at the given rate, whether or not what was started before is done. */
+/** Starts a task at a fixed rate for the given time, without waiting for earlier ones (an open load model); returns all results. */
 export async function atRate<T>(aSecond: number, durationMs: number, start: () => Promise<T>): Promise<T[]> {
   const began = performance.now();
   const started: Promise<T>[] = [];
@@ -22,20 +22,20 @@ export async function atRate<T>(aSecond: number, durationMs: number, start: () =
 }
 
 export interface Siege {
-  /** Of the healthy picture, in milliseconds, ascending. */
+  /** Latencies of the healthy picture, in milliseconds, ascending. */
   readonly latencies: readonly number[];
-  /** Healthy pictures without their hash. */
+  /** Number of healthy pictures that got no hash. */
   readonly incomplete: number;
-  /** How often each bomb ended how: `AVIF of 50 megapixels: too_many_pixels`. */
+  /** Number of results by bomb and result: `AVIF of 50 megapixels: too_many_pixels`. */
   readonly ends: ReadonlyMap<string, number>;
 }
 
 /**
- * Has each bomb described again as soon as it was, or after a pause, all at once, and a healthy picture beside them 20
- * times a second.
+ * Describes all bombs concurrently, each in an endless loop with an optional pause, and a healthy picture 20 times a second
+ * at the same time.
  */
 export async function besiege(
-  describe: (body: Bomb) => Promise<Pick<Picture, "blurhash" | "warning">>,
+  describe: (picture: Bomb) => Promise<Pick<Picture, "blurhash" | "warning">>,
   bombs: readonly Bomb[],
   durationMs: number,
   pauseMs = 0,
@@ -71,7 +71,7 @@ export interface Killing {
   readonly incomplete: number;
 }
 
-/** Kills a process every second, one that works where there is one, under 20 healthy pictures a second. */
+/** Kills a decoder worker every second, preferably a busy one, during 20 healthy pictures a second. */
 export async function killEverySecond(decoder: Decoder, durationMs: number): Promise<Killing> {
   let kills = 0;
   const killer = setInterval(() => {
@@ -86,6 +86,7 @@ export async function killEverySecond(decoder: Decoder, durationMs: number): Pro
   return { asked: pictures.length, kills, incomplete: pictures.filter(({ blurhash }) => blurhash === null).length };
 }
 
+/** Returns a quantile of values in ascending order; `share` is 0 to 1. */
 export function quantileOf(ascending: readonly number[], share: number): number {
   return ascending[Math.min(ascending.length - 1, Math.floor(share * ascending.length))]!;
 }

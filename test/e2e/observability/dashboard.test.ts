@@ -24,15 +24,15 @@ interface Panel {
 }
 
 const panels = (JSON.parse(dashboardText) as { readonly panels: readonly Panel[] }).panels;
-const shown = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [title, expr] as const));
-const alerted = rules.groups.flatMap(({ rules }) => rules.map(({ alert, expr }) => [alert, expr] as const));
+const panelQueries = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [title, expr] as const));
+const alertQueries = rules.groups.flatMap(({ rules }) => rules.map(({ alert, expr }) => [alert, expr] as const));
 
 let service: Service;
 let origin: Origin;
 const cleanUps: (() => void | Promise<void>)[] = [];
 
-/** What each series of the dashboard needs: a miss, a hit, a joined lookup, a confirmed one, failures, something refused. */
-async function askAll(): Promise<void> {
+/** Causes data for each series of the dashboard: a miss, a hit, a coalesced lookup, failures and refused requests. */
+async function sendRequests(): Promise<void> {
   const ask = (url: string) =>
     fetch(`${service.url}/metadata`, {
       method: "POST",
@@ -55,10 +55,10 @@ beforeAll(async () => {
     if (request.url?.startsWith("/gone")) response.writeHead(404).end();
     else response.end(picture);
   });
-  // No Redis answers there: what is told of a shared cache is told all the same.
+  // Port 1 has no Redis: the metrics of the shared cache exist even if it is unavailable.
   const settings = { ALLOW_ADDRESSES: "127.0.0.1/32", ALLOW_PORTS: "1-65535", REDIS_URL: "redis://127.0.0.1:1" };
   service = await startService(settings);
-  await askAll();
+  await sendRequests();
 });
 
 afterAll(async () => {
@@ -66,36 +66,36 @@ afterAll(async () => {
   for (const cleanUp of cleanUps) await cleanUp();
 });
 
-/** The labels of each metric that the program tells of, by its name. */
-function toldLabels(text: string): Map<string, Set<string>> {
-  const told = new Map<string, Set<string>>();
+/** Parses the Prometheus text format; returns the labels of each metric by its name. */
+function parseLabels(text: string): Map<string, Set<string>> {
+  const labelsByName = new Map<string, Set<string>>();
   for (const [, name = "", pairs = ""] of text.matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)) {
-    const labels = told.get(name) ?? new Set<string>();
+    const labels = labelsByName.get(name) ?? new Set<string>();
     for (const [label] of pairs.matchAll(/\w+(?==")/g)) labels.add(label);
-    told.set(name, labels);
+    labelsByName.set(name, labels);
   }
-  return told;
+  return labelsByName;
 }
 
-// Prometheus' own: of the scrape, not of the program.
+// Prometheus adds these labels when it scrapes.
 const addedByPrometheus = new Set(["job", "instance"]);
 
-test.each([...shown, ...alerted])(
-  "%s: the program tells of every metric and label that it is made of",
+test.each([...panelQueries, ...alertQueries])(
+  "the query of %s uses only metrics and labels that the service reports",
   async (_, expr) => {
-    const told = toldLabels(await (await fetch(`${service.url}/metrics`)).text());
+    const reported = parseLabels(await (await fetch(`${service.url}/metrics`)).text());
     const names = [...expr.matchAll(/\b(?:media_oracle|process|nodejs)_\w+|\bup\b/g)].map(([name]) => name);
     expect(names).not.toEqual([]);
-    expect(names.filter((name) => name !== "up" && !told.has(name))).toEqual([]);
+    expect(names.filter((name) => name !== "up" && !reported.has(name))).toEqual([]);
     const grouped = [...expr.matchAll(/by \(([^)]*)\)/g)].flatMap(([, labels = ""]) => labels.split(/,\s*/));
     const matched = [...expr.matchAll(/(\w+)=~?"/g)].map(([, label = ""]) => label);
-    const known = new Set(names.flatMap((name) => [...(told.get(name) ?? [])]));
+    const known = new Set(names.flatMap((name) => [...(reported.get(name) ?? [])]));
     expect([...grouped, ...matched].filter((label) => !known.has(label) && !addedByPrometheus.has(label))).toEqual([]);
   },
 );
 
-test("the dashboard is as Grafana's schema has it", () => {
-  // Beside this file, so that the schema is found as from here.
+test("the dashboard conforms to Grafana's schema", () => {
+  // In this folder, so that the import of the schema resolves.
   const file = fileURLToPath(new URL(`dashboard-${String(process.pid)}.ts`, import.meta.url));
   onTestFinished(() => rmSync(file));
   writeFileSync(
@@ -108,13 +108,13 @@ test("the dashboard is as Grafana's schema has it", () => {
   expect(stdout).toBe("");
 });
 
-interface Queried {
+interface QueryResult {
   readonly data: { readonly result: readonly { readonly value: readonly [number, string] }[] };
 }
 
-/** Prometheus itself, with our rules, which scrapes the service every half second. */
+/** Starts Prometheus with the rules of deploy/observability; it scrapes the service every half second. */
 async function startPrometheus(): Promise<{
-  readonly query: (expr: string) => Promise<Queried["data"]["result"]>;
+  readonly query: (expr: string) => Promise<QueryResult["data"]["result"]>;
   readonly url: string;
 }> {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-prometheus-"));
@@ -149,29 +149,29 @@ async function startPrometheus(): Promise<{
   const url = `http://127.0.0.1:${port}`;
   const query = async (expr: string) => {
     const reply = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(expr)}`);
-    return ((await reply.json()) as Queried).data.result;
+    return ((await reply.json()) as QueryResult).data.result;
   };
   return { query, url };
 }
 
-describe.skipIf(requires("prometheus", hasPrometheus))("by Prometheus itself", () => {
-  test("every panel shows something of a running service, and every rule can be evaluated", async () => {
+describe.skipIf(requires("prometheus", hasPrometheus))("a running Prometheus", () => {
+  test("Prometheus has data of a running service for every panel, and evaluates every alert rule", async () => {
     const { query, url } = await startPrometheus();
     const scrapes = async () => Number((await query('count_over_time(up{job="media-oracle"}[1m])'))[0]?.value[1]);
     await expect.poll(() => scrapes().catch(() => 0), { timeout: 15_000 }).toBeGreaterThan(2);
-    await askAll();
+    await sendRequests();
     const before = await scrapes();
     await expect.poll(scrapes, { timeout: 15_000 }).toBeGreaterThan(before + 2);
     const empty: string[] = [];
-    for (const [title, expr] of shown) {
+    for (const [title, expr] of panelQueries) {
       const result = await query(expr.replaceAll("$__rate_interval", "1m").replaceAll("$instance", ".*"));
       if (result.length === 0) empty.push(`${title}: ${expr}`);
     }
     expect(empty).toEqual([]);
-    const told = (await (await fetch(`${url}/api/v1/rules`)).json()) as {
+    const rules = (await (await fetch(`${url}/api/v1/rules`)).json()) as {
       data: { groups: { rules: { name: string; health: string }[] }[] };
     };
-    const ill = told.data.groups.flatMap(({ rules }) => rules).filter(({ health }) => health !== "ok");
-    expect(ill).toEqual([]);
+    const failing = rules.data.groups.flatMap(({ rules }) => rules).filter(({ health }) => health !== "ok");
+    expect(failing).toEqual([]);
   }, 60_000);
 });

@@ -21,20 +21,20 @@ const document = parse(text, { merge: true }) as {
 };
 const services = Object.entries(document.services);
 
-test("compose.yaml is what the Compose Specification allows, key by key", () => {
+test("compose.yaml conforms to the schema of the Compose Specification", () => {
   const ajv = new Ajv({ strict: false, validateSchema: false, logger: false });
-  ajv.removeKeyword("id"); // the schema's draft is an old one, of which nothing else matters here
+  ajv.removeKeyword("id"); // the schema's draft is older than Ajv supports; only its "id" conflicts
   const validate = ajv.compile(schemas.composeSchema);
   validate(document);
   expect(validate.errors ?? []).toEqual([]);
 });
 
-test("without a profile there is one oracle", () => {
+test("compose.yaml starts a single oracle if no profile is selected", () => {
   expect(services.filter(([, { profiles }]) => !profiles).map(([name]) => name)).toEqual(["oracle"]);
 });
 
-describe.each(services)("%s in compose.yaml", (_name, service) => {
-  test("is read-only, without capabilities or new privileges, within limits, and on loopback alone", () => {
+describe.each(services)("the service %s in compose.yaml", (name, service) => {
+  test(`${name} is read-only and unprivileged, has resource limits, and publishes ports on loopback only`, () => {
     expect(service).toMatchObject({
       read_only: true,
       cap_drop: ["ALL"],
@@ -48,11 +48,11 @@ describe.each(services)("%s in compose.yaml", (_name, service) => {
     for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
   });
 
-  test("has an image of ours, or of a named version", () => {
+  test(`${name} uses an image of this project, or one with a pinned version`, () => {
     expect(service.image).toMatch(/^media-oracle(-prosody)?$|:v?\d+\.\d+/);
   });
 
-  test("mounts what there is, and files of the project read-only", () => {
+  test(`${name} mounts existing files read-only, and declared volumes`, () => {
     for (const volume of service.volumes ?? []) {
       const [source = "", , mode] = volume.split(":");
       if (!source.startsWith("./")) expect(document.volumes).toHaveProperty(source);
@@ -61,11 +61,14 @@ describe.each(services)("%s in compose.yaml", (_name, service) => {
   });
 });
 
-test.each(services.filter(([name]) => name.startsWith("oracle")))("%s can use its settings", (_name, service) => {
-  // ${VARIABLE:-what it is where nothing is set}
-  const variables = Object.entries(service.environment!).map(([name, value]) => [
-    name,
-    value.replaceAll(/\$\{\w+:-(\w*)\}/g, "$1"),
-  ]);
-  expectSettings({ MEDIA_ORACLE_HOST: "0.0.0.0", ...(Object.fromEntries(variables) as Record<string, string>) });
-});
+test.each(services.filter(([name]) => name.startsWith("oracle")))(
+  "the settings of %s in compose.yaml are valid",
+  (_name, service) => {
+    // ${VARIABLE:-default}
+    const variables = Object.entries(service.environment!).map(([name, value]) => [
+      name,
+      value.replaceAll(/\$\{\w+:-(\w*)\}/g, "$1"),
+    ]);
+    expectSettings({ MEDIA_ORACLE_HOST: "0.0.0.0", ...(Object.fromEntries(variables) as Record<string, string>) });
+  },
+);

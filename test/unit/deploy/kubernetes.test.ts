@@ -11,7 +11,7 @@ const kustomization = parse(read(`${folder}/kustomization.yaml`)) as {
   readonly configMapGenerator: readonly { readonly name: string; readonly literals: readonly string[] }[];
 };
 
-/* eslint-disable-next-line @typescript-eslint/no-explicit-any -- what it may be, the compiler says below */
+/* eslint-disable-next-line @typescript-eslint/no-explicit-any -- checked against the types of Kubernetes below */
 type Manifest = any;
 const manifests = new Map<string, Manifest>(
   kustomization.resources.map((file) => {
@@ -20,14 +20,14 @@ const manifests = new Map<string, Manifest>(
   }),
 );
 
-/** Has the compiler look at manifests: every key must be one that Kubernetes 1.30 knows there, with a value of its kind. */
-function faultsOf(looked: readonly Manifest[]): string[] {
-  const lines = looked.map((manifest) => {
+/** Checks manifests against the types of Kubernetes 1.30 with the TypeScript compiler; returns its error messages. */
+function typeErrorsOf(checked: readonly Manifest[]): string[] {
+  const lines = checked.map((manifest) => {
     const { apiVersion, kind } = manifest as Record<"apiVersion" | "kind", string>;
     const group = apiVersion === "v1" ? "core/v1" : apiVersion.replace(".k8s.io", "");
     return `export const a${kind}: import("kubernetes-types/${group}").${kind} = ${JSON.stringify(manifest)};`;
   });
-  const file = pathOf("test/manifests.ts"); // in memory alone; from there the types are found
+  const file = pathOf("test/manifests.ts"); // in memory only; node_modules is resolved from this path
   const options: ts.CompilerOptions = {
     ...{ strict: true, noEmit: true, skipLibCheck: true, types: [], lib: ["lib.es5.d.ts"] },
     ...{ module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler },
@@ -41,25 +41,25 @@ function faultsOf(looked: readonly Manifest[]): string[] {
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"));
 }
 
-test("kustomization.yaml names every file beside it", () => {
+test("kustomization.yaml lists every file of its folder", () => {
   const files = readdirSync(pathOf(folder)).filter((file) => file !== "kustomization.yaml");
   expect(kustomization.resources.toSorted()).toEqual(files.toSorted());
 });
 
-test("Kubernetes knows every key of every manifest", () => {
-  expect(faultsOf([...manifests.values()])).toEqual([]);
+test("every key of every Kubernetes manifest exists in the API, with a value of the right type", () => {
+  expect(typeErrorsOf([...manifests.values()])).toEqual([]);
 });
 
-test("a key that it does not know is found", () => {
+test("the check of Kubernetes manifests reports an unknown key", () => {
   const { spec, ...rest } = manifests.get("Service");
-  expect(faultsOf([{ ...rest, spec: { ...spec, prots: [] } }])).toEqual([expect.stringContaining("prots")]);
+  expect(typeErrorsOf([{ ...rest, spec: { ...spec, prots: [] } }])).toEqual([expect.stringContaining("prots")]);
 });
 
 describe("the Deployment", () => {
   const pod = manifests.get("Deployment").spec.template;
   const [container] = pod.spec.containers;
 
-  test("is not root, on a read-only root, without capabilities, tokens or service links", () => {
+  test("the Deployment runs as non-root on a read-only root file system, without capabilities or a service account token", () => {
     expect(pod.spec).toMatchObject({
       enableServiceLinks: false,
       automountServiceAccountToken: false,
@@ -73,13 +73,13 @@ describe("the Deployment", () => {
     expect(container.resources.limits).toHaveProperty("memory");
   });
 
-  test("can use its settings", () => {
+  test("the settings of the Deployment are valid", () => {
     const literals = kustomization.configMapGenerator.flatMap((map) => map.literals.map((line) => line.split("=", 2)));
     const named = container.env.map(({ name, value = "" }: { name: string; value?: string }) => [name, value]);
     expectSettings({ MEDIA_ORACLE_HOST: "0.0.0.0", ...Object.fromEntries([...literals, ...named]) });
   });
 
-  test("has its port, its labels and its map where the others look for them", () => {
+  test("the Deployment's labels, port and config map match the references in the other manifests", () => {
     const labels = pod.metadata.labels;
     for (const kind of ["Deployment", "PodDisruptionBudget"]) {
       expect(manifests.get(kind).spec.selector.matchLabels).toEqual(labels);
@@ -92,11 +92,11 @@ describe("the Deployment", () => {
   });
 });
 
-test("the NetworkPolicy lets out to exactly what the guard calls public, on its ports", () => {
+test("the NetworkPolicy allows egress to exactly the addresses that the SSRF guard considers public, on ports 80 and 443", () => {
   const { egress, policyTypes } = manifests.get("NetworkPolicy").spec;
   expect(policyTypes).toContain("Egress");
-  const outside = egress.filter(({ to }: Manifest) => "ipBlock" in to[0]);
-  expect(outside).toEqual([
+  const internet = egress.filter(({ to }: Manifest) => "ipBlock" in to[0]);
+  expect(internet).toEqual([
     {
       to: [
         { ipBlock: { cidr: "0.0.0.0/0", except: notPublicV4 } },

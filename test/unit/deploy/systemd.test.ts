@@ -9,7 +9,7 @@ import { requires } from "../../support/require.ts";
 
 const unit = read("deploy/systemd/media-oracle.service");
 
-/** What a line of the unit says, also where several do. */
+/** Returns all values of a key in the unit, from one line or several. */
 function valuesOf(key: string): string[] {
   return unit
     .split("\n")
@@ -17,13 +17,13 @@ function valuesOf(key: string): string[] {
     .flatMap((line) => line.slice(key.length + 1).split(" "));
 }
 
-test("the unit's settings can be used", () => {
+test("the settings in the systemd unit are valid", () => {
   const variables = valuesOf("Environment").map((variable) => variable.split("=", 2) as [string, string]);
   expectSettings(Object.fromEntries(variables));
 });
 
-test("the unit refuses exactly what the guard does not call public, less this machine itself", () => {
-  // Of IPv6 all that lies beside 2000::/3.
+test("the systemd unit denies exactly the addresses that the SSRF guard does not consider public, except loopback", () => {
+  // For IPv6 also everything outside 2000::/3.
   const expected = [...notPublicV4, ...notPublicV6, "::/3", "4000::/2", "8000::/1"];
   expect(valuesOf("IPAddressDeny").toSorted()).toEqual(expected.toSorted());
   expect(valuesOf("IPAddressAllow")).toEqual(["localhost"]);
@@ -35,9 +35,9 @@ describe.skipIf(requires("systemd-analyze", spawnSync("systemd-analyze", ["--ver
     function analyze(...args: readonly string[]): { status: number | null; output: string } {
       const folder = mkdtempSync(join(tmpdir(), "media-oracle-unit-"));
       try {
-        // What it would start must be there.
-        const here = unit.replace("/usr/bin/node /opt/media-oracle", `${process.execPath} ${pathOf(".")}`);
-        writeFileSync(join(folder, "media-oracle.service"), here);
+        // systemd-analyze checks that the program in ExecStart exists.
+        const runnable = unit.replace("/usr/bin/node /opt/media-oracle", `${process.execPath} ${pathOf(".")}`);
+        writeFileSync(join(folder, "media-oracle.service"), runnable);
         const { status, stdout, stderr } = spawnSync(
           "systemd-analyze",
           [...args, join(folder, "media-oracle.service")],
@@ -51,11 +51,11 @@ describe.skipIf(requires("systemd-analyze", spawnSync("systemd-analyze", ["--ver
       }
     }
 
-    test("understands every line of the unit", () => {
+    test("systemd accepts every line of the unit", () => {
       expect(analyze("verify")).toEqual({ status: 0, output: "" });
     });
 
-    test("gives the unit's exposure less than 2 of 10", () => {
+    test("systemd-analyze rates the exposure of the unit below 2 of 10", () => {
       const { status, output } = analyze("security", "--offline=true", "--threshold=19", "--no-pager");
       expect(output).toMatch(/Overall exposure level/);
       expect(status).toBe(0);

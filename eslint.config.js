@@ -2,8 +2,8 @@ import eslint from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-/** Rooms (folders of src/) import only `domain` and themselves; `oracle.ts`, `compose.ts` and `cli/` combine them. */
-const rooms = ["domain", "fetch", "media", "cache", "http", "client"];
+/** Rooms (folders of src/) import only `domain` and themselves, and `fetch` the limits of `load`; `oracle.ts`, `compose.ts` and `cli/` combine them. */
+const rooms = ["domain", "load", "fetch", "media", "cache", "http", "client"];
 const roomBoundaries = rooms.map((room) => ({
   files: [`src/${room}/**/*.ts`],
   rules: {
@@ -11,7 +11,10 @@ const roomBoundaries = rooms.map((room) => ({
       "error",
       {
         patterns: rooms
-          .filter((other) => other !== room && (room === "domain" || other !== "domain"))
+          .filter(
+            (other) =>
+              other !== room && (room === "domain" || other !== "domain") && !(room === "fetch" && other === "load"),
+          )
           .map((other) => ({ group: [`**/${other}/*`], message: `${room}/ must not import ${other}/` })),
       },
     ],

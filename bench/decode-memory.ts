@@ -1,13 +1,13 @@
 /**
  * `npm run bench:decode-memory`: estimated and measured memory of decoding, each picture in its own process. The factors in
- * `src/media/formats.ts` come from this table. An argument selects pictures by name: `npm run bench:decode-memory -- HEIC`.
+ * `src/media/formats/index.ts` come from this table. An argument selects pictures by name: `npm run bench:decode-memory -- HEIC`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import sharp, { type Sharp } from "sharp";
-import { type Format, type FormatName, decodableFormats } from "../src/media/formats.ts";
-import { startProcess } from "../src/media/process.ts";
+import { type Format, type FormatName, decodableFormats } from "../src/media/formats/index.ts";
+import { startProcess } from "../src/media/decode/worker-process.ts";
 import { parseAnswer } from "../src/media/protocol.ts";
-import { sniff } from "../src/media/sniff.ts";
+import { sniff } from "../src/media/formats/sniff.ts";
 import { zeroPng } from "../test/support/bombs.ts";
 import { corpusBytes, corpusRows } from "../test/support/corpus.ts";
 import { builtEntry, ffmpeg, formatNamed } from "../test/support/decoder.ts";

@@ -1,10 +1,10 @@
 /**
  * `npm run bench:early`: error of the BlurHash from the first scans of a progressive JPEG, compared with that of the whole file,
- * and the share of the file that is read. The rule in `src/media/progressive.ts` comes from this table (needs the corpus).
+ * and the share of the file that is read. The rule in `src/media/formats/progressive.ts` comes from this table (needs the corpus).
  */
 import sharp, { type JpegOptions } from "sharp";
-import { beginningOf } from "../src/media/progressive.ts";
-import { sniff } from "../src/media/sniff.ts";
+import { beginningOf } from "../src/media/formats/progressive.ts";
+import { sniff } from "../src/media/formats/sniff.ts";
 import { corpusBytes, corpusRows } from "../test/support/corpus.ts";
 import { formatNamed, startDecoder } from "../test/support/decoder.ts";
 import { blurhashError } from "../test/support/images.ts";

@@ -1,4 +1,4 @@
-import type { FormatName } from "../src/media/formats.ts";
+import type { FormatName } from "../src/media/formats/index.ts";
 
 const notDecoded = "Dimensions only: pixels are not decoded";
 const codecs = "Hashes need ffmpeg and a frame in the first 4 MB; HDR is not tone-mapped";

@@ -14,22 +14,22 @@ import { createSnapshot } from "./cache/snapshot.ts";
 import { SnapshotRefused } from "./cache/snapshot-file.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
-import { createBreaker } from "./fetch/breaker.ts";
-import { createByteBudget } from "./fetch/budget.ts";
+import { createBreaker } from "./fetch/circuit-breaker.ts";
+import { createByteBudget } from "./load/byte-budget.ts";
 import { createPauses } from "./fetch/pauses.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
 import { createShares } from "./fetch/shares.ts";
-import { createShedding } from "./fetch/shedding.ts";
-import { createSlots, type SlotsOptions } from "./fetch/slots.ts";
+import { createShedding } from "./load/load-shedder.ts";
+import { createSlots, type SlotsOptions } from "./load/semaphore.ts";
 import { createSource } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
-import { createTransfers } from "./fetch/transfers.ts";
+import { createTransfers } from "./load/transfers.ts";
 import { createApp } from "./http/app.ts";
 import { connectionLimitOf } from "./http/connection-limit.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
-import { createDecoder, type Picture } from "./media/decoder.ts";
-import { createTurns } from "./media/turns.ts";
+import { createDecoder, type Picture } from "./media/decode/decoder.ts";
+import { createTurns } from "./load/decode-queue.ts";
 import { createOracle } from "./oracle.ts";
 
 // What the decoder is given of a body that was announced too large: the dimensions of nearly all pictures lie in it.
@@ -245,7 +245,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     userAgent: config.USER_AGENT,
   });
   const decoder = createDecoder({
-    entry: new URL("./media/child.js", import.meta.url),
+    entry: new URL("./media/worker/main.js", import.meta.url),
     processes: config.DECODERS + sparesForDecoders,
     decodeTimeoutMs: config.DECODE_TIMEOUT_MS,
     decodeBytes: config.DECODE_BYTES,

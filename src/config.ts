@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseRedisAddress } from "./cache/redis-address.ts";
 import { parseAddressRule, parseCidr } from "./fetch/address.ts";
 import { parseHostPattern, parsePortRange, parseRewrite } from "./fetch/target.ts";
-import { type DecodableName, decodableFormats } from "./media/formats.ts";
+import { type DecodableName, decodableFormats } from "./media/formats/index.ts";
 
 const prefix = "MEDIA_ORACLE_";
 

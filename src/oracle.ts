@@ -6,17 +6,17 @@ import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
 import { startTimeLimit } from "./fetch/deadline.ts";
 import { countedIn, declaredBy } from "./fetch/facts.ts";
 import type { Shares } from "./fetch/shares.ts";
-import { type Limits, type Slots, takeWithin, wholeKey } from "./fetch/slots.ts";
+import { type Limits, type Slots, takeWithin, wholeKey } from "./load/semaphore.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
-import type { Transfers } from "./fetch/transfers.ts";
-import type { Decoder, Picture } from "./media/decoder.ts";
-import type { Format } from "./media/formats.ts";
-import { type Head, isMedia, readHead } from "./media/head.ts";
-import { movieOffset, withoutMedia } from "./media/isobmff.ts";
+import type { Transfers } from "./load/transfers.ts";
+import type { Decoder, Picture } from "./media/decode/decoder.ts";
+import type { Format } from "./media/formats/index.ts";
+import { type Head, isMedia, readHead } from "./media/formats/head.ts";
+import { movieOffset, withoutMedia } from "./media/formats/isobmff.ts";
 import { decodeQueueOf, isMovieWanted, suffices } from "./media/needs.ts";
-import { beginningOf, enoughBytes } from "./media/progressive.ts";
-import { mediaType, sniffBytes } from "./media/sniff.ts";
-import type { TakeTurn, Turn } from "./media/turns.ts";
+import { beginningOf, enoughBytes } from "./media/formats/progressive.ts";
+import { mediaType, sniffBytes } from "./media/formats/sniff.ts";
+import type { TakeTurn, Turn } from "./load/decode-queue.ts";
 
 export interface OracleOptions {
   /** Whether there is so much to do that whoever asks next is turned away. */

@@ -1,6 +1,6 @@
 /** Baseline of decoding only: decodes a picture from memory, with the service's settings of libvips. */
 import sharp from "sharp";
-import { createVips } from "../../src/media/raster.ts";
+import { createVips } from "../../src/media/worker/vips.ts";
 import { answerLookups } from "./lookups.ts";
 
 /** The first message: the picture to decode for every lookup. */

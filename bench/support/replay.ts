@@ -10,7 +10,7 @@ import { OracleError } from "../../src/domain/errors.ts";
 import type { Target } from "../../src/domain/target.ts";
 import type { Terms } from "../../src/domain/terms.ts";
 import type { OpenSource } from "../../src/fetch/source.ts";
-import type { Decoder, Picture } from "../../src/media/decoder.ts";
+import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
 import { createOracle } from "../../src/oracle.ts";
 import { noShares, unmeasured } from "../../test/support/fetch.ts";
 import { openSlots } from "../../test/support/slots.ts";

@@ -8,9 +8,7 @@ export type BatchItem = components["schemas"]["BatchItem"];
 export interface ClientOptions {
   /** The service, like `http://127.0.0.1:8080`. */
   readonly baseUrl: string | URL;
-  /** Bearer token. */
   readonly token?: string | undefined;
-  /** Default: `globalThis.fetch`. */
   readonly fetch?: (url: URL, init: RequestInit) => Promise<Response>;
 }
 
@@ -24,7 +22,6 @@ export interface DescribeOptions {
 
 export interface Answer {
   readonly metadata: Metadata;
-  /** The `Cache-Status` header (RFC 9211). */
   readonly cacheStatus: string;
   /** Milliseconds that each stage took, from `Server-Timing`. */
   readonly timings: Readonly<Record<string, number>>;
@@ -44,7 +41,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** No media-oracle responded: no connection, an incomplete response, or another program. */
+/** No connection, an incomplete response, or another program. */
 export class NoAnswerError extends Error {}
 
 function json<T>(response: Response, signal?: AbortSignal): Promise<T> {
@@ -70,7 +67,7 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
       throw new ProblemError(await json<Problem>(response, signal), response.headers.get("retry-after"));
     }
     if (!response.ok || !type.startsWith(accept))
-      throw new NoAnswerError(`the server at ${base} is not a media-oracle: check its URL`);
+      throw new NoAnswerError(`${base} is not a media-oracle: check the URL`);
     return response;
   }
 
@@ -87,11 +84,13 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
     },
 
     /** Describes up to 100 URLs, and yields each result as soon as it arrives. */
-    async *describeAll(
-      urls: readonly string[],
-      { signal, ...options }: DescribeOptions = {},
-    ): AsyncGenerator<BatchItem, void> {
-      const response = await post("metadata/batch", { ...options, urls }, "application/x-ndjson", signal);
+    async *describeAll(urls: readonly string[], options: DescribeOptions = {}): AsyncGenerator<BatchItem, void> {
+      const response = await post(
+        "metadata/batch",
+        { ...options, signal: undefined, urls },
+        "application/x-ndjson",
+        options.signal,
+      );
       const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
       let partialLine = "";
       for (let missing = urls.length; missing > 0;) {

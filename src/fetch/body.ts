@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { OracleError } from "../domain/errors.ts";
 import type { WarningCode } from "../domain/metadata.ts";
-import type { ByteLender } from "./budget.ts";
+import type { ByteLender } from "../load/byte-budget.ts";
 import type { BodySink } from "./exchange.ts";
-import type { Meter } from "./transfers.ts";
+import type { Meter } from "../load/transfers.ts";
 
 /** What was read of a body. */
 export interface Body {

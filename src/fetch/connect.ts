@@ -7,7 +7,7 @@ import { within } from "./deadline.ts";
 import { createReadBuffers, type ReadBuffers } from "./read-buffers.ts";
 import type { Resolve } from "./resolver.ts";
 import type { Shares } from "./shares.ts";
-import type { Slot, Slots } from "./slots.ts";
+import type { Slot, Slots } from "../load/semaphore.ts";
 import { toSourceError } from "./source-error.ts";
 import { isAddressHost, portOf } from "./target.ts";
 

@@ -1,6 +1,6 @@
 import { type Fields, missingIn } from "../domain/fields.ts";
 import type { Metadata } from "../domain/metadata.ts";
-import type { Format } from "./formats.ts";
+import type { Format } from "./formats/index.ts";
 
 // What reading on tells of a file whose pixels cannot be had.
 const toldByReading: NonNullable<Fields> = ["bytes", "bytesSource", "sha256"];

@@ -1,7 +1,7 @@
 import { isBlurhash, isThumbhash } from "../domain/metadata.ts";
 import { isDurationMs, isSide } from "../domain/size.ts";
-import { type Cost, type Format, formats } from "./formats.ts";
-import { type Clip, containers, rotations } from "./reader.ts";
+import { type Cost, type Format, formats } from "./formats/index.ts";
+import { type Clip, containers, rotations } from "./worker/reader.ts";
 
 // What goes between the decoder and its processes, over one socket: requests as a header of numbers and the body's
 // bytes; to each, a line of JSON that it was taken and one with the answer, behind which a clip's bytes may stand. Node's own channel is not used: its parent

@@ -1,140 +1,100 @@
-import sharp, { type Sharp } from "sharp";
-import { type Size, createSize } from "../domain/size.ts";
-import { type DecodableName, type Opened, type VipsDecoding, formats } from "./formats.ts";
-import { type Raster, fitWithin, onWhite, shrink } from "./pixels.ts";
-import { asPng } from "./png.ts";
-import type { Pixels } from "./reader.ts";
+import type { Size } from "../domain/size.ts";
 
-// The only file that knows libvips. It runs in the decoder's processes alone.
+export type { Size };
 
-/** What libvips knows of a picture before its pixels are decoded. */
-export interface Measured {
-  /** As displayed. */
-  readonly size: Size;
-  readonly opened: Opened;
+/** Decoded pixels: row by row, four bytes a pixel, sRGB, not premultiplied. */
+export interface Raster {
+  readonly width: number;
+  readonly height: number;
+  readonly rgba: Uint8Array;
 }
 
-/** The two rasters that the hashes are made of. */
-export interface Rasters {
-  /** Upright, first frame, sRGB, laid on white, at most 128 x 128 whatever the proportions. */
-  readonly blurhash: Raster;
-  /** The same with transparency kept and within 100 x 100, proportions right. */
-  readonly thumbhash: Raster;
+/** The size of a picture brought within a square, proportions kept; never larger than it is, never less than a pixel. */
+export function fitWithin({ width, height }: Size, longest: number): Size {
+  const scale = Math.min(1, longest / Math.max(width, height));
+  return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-export interface Vips {
-  /** Reads the header alone, of a body or of its first bytes. Null if libvips cannot, or if the size is out of range. */
-  measure(bytes: Uint8Array): Promise<Measured | null>;
-  /**
-   * Decodes the pixels.
-   *
-   * @throws Error where libvips cannot, where bytes of the picture are missing, or where it has more pixels than were told
-   */
-  readRasters(bytes: Uint8Array, size: Size): Promise<Rasters>;
-  /** Makes the same of pixels that another has decoded. */
-  sample(pixels: Pixels): Promise<Rasters>;
+/** Lays what is transparent on white. */
+export function onWhite({ width, height, rgba }: Raster): Raster {
+  const opaque = Uint8Array.from(rgba);
+  // Plain loops here and below: `map` and `from` with a function took 6 ms a picture, as long as its decoding.
+  for (let at = 0; at < opaque.length; at += 4) {
+    const alpha = opaque[at + 3] ?? 255;
+    if (alpha === 255) continue;
+    const white = 255 * (255 - alpha);
+    for (let channel = at; channel < at + 3; channel += 1) {
+      opaque[channel] = Math.round(((opaque[channel] ?? 0) * alpha + white) / 255);
+    }
+    opaque[at + 3] = 255;
+  }
+  return { width, height, rgba: opaque };
 }
 
-/** The version of what is loaded. */
-export const libvips = sharp.versions.vips;
-
-// Error of the 4x3 hash against the one of all pixels, photos: 4.3 of 255 at 64, 2.6 at 128, 1.3 at 256; but at 256 the
-// JPEG loader must decode four times as much (a 1 megapixel JPEG: 8 ms instead of 5).
-const sampleSide = 128;
-const thumbhashSample = 100; // the format's own bound
-
-/**
- * Averages in sRGB, as every browser's canvas does, not in linear light. `gamma()` would bring the worst errors over the
- * corpus from 16 to 8 (fine black and white patterns), but switches the loaders' scaling off, and its 8 bits
- * move plain dark pictures by 15; in 16 bits it doubles the time.
- */
-function sampled(picture: Sharp, size: Size): Sharp {
-  return picture
-    .resize({ width: Math.min(sampleSide, size.width), height: Math.min(sampleSide, size.height), fit: "fill" })
-    .toColourspace("srgb")
-    .ensureAlpha()
-    .raw({ depth: "uchar" });
+/** How the places of a row are shared out among fewer ones, each place among two of them at most. */
+interface Shares {
+  /** What part of a place belongs to the one that is being filled when it comes; the rest is the next one's. */
+  readonly part: Float64Array;
+  /** 1 where it fills that one up. */
+  readonly fills: Uint8Array;
 }
 
-// The caller weighs memory, which one number of pixels cannot; but it weighs the pixels that it was told of, and a file may
-// tell libvips of others than it tells us.
-function open(bytes: Uint8Array, maxPixels: number | false): Sharp {
-  return sharp(bytes, {
-    // "none" would pass half a picture, grey below, off as whole. The stricter "error" refuses a PNG with one wrong
-    // checksum and "warning" any camera's odd padding: both are shown by every browser.
-    failOn: "truncated",
-    limitInputPixels: maxPixels,
-  });
+function shareOut(length: number, among: number): Shares {
+  const part = new Float64Array(length);
+  const fills = new Uint8Array(length);
+  for (let place = 0, filled = 0; place < length; place += 1) {
+    const end = ((filled + 1) * length) / among;
+    part[place] = Math.min(1, end - place);
+    if (end > place + 1) continue;
+    fills[place] = 1;
+    filled += 1;
+  }
+  return { part, fills };
 }
 
-/**
- * Reads pictures with libvips, whose loaders are all blocked but those of the formats that are on.
- *
- * Changes the whole process: threads, cache and loaders are libvips' globals.
- *
- * @throws where a blocked loader is not blocked, or one that is on does not work
- */
-export async function createVips(on: readonly DecodableName[]): Promise<Vips> {
-  sharp.cache(false);
-  sharp.concurrency(1); // one picture a process: more threads cost more memory, and other pictures their core
-  const decodings = formats.flatMap(({ decoding }) => (decoding && "loader" in decoding ? decoding : []));
-  const loaders = decodings.filter(({ setting }) => isOn(setting, on)).map(({ loader }) => loader);
-  sharp.block({ operation: ["VipsForeignLoad"] });
-  sharp.unblock({ operation: loaders });
-  for (const decoding of decodings) await test(decoding, loaders.includes(decoding.loader));
-  return { measure, readRasters, sample };
-}
-
-function isOn(setting: string, on: readonly string[]): boolean {
-  return on.includes(setting);
-}
-
-/** A misspelt class name is accepted silently by `block` and `unblock`: only reading shows what they did. */
-async function test({ setting, sample, loader }: VipsDecoding, isExpected: boolean): Promise<void> {
-  const isRead = await readRasters(Buffer.from(sample, "base64"), { width: 1, height: 1 }).then(
-    () => true,
-    () => false,
-  );
-  if (isExpected && !isRead) throw new Error(`libvips cannot read ${setting}: is ${loader} in this build?`);
-  if (!isExpected && isRead) throw new Error(`libvips reads ${setting} although ${loader} is blocked`);
-}
-
-async function measure(bytes: Uint8Array): Promise<Measured | null> {
-  // libvips' only word for anything wrong with the bytes, and sharp's for none at all.
-  const metadata =
-    bytes.length === 0
-      ? null
-      : await open(bytes, false)
-          .metadata()
-          .catch(() => null);
-  const size = metadata && createSize(metadata.autoOrient.width, metadata.autoOrient.height);
-  if (!size) return null;
-  const { isProgressive, channels, depth, pages = 1, width, height } = metadata;
-  const bytesAPixel = channels * (depth === "uchar" ? 1 : 2);
-  const opened = { head: bytes, isProgressive, bytesAPixel, pages, pixels: width * height };
-  return { size, opened };
-}
-
-async function readRasters(bytes: Uint8Array, size: Size): Promise<Rasters> {
-  return toRasters(await toRaster(sampled(open(bytes, size.width * size.height).autoOrient(), size)), size);
-}
-
-async function sample({ raster: { width, height, rgba }, profile }: Pixels): Promise<Rasters> {
-  const raw = { raw: { width, height, channels: 4 as const }, limitInputPixels: false };
-  const small = await toRaster(sampled(sharp(rgba, raw), { width, height }));
-  return toRasters(profile ? await inSrgb(small, profile) : small, { width, height });
-}
-
-/** libvips takes a profile only with a file. Where it cannot, since PNG is off or the profile is broken, the colours stay as they are. */
-function inSrgb(raster: Raster, profile: Uint8Array): Promise<Raster> {
-  return toRaster(sampled(open(asPng(raster, profile), false), raster)).catch(() => raster);
-}
-
-async function toRaster(picture: Sharp): Promise<Raster> {
-  const { data, info } = await picture.toBuffer({ resolveWithObject: true });
-  return { width: info.width, height: info.height, rgba: data };
-}
-
-function toRasters(raster: Raster, size: Size): Rasters {
-  return { blurhash: onWhite(raster), thumbhash: shrink(raster, fitWithin(size, thumbhashSample)) };
+/** Makes a raster smaller: each pixel is the average of the area that it covers, colours weighted by their opacity. */
+export function shrink({ width, height, rgba }: Raster, to: Size): Raster {
+  const [across, down] = [shareOut(width, to.width), shareOut(height, to.height)];
+  const line = new Float64Array(to.width * 4); // one row of the source, brought to the new width
+  const sums = new Float64Array(to.width * 4); // the row of the result that is being filled
+  const result = new Uint8Array(to.width * to.height * 4);
+  const area = (width / to.width) * (height / to.height);
+  for (let y = 0, at = 0, target = 0; y < height; y += 1) {
+    let [red, green, blue, alpha] = [0, 0, 0, 0];
+    for (let x = 0, column = 0; x < width; x += 1, at += 4) {
+      const opacity = rgba[at + 3] ?? 0;
+      const r = (rgba[at] ?? 0) * opacity;
+      const g = (rgba[at + 1] ?? 0) * opacity;
+      const b = (rgba[at + 2] ?? 0) * opacity;
+      const part = across.part[x] ?? 0;
+      red += part * r;
+      green += part * g;
+      blue += part * b;
+      alpha += part * opacity;
+      if (!across.fills[x]) continue;
+      line[column] = red;
+      line[column + 1] = green;
+      line[column + 2] = blue;
+      line[column + 3] = alpha;
+      column += 4;
+      const rest = 1 - part;
+      red = rest * r;
+      green = rest * g;
+      blue = rest * b;
+      alpha = rest * opacity;
+    }
+    const part = down.part[y] ?? 0;
+    for (let index = 0; index < line.length; index += 1) sums[index] = (sums[index] ?? 0) + part * (line[index] ?? 0);
+    if (!down.fills[y]) continue;
+    for (let index = 0; index < sums.length; index += 4, target += 4) {
+      const opacity = sums[index + 3] ?? 0;
+      if (opacity === 0) continue;
+      for (let channel = 0; channel < 3; channel += 1) {
+        result[target + channel] = Math.round((sums[index + channel] ?? 0) / opacity);
+      }
+      result[target + 3] = Math.round(opacity / area);
+    }
+    for (let index = 0; index < line.length; index += 1) sums[index] = (1 - part) * (line[index] ?? 0);
+  }
+  return { ...to, rgba: result };
 }

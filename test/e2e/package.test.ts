@@ -40,7 +40,7 @@ test("the npm package contains the program, its documents and the Prosody module
     ...["package.json", "README.md", "LICENSE", "THIRD_PARTY_NOTICES", "openapi.yaml"],
     ...[
       "dist/main.js",
-      "dist/media/child.js",
+      "dist/media/worker/main.js",
       "dist/client/client.js",
       "dist/client/client.d.ts",
       "dist/page/index.html",

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
-import type { Decoder } from "../../src/media/decoder.ts";
-import { decodableFormats } from "../../src/media/formats.ts";
+import type { Decoder } from "../../src/media/decode/decoder.ts";
+import { decodableFormats } from "../../src/media/formats/index.ts";
 import { hasCorpus } from "../support/corpus.ts";
 import { startDecoder } from "../support/decoder.ts";
 import { expectWithinLimits, hostileRows } from "../support/hostile-pictures.ts";

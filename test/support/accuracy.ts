@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { sniff } from "../../src/media/sniff.ts";
+import { sniff } from "../../src/media/formats/sniff.ts";
 import { type CorpusRow, corpusBytes, corpusFolder, corpusRows } from "./corpus.ts";
 import { blurhashError } from "./images.ts";
 import { startOrigin } from "./origin.ts";

@@ -1,7 +1,7 @@
 import { crc32, deflateSync } from "node:zlib";
 import sharp from "sharp";
-import type { FormatName } from "../../src/media/formats.ts";
-import { samples } from "../../src/media/samples.ts";
+import type { FormatName } from "../../src/media/formats/index.ts";
+import { samples } from "../../src/media/worker/samples.ts";
 import { worstCases } from "./worst-cases.ts";
 
 /** A small file that takes much time or memory to decode. */

@@ -2,12 +2,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { type Decoder, type DecoderOptions, createDecoder } from "../../src/media/decoder.ts";
-import { type Format, type FormatName, formats } from "../../src/media/formats.ts";
+import { type Decoder, type DecoderOptions, createDecoder } from "../../src/media/decode/decoder.ts";
+import { type Format, type FormatName, formats } from "../../src/media/formats/index.ts";
 import { requestBytes } from "../../src/media/protocol.ts";
 
 /** The program of the decoder's processes as it is shipped: built, not through a loader. */
-export const builtEntry = new URL("../../dist/media/child.js", import.meta.url);
+export const builtEntry = new URL("../../dist/media/worker/main.js", import.meta.url);
 
 /** Null where it is not installed: videos have no hash then. */
 export const ffmpeg = existsSync("/usr/bin/ffmpeg") ? "/usr/bin/ffmpeg" : null;
@@ -38,7 +38,7 @@ export function formatNamed(name: FormatName): Format {
 
 /** A folder beside the built program, where sharp is found as it finds it. */
 export function folderBeside(onFinished: (end: () => void) => void): string {
-  const folder = mkdtempSync(fileURLToPath(new URL("../test-", builtEntry)));
+  const folder = mkdtempSync(fileURLToPath(new URL("../../test-", builtEntry)));
   onFinished(() => rmSync(folder, { recursive: true }));
   return folder;
 }

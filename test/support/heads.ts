@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
-import type { FormatName } from "../../src/media/formats.ts";
-import { samples } from "../../src/media/samples.ts";
+import type { FormatName } from "../../src/media/formats/index.ts";
+import { samples } from "../../src/media/worker/samples.ts";
 
 export function latin1(text: string): Buffer {
   return Buffer.from(text, "latin1");

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
-import type { Decoder } from "../../src/media/decoder.ts";
-import { sniff } from "../../src/media/sniff.ts";
+import type { Decoder } from "../../src/media/decode/decoder.ts";
+import { sniff } from "../../src/media/formats/sniff.ts";
 import { type CorpusRow, corpusBytes, corpusRows } from "./corpus.ts";
 import { formatNamed } from "./decoder.ts";
 import { healthyPng } from "./siege.ts";

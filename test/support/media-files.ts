@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateSync, gzipSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
-import type { MeasuredName } from "../../src/media/formats.ts";
+import type { MeasuredName } from "../../src/media/formats/index.ts";
 import { ffmpeg } from "./decoder.ts";
 import { box, fileType, latin1, ogg, png } from "./heads.ts";
 import { plain } from "./images.ts";

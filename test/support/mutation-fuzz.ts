@@ -1,11 +1,11 @@
 import { isDurationMs, isSide } from "../../src/domain/size.ts";
-import { formats } from "../../src/media/formats.ts";
-import { movieOffset, withoutMedia } from "../../src/media/isobmff.ts";
-import { beginningOf } from "../../src/media/progressive.ts";
-import { reader as aiff } from "../../src/media/readers/aiff.ts";
-import { reader as amr } from "../../src/media/readers/amr.ts";
-import { reader as avi } from "../../src/media/readers/avi.ts";
-import { mediaType, sniff, sniffBytes } from "../../src/media/sniff.ts";
+import { formats } from "../../src/media/formats/index.ts";
+import { movieOffset, withoutMedia } from "../../src/media/formats/isobmff.ts";
+import { beginningOf } from "../../src/media/formats/progressive.ts";
+import { reader as aiff } from "../../src/media/worker/readers/aiff.ts";
+import { reader as amr } from "../../src/media/worker/readers/amr.ts";
+import { reader as avi } from "../../src/media/worker/readers/avi.ts";
+import { mediaType, sniff, sniffBytes } from "../../src/media/formats/sniff.ts";
 import { cpuMs } from "./cpu.ts";
 import { mutantOf, seedFiles } from "./mutations.ts";
 

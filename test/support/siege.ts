@@ -1,6 +1,6 @@
 import { setTimeout as after } from "node:timers/promises";
 import sharp from "sharp";
-import type { Decoder, Picture } from "../../src/media/decoder.ts";
+import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
 import type { Bomb } from "./bombs.ts";
 import { formatNamed } from "./decoder.ts";
 import { noise } from "./images.ts";

@@ -1,4 +1,4 @@
-import { createSlots, type Slots, type SlotsOptions } from "../../src/fetch/slots.ts";
+import { createSlots, type Slots, type SlotsOptions } from "../../src/load/semaphore.ts";
 
 /** Slots without a queue, and without a limit of their own unless the test gives one. */
 export function openSlots(options: Partial<SlotsOptions> = {}): Slots {

@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import type { FormatName } from "../../src/media/formats.ts";
+import type { FormatName } from "../../src/media/formats/index.ts";
 import { box, fileType, heads, latin1, movie, png } from "./heads.ts";
 import { noise } from "./images.ts";
 

@@ -62,14 +62,15 @@ function faults(isFault: (name: string, room: string, file: string) => boolean):
 
 const known: Readonly<Record<string, readonly string[]>> = {
   domain: [],
-  fetch: ["domain"],
+  fetch: ["domain", "load"],
+  load: ["domain"],
   media: ["domain"],
   cache: ["domain"],
   http: ["domain"],
   client: [],
   cli: ["client", "compose.ts", "config.ts", "domain", "http"],
   "main.ts": ["cli"],
-  "oracle.ts": ["domain", "fetch", "media"],
+  "oracle.ts": ["domain", "fetch", "load", "media"],
   "config.ts": ["cache", "fetch", "media"],
   "tracing.ts": ["http"],
 };

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { expect, onTestFinished, test } from "vitest";
 import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
-import { rgbaToBlurhash } from "../../../src/media/blurhash.ts";
+import { rgbaToBlurhash } from "../../../src/media/worker/blurhash.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { runProgram, startService } from "../../support/service.ts";
 

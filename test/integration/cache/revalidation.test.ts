@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Metadata } from "../../../src/domain/metadata.ts";
-import type { Decoder } from "../../../src/media/decoder.ts";
+import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { noise } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";

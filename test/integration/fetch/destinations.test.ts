@@ -2,9 +2,9 @@
 import type { Socket } from "node:net";
 import { describe, expect, test, type TestContext } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
-import { createBreaker } from "../../../src/fetch/breaker.ts";
+import { createBreaker } from "../../../src/fetch/circuit-breaker.ts";
 import { createShares } from "../../../src/fetch/shares.ts";
-import type { Slots } from "../../../src/fetch/slots.ts";
+import type { Slots } from "../../../src/load/semaphore.ts";
 import { createFetcher } from "../../support/fetch.ts";
 import {
   makeCertificates,

@@ -2,9 +2,9 @@
 import { setTimeout as after } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { createShares } from "../../../src/fetch/shares.ts";
-import { wholeKey } from "../../../src/fetch/slots.ts";
+import { wholeKey } from "../../../src/load/semaphore.ts";
 import type { Source } from "../../../src/fetch/source.ts";
-import { createTransfers } from "../../../src/fetch/transfers.ts";
+import { createTransfers } from "../../../src/load/transfers.ts";
 import { createFetcher } from "../../support/fetch.ts";
 import { crlf, drip, ok } from "../../support/hostile.ts";
 import { startOrigin, startRawOrigin, startSpeakingOrigin } from "../../support/origin.ts";

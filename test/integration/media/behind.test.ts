@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Turn } from "../../../src/media/turns.ts";
+import type { Turn } from "../../../src/load/decode-queue.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { photo } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";

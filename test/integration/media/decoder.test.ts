@@ -6,7 +6,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { describe, expect, test, vi } from "vitest";
-import type { Decoder } from "../../../src/media/decoder.ts";
+import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { zeroPng } from "../../support/bombs.ts";
 import {
   allIdle,
@@ -169,7 +169,7 @@ describe("a process", () => {
   test("ends with its parent, however that ends", async ({ onTestFinished }) => {
     const entry = standIn(
       onTestFinished,
-      `import { createDecoder } from ${JSON.stringify(new URL("decoder.js", builtEntry).href)};
+      `import { createDecoder } from ${JSON.stringify(new URL("../decode/decoder.js", builtEntry).href)};
        const entry = new URL(${JSON.stringify(builtEntry.href)});
        const decoder = createDecoder({ entry, processes: 1, decodeTimeoutMs: 1e4, decodeBytes: 1e8, maxWaiting: 1, formats: ["jpeg"] });
        await decoder.start();
@@ -365,23 +365,29 @@ describe("pictures that wait", () => {
 
 describe("a start", () => {
   test.each([
-    ["no loader is blocked", "raster.js", /sharp\.block\(.*\);/, "", /reads \w+ although \w+ is blocked/],
+    ["no loader is blocked", "worker/vips.js", /sharp\.block\(.*\);/, "", /reads \w+ although \w+ is blocked/],
     [
       "the class of all loaders is misspelt",
-      "raster.js",
+      "worker/vips.js",
       /"VipsForeignLoad"/,
       '"VipsForeignLod"',
       /reads \w+ although \w+ is blocked/,
     ],
-    ["a format's class is misspelt", "formats.js", /VipsForeignLoadHeif/, "VipsForeignLoadHief", /cannot read avif/],
+    [
+      "a format's class is misspelt",
+      "formats/index.js",
+      /VipsForeignLoadHeif/,
+      "VipsForeignLoadHief",
+      /cannot read avif/,
+    ],
   ])("fails where %s", async (_, file, from, to, reason) => {
     const ends: (() => Promise<void> | void)[] = [];
     const folder = folderBeside((end) => ends.push(end));
-    cpSync(dirname(fileURLToPath(builtEntry)), folder, { recursive: true });
+    cpSync(dirname(dirname(fileURLToPath(builtEntry))), folder, { recursive: true });
     const source = readFileSync(join(folder, file), "utf8");
     writeFileSync(join(folder, file), source.replace(from, to));
     expect(source).toMatch(from);
-    const start = startDecoder((end) => ends.unshift(end), { entry: pathToFileURL(join(folder, "child.js")) });
+    const start = startDecoder((end) => ends.unshift(end), { entry: pathToFileURL(join(folder, "worker", "main.js")) });
     await expect(start).rejects.toThrow(reason);
     for (const end of ends) await end();
   });
@@ -389,9 +395,9 @@ describe("a start", () => {
   test("fails with the reason where sharp is not installed", async ({ onTestFinished }) => {
     const folder = mkdtempSync(join(tmpdir(), "decoder-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
-    cpSync(dirname(dirname(fileURLToPath(builtEntry))), folder, { recursive: true });
+    cpSync(dirname(dirname(dirname(fileURLToPath(builtEntry)))), folder, { recursive: true });
     writeFileSync(join(folder, "package.json"), '{"type":"module"}');
-    const entry = pathToFileURL(join(folder, "media", "child.js"));
+    const entry = pathToFileURL(join(folder, "media", "worker", "main.js"));
     await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow(/cannot start: .*sharp/);
   });
 

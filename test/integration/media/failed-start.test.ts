@@ -40,11 +40,11 @@ async function ask(child: ChildProcess, question: string): Promise<unknown> {
 /** Runs the action named by each message, and answers with its outcome. */
 const script = `
   import { getPriority } from "node:os";
-  import { createPosters } from ${url("poster.js")};
-  import { startProcess } from ${url("process.js")};
-  import { findWalls } from ${url("walls.js")};
+  import { createPosters } from ${url("../decode/poster.js")};
+  import { startProcess } from ${url("../decode/worker-process.js")};
+  import { findWalls } from ${url("../decode/sandbox.js")};
   const start = (wrapper) =>
-    startProcess({ entry: new URL(${url("child.js")}), settings: { formats: ["png"], clips: false }, environment: {}, wrapper });
+    startProcess({ entry: new URL(${url("main.js")}), settings: { formats: ["png"], clips: false }, environment: {}, wrapper });
   const outcome = (promise) => promise.then(() => "done", (error) => error.code ?? error.name);
   const readPoster = createPosters({ ffmpeg: ${JSON.stringify(ffmpeg)}, wrapper: [], timeoutMs: 10000, maxWaiting: 2 });
   const noClip = { bytes: new Uint8Array(9), container: "mov", rotation: 0, displayed: { width: 9, height: 9 } };

@@ -1,8 +1,8 @@
 import { decode } from "blurhash";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Decoder } from "../../../src/media/decoder.ts";
-import { type MeasuredName, decodableFormats } from "../../../src/media/formats.ts";
-import { sniff } from "../../../src/media/sniff.ts";
+import type { Decoder } from "../../../src/media/decode/decoder.ts";
+import { type MeasuredName, decodableFormats } from "../../../src/media/formats/index.ts";
+import { sniff } from "../../../src/media/formats/sniff.ts";
 import { ffmpeg, startDecoder } from "../../support/decoder.ts";
 import { colour, flipped, mediaFiles } from "../../support/media-files.ts";
 import { requires } from "../../support/require.ts";

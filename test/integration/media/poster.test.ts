@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decode } from "blurhash";
 import { describe, expect, test } from "vitest";
-import { sniff } from "../../../src/media/sniff.ts";
+import { sniff } from "../../../src/media/formats/sniff.ts";
 import { ffmpeg, startDecoder } from "../../support/decoder.ts";
 import { mediaFiles, runFfmpeg } from "../../support/media-files.ts";
 import { requires } from "../../support/require.ts";

@@ -8,7 +8,7 @@ import {
   parseAnswer,
   parseGreeting,
 } from "../../../src/media/protocol.ts";
-import { formats } from "../../../src/media/formats.ts";
+import { formats } from "../../../src/media/formats/index.ts";
 
 const answer: Answer = {
   number: 7,

@@ -1,0 +1,204 @@
+import { OracleError } from "../domain/errors.ts";
+import { startTimeLimit } from "../fetch/deadline.ts";
+
+/** A permit; disposed of, it is released. */
+export interface Slot extends Disposable {
+  /** Admits the next in the queue; a second call does nothing. */
+  release(): void;
+}
+
+/** One concurrency limit beside the limit of all slots: of a host, a site, an address or a block of addresses. */
+export interface Limit {
+  readonly key: string;
+  readonly maxActive: number;
+}
+
+/** The key of the limit of all slots together, in {@link Slots.starved}. */
+export const wholeKey = "";
+
+/**
+ * Concurrency limit (semaphore) with a fair queue.
+ *
+ * Limits are given narrowest first, and each lies within the next: a host in its site, an address in its block. The widest one
+ * is the unit of fairness, called a site here. The queue serves sites in turn (round-robin), first come first served within a
+ * site; a site at its own limit does not hold up the others. One site has a bounded part of the queue, and if the queue is
+ * full, a site with fewer waiting takes the place of the last of the site with the most.
+ */
+export interface Slots {
+  /**
+   * Waits for a slot.
+   *
+   * @throws OracleError `overloaded` for a limit of the whole service, `host_busy` for a narrower one: at once if the queue is
+   * full, or when the signal comes before the slot
+   */
+  take(limits: Limits, signal: AbortSignal): Promise<Slot>;
+  /** Takes a slot if one is free now, else null. */
+  tryTake(limits: Limits): Slot | null;
+  /** How many have waited for at least so long, by the key of the limit that holds them up. */
+  starved(waitedMs: number): Map<string, number>;
+  readonly active: number;
+  readonly waiting: number;
+}
+
+export type Limits = readonly [Limit, ...Limit[]];
+
+export interface SlotsOptions {
+  readonly maxActive: number;
+  /** Past it `overloaded`. */
+  readonly maxWaiting: number;
+  readonly maxWaitingPerSite: number;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+}
+
+interface Waiter {
+  readonly limits: Limits;
+  readonly since: number;
+  readonly admit: (slot: Slot) => void;
+  readonly refuse: (error: OracleError) => void;
+}
+
+export function createSlots({ maxActive, maxWaiting, maxWaitingPerSite, now }: SlotsOptions): Slots {
+  const activeOf = new Map<string, number>(); // only keys in use: strangers choose the names
+  const sites = new Map<string, Waiter[]>(); // in the order in which they are served
+  let active = 0;
+  let waiting = 0;
+
+  /** The limit that stands in the way, the narrowest first; null if there is room. */
+  function blockerOf(limits: Limits): string | null {
+    const full = limits.find(({ key, maxActive }) => (activeOf.get(key) ?? 0) >= maxActive);
+    return full?.key ?? (active >= maxActive ? wholeKey : null);
+  }
+
+  function refusalOf(limits: Limits, why: string): OracleError {
+    const blocker = blockerOf(limits) ?? wholeKey;
+    return new OracleError(blocker === wholeKey ? "overloaded" : "host_busy", why);
+  }
+
+  function count(limits: Limits, change: 1 | -1): void {
+    active += change;
+    for (const { key } of limits) {
+      const left = (activeOf.get(key) ?? 0) + change;
+      if (left > 0) activeOf.set(key, left);
+      else activeOf.delete(key);
+    }
+  }
+
+  function occupy(limits: Limits): Slot {
+    count(limits, 1);
+    let held = true;
+    function release() {
+      if (!held) return;
+      held = false;
+      count(limits, -1);
+      admitNext();
+    }
+    return { release, [Symbol.dispose]: release };
+  }
+
+  /** One slot came free, so at most one can be admitted: the limits lie within each other. */
+  function admitNext(): void {
+    for (const [site, waiters] of sites) {
+      const next = waiters.find(({ limits }) => blockerOf(limits) === null);
+      if (!next) continue;
+      leaveQueue(next);
+      // To the end of the round.
+      if (sites.delete(site) && waiters.length > 0) sites.set(site, waiters);
+      return next.admit(occupy(next.limits));
+    }
+  }
+
+  function leaveQueue(waiter: Waiter): void {
+    const site = siteOf(waiter.limits);
+    const waiters = sites.get(site) ?? [];
+    waiters.splice(waiters.indexOf(waiter), 1);
+    if (waiters.length === 0) sites.delete(site);
+    waiting -= 1;
+  }
+
+  /** Makes room in a full queue for a site with fewer waiting; returns whether there is room. */
+  function makeRoom(waitingOfSite: number): boolean {
+    if (waiting < maxWaiting) return true;
+    let longest: Waiter[] = [];
+    for (const waiters of sites.values()) if (waiters.length > longest.length) longest = waiters;
+    const last = longest.at(-1);
+    if (!last || longest.length <= waitingOfSite + 1) return false;
+    leaveQueue(last);
+    last.refuse(new OracleError("host_busy", "the queue is full, and this site has the most waiting"));
+    return true;
+  }
+
+  function enqueue(waiter: Waiter): void {
+    const site = siteOf(waiter.limits);
+    const waiters = sites.get(site) ?? [];
+    waiters.push(waiter);
+    sites.set(site, waiters);
+    waiting += 1;
+  }
+
+  return {
+    take(limits, signal) {
+      if (signal.aborted) return Promise.reject(refusalOf(limits, "given up before a slot was requested"));
+      if (blockerOf(limits) === null) return Promise.resolve(occupy(limits));
+      const waitingOfSite = sites.get(siteOf(limits))?.length ?? 0;
+      if (waitingOfSite >= maxWaitingPerSite) {
+        return Promise.reject(new OracleError("host_busy", `${waitingOfSite} of this site are waiting`));
+      }
+      if (!makeRoom(waitingOfSite)) return Promise.reject(refusalOf(limits, `${waiting} are waiting`));
+      return new Promise((resolve, reject) => {
+        const end = () => signal.removeEventListener("abort", giveUp);
+        const waiter: Waiter = {
+          limits,
+          since: now(),
+          admit(slot) {
+            end();
+            resolve(slot);
+          },
+          refuse(error) {
+            end();
+            reject(error);
+          },
+        };
+        function giveUp() {
+          leaveQueue(waiter);
+          reject(refusalOf(limits, "no slot came free in time"));
+        }
+        signal.addEventListener("abort", giveUp, { once: true });
+        enqueue(waiter);
+      });
+    },
+    tryTake: (limits) => (blockerOf(limits) === null ? occupy(limits) : null),
+    starved(waitedMs) {
+      const counts = new Map<string, number>();
+      const latest = now() - waitedMs;
+      for (const waiters of sites.values()) {
+        for (const { limits, since } of waiters) {
+          const blocker = since <= latest ? blockerOf(limits) : null;
+          if (blocker !== null) counts.set(blocker, (counts.get(blocker) ?? 0) + 1);
+        }
+      }
+      return counts;
+    },
+    get active() {
+      return active;
+    },
+    get waiting() {
+      return waiting;
+    },
+  };
+}
+
+/** Waits for a slot for at most so long; null if none came free. */
+export async function takeWithin(
+  timeoutMs: number,
+  slots: Slots,
+  limits: Limits,
+  outer: AbortSignal,
+): Promise<Slot | null> {
+  using limit = startTimeLimit(timeoutMs, outer);
+  return await slots.take(limits, limit.signal).catch(() => null); // the time limit ends with the wait
+}
+
+function siteOf(limits: Limits): string {
+  return (limits.at(-1) ?? limits[0]).key;
+}

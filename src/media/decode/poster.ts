@@ -1,0 +1,114 @@
+import type { Readable, Writable } from "node:stream";
+import { hasAt, readUint32LE } from "../formats/bytes.ts";
+import { type Size, fitWithin } from "../raster.ts";
+import type { Clip, Rotation } from "../worker/reader.ts";
+import { startProgram } from "./start-program.ts";
+
+/** A clip, and the size in which it is displayed. */
+export interface Beginning extends Clip {
+  readonly displayed: Size;
+}
+
+export interface PosterOptions {
+  /** The program's path. */
+  readonly ffmpeg: string;
+  /** Programs that it is started under: `walls.ts`. */
+  readonly wrapper: readonly string[];
+  readonly timeoutMs: number;
+  /** Clips that wait for the one that is decoded; past it there is no poster. */
+  readonly maxWaiting: number;
+}
+
+/**
+ * Decodes the frame that stands for a clip: the first that is not black, else the first.
+ *
+ * @returns a bitmap file; null where ffmpeg cannot, or not in time. Never rejects.
+ */
+export type ReadPoster = (beginning: Beginning) => Promise<Uint8Array | null>;
+
+const longestSide = 512;
+const turns: Readonly<Record<Rotation, string>> = {
+  0: "",
+  90: "transpose=clock,",
+  180: "hflip,vflip,",
+  270: "transpose=cclock,",
+};
+// As ffmpeg's own blackframe has it: 98 of 100 pixels below 32 of 255.
+const blackPercent = 98;
+// Two frames of 512 x 512 in three bytes, and their headers.
+const maxAnswerBytes = 2 * (3 * longestSide ** 2 + 1024);
+
+/** Posters by ffmpeg, one at a time: a process a clip, which is told nothing but the clip, and is killed at the time limit. */
+export function createPosters({ ffmpeg, wrapper, timeoutMs, maxWaiting }: PosterOptions): ReadPoster {
+  let waiting = 0;
+  let last: Promise<unknown> = Promise.resolve();
+
+  async function inTurn(beginning: Beginning, turn: Promise<unknown>, askedAt: number): Promise<Uint8Array | null> {
+    await turn;
+    waiting -= 1;
+    const leftMs = timeoutMs - (performance.now() - askedAt);
+    return leftMs > 0 ? run([...wrapper, ffmpeg, ...argumentsFor(beginning)], beginning.bytes, leftMs) : null;
+  }
+
+  return (beginning) => {
+    if (waiting >= maxWaiting) return Promise.resolve(null);
+    waiting += 1;
+    const poster = inTurn(beginning, last, performance.now());
+    last = poster;
+    return poster;
+  };
+}
+
+/** Reads one container from a pipe, and nothing from anywhere else; writes the first frame and the first that is not black. */
+function argumentsFor({ displayed, container, rotation }: Beginning): string[] {
+  const { width, height } = fitWithin(displayed, longestSide);
+  const filters = [
+    `[0:v:0]${turns[rotation]}scale=${width}:${height},format=yuv420p,split[first][all]`,
+    `[first]trim=end_frame=1[one]`,
+    `[all]blackframe=amount=0:threshold=32,metadata=mode=select:key=lavfi.blackframe.pblack:value=${blackPercent}:function=less[bright]`,
+    `[one][bright]concat=n=2,format=bgr24[out]`,
+  ];
+  return [
+    ...["-hide_banner", "-nostdin", "-v", "quiet", "-threads", "1", "-filter_threads", "1"],
+    ...["-protocol_whitelist", "pipe", "-noautorotate", "-f", container, "-i", "pipe:0"],
+    ...["-filter_complex_threads", "1", "-filter_complex", filters.join(";"), "-map", "[out]", "-frames:v", "2"],
+    ...["-fps_mode", "passthrough", "-c:v", "bmp", "-f", "image2pipe", "pipe:1"],
+  ];
+}
+
+/** Gives a program its input and takes the last of the bitmaps that it writes; null also if it cannot be started. Never rejects. */
+function run(command: readonly string[], input: Uint8Array, timeoutMs: number): Promise<Uint8Array | null> {
+  const { child } = startProgram(command, { stdio: ["pipe", "pipe", "ignore"], env: {} });
+  if (!child) return Promise.resolve(null);
+  const [stdin, stdout] = child.stdio as unknown as [Writable, Readable];
+  return new Promise((resolve) => {
+    const end = () => void child.kill("SIGKILL");
+    const timer = setTimeout(end, timeoutMs);
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    stdout.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
+      bytes += chunk.byteLength;
+      if (bytes > maxAnswerBytes) end();
+    });
+    stdout.on("error", () => null); // "close" follows
+    stdin.on("error", () => null); // it has seen enough
+    stdin.end(input);
+    child.once("close", () => {
+      clearTimeout(timer);
+      resolve(bytes > maxAnswerBytes ? null : lastBitmap(Buffer.concat(chunks)));
+    });
+  });
+}
+
+/** Each says its length; null where not one is whole. */
+function lastBitmap(bitmaps: Buffer): Uint8Array | null {
+  let last: Uint8Array | null = null;
+  for (let at = 0; hasAt(bitmaps, at, "BM");) {
+    const end = at + readUint32LE(bitmaps, at + 2);
+    if (end <= at || end > bitmaps.byteLength) break;
+    last = bitmaps.subarray(at, end);
+    at = end;
+  }
+  return last;
+}

@@ -1,0 +1,100 @@
+import { constants, gunzipSync } from "node:zlib";
+import { type Size, createSize, maxSide } from "../../domain/size.ts";
+import { createWorkBudget, hasAt } from "./bytes.ts";
+import { readMarkup } from "./text.ts";
+
+// CSS Values 4, 6.2: an inch is 96 pixels.
+const unitPixels: Readonly<Record<string, number>> = {
+  "": 1,
+  px: 1,
+  in: 96,
+  cm: 96 / 2.54,
+  mm: 96 / 25.4,
+  q: 96 / 101.6,
+  pt: 96 / 72,
+  pc: 16,
+};
+
+const headBytes = 64 * 1024;
+// Compressed. The root element of a drawing mostly begins in its first kilobyte.
+const gzippedBytes = { most: 4096, least: 256 };
+
+let latest: { readonly gzipped: Uint8Array; readonly inflated: Uint8Array | null } | null = null;
+
+/**
+ * The beginning of the text of an SVG that is gzipped (SVG 1.1, appendix I); null if it is no gzip.
+ *
+ * Memoizes the latest result by content: sniffing and measuring the same head inflate it once.
+ */
+export function gunzippedHead(head: Uint8Array): Uint8Array | null {
+  if (!hasAt(head, 0, [0x1f, 0x8b, 8])) return null;
+  const gzipped = head.subarray(0, gzippedBytes.most);
+  if (!latest || Buffer.compare(latest.gzipped, gzipped) !== 0) {
+    latest = { gzipped: Uint8Array.from(gzipped), inflated: inflateBeginning(gzipped) };
+  }
+  return latest.inflated;
+}
+
+/**
+ * Inflates to at most 64 KiB: a decompression bomb has a thousand times its own size. zlib throws beyond that limit and returns no part, so
+ * the input is halved until the output fits. Text whose compression ratio is below 16 fits at the first try.
+ */
+function inflateBeginning(gzipped: Uint8Array): Uint8Array | null {
+  // An end that is missing is no fault.
+  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: headBytes };
+  for (let bytes = gzipped.length; bytes >= Math.min(gzipped.length, gzippedBytes.least); bytes >>= 1) {
+    try {
+      return gunzipSync(gzipped.subarray(0, bytes), options);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") return null;
+    }
+  }
+  return null;
+}
+
+/**
+ * The size in CSS pixels (SVG 2, 8.2): `width` and `height`, or else those of the `viewBox`, which gives one of them its
+ * proportion too. Null where neither is there.
+ */
+export function readSvgSize(body: Uint8Array): Size | null {
+  const element = readMarkup(gunzippedHead(body) ?? body.subarray(0, headBytes))?.element;
+  if (element === undefined) return null;
+  const attributes = readAttributes(element);
+  const [width, height] = [attributes.get("width"), attributes.get("height")].map(readLength);
+  const box = readViewBox(attributes.get("viewBox"));
+  const proportion = box ? box.width / box.height : null;
+  if (width && height) return createRoundedSize(width, height);
+  if (width && proportion) return createRoundedSize(width, width / proportion);
+  if (height && proportion) return createRoundedSize(height * proportion, height);
+  return box && createRoundedSize(box.width, box.height);
+}
+
+function readAttributes(element: string): Map<string, string> {
+  const attributes = new Map<string, string>();
+  const attribute = /\s+([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/y;
+  attribute.lastIndex = /^<[\w:.-]+/.exec(element)?.[0].length ?? 0;
+  const work = createWorkBudget();
+  for (let found = attribute.exec(element); found && work.step(); found = attribute.exec(element)) {
+    const [, name = "", quoted, otherwiseQuoted] = found;
+    attributes.set(name, (quoted ?? otherwiseQuoted ?? "").trim());
+  }
+  return attributes;
+}
+
+/** Null for a share of what is around, and for units that depend on a font. */
+function readLength(text: string | undefined): number | null {
+  const [, number, unit = ""] = /^\+?(\d*\.?\d+(?:e[+-]?\d+)?)([a-z]*)$/i.exec(text?.slice(0, 64) ?? "") ?? [];
+  const pixels = Number(number) * (unitPixels[unit.toLowerCase()] ?? NaN);
+  return pixels > 0 && pixels <= maxSide ? pixels : null;
+}
+
+/** In user units, which need not be whole. */
+function readViewBox(text: string | undefined): { readonly width: number; readonly height: number } | null {
+  const [, , width, height, more] = (text?.slice(0, 256) ?? "").split(/[\s,]+/).map(Number);
+  return width && height && width > 0 && height > 0 && more === undefined ? { width, height } : null;
+}
+
+/** Less than half a pixel is one. */
+function createRoundedSize(width: number, height: number): Size | null {
+  return createSize(Math.max(1, Math.round(width)), Math.max(1, Math.round(height)));
+}

@@ -1,0 +1,184 @@
+import { rgbaToBlurhash } from "./blurhash.ts";
+import type { ChildSettings } from "./main.ts";
+import type { Cost, Decoding, Format, Opened, ReaderDecoding } from "../formats/index.ts";
+import { type Raster, onWhite, shrink } from "../raster.ts";
+import type { Answer, Request } from "../protocol.ts";
+import { type Rasters, type Measured as VipsMeasured, createVips } from "./vips.ts";
+import type { Clip, Facts } from "./reader.ts";
+import type { Header } from "../formats/size.ts";
+import { sniff } from "../formats/sniff.ts";
+import { rgbaToThumbhash } from "./thumbhash.ts";
+
+/** What was learnt of a body. */
+export interface Found extends Omit<Answer, "number" | "rssBytes" | "clipBytes" | "container" | "rotation"> {
+  readonly clip: Clip | null;
+}
+
+export { libvips } from "./vips.ts";
+
+type Question = Pick<Request, "operation" | "format" | "allowed">;
+
+/** Measures a body, and decodes it where that is asked for and allowed. Bad bytes are nulls and a warning. */
+export type Look = (question: Question, body: Uint8Array) => Promise<Found>;
+
+/** What is known of a body before its pixels are, and how these are had. */
+interface Measured {
+  readonly facts: Facts;
+  readonly cost: Cost;
+  /** Rasters; or a picture that lies in the body as a file of its own; or null where there is nothing to show. */
+  readonly show: () => Promise<Rasters | Uint8Array | null>;
+  readonly cut?: () => Promise<Clip | null>;
+}
+
+const components = { x: 4, y: 3 };
+const nothing: Found = {
+  width: null,
+  height: null,
+  animated: null,
+  durationMs: null,
+  blurhash: null,
+  thumbhash: null,
+  warning: null,
+  expectedBytes: 0,
+  expectedMs: 0,
+  decodeMs: 0,
+  hashMs: 0,
+  clip: null,
+};
+
+/** @throws where libvips does not start as the settings say */
+export async function createLook({ formats: on, clips }: ChildSettings): Promise<Look> {
+  const vips = await createVips(on);
+
+  /** Null where the format is off. */
+  function decodingOf({ decoding }: Format): Decoding | null {
+    return decoding && on.some((name) => name === decoding.setting) ? decoding : null;
+  }
+
+  async function measure({ operation, format }: Question, body: Uint8Array): Promise<Measured | null> {
+    const decoding = decodingOf(format);
+    if (!decoding) return null;
+    if ("load" in decoding) return measureByReader(decoding, format, body, operation === "describe");
+    const kept = decoding.strip?.(body) ?? body;
+    const header = decoding.readHeader?.(kept);
+    const measured = header ? asMeasured(kept, header) : await vips.measure(kept);
+    if (!measured) return null;
+    const { size, opened } = measured;
+    return {
+      facts: { ...size, animated: decoding.isAnimated(opened), durationMs: null },
+      cost: costOf(decoding, opened),
+      show: () => vips.readRasters(kept, size),
+    };
+  }
+
+  async function measureByReader(decoding: ReaderDecoding, { readSize }: Format, body: Uint8Array, isWhole: boolean) {
+    const reader = await decoding.load();
+    const size = reader.measure ? null : readSize?.(body);
+    const pixels = size ? size.width * size.height : 0;
+    const opened = { head: body, isProgressive: false, bytesAPixel: 4, pages: 1, pixels };
+    const facts = size && { ...size, animated: decoding.isAnimated(opened), durationMs: null };
+    const measured = facts ?? (await reader.measure?.(body, isWhole));
+    if (!measured) return null;
+    const cost = costOf(decoding, opened);
+    return {
+      facts: measured,
+      cost: { ...cost, bytes: cost.bytes + decoding.libraryBytes },
+      show: async () => {
+        const shown = await reader.show(body);
+        return shown && ("picture" in shown ? shown.picture : vips.sample(shown));
+      },
+      ...(clips && { cut: async () => (await reader.cut?.(body).catch(() => null)) ?? null }),
+    };
+  }
+
+  async function look(question: Question, body: Uint8Array): Promise<Found> {
+    const { operation, format, allowed } = question;
+    const began = performance.now();
+    const spent = () => ({ decodeMs: performance.now() - began, hashMs: 0 });
+    let known = nothing;
+    try {
+      const measured = await measure(question, body);
+      if (!measured) {
+        const size = format.readSize?.(body);
+        const animated = size && isAnimatedByHead(format, body) ? true : null;
+        return {
+          ...nothing,
+          ...size,
+          animated,
+          warning: size && operation === "measure" ? null : "decode_failed",
+          ...spent(),
+        };
+      }
+      const { facts, cost } = measured;
+      known = { ...nothing, ...facts, ...expectedOf(cost) };
+      if (operation === "measure") return { ...known, ...spent() };
+      if (cost.bytes > allowed.bytes || cost.milliseconds > allowed.milliseconds) {
+        return { ...known, warning: "too_many_pixels", ...spent() };
+      }
+      const clip = (await measured.cut?.()) ?? null;
+      known = { ...known, clip };
+      const shown = await measured.show();
+      if (!shown) return { ...known, ...spent() };
+      if (shown instanceof Uint8Array) {
+        const inside = await lookInside(shown, allowed);
+        // A song is not broken where its cover is.
+        const warning = format.kind !== "image" && inside.warning === "decode_failed" ? null : inside.warning;
+        return { ...inside, ...facts, clip, warning, ...spent() };
+      }
+      const { decodeMs } = spent();
+      return { ...known, ...hash(shown), decodeMs, hashMs: performance.now() - began - decodeMs };
+    } catch {
+      return { ...known, warning: "decode_failed", ...spent() };
+    }
+  }
+
+  /** Of a picture in a file. Only what libvips reads: no picture in a picture in a picture. */
+  async function lookInside(picture: Uint8Array, allowed: Cost): Promise<Found> {
+    const format = sniff(picture);
+    const decoding = format && decodingOf(format);
+    if (!decoding || "load" in decoding) return { ...nothing, warning: "decode_failed" };
+    return look({ operation: "describe", format, allowed }, picture);
+  }
+
+  return look;
+}
+
+/** Headers may declare pixels for a million years. */
+function expectedOf({ bytes, milliseconds }: Cost): Pick<Found, "expectedBytes" | "expectedMs"> {
+  return { expectedBytes: Math.min(2 ** 52, Math.ceil(bytes)), expectedMs: Math.min(1e8, Math.ceil(milliseconds)) };
+}
+
+/** Whether the head says so; that it does not says nothing. */
+function isAnimatedByHead({ decoding }: Format, head: Uint8Array): boolean {
+  return decoding?.isAnimated({ head, isProgressive: false, bytesAPixel: 4, pages: 1, pixels: 0 }) ?? false;
+}
+
+function asMeasured(body: Uint8Array, { size, ...header }: Header): VipsMeasured {
+  return { size, opened: { ...header, head: body, pages: 1, pixels: size.width * size.height } };
+}
+
+function costOf(decoding: Decoding, opened: Opened): Cost {
+  return {
+    bytes: opened.head.byteLength + opened.pixels * decoding.bytesPerPixel(opened),
+    milliseconds: (opened.pixels * decoding.nanosecondsPerPixel(opened)) / 1e6,
+  };
+}
+
+function hash({ blurhash, thumbhash }: Rasters): { blurhash: string; thumbhash: string } {
+  const bytes = rgbaToThumbhash(thumbhash.width, thumbhash.height, thumbhash.rgba);
+  return {
+    blurhash: rgbaToBlurhash(blurhash.width, blurhash.height, blurhash.rgba, components),
+    thumbhash: Buffer.from(bytes).toString("base64"),
+  };
+}
+
+/** Until the engine has compiled them, the hashes of the first picture take 90 ms instead of 2. */
+export function warmUp(): void {
+  const raster = (side: number): Raster => ({
+    width: side,
+    height: side,
+    rgba: Uint8Array.from({ length: side * side * 4 }, (_, at) => (at * 7919) % 256),
+  });
+  for (let round = 0; round < 4; round += 1)
+    hash({ blurhash: onWhite(raster(128)), thumbhash: shrink(raster(128), raster(100)) });
+}

@@ -1,0 +1,147 @@
+import {
+  BufferSource,
+  BufferTarget,
+  EncodedPacketSink,
+  EncodedVideoPacketSource,
+  Input,
+  type InputVideoTrack,
+  MATROSKA,
+  MP3,
+  MP4,
+  ADTS,
+  FLAC,
+  MkvOutputFormat,
+  OGG,
+  Output,
+  QTFF,
+  WAVE,
+  WEBM,
+} from "mediabunny";
+import { createDurationMs, createSize } from "../../../domain/size.ts";
+import { hasAt } from "../../formats/bytes.ts";
+import { box, firstBox } from "../../formats/isobmff.ts";
+import { afterTag } from "../../formats/mpeg-audio.ts";
+import { maxClipBytes } from "../../protocol.ts";
+import { type Clip, type Container, type Facts, type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
+
+const jpegMark = [0xff, 0xd8, 0xff];
+const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE];
+
+const clipSeconds = 10;
+// What is around the packets: a few bytes each, and the decoder's settings.
+const maxPacketBytes = maxClipBytes - 256 * 1024;
+
+/** Video and sound in tracks: MP4, QuickTime, Matroska, WebM, Ogg, MP3, ADTS, FLAC and WAVE. */
+export const reader: Reader = {
+  measure: (body, isWhole) => withInput(body, (input) => measure(input, body, isWhole)),
+  show: (body) => withInput(body, showCover),
+  cut: (body) => withInput(body, (input) => cut(input, body)),
+};
+
+async function withInput<T>(body: Uint8Array, use: (input: Input) => Promise<T>): Promise<T> {
+  using input = new Input({ source: new BufferSource(withFileType(body)), formats: known });
+  return await use(input);
+}
+
+const oldestFileType = box("ftyp", "qt  \0\0\0\0qt  ");
+
+/** QuickTime files were made without a file type at first, which the library wants to see. The samples' places are wrong then. */
+function withFileType(body: Uint8Array): Uint8Array {
+  const isOldest = ["moov", "mdat", "wide", "free", "skip", "pnot"].includes(firstBox(body));
+  return isOldest ? Buffer.concat([oldestFileType, body]) : body;
+}
+
+async function measure(input: Input, body: Uint8Array, isWhole: boolean): Promise<Facts> {
+  const tracks = await input.getTracks();
+  if (tracks.length === 0) throw new UnreadableError("no tracks");
+  const video = await input.getPrimaryVideoTrack();
+  const width = Math.round((await video?.getDisplayWidth()) ?? 0);
+  const height = Math.round((await video?.getDisplayHeight()) ?? 0);
+  const size = createSize(width, height) ?? noSize;
+  // What a head holds says nothing of how long the whole is; what the file says of itself does.
+  const declared = (await isGuessed(input, body)) ? null : await input.getDurationFromMetadata();
+  const seconds =
+    declared ?? (isWhole ? (await input.computeDuration()) - Math.max(0, await input.getFirstTimestamp()) : 0);
+  return { ...size, animated: null, durationMs: toMilliseconds(seconds) };
+}
+
+// From the first frame of an MP3, behind its side information: where encoders say how many frames there are.
+const frameCountMarks = ["Xing", "Info", "VBRI"];
+const longestFrame = 2881;
+
+/** Without a count of its frames the library takes all of an MP3 to be as loud in bits as the first. */
+async function isGuessed(input: Input, body: Uint8Array): Promise<boolean> {
+  if ((await input.getFormat()) !== MP3) return false;
+  const from = afterTag(body);
+  const frame = Buffer.from(body.subarray(from, from + longestFrame)).toString("latin1");
+  return !frameCountMarks.some((mark) => frame.includes(mark));
+}
+
+/** Null where it lasts no time, as a stream that is still being made says. */
+function toMilliseconds(seconds: number): number | null {
+  const milliseconds = createDurationMs(seconds * 1000);
+  return milliseconds === 0 ? null : milliseconds;
+}
+
+async function showCover(input: Input): Promise<Shown | null> {
+  const { images = [] } = await input.getMetadataTags();
+  const cover = images.find(({ kind }) => kind === "coverFront") ?? images[0];
+  if (cover) return { picture: withoutDescription(cover.data) };
+  const frame = await firstFrame(input);
+  return frame && hasAt(frame, 0, jpegMark) ? { picture: frame } : null;
+}
+
+/** Cameras' old films are JPEGs one after the other. */
+async function firstFrame(input: Input): Promise<Uint8Array | null> {
+  const track = await input.getPrimaryVideoTrack();
+  const packet = track && (await new EncodedPacketSink(track).getFirstPacket());
+  return packet?.data ?? null;
+}
+
+// What stands before a picture in an ID3 frame: type, name and a sentence.
+const longestDescription = 4096;
+
+/** The library takes some of the frame's other fields for the picture where the frame says its length twice (ID3v2.4, 4.1.2). */
+function withoutDescription(data: Uint8Array): Uint8Array {
+  for (let at = 0; at < Math.min(longestDescription, data.length); at += 1) {
+    if (hasAt(data, at, jpegMark) || hasAt(data, at, [0x89, 0x50, 0x4e, 0x47])) return data.subarray(at);
+  }
+  return data;
+}
+
+/** The first bytes of a file, for what can be played while it is still being fetched. */
+export function beginning(body: Uint8Array, container: Container): Clip {
+  return { bytes: body.slice(0, maxClipBytes), container, rotation: 0 };
+}
+
+async function cut(input: Input, body: Uint8Array): Promise<Clip | null> {
+  const track = await input.getPrimaryVideoTrack();
+  if (!track) return null;
+  const rotation = await track.getRotation();
+  const codec = await track.getCodec();
+  if (!codec) {
+    const container = hasAt(body, 0, [0x1a, 0x45, 0xdf, 0xa3]) ? "matroska" : "mov";
+    return { ...beginning(body, container), rotation };
+  }
+  const target = new BufferTarget();
+  const output = new Output({ format: new MkvOutputFormat(), target });
+  const source = new EncodedVideoPacketSource(codec);
+  output.addVideoTrack(source);
+  await output.start();
+  await copyBeginning(track, source);
+  await output.finalize();
+  const bytes = new Uint8Array(target.buffer ?? new ArrayBuffer());
+  return bytes.length > 0 && bytes.length <= maxClipBytes ? { bytes, container: "matroska", rotation } : null;
+}
+
+async function copyBeginning(track: InputVideoTrack, source: EncodedVideoPacketSource): Promise<void> {
+  const decoderConfig = await track.getDecoderConfig();
+  let bytes = 0;
+  let end = Infinity;
+  for await (const packet of new EncodedPacketSink(track).packets()) {
+    if (end === Infinity) end = packet.timestamp + clipSeconds;
+    bytes += packet.byteLength;
+    if (packet.timestamp > end || bytes > maxPacketBytes) break;
+    await source.add(packet, decoderConfig ? { decoderConfig } : undefined);
+  }
+}

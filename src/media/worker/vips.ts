@@ -1,0 +1,140 @@
+import sharp, { type Sharp } from "sharp";
+import { type Size, createSize } from "../../domain/size.ts";
+import { type DecodableName, type Opened, type VipsDecoding, formats } from "../formats/index.ts";
+import { type Raster, fitWithin, onWhite, shrink } from "../raster.ts";
+import { asPng } from "../formats/png.ts";
+import type { Pixels } from "./reader.ts";
+
+// The only file that knows libvips. It runs in the decoder's processes alone.
+
+/** What libvips knows of a picture before its pixels are decoded. */
+export interface Measured {
+  /** As displayed. */
+  readonly size: Size;
+  readonly opened: Opened;
+}
+
+/** The two rasters that the hashes are made of. */
+export interface Rasters {
+  /** Upright, first frame, sRGB, laid on white, at most 128 x 128 whatever the proportions. */
+  readonly blurhash: Raster;
+  /** The same with transparency kept and within 100 x 100, proportions right. */
+  readonly thumbhash: Raster;
+}
+
+export interface Vips {
+  /** Reads the header alone, of a body or of its first bytes. Null if libvips cannot, or if the size is out of range. */
+  measure(bytes: Uint8Array): Promise<Measured | null>;
+  /**
+   * Decodes the pixels.
+   *
+   * @throws Error where libvips cannot, where bytes of the picture are missing, or where it has more pixels than were told
+   */
+  readRasters(bytes: Uint8Array, size: Size): Promise<Rasters>;
+  /** Makes the same of pixels that another has decoded. */
+  sample(pixels: Pixels): Promise<Rasters>;
+}
+
+/** The version of what is loaded. */
+export const libvips = sharp.versions.vips;
+
+// Error of the 4x3 hash against the one of all pixels, photos: 4.3 of 255 at 64, 2.6 at 128, 1.3 at 256; but at 256 the
+// JPEG loader must decode four times as much (a 1 megapixel JPEG: 8 ms instead of 5).
+const sampleSide = 128;
+const thumbhashSample = 100; // the format's own bound
+
+/**
+ * Averages in sRGB, as every browser's canvas does, not in linear light. `gamma()` would bring the worst errors over the
+ * corpus from 16 to 8 (fine black and white patterns), but switches the loaders' scaling off, and its 8 bits
+ * move plain dark pictures by 15; in 16 bits it doubles the time.
+ */
+function sampled(picture: Sharp, size: Size): Sharp {
+  return picture
+    .resize({ width: Math.min(sampleSide, size.width), height: Math.min(sampleSide, size.height), fit: "fill" })
+    .toColourspace("srgb")
+    .ensureAlpha()
+    .raw({ depth: "uchar" });
+}
+
+// The caller weighs memory, which one number of pixels cannot; but it weighs the pixels that it was told of, and a file may
+// tell libvips of others than it tells us.
+function open(bytes: Uint8Array, maxPixels: number | false): Sharp {
+  return sharp(bytes, {
+    // "none" would pass half a picture, grey below, off as whole. The stricter "error" refuses a PNG with one wrong
+    // checksum and "warning" any camera's odd padding: both are shown by every browser.
+    failOn: "truncated",
+    limitInputPixels: maxPixels,
+  });
+}
+
+/**
+ * Reads pictures with libvips, whose loaders are all blocked but those of the formats that are on.
+ *
+ * Changes the whole process: threads, cache and loaders are libvips' globals.
+ *
+ * @throws where a blocked loader is not blocked, or one that is on does not work
+ */
+export async function createVips(on: readonly DecodableName[]): Promise<Vips> {
+  sharp.cache(false);
+  sharp.concurrency(1); // one picture a process: more threads cost more memory, and other pictures their core
+  const decodings = formats.flatMap(({ decoding }) => (decoding && "loader" in decoding ? decoding : []));
+  const loaders = decodings.filter(({ setting }) => isOn(setting, on)).map(({ loader }) => loader);
+  sharp.block({ operation: ["VipsForeignLoad"] });
+  sharp.unblock({ operation: loaders });
+  for (const decoding of decodings) await test(decoding, loaders.includes(decoding.loader));
+  return { measure, readRasters, sample };
+}
+
+function isOn(setting: string, on: readonly string[]): boolean {
+  return on.includes(setting);
+}
+
+/** A misspelt class name is accepted silently by `block` and `unblock`: only reading shows what they did. */
+async function test({ setting, sample, loader }: VipsDecoding, isExpected: boolean): Promise<void> {
+  const isRead = await readRasters(Buffer.from(sample, "base64"), { width: 1, height: 1 }).then(
+    () => true,
+    () => false,
+  );
+  if (isExpected && !isRead) throw new Error(`libvips cannot read ${setting}: is ${loader} in this build?`);
+  if (!isExpected && isRead) throw new Error(`libvips reads ${setting} although ${loader} is blocked`);
+}
+
+async function measure(bytes: Uint8Array): Promise<Measured | null> {
+  // libvips' only word for anything wrong with the bytes, and sharp's for none at all.
+  const metadata =
+    bytes.length === 0
+      ? null
+      : await open(bytes, false)
+          .metadata()
+          .catch(() => null);
+  const size = metadata && createSize(metadata.autoOrient.width, metadata.autoOrient.height);
+  if (!size) return null;
+  const { isProgressive, channels, depth, pages = 1, width, height } = metadata;
+  const bytesAPixel = channels * (depth === "uchar" ? 1 : 2);
+  const opened = { head: bytes, isProgressive, bytesAPixel, pages, pixels: width * height };
+  return { size, opened };
+}
+
+async function readRasters(bytes: Uint8Array, size: Size): Promise<Rasters> {
+  return toRasters(await toRaster(sampled(open(bytes, size.width * size.height).autoOrient(), size)), size);
+}
+
+async function sample({ raster: { width, height, rgba }, profile }: Pixels): Promise<Rasters> {
+  const raw = { raw: { width, height, channels: 4 as const }, limitInputPixels: false };
+  const small = await toRaster(sampled(sharp(rgba, raw), { width, height }));
+  return toRasters(profile ? await inSrgb(small, profile) : small, { width, height });
+}
+
+/** libvips takes a profile only with a file. Where it cannot, since PNG is off or the profile is broken, the colours stay as they are. */
+function inSrgb(raster: Raster, profile: Uint8Array): Promise<Raster> {
+  return toRaster(sampled(open(asPng(raster, profile), false), raster)).catch(() => raster);
+}
+
+async function toRaster(picture: Sharp): Promise<Raster> {
+  const { data, info } = await picture.toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, rgba: data };
+}
+
+function toRasters(raster: Raster, size: Size): Rasters {
+  return { blurhash: onWhite(raster), thumbhash: shrink(raster, fitWithin(size, thumbhashSample)) };
+}

@@ -1,0 +1,203 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { startProcess } from "../../../src/media/decode/worker-process.ts";
+import { type Walls, findWalls } from "../../../src/media/decode/sandbox.ts";
+import { corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
+import { sniff } from "../../../src/media/formats/sniff.ts";
+import {
+  builtEntry,
+  folderBeside,
+  formatNamed,
+  residentBytes,
+  standIn,
+  startDecoder,
+  takesOne,
+} from "../../support/decoder.ts";
+
+const mebibyte = 1024 ** 2;
+const walls: Walls = await findWalls(512 * mebibyte);
+const missing = ["prlimit", "unshare"].filter((name) => !walls.names.includes(name));
+
+const listener = createServer((socket) => socket.end());
+beforeAll(() => new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve)));
+afterAll(() => void listener.close());
+
+type OnFinished = (end: () => Promise<void> | void) => void;
+
+/** What the JavaScript of a process, started so, can do: `done`, or the code of the error. */
+async function tryAll(onFinished: OnFinished, wrapper: readonly string[]): Promise<Record<string, unknown>> {
+  const folder = folderBeside(onFinished);
+  const entry = standIn(
+    onFinished,
+    `import { execFileSync } from "node:child_process";
+     import { createSocket } from "node:dgram";
+     import { readFileSync, writeFileSync } from "node:fs";
+     import { connect } from "node:net";
+     import { Worker } from "node:worker_threads";
+     import sharp from "sharp";
+     ${takesOne}
+     const tried = async (does) => { try { await does(); return "done"; } catch (error) { return error.code ?? error.message; } };
+     const connected = () => new Promise((resolve, reject) => connect(${(listener.address() as AddressInfo).port}, "127.0.0.1", resolve).on("error", reject));
+     const sent = () => new Promise((resolve, reject) => createSocket("udp4").send("x", 53, "192.0.2.1", (error) => error ? reject(error) : resolve()));
+     const image = () => sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } });
+     writeSync(3, JSON.stringify({
+       read: await tried(() => readFileSync("/etc/passwd")),
+       domain: await tried(() => readFileSync(${JSON.stringify(fileURLToPath(new URL("../../domain/size.js", builtEntry)))})),
+       service: await tried(() => readFileSync(${JSON.stringify(fileURLToPath(new URL("../../config.js", builtEntry)))})),
+       write: await tried(() => writeFileSync(${JSON.stringify(join(folder, "a"))}, "x")),
+       program: await tried(() => execFileSync("/bin/true")),
+       worker: await tried(() => new Worker("1", { eval: true })),
+       environment: Object.keys(process.env).join(),
+       connect: await tried(connected),
+       datagram: await tried(sent),
+       signalToParent: await tried(() => process.kill(process.ppid, 0)),
+       nativeRead: await tried(() => sharp(${JSON.stringify(join(folder, "red.png"))}).stats()),
+       nativeWrite: await tried(() => image().png().toFile(${JSON.stringify(join(folder, "b.png"))})) === "done" ? "done" : "failed",
+     }) + "\\n");
+     setInterval(() => {}, 1000);`,
+  );
+  await sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } })
+    .png()
+    .toFile(join(folder, "red.png"));
+  const child = startProcess({
+    entry,
+    settings: { formats: [], clips: false },
+    environment: { LD_PRELOAD_NOT: "1" },
+    wrapper,
+  });
+  onFinished(() => child.kill());
+  await child.ready;
+  const allowed = { bytes: 0, milliseconds: 0 };
+  const request = { number: 1, operation: "measure", format: formatNamed("svg"), bytes: 0, allowed } as const;
+  const { answer } = await child.ask(request, Buffer.alloc(0));
+  return JSON.parse((await answer).line) as Record<string, unknown>;
+}
+
+const denied = "ERR_ACCESS_DENIED";
+// What Node's permission model gives alone, on 20 as on 24. `native…` is what a picture that took over libvips could do.
+const byPermissions = {
+  read: denied,
+  domain: "done",
+  service: denied,
+  write: denied,
+  program: denied,
+  worker: denied,
+  environment: "MALLOC_ARENA_MAX,LD_PRELOAD_NOT,VIPSHOME", // the last is libvips' own doing
+  connect: "done",
+  datagram: "done",
+  signalToParent: "done",
+  nativeRead: "done",
+  nativeWrite: "done",
+};
+
+describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
+  test("reads its own folder and the domain, writes and starts nothing by JavaScript, and sees no settings; native code and the network are open", async ({
+    onTestFinished,
+  }) => {
+    process.env.MEDIA_ORACLE_TOKENS = "secret";
+    onTestFinished(() => void delete process.env.MEDIA_ORACLE_TOKENS);
+    expect(await tryAll(onTestFinished, [])).toEqual(byPermissions);
+  });
+
+  test.skipIf(missing.length > 0)(
+    `writes nothing by native code either, and has no network, behind prlimit and unshare${missing.length > 0 ? ` (missing: ${missing.join()})` : ""}`,
+    async ({ onTestFinished }) => {
+      expect(await tryAll(onTestFinished, walls.command)).toEqual({
+        ...byPermissions,
+        connect: "ENETUNREACH",
+        datagram: "ENETUNREACH",
+        nativeWrite: "failed",
+      });
+    },
+  );
+
+  test("is the very process that was spawned, whatever it was started under, and ends with a kill", async ({
+    onTestFinished,
+  }) => {
+    const child = startProcess({
+      entry: builtEntry,
+      settings: { formats: ["png"], clips: false },
+      environment: {},
+      wrapper: walls.command,
+    });
+    onTestFinished(() => child.kill());
+    await child.ready;
+    expect(readFileSync(`/proc/${child.pid}/cmdline`, "utf8").split("\0")[0]).toBe(process.execPath);
+    expect(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8")).toBe("");
+    child.kill();
+    await child.ended;
+    await vi.waitFor(() => expect(residentBytes(child.pid!)).toBe(0));
+  });
+
+  test.skipIf(!walls.names.includes("prlimit"))(
+    "is stopped by prlimit where the estimates did not see it coming",
+    async ({ onTestFinished }) => {
+      const narrow = await findWalls(16 * mebibyte);
+      const child = startProcess({
+        entry: builtEntry,
+        settings: { formats: ["avif"], clips: false },
+        environment: {},
+        wrapper: narrow.command,
+      });
+      onTestFinished(() => child.kill());
+      await child.ready;
+      const body = await sharp({ create: { width: 4000, height: 3000, channels: 3, background: "red" } })
+        .avif({ effort: 0 })
+        .toBuffer();
+      const allowed = { bytes: Infinity, milliseconds: Infinity }; // 200 MB
+      const request = {
+        number: 1,
+        operation: "describe",
+        format: formatNamed("avif"),
+        bytes: body.byteLength,
+        allowed,
+      } as const;
+      const outcome = child.ask(request, body).then(({ answer }) => answer);
+      const end = await outcome.then(
+        ({ line }) => (JSON.parse(line) as { warning: unknown }).warning,
+        () => "ended",
+      );
+      expect(["decode_failed", "ended"]).toContain(end);
+    },
+  );
+});
+
+describe("the walls", () => {
+  test("that stand are told, and the formats work behind them", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    expect(decoder.walls).toEqual(walls.names);
+    expect(decoder.walls[0]).toBe("permissions");
+  });
+
+  test.skipIf(missing.length > 0)("that a system forbids are done without", ({ onTestFinished }) => {
+    const script = `
+      import { findWalls } from ${JSON.stringify(new URL("../decode/sandbox.js", builtEntry).href)};
+      console.log((await findWalls(1e8)).names.join());`;
+    const entry = standIn(onTestFinished, script);
+    // As a container does: no namespace may be made within (user_namespaces(7)).
+    const forbid = "echo 0 > /proc/sys/user/max_user_namespaces";
+    const command = `${forbid} && exec "$0" "$1"`;
+    const run = spawnSync("unshare", ["-r", "sh", "-c", command, process.execPath, fileURLToPath(entry)]);
+    expect(run.stdout.toString().trim()).toBe("permissions,prlimit");
+  });
+
+  test.skipIf(!hasCorpus)("hold up no healthy picture (needs the corpus)", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    const largest = corpusRows()
+      .filter(({ kind }) => kind === "image")
+      .filter((row) => ["jpeg", "png", "webp", "gif", "avif"].includes(sniff(corpusBytes(row))?.name ?? ""))
+      .sort((a, b) => b.displayWidth! * b.displayHeight! - a.displayWidth! * a.displayHeight!)
+      .slice(0, 10);
+    for (const row of largest) {
+      const picture = await decoder.describe(corpusBytes(row), sniff(corpusBytes(row))!);
+      expect(picture, row.file).toMatchObject({ width: row.displayWidth, warning: null });
+    }
+    expect(existsSync("core")).toBe(false);
+  });
+});

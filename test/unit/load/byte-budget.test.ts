@@ -1,0 +1,62 @@
+import { expect, test } from "vitest";
+import { type ByteLender, createByteBudget } from "../../../src/load/byte-budget.ts";
+
+const none = new Uint8Array(0);
+const megabyte = 1024 ** 2;
+
+/** Borrows so many buffers; a failure code for each that is refused. */
+const borrow = (lender: ByteLender, count: number, bytes: number) =>
+  Array.from({ length: count }, () => lender.lend(bytes, none, 0));
+const lentOf = (lent: (Uint8Array | string)[]) => lent.filter((each) => typeof each !== "string");
+
+test("large bodies leave an eighth of the memory to small ones", () => {
+  const budget = createByteBudget(64 * megabyte);
+  const lender = budget.lenderTo(null);
+  const large = lentOf(borrow(lender, 100, 2 * megabyte));
+  expect(budget.used).toBe(56 * megabyte);
+  const small = lentOf(borrow(lender, 100, megabyte));
+  expect(small).toHaveLength(8);
+  expect(lender.lend(1, none, 0)).toBe("overloaded");
+  for (const lent of [...large, ...small]) lender.giveBack(lent);
+  expect(budget.used).toBe(0);
+});
+
+test("one site leaves half of the memory free, and has a quarter once others need the rest", () => {
+  const budget = createByteBudget(64 * megabyte);
+  const greedy = borrow(budget.lenderTo("a"), 20, 4 * megabyte);
+  expect(lentOf(greedy)).toHaveLength(8);
+  expect(greedy.at(-1)).toBe("host_busy");
+  const others = createByteBudget(64 * megabyte);
+  expect(lentOf(borrow(others.lenderTo("b"), 4, 4 * megabyte))).toHaveLength(4);
+  expect(lentOf(borrow(others.lenderTo("c"), 4, 4 * megabyte))).toHaveLength(4);
+  const late = borrow(others.lenderTo("a"), 5, 4 * megabyte);
+  expect(lentOf(late)).toHaveLength(4);
+  expect(late.at(-1)).toBe("host_busy");
+});
+
+test("a single large body of a site is always possible, beside any number of its small ones", () => {
+  const budget = createByteBudget(64 * megabyte);
+  borrow(budget.lenderTo("b"), 3, 8 * megabyte);
+  const lender = budget.lenderTo("a");
+  borrow(lender, 4, megabyte);
+  const half = lender.lend(16 * megabyte, none, 0) as Uint8Array;
+  expect(lender.lend(2 * megabyte, none, 0)).toBe("host_busy");
+  expect(lender.lend(17 * megabyte, half, 1)).toBe("overloaded"); // of the whole, not of the site
+  const roomy = createByteBudget(96 * megabyte).lenderTo("a");
+  const grown = roomy.lend(17 * megabyte, roomy.lend(16 * megabyte, none, 0) as Uint8Array, 1);
+  expect(grown).toHaveLength(32 * megabyte);
+});
+
+test("the memory that a site gives back is its own to borrow again", () => {
+  const lender = createByteBudget(64 * megabyte).lenderTo("a");
+  for (let round = 0; round < 3; round += 1) {
+    const lent = lentOf(borrow(lender, 20, 8 * megabyte));
+    expect(lent).toHaveLength(4);
+    for (const each of lent) lender.giveBack(each);
+  }
+});
+
+test("an operator's own hosts have no share of a site", () => {
+  const own = createByteBudget(64 * megabyte).lenderTo(null);
+  expect(lentOf(borrow(own, 20, 8 * megabyte))).toHaveLength(7);
+});

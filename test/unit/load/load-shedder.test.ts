@@ -1,0 +1,62 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { expect, test, vi } from "vitest";
+import { createShedding, type Sheds } from "../../../src/load/load-shedder.ts";
+
+const limits = { mostBusy: 0.5, everyMs: 20 };
+
+/** Leaves the event loop no rest. */
+async function beBusy(milliseconds: number): Promise<void> {
+  for (const end = performance.now() + milliseconds; performance.now() < end;) await nextTurn();
+}
+
+/** The share of a hundred who ask that are refused. */
+function shareRefused(sheds: Sheds): number {
+  return Array.from({ length: 100 }, sheds).filter(Boolean).length / 100;
+}
+
+test("a process that is too busy refuses more and more of those who ask, and all in the end", async () => {
+  const sheds = createShedding({ ...limits, isNeeded: () => true });
+  expect(shareRefused(sheds)).toBe(0);
+  const shares: number[] = [];
+  while (shares.length === 0 || shares.at(-1)! < 1) {
+    await beBusy(10);
+    shares.push(shareRefused(sheds));
+  }
+  expect(shares.some((share) => share > 0 && share < 1)).toBe(true);
+  expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+});
+
+test("it lets all in again when it has rested", async () => {
+  const sheds = createShedding({ ...limits, isNeeded: () => true });
+  await beBusy(1000);
+  await vi.waitFor(() => expect(shareRefused(sheds)).toBe(0), 15_000);
+});
+
+test("however busy it is, nobody is refused while all that is asked for can be done", async () => {
+  const sheds = createShedding({ ...limits, isNeeded: () => false });
+  await beBusy(500);
+  expect(shareRefused(sheds)).toBe(0);
+});
+
+test("while it refuses somebody there is still too much to do, until there is not", async () => {
+  let isNeeded = true;
+  const sheds = createShedding({ ...limits, isNeeded: () => isNeeded });
+  await beBusy(1000);
+  isNeeded = false;
+  for (let round = 0; round < 20; round += 1) {
+    expect(shareRefused(sheds)).toBeGreaterThan(0.8);
+    await beBusy(25);
+  }
+  await vi.waitFor(() => expect(shareRefused(sheds)).toBe(0), 15_000);
+});
+
+test("refusals are spread evenly", async () => {
+  const sheds = createShedding({ ...limits, isNeeded: () => true });
+  while (shareRefused(sheds) < 0.2) await beBusy(5);
+  const between = Array.from({ length: 60 }, () => (sheds() ? "x" : "."))
+    .join("")
+    .split("x")
+    .slice(1, -1)
+    .map(({ length }) => length);
+  expect(Math.max(...between) - Math.min(...between)).toBeLessThanOrEqual(1);
+});

@@ -1,0 +1,244 @@
+import { setMaxListeners } from "node:events";
+import { describe, expect, test } from "vitest";
+import { createSlots, type Limits, type Slot, type Slots, takeWithin, wholeKey } from "../../../src/load/semaphore.ts";
+
+const never = new AbortController().signal;
+setMaxListeners(0, never);
+
+const busyHost = expect.objectContaining({ code: "host_busy" }) as Error;
+const overloaded = expect.objectContaining({ code: "overloaded" }) as Error;
+
+interface Settings {
+  readonly maxActive: number;
+  readonly maxPerHost?: number;
+  readonly maxPerSite?: number;
+  readonly maxWaiting?: number;
+  readonly maxWaitingPerSite?: number;
+}
+
+/** Slots, and the limits of a host written as `host.site`. */
+function slotsWith({ maxPerHost = 100, maxPerSite = 100, ...settings }: Settings) {
+  const clock = { ms: 0 };
+  const slots = createSlots({ maxWaiting: 16, maxWaitingPerSite: 16, now: () => clock.ms, ...settings });
+  const limitsOf = (host: string): Limits => [
+    { key: `host ${host}`, maxActive: maxPerHost },
+    { key: `site ${host.split(".").at(-1)}`, maxActive: maxPerSite },
+  ];
+  const order: string[] = [];
+  /** Asks, and notes the host when the slot is there. */
+  const take = async (host: string, signal = never): Promise<Slot> => {
+    const slot = await slots.take(limitsOf(host), signal);
+    order.push(host);
+    return slot;
+  };
+  return { slots, take, tryTake: (host: string) => slots.tryTake(limitsOf(host)), limitsOf, order, clock };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+const counts = ({ active, waiting }: Slots) => [active, waiting];
+
+describe("slots", () => {
+  test("are limited in number, and a site's lookups are served in the order of asking", async () => {
+    const { slots, take, order } = slotsWith({ maxActive: 2 });
+    const [one, two] = await Promise.all([take("1.a"), take("2.a")]);
+    const three = take("3.a");
+    const four = take("4.a");
+    await turn();
+    expect([counts(slots), order]).toEqual([
+      [2, 2],
+      ["1.a", "2.a"],
+    ]);
+    two.release();
+    (await three).release();
+    one.release();
+    (await four).release();
+    expect([counts(slots), order]).toEqual([
+      [0, 0],
+      ["1.a", "2.a", "3.a", "4.a"],
+    ]);
+  });
+
+  test("of a host at its limit are not taken from the hosts behind it in the queue", async () => {
+    const { slots, take, order } = slotsWith({ maxActive: 3, maxPerHost: 1 });
+    const first = await take("a");
+    const second = take("a");
+    await take("b");
+    expect([order, slots.waiting]).toEqual([["a", "b"], 1]);
+    first.release();
+    await second;
+    expect(order).toEqual(["a", "b", "a"]);
+  });
+
+  test("of all hosts of a site are bounded by the limit of the site", async () => {
+    const { slots, take, order } = slotsWith({ maxActive: 10, maxPerHost: 2, maxPerSite: 3 });
+    const slot = await take("1.a");
+    await take("2.a");
+    await take("3.a");
+    void take("4.a");
+    await take("1.b");
+    expect([order, slots.waiting]).toEqual([["1.a", "2.a", "3.a", "1.b"], 1]);
+    slot.release();
+    await turn();
+    expect(order.at(-1)).toBe("4.a");
+  });
+
+  test("are given to the sites in turn, however many lookups of one site came first", async () => {
+    const { take, order } = slotsWith({ maxActive: 1 });
+    let slot = await take("0.a");
+    const waiting = ["1.a", "2.a", "3.a", "4.a", "1.b", "2.b", "1.c"].map((host) => take(host));
+    for (const expected of ["1.a", "1.b", "1.c", "2.a", "2.b", "3.a", "4.a"]) {
+      slot.release();
+      await turn();
+      expect(order.at(-1)).toBe(expected);
+      slot = await waiting[["1.a", "2.a", "3.a", "4.a", "1.b", "2.b", "1.c"].indexOf(expected)]!;
+    }
+  });
+
+  test("that come free go to a lookup that may have one, not to one whose host is at its limit", async () => {
+    const { slots, take, order } = slotsWith({ maxActive: 2, maxPerHost: 1 });
+    await take("a");
+    const other = await take("b");
+    void take("a");
+    const third = take("c");
+    other.release();
+    await third;
+    expect([order, counts(slots)]).toEqual([
+      ["a", "b", "c"],
+      [2, 1],
+    ]);
+  });
+
+  test("past the queue are refused at once: as overloaded if all are taken, as a busy host if its own are", async () => {
+    const { slots, take } = slotsWith({ maxActive: 2, maxPerHost: 1, maxWaiting: 4 });
+    const slot = await take("a");
+    const waits = take("a");
+    await take("b");
+    const waiting = ["c", "d", "e"].map((host) => take(host).then((next) => next.release()));
+    await expect(take("f")).rejects.toThrow(overloaded);
+    await expect(take("b")).rejects.toThrow(busyHost);
+    slot.release();
+    (await waits).release();
+    await Promise.all(waiting);
+    expect(slots.waiting).toBe(0);
+  });
+
+  test("are waited for by a bounded number of lookups of one site", async () => {
+    const { slots, take } = slotsWith({ maxActive: 1, maxWaiting: 8, maxWaitingPerSite: 2 });
+    await take("1.a");
+    void take("2.a");
+    void take("3.a");
+    await expect(take("4.a")).rejects.toThrow(busyHost);
+    void take("1.b");
+    expect(slots.waiting).toBe(3);
+  });
+
+  test("in a full queue the last of the site with the most makes room for a site with fewer", async () => {
+    const { slots, take, order } = slotsWith({ maxActive: 1, maxWaiting: 4 });
+    const slot = await take("0.a");
+    void take("1.a");
+    void take("2.a");
+    const last = take("3.a");
+    void take("1.b");
+    const other = take("1.c");
+    await expect(last).rejects.toThrow(busyHost);
+    await expect(take("4.a")).rejects.toThrow(overloaded); // none has more than its own
+    expect(slots.waiting).toBe(4);
+    slot.release();
+    await turn();
+    expect(order).toEqual(["0.a", "1.a"]);
+    void other;
+  });
+
+  test("are not given to a lookup that gave up, which leaves the queue", async () => {
+    const { slots, take, order } = slotsWith({ maxActive: 1 });
+    const slot = await take("a");
+    const leaver = new AbortController();
+    const left = take("b", leaver.signal);
+    const next = take("c");
+    leaver.abort();
+    await expect(left).rejects.toThrow(overloaded);
+    expect(slots.waiting).toBe(1);
+    slot.release();
+    await next;
+    expect(order).toEqual(["a", "c"]);
+  });
+
+  test("that do not come in time fail as a busy host if only that host has none left", async () => {
+    const { take } = slotsWith({ maxActive: 5, maxPerHost: 1 });
+    await take("a");
+    const leaver = new AbortController();
+    const left = take("a", leaver.signal);
+    leaver.abort();
+    await expect(left).rejects.toThrow(busyHost);
+  });
+
+  test("are refused to a lookup whose time is over before", async () => {
+    const { slots, take } = slotsWith({ maxActive: 1 });
+    await expect(take("a", AbortSignal.abort())).rejects.toThrow(overloaded);
+    expect(slots.active).toBe(0);
+  });
+
+  test("stay taken if the signal comes after the slot", async () => {
+    const { slots, take } = slotsWith({ maxActive: 1 });
+    const slot = await take("a");
+    const leaver = new AbortController();
+    const waiting = take("b", leaver.signal);
+    slot.release();
+    const second = await waiting;
+    leaver.abort();
+    expect(counts(slots)).toEqual([1, 0]);
+    second.release();
+    expect(slots.active).toBe(0);
+  });
+
+  test("are given back once", async () => {
+    const { slots, take } = slotsWith({ maxActive: 2 });
+    const one = await take("a");
+    await take("a");
+    one.release();
+    one.release();
+    expect(slots.active).toBe(1);
+  });
+
+  test("without a queue are taken or refused", async () => {
+    const { take } = slotsWith({ maxActive: 1, maxWaiting: 0 });
+    await take("a");
+    await expect(take("b")).rejects.toThrow(overloaded);
+  });
+
+  test("that are not free are null to a caller that does not wait", () => {
+    const { tryTake } = slotsWith({ maxActive: 2, maxPerHost: 1 });
+    const slot = tryTake("a");
+    expect([slot !== null, tryTake("a")]).toEqual([true, null]);
+    expect(tryTake("b")).not.toBeNull();
+    expect(tryTake("c")).toBeNull();
+    slot?.release();
+    expect(tryTake("c")).not.toBeNull();
+  });
+
+  test("are waited for no longer than the caller says", async () => {
+    const { slots, take, limitsOf } = slotsWith({ maxActive: 1 });
+    const slot = await take("a");
+    expect(await takeWithin(10, slots, limitsOf("b"), never)).toBeNull();
+    expect(await takeWithin(60_000, slots, limitsOf("b"), AbortSignal.abort())).toBeNull();
+    const waiting = takeWithin(60_000, slots, limitsOf("b"), never);
+    slot.release();
+    expect(await waiting).not.toBeNull();
+    expect(counts(slots)).toEqual([1, 0]);
+  });
+
+  test("name the limit that starves the lookups in the queue, once they have waited so long", async () => {
+    const { slots, take, clock } = slotsWith({ maxActive: 3, maxPerHost: 1, maxPerSite: 2 });
+    await take("1.a");
+    void take("1.a");
+    await take("2.a");
+    void take("3.a");
+    clock.ms += 300;
+    void take("4.a");
+    expect(slots.starved(300)).toEqual(new Map(Object.entries({ "host 1.a": 1, "site a": 1 })));
+    await take("1.b");
+    void take("1.c");
+    clock.ms += 300;
+    expect(slots.starved(300)).toEqual(new Map(Object.entries({ "host 1.a": 1, "site a": 2, [wholeKey]: 1 })));
+  });
+});

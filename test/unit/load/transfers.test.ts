@@ -1,0 +1,169 @@
+import { setMaxListeners } from "node:events";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { wholeKey } from "../../../src/load/semaphore.ts";
+import { createTransfers, type Transfer } from "../../../src/load/transfers.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const kibibyte = 1024;
+const never = new AbortController().signal;
+setMaxListeners(0, never);
+
+function startTransfers() {
+  /** Lookups in the queue, by the limit that holds them up. */
+  let queue: Record<string, number> = {};
+  const transfers = createTransfers({ starved: () => new Map(Object.entries(queue)), now: () => performance.now() });
+  const begin = (host: string) => {
+    const transfer = transfers.begin([host, wholeKey], never);
+    return { transfer, endWait: transfer.wait() };
+  };
+  return { transfers, begin, starve: (next: Record<string, number>) => (queue = next) };
+}
+
+/** Lets time pass, in which the transfers receive so many bytes a second. */
+async function pass(seconds: number, rates: readonly (readonly [Transfer, bytesPerSecond: number])[] = []) {
+  for (let tenth = 0; tenth < seconds * 10; tenth += 1) {
+    for (const [transfer, rate] of rates) transfer.received(rate / 10);
+    await vi.advanceTimersByTimeAsync(100);
+  }
+}
+
+const endedOf = (...all: readonly { transfer: Transfer }[]) => all.map(({ transfer }) => transfer.signal.aborted);
+
+describe("a slow transfer", () => {
+  test("yields to a lookup that waits for a slot, after two seconds", async () => {
+    const { begin, starve } = startTransfers();
+    const silent = begin("a");
+    starve({ [wholeKey]: 1 });
+    await pass(1.9);
+    expect(endedOf(silent)).toEqual([false]);
+    await pass(0.4);
+    expect(endedOf(silent)).toEqual([true]);
+  });
+
+  test("never yields while no lookup waits", async () => {
+    const { begin } = startTransfers();
+    const silent = begin("a");
+    await pass(60);
+    expect(endedOf(silent)).toEqual([false]);
+  });
+
+  test("yields if it is the slowest, one for each lookup that waits", async () => {
+    const { begin, starve } = startTransfers();
+    const [slow, slower, slowest] = [begin("a"), begin("b"), begin("c")];
+    const rates = [
+      [slow.transfer, 30 * kibibyte],
+      [slower.transfer, 20 * kibibyte],
+      [slowest.transfer, 10 * kibibyte],
+    ] as const;
+    await pass(3, rates);
+    starve({ [wholeKey]: 2 });
+    await pass(0.1, rates); // one review
+    starve({});
+    await pass(3, rates);
+    expect(endedOf(slow, slower, slowest)).toEqual([false, true, true]);
+  });
+
+  test("yields only to lookups that its end makes room for", async () => {
+    const { begin, starve } = startTransfers();
+    const [other, same] = [begin("a"), begin("b")];
+    starve({ b: 1 });
+    await pass(3);
+    expect(endedOf(other, same)).toEqual([false, true]);
+  });
+
+  test("is ended by the signal of its lookup too", () => {
+    const { transfers } = startTransfers();
+    const limit = new AbortController();
+    using transfer = transfers.begin([wholeKey], limit.signal);
+    limit.abort();
+    expect(transfer.signal.aborted).toBe(true);
+    expect(transfers.begin([wholeKey], limit.signal).signal.aborted).toBe(true);
+  });
+});
+
+describe("a transfer never yields", () => {
+  test("at a decent rate, however many lookups wait", async () => {
+    const { begin, starve } = startTransfers();
+    const decent = begin("a");
+    starve({ [wholeKey]: 100 });
+    await pass(10, [[decent.transfer, 80 * kibibyte]]);
+    expect(endedOf(decent)).toEqual([false]);
+  });
+
+  test("while the service holds it back itself, nor soon after", async () => {
+    const { begin, starve } = startTransfers();
+    const held = begin("a");
+    starve({ [wholeKey]: 100 });
+    await pass(1.5);
+    held.endWait();
+    await pass(60);
+    const endWait = held.transfer.wait();
+    await pass(0.4);
+    endWait();
+    await pass(60);
+    expect(endedOf(held)).toEqual([false]);
+    held.transfer.wait();
+    await pass(1);
+    expect(endedOf(held)).toEqual([true]);
+  });
+
+  test("if it has become faster meanwhile", async () => {
+    const { begin, starve } = startTransfers();
+    const better = begin("a");
+    await pass(5);
+    better.transfer.received(100 * kibibyte);
+    starve({ [wholeKey]: 1 });
+    await pass(4, [[better.transfer, 100 * kibibyte]]);
+    expect(endedOf(better)).toEqual([false]);
+  });
+
+  test("after its end", async () => {
+    const { begin, starve } = startTransfers();
+    const over = begin("a");
+    over.transfer[Symbol.dispose]();
+    starve({ [wholeKey]: 1 });
+    await pass(5);
+    expect(endedOf(over)).toEqual([false]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("a body beyond 1 MiB", () => {
+  test("that stops is ended within 5.1 seconds, although no lookup waits", async () => {
+    const { begin } = startTransfers();
+    const stopped = begin("a");
+    await pass(1.5, [[stopped.transfer, 20_000 * kibibyte]]);
+    await pass(3.4);
+    expect(endedOf(stopped)).toEqual([false]);
+    await pass(1.6);
+    expect(endedOf(stopped)).toEqual([true]);
+  });
+
+  test("of a decent rate goes on, with a stall of three seconds", async () => {
+    const { begin } = startTransfers();
+    const decent = begin("a");
+    await pass(20, [[decent.transfer, 100 * kibibyte]]);
+    await pass(3);
+    await pass(20, [[decent.transfer, 100 * kibibyte]]);
+    expect(endedOf(decent)).toEqual([false]);
+  });
+
+  test("goes on, however long the service holds it back", async () => {
+    const { begin } = startTransfers();
+    const held = begin("a");
+    held.transfer.received(20_000 * kibibyte);
+    held.endWait();
+    await pass(60);
+    expect(endedOf(held)).toEqual([false]);
+  });
+
+  test("is the only one that must keep a rate: a smaller one that stops has its time", async () => {
+    const { begin } = startTransfers();
+    const small = begin("a");
+    small.transfer.received(1000 * kibibyte);
+    await pass(60);
+    expect(endedOf(small)).toEqual([false]);
+  });
+});

@@ -1,0 +1,162 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createPool } from "../../../../src/media/decode/worker-pool.ts";
+import type { DecoderProcess } from "../../../../src/media/decode/worker-process.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** `Promise.withResolvers`, which Node 20 lacks. */
+function withResolvers<T>() {
+  let resolve!: (value: T) => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<T>((...both) => ([resolve, reject] = both));
+  return { promise, resolve, reject };
+}
+
+/** A process that the test makes ready, or ends. */
+function fakeProcess(pid: number | null) {
+  const [ready, ended] = [withResolvers<string>(), withResolvers<undefined>()];
+  const process: DecoderProcess = {
+    pid,
+    ready: ready.promise,
+    ended: ended.promise,
+    ask: () => Promise.reject(new Error("not asked here")),
+    slowDown: () => undefined,
+    kill: () => end(),
+  };
+  function end() {
+    ready.reject(new Error("it ended"));
+    ended.resolve(undefined);
+  }
+  return { process, makeReady: () => ready.resolve("8.18.0"), end };
+}
+
+type Fake = ReturnType<typeof fakeProcess>;
+
+/** A pool of 5 + 1 processes whose starts do what `next` does at the time. */
+function startPool() {
+  const started: Fake[] = [];
+  let next = (fake: Fake) => fake.makeReady();
+  let pid: number | null = 1;
+  const pool = createPool({
+    processes: 5,
+    startProcess() {
+      const fake = fakeProcess(pid);
+      started.push(fake);
+      next(fake);
+      return fake.process;
+    },
+    onFree: () => undefined,
+  });
+  return {
+    pool,
+    started,
+    failWithoutProcess: () => {
+      pid = null;
+      next = (fake) => fake.end();
+    },
+    failAfterStart: () => {
+      pid = 1;
+      next = (fake) => fake.end();
+    },
+    succeed: () => {
+      pid = 1;
+      next = (fake) => fake.makeReady();
+    },
+  };
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+async function startFullPool() {
+  const starting = startPool();
+  await starting.pool.start();
+  await settle();
+  expect(starting.pool.members).toHaveLength(6);
+  starting.started.length = 0;
+  return starting;
+}
+
+/** Ends all members at once, each after it has been of use. */
+async function endAll(pool: ReturnType<typeof createPool>): Promise<void> {
+  for (const member of pool.members) {
+    member.taken += 1;
+    member.process.kill();
+  }
+  await settle();
+}
+
+test("a pool without descriptors tries one start at a time, every 2 s in the end, and is full soon after they are back", async () => {
+  const { pool, started, failWithoutProcess, succeed } = await startFullPool();
+  failWithoutProcess();
+  await endAll(pool);
+  expect(started.length).toBeLessThanOrEqual(6);
+  started.length = 0;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(started.length).toBeGreaterThan(25);
+  expect(started.length).toBeLessThan(40);
+  expect(pool.members).toEqual([]);
+  succeed();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(pool.members).toHaveLength(6);
+  expect(pool.members.every(({ state }) => state === "idle")).toBe(true);
+});
+
+test("a pool whose processes die at once starts them every 30 s in the end", async () => {
+  const { pool, started, failAfterStart } = await startFullPool();
+  failAfterStart();
+  await endAll(pool);
+  await vi.advanceTimersByTimeAsync(120_000);
+  started.length = 0;
+  await vi.advanceTimersByTimeAsync(300_000);
+  expect(started.length).toBe(10);
+});
+
+test("an answer of an old process does not end the restart backoff of new ones", async () => {
+  const { pool, started, failAfterStart } = await startFullPool();
+  const [old, other] = pool.members;
+  pool.proven(old!);
+  failAfterStart();
+  other!.taken = 1;
+  other!.process.kill();
+  await settle();
+  const answers = setInterval(() => pool.proven(old!), 50);
+  await vi.advanceTimersByTimeAsync(60_000);
+  clearInterval(answers);
+  expect(started.length).toBeLessThan(12); // 0, 0.2, 0.6, … s
+});
+
+test("a new process's first answer ends the restart backoff: the next one that dies is replaced after 0.2 s", async () => {
+  const { pool, started, failAfterStart, succeed } = await startFullPool();
+  failAfterStart();
+  await endAll(pool);
+  await vi.advanceTimersByTimeAsync(60_000);
+  succeed();
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(pool.members).toHaveLength(6);
+  const [first, second] = pool.members;
+  pool.proven(first!);
+  started.length = 0;
+  second!.process.kill(); // it was never of use
+  await settle();
+  expect(started).toHaveLength(0);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(started).toHaveLength(1);
+});
+
+test("processes that were of use are replaced at once, all together", async () => {
+  const { pool, started } = await startFullPool();
+  await endAll(pool);
+  expect(started).toHaveLength(6);
+  expect(pool.members).toHaveLength(6);
+});
+
+test("a pool that is closed during its restart backoff starts nothing more", async () => {
+  const { pool, started, failWithoutProcess } = await startFullPool();
+  failWithoutProcess();
+  await endAll(pool);
+  started.length = 0;
+  await pool.close();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(started).toEqual([]);
+});

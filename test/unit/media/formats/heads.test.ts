@@ -1,0 +1,180 @@
+import fc from "fast-check";
+import { gzipSync } from "node:zlib";
+import sharp from "sharp";
+import { describe, expect, test } from "vitest";
+import { formats } from "../../../../src/media/formats/index.ts";
+import { readHeifSize } from "../../../../src/media/formats/heif.ts";
+import { readJxl } from "../../../../src/media/formats/jxl.ts";
+import { sniff } from "../../../../src/media/formats/sniff.ts";
+import { readSvgSize } from "../../../../src/media/formats/svg.ts";
+import { readTiffSize } from "../../../../src/media/formats/tiff.ts";
+import { box, fileType, heads } from "../../../support/heads.ts";
+import { plain } from "../../../support/images.ts";
+
+const uint = (bytes: number, value: number) => {
+  const buffer = Buffer.alloc(bytes);
+  buffer.writeUIntBE(value, 0, bytes);
+  return buffer;
+};
+const full = Buffer.alloc(4);
+
+/** A picture of 400 x 300 with these properties after its size. */
+function heif(...properties: readonly Buffer[]): Buffer {
+  const indexes = properties.map((_, index) => index + 2);
+  return Buffer.concat([
+    fileType("heic"),
+    box(
+      "meta",
+      full,
+      box("pitm", full, uint(2, 7)),
+      box(
+        "iprp",
+        box("ipco", box("ispe", full, uint(4, 400), uint(4, 300)), ...properties),
+        box(
+          "ipma",
+          full,
+          uint(4, 2),
+          uint(2, 3),
+          Buffer.from([1, 99]),
+          uint(2, 7),
+          Buffer.from([indexes.length + 1, 1, ...indexes]),
+        ),
+      ),
+    ),
+  ]);
+}
+
+describe("the size of HEIF is as displayed", () => {
+  const clap = box("clap", ...[100, 1, 50, 1, 0, 1, 0, 1].map((number) => uint(4, number)));
+  test.each<[string, Buffer, { width: number; height: number } | null]>([
+    ["as stored", heif(), { width: 400, height: 300 }],
+    ["turned by a quarter", heif(box("irot", uint(1, 3))), { width: 300, height: 400 }],
+    ["turned by a half", heif(box("irot", uint(1, 2))), { width: 400, height: 300 }],
+    ["cropped", heif(clap), { width: 100, height: 50 }],
+    ["cropped, then turned", heif(clap, box("irot", uint(1, 1))), { width: 50, height: 100 }],
+    ["cropped by nothing", heif(box("clap", Buffer.alloc(32))), null],
+  ])("%s", (_, file, size) => {
+    expect(readHeifSize(file)).toEqual(size);
+  });
+});
+
+/** Bits, the lowest of each byte first. */
+function bits(...fields: readonly (readonly [count: number, value: number])[]): Buffer {
+  const all = fields.flatMap(([count, value]) =>
+    Array.from({ length: count }, (_, bit) => Math.floor(value / 2 ** bit) & 1),
+  );
+  const bytes = Buffer.alloc(Math.ceil(all.length / 8) + 4);
+  all.forEach((bit, at) => (bytes[at >> 3]! |= bit << (at & 7)));
+  return Buffer.concat([Buffer.from([0xff, 0x0a]), bytes]);
+}
+
+describe("the size of JPEG XL is as displayed", () => {
+  const [small, large, plainPicture] = [
+    [1, 1],
+    [1, 0],
+    [1, 1],
+  ] as const;
+  test.each<[string, Buffer, object]>([
+    ["in eights, square", bits(small, [5, 9], [3, 1], plainPicture), { width: 80, height: 80, isAnimated: false }],
+    ["16 to 9", bits(large, [2, 1], [13, 1079], [3, 5], plainPicture), { width: 1920, height: 1080, isAnimated: false }],
+    ["any other", bits(large, [2, 0], [9, 455], [3, 0], [2, 0], [9, 122], plainPicture), { width: 123, height: 456, isAnimated: false }],
+    ["turned", bits(large, [2, 0], [9, 455], [3, 0], [2, 0], [9, 122], [1, 0], [1, 1], [3, 5], [1, 0], [1, 0], [1, 0]), { width: 456, height: 123, isAnimated: false }],
+    ["animated", bits(small, [5, 9], [3, 1], [1, 0], [1, 1], [3, 0], [1, 0], [1, 0], [1, 1]), { width: 80, height: 80, isAnimated: true }],
+  ])("%s", (_, file, expected) => {
+    expect(readJxl(file)).toEqual(expected);
+  }); // prettier-ignore
+
+  test("in a container too", () => {
+    const codestream = bits(small, [5, 9], [3, 1], plainPicture);
+    const head = Buffer.concat([box("JXL ", "\r\n\x87\n"), fileType("jxl "), box("jxlp", uint(4, 0), codestream)]);
+    expect(readJxl(head)).toMatchObject({ width: 80, height: 80 });
+  });
+});
+
+describe("the size of an SVG is in CSS pixels", () => {
+  const size = (width: number, height: number) => ({ width, height });
+  test.each<[string, object | null]>([
+    ['<svg width="120" height="80"/>', size(120, 80)],
+    ["<svg height='1in' width='2.54cm'/>", size(96, 96)],
+    ['<svg width="72pt" height="6pc"/>', size(96, 96)],
+    ['<svg viewBox="0 0 300 100"/>', size(300, 100)],
+    ['<svg viewBox="0,0,300,100" width="150"/>', size(150, 50)],
+    ['<svg width="100%" height="100%" viewBox="0 0 30.4 10"/>', size(30, 10)],
+    ['<svg width="10em" height="5"/>', null],
+    ["<svg/>", null],
+    ['<svg data-width="9" width="5" height="4" x="', size(5, 4)],
+    ['<?xml version="1.0"?><!-- <svg width="1" height="1"/> --><s:svg width="7" height="8"/>', size(7, 8)],
+    ['<svg width="-5" height="4"/>', null],
+    ['<svg width="1e99" height="4"/>', null],
+  ])("%s", (text, expected) => {
+    expect(readSvgSize(Buffer.from(text))).toEqual(expected);
+    expect(readSvgSize(gzipSync(text))).toEqual(expected);
+  });
+
+  test.each([
+    [
+      "that hardly repeats itself",
+      (index: number) => `<path d="M${(index * 7919) % 10_007} ${(index * 104_729) % 9973}"/>`,
+    ],
+    ["of the same path again and again", () => '<path d="M1 2 3 4"/>'],
+  ])("is found in a gzipped drawing of half a megabyte %s", (_, path) => {
+    const head =
+      '<?xml version="1.0"?>\n<!-- made by hand -->\n<svg xmlns="http://www.w3.org/2000/svg" width="120" height="80">';
+    const drawing = gzipSync(`${head}${Array.from({ length: 20_000 }, (_, index) => path(index)).join("\n")}</svg>`);
+    expect(sniff(drawing)).toMatchObject({ name: "svgz" });
+    expect(readSvgSize(drawing)).toEqual(size(120, 80));
+    expect(readSvgSize(drawing.subarray(0, 300))).toEqual(size(120, 80));
+  });
+
+  test("is read again when other bytes come into the same memory", () => {
+    const memory = Buffer.alloc(200);
+    for (const side of [3, 4]) {
+      const length = gzipSync(`<svg width="${side}" height="9"/>`).copy(memory);
+      expect(readSvgSize(memory.subarray(0, length))).toEqual(size(side, 9));
+    }
+  });
+
+  test("a gzip that unpacks to a gigabyte is not unpacked", () => {
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 ** 2));
+    const began = performance.now();
+    expect(readSvgSize(bomb)).toBeNull();
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+});
+
+describe("the size of a TIFF", () => {
+  const picture = () => sharp(plain(123, 45, [1, 2, 3, 255]), { raw: { width: 123, height: 45, channels: 4 } });
+
+  test.each([1, 6])("is as displayed, also where it lies at the end (orientation %i)", async (orientation) => {
+    const file = await picture().withMetadata({ orientation }).tiff({ compression: "none" }).toBuffer();
+    expect(readTiffSize(file)).toEqual(orientation === 1 ? { width: 123, height: 45 } : { width: 45, height: 123 });
+  });
+
+  test("is told of a BigTIFF", async () => {
+    expect(readTiffSize(await picture().tiff({ bigtiff: true }).toBuffer())).toEqual({ width: 123, height: 45 });
+  });
+});
+
+describe.each(formats.filter(({ readSize }) => readSize).map((format) => [format.name, format] as const))(
+  "the size of %s",
+  (name, { readSize }) => {
+    test("is a size or none, whatever the bytes, and soon", () => {
+      fc.assert(
+        fc.property(fc.uint8Array({ maxLength: 400 }), fc.nat(400), (bytes, cut) => {
+          const file = Buffer.concat([heads[name].subarray(0, cut), bytes]);
+          const size = readSize!(file);
+          if (!size) return;
+          for (const side of [size.width, size.height]) expect(Number.isSafeInteger(side) && side > 0).toBe(true);
+        }),
+        { numRuns: 300 },
+      );
+    });
+
+    test.each([0, 0xff])("is looked for briefly in a large file of nothing but %i", (value) => {
+      const file = Buffer.concat([heads[name], Buffer.alloc(16 * 1024 ** 2, value)]);
+      const began = performance.now();
+      readSize!(file);
+      expect(performance.now() - began).toBeLessThan(500);
+    });
+  },
+);

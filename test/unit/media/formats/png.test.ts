@@ -1,0 +1,51 @@
+import fc from "fast-check";
+import sharp from "sharp";
+import { expect, test } from "vitest";
+import { asPng, withoutTexts } from "../../../../src/media/formats/png.ts";
+import { pngChunk, zeroPng } from "../../../support/bombs.ts";
+import { noise } from "../../../support/images.ts";
+
+const options = { colour: 2, depth: 8 } as const;
+const text = (type: string) => pngChunk(type, Buffer.from("a\0\0whatever"));
+
+test("the texts of a PNG are left out, and nothing else is", () => {
+  const extra = [text("tEXt"), text("gAMA"), text("zTXt"), text("iTXt"), text("eXIf")];
+  const left = withoutTexts(zeroPng(8, { ...options, extra }));
+  expect(Buffer.from(left)).toEqual(zeroPng(8, { ...options, extra: [text("gAMA"), text("eXIf")] }));
+});
+
+test("texts behind the pixels are left out too", () => {
+  const file = zeroPng(8, options);
+  expect(Buffer.from(withoutTexts(Buffer.concat([file, text("zTXt")])))).toEqual(file);
+});
+
+test("what is cut off stays cut off", () => {
+  const file = zeroPng(8, options);
+  expect(Buffer.from(withoutTexts(file.subarray(0, -20)))).toEqual(zeroPng(8, options).subarray(0, -20));
+});
+
+test("whatever follows the signature, no more comes out than went in, and nothing is thrown", () => {
+  const signature = zeroPng(1, options).subarray(0, 8);
+  const chunk = fc.tuple(fc.constantFrom("tEXt", "IDAT", "zTXt"), fc.uint8Array({ maxLength: 40 }));
+  fc.assert(
+    fc.property(fc.array(chunk), fc.uint8Array({ maxLength: 40 }), (chunks, rest) => {
+      const kept = chunks.filter(([type]) => type === "IDAT").map(([type, data]) => pngChunk(type, data));
+      const all = Buffer.concat([signature, ...chunks.map(([type, data]) => pngChunk(type, data)), rest]);
+      const left = Buffer.from(withoutTexts(all));
+      expect(left.subarray(0, 8 + Buffer.concat(kept).length)).toEqual(Buffer.concat([signature, ...kept]));
+      expect(left.length).toBeLessThanOrEqual(all.length);
+    }),
+  );
+});
+
+test("pixels with a profile become a PNG that says the same", async () => {
+  const rgba = noise(7, 5, 1, { alpha: true });
+  const { icc } = await sharp(noise(8, 8, 2), { raw: { width: 8, height: 8, channels: 4 } })
+    .withIccProfile("p3")
+    .png()
+    .toBuffer()
+    .then((file) => sharp(file).metadata());
+  const picture = sharp(asPng({ width: 7, height: 5, rgba }, icc!), { ignoreIcc: true });
+  expect(await picture.metadata()).toMatchObject({ width: 7, height: 5, channels: 4, icc });
+  expect(await picture.raw().toBuffer()).toEqual(Buffer.from(rgba));
+});

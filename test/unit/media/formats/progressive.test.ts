@@ -1,0 +1,74 @@
+import fc from "fast-check";
+import sharp from "sharp";
+import { beforeAll, describe, expect, test } from "vitest";
+import { beginningOf, enoughBytes } from "../../../../src/media/formats/progressive.ts";
+import { photo } from "../../../support/images.ts";
+
+const total = 1_000_000;
+
+/** Gives more of it whenever more is asked for. */
+const arriving = (body: Uint8Array) => (bytes: number) => Promise.resolve(body.subarray(0, bytes));
+
+describe("a progressive JPEG", () => {
+  let body: Buffer;
+  beforeAll(async () => {
+    body = await photo(1024, 768).jpeg({ progressive: true, quality: 90 }).toBuffer();
+  });
+
+  test("has enough for its hash long before its end, and that is a picture of the same size", async () => {
+    const enough = await enoughBytes(arriving(body), body.length);
+    expect(enough).toBeLessThan(0.3 * body.length);
+    const beginning = beginningOf(body, body.length)!;
+    expect(beginning).toHaveLength(enough! + 2);
+    const { width, height } = await sharp(beginning, { failOn: "truncated" }).metadata();
+    expect([width, height]).toEqual([1024, 768]);
+    expect((await sharp(beginning, { failOn: "truncated" }).stats()).isOpaque).toBe(true); // all of it can be decoded
+  });
+
+  test("cut off before, has not", async () => {
+    const enough = (await enoughBytes(arriving(body), body.length))!;
+    expect(beginningOf(body.subarray(0, enough), body.length)).toBeNull();
+    expect(beginningOf(body.subarray(0, enough + 2), body.length)).not.toBeNull();
+    expect(await enoughBytes(arriving(body.subarray(0, enough - 1)), body.length)).toBeNull();
+  });
+
+  test("of less than 100 kB is waited for; where that was not declared, until so much came", async () => {
+    expect(await enoughBytes(arriving(body), 99_999)).toBeNull();
+    expect(await enoughBytes(arriving(body), null)).not.toBeNull();
+    expect(beginningOf(body.subarray(0, 99_999), null)).toBeNull();
+    expect(beginningOf(body.subarray(0, 100_000), null)).not.toBeNull();
+  });
+});
+
+test.each([
+  ["one that is not progressive", () => photo(512, 512).jpeg({ quality: 90 })],
+  ["a small one", () => photo(511, 2000).jpeg({ quality: 90, progressive: true })],
+  ["one whose averages come too coarse", () => photo(512, 512).jpeg({ quality: 20, progressive: true })],
+  ["a PNG", () => photo(512, 512).png()],
+])("%s is waited for", async (_, make) => {
+  expect(beginningOf(await make().toBuffer(), total)).toBeNull();
+});
+
+test("averages that come whole are good enough at any quality", async () => {
+  const body = await photo(512, 512).jpeg({ quality: 20, mozjpeg: true }).toBuffer();
+  expect(beginningOf(body, total)).not.toBeNull();
+});
+
+test("no bytes are too strange, nor do they take long", () => {
+  const frame = [0xff, 0xd8, 0xff, 0xc2, 0, 11, 8, 4, 0, 4, 0, 1, 1, 0x11, 0];
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (tail) => {
+      beginningOf(Uint8Array.from([...frame, ...tail]), total);
+    }),
+  );
+  const scan = [0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0x10];
+  for (const filling of ["\xff\0", "\xff", "\0", "\xff\xe0\0\x02", "\xff\xdb\0\x02"]) {
+    for (const head of [frame, [...frame, ...scan]]) {
+      const body = Buffer.concat([Buffer.from(head), Buffer.alloc(20_000_000, filling, "latin1")]);
+      const before = process.cpuUsage();
+      expect(beginningOf(body, total)).toBeNull();
+      const { user } = process.cpuUsage(before); // of the processor: other work does not count
+      expect(user / 1000).toBeLessThan(150); // milliseconds; mostly less than 10
+    }
+  }
+});

@@ -1,0 +1,71 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { type FormatName, formats } from "../../../../src/media/formats/index.ts";
+import { readHead } from "../../../../src/media/formats/head.ts";
+import { movieOffset, withoutMedia } from "../../../../src/media/formats/isobmff.ts";
+import { beginningOf } from "../../../../src/media/formats/progressive.ts";
+import { sniff, sniffBytes } from "../../../../src/media/formats/sniff.ts";
+import { asyncCpuMs, cpuMs } from "../../../support/cpu.ts";
+import { worstCases } from "../../../support/worst-cases.ts";
+
+// These parsers run in the service's own process: each millisecond blocks the event loop for all callers.
+const maxCallMs = 10;
+const [less, more] = [64 * 1024, 256 * 1024];
+// Clock ticks, the first calls of a function, the garbage of the calls before.
+const noiseMs = 0.75;
+const noiseFactor = 1.75;
+
+const names = formats.map(({ name }) => name);
+
+/** All that the service does with first bytes of a format. */
+function parsersOf(name: FormatName): Readonly<Record<string, (head: Uint8Array) => unknown>> {
+  const { readSize } = formats.find((format) => format.name === name)!;
+  return {
+    sniff,
+    readSize: (head) => [readSize, sniff(head)?.readSize].map((read) => read?.(head)),
+    movieOffset: (head) => movieOffset(head.subarray(0, sniffBytes)),
+    withoutMedia: (head) => withoutMedia(head.subarray(0, sniffBytes), head),
+    beginningOf: (head) => beginningOf(head, null),
+  };
+}
+
+/** Looks at a body each byte of which comes alone. */
+async function drip(body: Uint8Array): Promise<void> {
+  const arrived = (bytes: number) => Promise.resolve(body.subarray(0, bytes));
+  for await (const head of readHead(arrived)) void head;
+}
+
+beforeAll(async () => {
+  // What the engine has not compiled yet takes several times as long.
+  for (let round = 0; round < 3; round += 1) {
+    for (const name of names) {
+      for (const body of Object.values(worstCases[name](less / 2))) {
+        for (const parse of Object.values(parsersOf(name))) parse(body);
+        await drip(body);
+      }
+    }
+  }
+}, 60_000);
+
+describe.each(names)("the work on the first bytes of %s is bounded", (name) => {
+  const small = worstCases[name](less);
+  const large = worstCases[name](more);
+
+  test.each(Object.keys(parsersOf(name)))("in one call of %s, which grows no faster than its input", (parser) => {
+    const parse = parsersOf(name)[parser]!;
+    for (const [what, body] of Object.entries(large)) {
+      const ofLarge = cpuMs(() => parse(body));
+      const ofSmall = cpuMs(() => parse(small[what]!));
+      expect.soft(ofLarge, what).toBeLessThan(maxCallMs);
+      expect.soft(ofLarge, what).toBeLessThan(noiseMs + noiseFactor * (more / less) * ofSmall);
+    }
+  });
+
+  test("for a body that drips, all calls together", async () => {
+    for (const [what, body] of Object.entries(large)) {
+      const ofLarge = await asyncCpuMs(() => drip(body), 3);
+      const ofSmall = await asyncCpuMs(() => drip(small[what]!), 3);
+      expect.soft(ofLarge, what).toBeLessThan(2 * maxCallMs);
+      expect.soft(ofLarge, what).toBeLessThan(noiseMs + noiseFactor * (more / less) * ofSmall);
+    }
+  });
+});

@@ -3,7 +3,7 @@ import { type Oracle, type Previous, type Progress, startDescription } from "./d
 import { OracleError } from "./domain/errors.ts";
 import type { Fields } from "./domain/fields.ts";
 import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
-import { startTimeLimit } from "./fetch/deadline.ts";
+import { startTimeLimit } from "./load/deadline.ts";
 import { countedIn, declaredBy } from "./fetch/facts.ts";
 import type { Shares } from "./fetch/shares.ts";
 import { type Limits, type Slots, takeWithin, wholeKey } from "./load/semaphore.ts";

@@ -66,13 +66,11 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
     if (type.startsWith("application/problem+json")) {
       throw new ProblemError(await json<Problem>(response, signal), response.headers.get("retry-after"));
     }
-    if (!response.ok || !type.startsWith(accept))
-      throw new NoAnswerError(`${base} is not a media-oracle: check the URL`);
+    if (!response.ok || !type.startsWith(accept)) throw new NoAnswerError(`${base} is not a media-oracle`);
     return response;
   }
 
   return {
-    /** Describes one URL. */
     async describe(url: string, { signal, ...options }: DescribeOptions = {}): Promise<Answer> {
       const response = await post("metadata", { ...options, url }, "application/json", signal);
       const timings = (response.headers.get("server-timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g);
@@ -85,12 +83,8 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
 
     /** Describes up to 100 URLs, and yields each result as soon as it arrives. */
     async *describeAll(urls: readonly string[], options: DescribeOptions = {}): AsyncGenerator<BatchItem, void> {
-      const response = await post(
-        "metadata/batch",
-        { ...options, signal: undefined, urls },
-        "application/x-ndjson",
-        options.signal,
-      );
+      const { signal, ...limits } = options;
+      const response = await post("metadata/batch", { ...limits, urls }, "application/x-ndjson", signal);
       const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
       let partialLine = "";
       for (let missing = urls.length; missing > 0;) {

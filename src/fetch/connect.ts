@@ -3,7 +3,7 @@ import { connect as connectTls } from "node:tls";
 import { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type AddressPolicy, isSameAddress } from "./address.ts";
-import { within } from "./deadline.ts";
+import { within } from "../load/deadline.ts";
 import { createReadBuffers, type ReadBuffers } from "./read-buffers.ts";
 import type { Resolve } from "./resolver.ts";
 import type { Shares } from "./shares.ts";

@@ -1,5 +1,5 @@
 import { OracleError } from "../domain/errors.ts";
-import { startTimeLimit } from "../fetch/deadline.ts";
+import { startTimeLimit } from "./deadline.ts";
 
 /** A permit; disposed of, it is released. */
 export interface Slot extends Disposable {

@@ -75,13 +75,8 @@ async function metricsTable(): Promise<string> {
 
 /** Returns the help of all commands without the settings, which are in docs/settings.md. */
 function commandsText(): string {
-  const context = {
-    environment: {},
-    machine: largeMachine,
-    readMaxDescriptors: () => Infinity,
-    commit: null,
-    decoderEnvironment: {},
-  };
+  const machine = largeMachine;
+  const context = { environment: {}, machine, maxDescriptors: Infinity, commit: null, decoderEnvironment: {} };
   const program = createProgram(context, () => undefined);
   const settingFlags = new Set(settingsHelp(largeMachine).map(({ flag }) => `--${flag}`));
   const visibleOptions = (command: Command) =>

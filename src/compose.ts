@@ -157,7 +157,7 @@ export interface Surroundings {
   readonly logger: Logger;
   readonly program: Program;
   /** Descriptors that this process may have open; Infinity if there is no limit or none is known. */
-  readonly readMaxDescriptors: () => number;
+  readonly maxDescriptors: number;
   /** Of the decoder's processes: nothing else of ours reaches them. */
   readonly decoderEnvironment: Readonly<Record<string, string>>;
   /** Where ffmpeg is, for videos; null without it. */
@@ -335,7 +335,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     },
     metrics,
     logger,
-    connectionLimit: connectionLimitOf(surroundings.readMaxDescriptors(), {
+    connectionLimit: connectionLimitOf(surroundings.maxDescriptors, {
       fetches: config.FETCH_CONCURRENCY,
       workers: config.DECODERS + sparesForDecoders + slowDecoders,
     }),

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
-import { readDescriptorLimit } from "./cli/descriptor-limit.ts";
-import { run } from "./cli/program.ts";
+import { leastDescriptors, readDescriptorLimit } from "./cli/descriptor-limit.ts";
+import { type ExitCode, exitCodes } from "./cli/exit.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -23,17 +23,29 @@ function readCommit(): string | null {
   }
 }
 
-process.exitCode = await run(process.argv.slice(2), {
-  environment: process.env,
-  machine: {
-    version,
-    processors: availableParallelism(),
-    // Without a limit the kernel reports one beyond any memory.
-    memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),
-    readFile: (path) => readFileSync(path, "utf8"),
-  },
-  readMaxDescriptors: readDescriptorLimit,
-  commit: readCommit(),
-  // The container preloads its allocator.
-  decoderEnvironment: process.env.LD_PRELOAD ? { LD_PRELOAD: process.env.LD_PRELOAD } : {},
-});
+async function start(maxDescriptors: number): Promise<ExitCode> {
+  if (maxDescriptors < leastDescriptors) {
+    process.stderr.write(
+      `media-oracle: the limit of open files is ${maxDescriptors}, and at least ${leastDescriptors} are needed (ulimit -n)\n`,
+    );
+    return exitCodes.unavailable;
+  }
+  // Loaded after the check, which its many modules would not pass.
+  const { run } = await import("./cli/program.ts");
+  return run(process.argv.slice(2), {
+    environment: process.env,
+    machine: {
+      version,
+      processors: availableParallelism(),
+      // Without a limit the kernel reports one beyond any memory.
+      memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),
+      readFile: (path) => readFileSync(path, "utf8"),
+    },
+    maxDescriptors,
+    commit: readCommit(),
+    // The container preloads its allocator.
+    decoderEnvironment: process.env.LD_PRELOAD ? { LD_PRELOAD: process.env.LD_PRELOAD } : {},
+  });
+}
+
+process.exitCode = await start(readDescriptorLimit());

@@ -9,7 +9,7 @@ export interface Context {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly machine: Machine;
   /** Descriptors that this process may have open; Infinity if there is no limit or none is known. */
-  readonly readMaxDescriptors: () => number;
+  readonly maxDescriptors: number;
   /** The Git commit of the build; null if unknown. */
   readonly commit: string | null;
   /** The whole environment of decoder processes, so that no secret reaches them. */
@@ -31,11 +31,11 @@ function collectorOf(environment: Context["environment"]): string | null {
 
 /** Returns the arguments of `compose` that are not settings. */
 export function surroundingsFor(context: Context, logger: Logger): Surroundings {
-  const { environment, machine, readMaxDescriptors, commit, decoderEnvironment } = context;
+  const { environment, machine, maxDescriptors, commit, decoderEnvironment } = context;
   const ffmpeg = findProgram("ffmpeg", environment.PATH ?? "");
   return {
     logger,
-    readMaxDescriptors,
+    maxDescriptors,
     program: { version: machine.version, commit },
     decoderEnvironment,
     ffmpeg,

@@ -90,7 +90,7 @@ function serversOf(app: FastifyInstance): Server[] {
 }
 
 /** Logs connections that were closed above the limit: the first at once, then their number once a minute. */
-function createDropReport({ maxConnections }: ConnectionLimit, logger: Logger): () => void {
+export function createDropReport({ maxConnections }: ConnectionLimit, logger: Logger): () => void {
   let closed = 0;
   let timer: NodeJS.Timeout | undefined;
 

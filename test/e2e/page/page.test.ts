@@ -157,7 +157,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     const { page, faults } = await open("/", {}, closed.url);
     expect(await page.getByLabel("Token").isHidden()).toBe(true);
     await ask(page, origin.url("/a.jpg"));
-    await page.getByRole("alert").getByText("token is needed").waitFor();
+    await page.getByRole("alert").getByText("token is required").waitFor();
     await page.keyboard.type("open-sesame-please"); // the token field has the focus
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "a.jpg" }).waitFor();
@@ -167,7 +167,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     );
     await page.reload();
     await ask(page, origin.url("/a.jpg"));
-    await page.getByRole("alert").getByText("token is needed").waitFor();
+    await page.getByRole("alert").getByText("token is required").waitFor();
     expect(faults).toEqual([]);
   });
 

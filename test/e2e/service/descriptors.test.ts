@@ -184,9 +184,19 @@ test.skipIf(requires("prlimit", hasPrlimit))(
   "a service with very few descriptors starts with a warning, and describes pictures and videos",
   async () => {
     const origin = await startMedia();
-    const service = await start({}, ["prlimit", "--nofile=64:64"]);
-    expect(service.output()).toContain("the limit of open files is 64, and these settings need 520");
+    const service = await start({}, ["prlimit", "--nofile=128:128"]);
+    expect(service.output()).toContain("the limit of open files is 128, and these settings need 520");
     await expectAllIsWell(openLine(service), origin);
+  },
+);
+
+test.skipIf(requires("prlimit", hasPrlimit))(
+  "a service with too few descriptors to be loaded refuses to start and prints the limit",
+  async () => {
+    const started = start({}, ["prlimit", "--nofile=64:64"]);
+    await expect(started).rejects.toThrow(
+      "ended with 69 before it listened:\nmedia-oracle: the limit of open files is 64, and at least 128 are needed",
+    );
   },
 );
 

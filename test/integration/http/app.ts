@@ -96,8 +96,10 @@ export function remembered(
 export interface RunningApp {
   readonly url: string;
   readonly port: number;
-  /** Lines of the log so far, as text. */
+  /** Lines of the log since it listens, as text. */
   log(): string;
+  /** Lines of the log until then. */
+  readonly startLog: string;
   close(): Promise<void>;
 }
 
@@ -146,7 +148,8 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     page: settings.page ?? null,
   });
   const url = await app.listen({ host: settings.host ?? "127.0.0.1", port: 0 });
-  return { url, port: Number(new URL(url).port), log: () => lines.join(""), close: () => app.close() };
+  const startLog = lines.splice(0).join("");
+  return { url, port: Number(new URL(url).port), log: () => lines.join(""), startLog, close: () => app.close() };
 }
 
 export { unknownMetadata };

@@ -55,15 +55,15 @@ test("connections that closed make room for new ones", async ({ onTestFinished }
 
 test("a service that starts logs its limit, and warns when the descriptors are too few", async ({ onTestFinished }) => {
   const app = await openApp(onTestFinished);
-  expect(app.log()).toContain("accepts at most 5 connections at once");
-  expect(app.log()).toContain("the limit of open files is 20, and these settings need 95");
+  expect(app.startLog).toContain("accepts at most 5 connections at once");
+  expect(app.startLog).toContain("the limit of open files is 20, and these settings need 95");
 });
 
 test("a service without a descriptor limit is bounded too, and does not warn", async ({ onTestFinished }) => {
   const app = await startApp(() => described());
   onTestFinished(() => app.close());
-  expect(app.log()).toContain("accepts at most 10000 connections at once");
-  expect(app.log()).not.toContain("open files");
+  expect(app.startLog).toContain("accepts at most 10000 connections at once");
+  expect(app.startLog).not.toContain("open files");
 });
 
 test("localhost with two addresses has the limit of one: it is divided among them", async ({ onTestFinished }) => {

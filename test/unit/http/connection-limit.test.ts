@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
-import { connectionLimitOf } from "../../../src/http/connection-limit.ts";
+import { pino } from "pino";
+import { expect, test, vi } from "vitest";
+import { connectionLimitOf, createDropReport } from "../../../src/http/connection-limit.ts";
 
 const use = { fetches: 64, workers: 6 };
 
@@ -24,4 +25,20 @@ test("a quarter of the descriptors is for connections when the reserve cannot be
 
 test("there is always at least one connection: a bound of 0 would be none to Node", () => {
   expect(connectionLimitOf(3, use).maxConnections).toBe(1);
+});
+
+test("closed connections are logged at the first one, then once a minute with their number", ({ onTestFinished }) => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const lines: string[] = [];
+  const logger = pino({}, { write: (line: string) => lines.push((JSON.parse(line) as { msg: string }).msg) });
+  const report = createDropReport(connectionLimitOf(400, use), logger);
+  for (let count = 0; count < 8; count += 1) report();
+  expect(lines).toEqual(["closed 1 connection(s) above the limit of 100"]);
+  vi.advanceTimersByTime(60_000);
+  expect(lines.splice(0).slice(1)).toEqual(["closed 7 connection(s) above the limit of 100"]);
+  vi.advanceTimersByTime(600_000);
+  expect(lines).toEqual([]);
+  report();
+  expect(lines).toEqual(["closed 1 connection(s) above the limit of 100"]);
 });

@@ -19,8 +19,8 @@ import { createByteBudget } from "./load/byte-budget.ts";
 import { createPauses } from "./fetch/pauses.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
 import { createShares } from "./fetch/shares.ts";
-import { createShedding } from "./load/load-shedder.ts";
-import { createSlots, type SlotsOptions } from "./load/semaphore.ts";
+import { createLoadShedder } from "./load/load-shedder.ts";
+import { createSemaphore, type SemaphoreOptions } from "./load/semaphore.ts";
 import { createSource } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createTransfers } from "./load/transfers.ts";
@@ -29,7 +29,7 @@ import { connectionLimitOf } from "./http/connection-limit.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
 import { createDecoder, type Picture } from "./media/decode/decoder.ts";
-import { createTurns } from "./load/decode-queue.ts";
+import { createDecodeQueue } from "./load/decode-queue.ts";
 import { createOracle } from "./oracle.ts";
 
 // What the decoder is given of a body that was announced too large: the dimensions of nearly all pictures lie in it.
@@ -97,7 +97,10 @@ function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
 }
 
 /** The queue for bodies of unpredictable cost. */
-function unpredictableLimitsOf({ FETCH_BYTES, FETCH_CONCURRENCY, MAX_BYTES }: Config, now: () => number): SlotsOptions {
+function unpredictableLimitsOf(
+  { FETCH_BYTES, FETCH_CONCURRENCY, MAX_BYTES }: Config,
+  now: () => number,
+): SemaphoreOptions {
   const { shareOfBytes, maxActive, shareOfSlots } = unpredictableLimits;
   const bufferBytes = 2 ** Math.ceil(Math.log2(MAX_BYTES)); // as the byte budget lends
   const maxWaiting = Math.floor(FETCH_CONCURRENCY * shareOfSlots);
@@ -153,7 +156,7 @@ export interface Program {
   readonly commit: string | null;
 }
 
-export interface Surroundings {
+export interface Dependencies {
   readonly logger: Logger;
   readonly program: Program;
   /** Descriptors that this process may have open; Infinity if there is no limit or none is known. */
@@ -177,7 +180,7 @@ export interface Service {
 }
 
 /** What sends spans; null, and told, where nothing can. Loaded only here: who traces nothing has nothing of it. */
-async function openTracing(collector: string, { program, logger }: Surroundings) {
+async function openTracing(collector: string, { program, logger }: Dependencies) {
   const warn = (why: string) => void logger.warn(`nothing is traced: ${why}`);
   if (!/^https?:/.test(collector) || !URL.canParse(collector)) {
     warn("OTEL_EXPORTER_OTLP_ENDPOINT is not an http(s) URL");
@@ -194,7 +197,7 @@ async function openTracing(collector: string, { program, logger }: Surroundings)
 }
 
 /** Puts the service together: the one place where every room is known. */
-export async function compose(config: Config, surroundings: Surroundings): Promise<Service> {
+export async function compose(config: Config, surroundings: Dependencies): Promise<Service> {
   const { logger, program, decoderEnvironment } = surroundings;
   const ffmpeg = config.FORMATS.includes("video") ? surroundings.ffmpeg : null;
   const parseTarget = createTargetParser({
@@ -217,8 +220,8 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     maxPerBlock: maxPerShare,
     isOwn: createOwnership({ allow: config.ALLOW_ADDRESSES, ports: config.ALLOW_PORTS }),
   });
-  const slots = createSlots({ maxActive: config.FETCH_CONCURRENCY, ...queueLimits });
-  const unpredictableSlots = createSlots(unpredictableLimitsOf(config, now));
+  const slots = createSemaphore({ maxActive: config.FETCH_CONCURRENCY, ...queueLimits });
+  const unpredictableSlots = createSemaphore(unpredictableLimitsOf(config, now));
   const openSource = createSource({
     parseTarget,
     resolve: createResolver({ timeoutMs: config.CONNECT_TIMEOUT_MS }),
@@ -228,7 +231,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
       deny: config.DENY_ADDRESSES,
       ports: config.ALLOW_PORTS,
     }),
-    addressSlots: createSlots({ maxActive: Infinity, ...queueLimits }), // bounded by the slots of the lookups
+    addressSlots: createSemaphore({ maxActive: Infinity, ...queueLimits }), // bounded by the slots of the lookups
     shares,
     breaker: createBreaker(deadOrigins),
     pauses: createPauses({
@@ -254,14 +257,14 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     ffmpeg,
     environment: decoderEnvironment,
   });
-  const turns = createTurns({
+  const turns = createDecodeQueue({
     ...turnLimits,
     maxBytes: config.FETCH_BYTES * waitingShare,
     expectedMs: () => decoder.expectedMs,
     coming: () => slots.active,
     isCrowded: () => slots.waiting > config.QUEUE * crowdedShare,
   });
-  const sheds = createShedding({ ...sheddingLimits, isNeeded: () => turns.isShort });
+  const sheds = createLoadShedder({ ...sheddingLimits, isNeeded: () => turns.isShort });
   const pipeline = createOracle({
     refuses: () => !turns.isFree && sheds(),
     slots,
@@ -271,7 +274,7 @@ export async function compose(config: Config, surroundings: Surroundings): Promi
     decoder,
     takeTurn: turns.take,
     unpredictable: { slots: unpredictableSlots, patienceMs: unpredictableLimits.patienceMs },
-    pictureOnce: memoizeAsync<Picture>({
+    decodeOnce: memoizeAsync<Picture>({
       maxBytes: config.CACHE_BYTES * pictureShare,
       isFinal: ({ warning }) => warning === null,
     }),

@@ -6,7 +6,7 @@ import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
 import { startTimeLimit } from "./load/deadline.ts";
 import { countedIn, declaredBy } from "./fetch/facts.ts";
 import type { Shares } from "./fetch/shares.ts";
-import { type Limits, type Slots, takeWithin, wholeKey } from "./load/semaphore.ts";
+import { type Limits, type Semaphore, takeWithin, wholeKey } from "./load/semaphore.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Transfers } from "./load/transfers.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
@@ -16,21 +16,21 @@ import { movieOffset, withoutMedia } from "./media/formats/isobmff.ts";
 import { decodeQueueOf, isMovieWanted, suffices } from "./media/needs.ts";
 import { beginningOf, enoughBytes } from "./media/formats/progressive.ts";
 import { mediaType, sniffBytes } from "./media/formats/sniff.ts";
-import type { TakeTurn, Turn } from "./load/decode-queue.ts";
+import type { EnterDecodeQueue, DecodePermit } from "./load/decode-queue.ts";
 
 export interface OracleOptions {
   /** Whether there is so much to do that whoever asks next is turned away. */
   readonly refuses: () => boolean;
-  readonly slots: Slots;
+  readonly slots: Semaphore;
   /** Which limits a lookup counts against. */
   readonly shares: Shares;
   readonly transfers: Transfers;
   readonly openSource: OpenSource;
   readonly decoder: Decoder;
-  readonly takeTurn: TakeTurn;
+  readonly takeTurn: EnterDecodeQueue;
   /** The queue for bodies of unpredictable cost: read and decoded under one permit, waited for at most so long. */
-  readonly unpredictable: { readonly slots: Slots; readonly patienceMs: number };
-  readonly pictureOnce: PictureOnce;
+  readonly unpredictable: { readonly slots: Semaphore; readonly patienceMs: number };
+  readonly decodeOnce: DecodeOnce;
   /** From the moment the lookup is asked for to the last byte, waiting for a slot included. */
   readonly fetchTimeoutMs: number;
   /** Whether no more is read of a picture than its hash needs: its bytes are then not counted, and not hashed. */
@@ -40,9 +40,9 @@ export interface OracleOptions {
 }
 
 /** Looks at the same bytes once: gives what was seen in them before, at whatever URL, or is being seen. */
-export type PictureOnce = (
+export type DecodeOnce = (
   sha256: string,
-  look: () => Promise<Picture>,
+  decode: () => Promise<Picture>,
 ) => Promise<{ readonly result: Picture; readonly isOwn: boolean }>;
 
 /** What the first bytes are of, and whether the rest is worth being read: what it could tell may be known by then. */
@@ -52,7 +52,7 @@ interface Beginning {
 }
 
 /** A body that is worth a look, and what it is. */
-interface Sight {
+interface DecodeInput {
   readonly format: Format;
   readonly body: Body;
   /** Of all of it, where not all was read. */
@@ -65,7 +65,7 @@ const guessedBytes = 1024 ** 2;
 /** The pipeline: target → slot → source → head → turn → body → decode and hash. Each step takes what the one before gave. */
 export function createOracle(options: OracleOptions): Oracle {
   const { refuses, slots, shares, transfers, openSource, decoder, takeTurn, unpredictable } = options;
-  const { pictureOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
+  const { decodeOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
   return (target, fields = null, previous) =>
     startDescription(async (progress) => {
       if (refuses()) throw new OracleError("overloaded", "more is asked for than can be done");
@@ -75,7 +75,7 @@ export function createOracle(options: OracleOptions): Oracle {
       using transfer = transfers.begin([...limits.map(({ key }) => key), wholeKey], limit.signal);
       // Closed only at the very end: until then the body counts against the memory for bodies.
       using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, transfer));
-      progress.heard(source.terms);
+      progress.setCacheHeaders(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
       const { format, rest } = await progress.timed("fetch", readBeginning(source, fields, progress));
       const queue = rest === "wanted" ? decodeQueueOf(format) : null;
@@ -90,10 +90,10 @@ export function createOracle(options: OracleOptions): Oracle {
       const { bytes } = progress.learn(countedIn(body));
       const isCut = body.warning !== null;
       if (!isCut && !format && bytes !== 0) progress.learn({ warnings: ["decode_failed"] });
-      if (!isCut && rest === "answered") progress.leaveAt(fields);
+      if (!isCut && rest === "answered") progress.limitTo(fields);
       else if (!isCut && isTooLate) progress.learn({ warnings: ["decode_timeout"] });
       else if (format && !isTooLate)
-        await look({ format, body, declaredBytes: source.declaredBytes }, previous, progress);
+        await decode({ format, body, declaredBytes: source.declaredBytes }, previous, progress);
       return progress.learn({});
     });
 
@@ -103,7 +103,7 @@ export function createOracle(options: OracleOptions): Oracle {
     bytes: number,
     limits: Limits,
     signal: AbortSignal,
-  ): Promise<Turn | null> {
+  ): Promise<DecodePermit | null> {
     if (queue === null) return null;
     if (queue === "regular") return takeTurn(bytes, signal);
     const slot = await takeWithin(unpredictable.patienceMs, unpredictable.slots, limits, signal);
@@ -117,7 +117,7 @@ export function createOracle(options: OracleOptions): Oracle {
     if (format && isMovieWanted(source.isTooLarge, progress.learn({}), fields))
       await learnMovie(source, format, progress);
     const known = progress.learn({});
-    progress.headRead();
+    progress.reportHead();
     if (!isMedia(format, known.type)) return { format, rest: "of no use" };
     return { format, rest: suffices(known, format, fields) ? "answered" : "wanted" };
   }
@@ -169,10 +169,14 @@ export function createOracle(options: OracleOptions): Oracle {
     if (!end.aborted && blurhash !== null) progress.learn({ blurhash, thumbhash, animated });
   }
 
-  async function see({ format, body, declaredBytes }: Sight): Promise<{ picture: Picture; isOwn: boolean }> {
+  async function decodeBody({
+    format,
+    body,
+    declaredBytes,
+  }: DecodeInput): Promise<{ picture: Picture; isOwn: boolean }> {
     const { bytes, sha256 } = body;
     if (sha256 !== null) {
-      const { result, isOwn } = await pictureOnce(sha256, () => decoder.describe(bytes, format));
+      const { result, isOwn } = await decodeOnce(sha256, () => decoder.describe(bytes, format));
       return { picture: result, isOwn };
     }
     const beginning = format.name === "jpeg" ? beginningOf(bytes, declaredBytes) : null;
@@ -181,10 +185,10 @@ export function createOracle(options: OracleOptions): Oracle {
   }
 
   /** Learns what the pixels tell. Of a body that is not whole mostly the dimensions alone: half a picture has another hash. */
-  async function look(sight: Sight, previous: Previous | undefined, progress: Progress): Promise<void> {
+  async function decode(sight: DecodeInput, previous: Previous | undefined, progress: Progress): Promise<void> {
     const known = seenBefore(sight.body, previous);
     if (known) return void progress.learn(known);
-    const { picture, isOwn } = await see(sight);
+    const { picture, isOwn } = await decodeBody(sight);
     const { animated, blurhash, thumbhash, warning } = picture;
     // That half a file cannot be measured is said by the body's own warning already.
     const warnings = warning && !sight.body.warning ? [warning] : [];

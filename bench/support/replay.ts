@@ -8,7 +8,7 @@ import { createCachePolicy } from "../../src/cache/cache-policy.ts";
 import type { Description, Oracle } from "../../src/domain/description.ts";
 import { OracleError } from "../../src/domain/errors.ts";
 import type { Target } from "../../src/domain/target.ts";
-import type { Terms } from "../../src/domain/terms.ts";
+import type { CacheHeaders } from "../../src/domain/terms.ts";
 import type { OpenSource } from "../../src/fetch/source.ts";
 import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
 import { createOracle } from "../../src/oracle.ts";
@@ -108,7 +108,7 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
     const changedAt = hasChanged ? changesAt : start - (kind.lastChangeMs ?? 0);
     const etag = kind.hasTag ? `"${version}"` : null;
     const lastModified = kind.lastChangeMs === undefined ? null : new Date(changedAt).toUTCString();
-    const terms: Terms = {
+    const terms: CacheHeaders = {
       ...defaultTerms,
       cacheControl: kind.cacheControl,
       date: new Date(time.now()).toUTCString(),
@@ -170,8 +170,8 @@ type CacheUnderTest = (target: Target) => { readonly isWaitedFor: boolean; reado
 /** The project's cache, composed as in the service. */
 function ours(web: ReturnType<typeof createWeb>, time: VirtualTime): CacheUnderTest {
   const random = createRandom(3);
-  const pictureOnce = memoizeAsync<Picture>({ maxBytes: cacheBytes / 16, isFinal: ({ warning }) => warning === null });
-  const oracle = cached(pipelineOf(web, pictureOnce), {
+  const decodeOnce = memoizeAsync<Picture>({ maxBytes: cacheBytes / 16, isFinal: ({ warning }) => warning === null });
+  const oracle = cached(pipelineOf(web, decodeOnce), {
     keyOf: createKeys(null),
     memory: createMemory(cacheBytes),
     shared: null,
@@ -208,7 +208,7 @@ function plain(web: ReturnType<typeof createWeb>, time: VirtualTime): CacheUnder
 
 function pipelineOf(
   { openSource, decoder }: ReturnType<typeof createWeb>,
-  pictureOnce: Parameters<typeof createOracle>[0]["pictureOnce"],
+  decodeOnce: Parameters<typeof createOracle>[0]["decodeOnce"],
 ): Oracle {
   const spans = { fetchTimeoutMs: 2 ** 30, patienceMs: 2 ** 30 };
   const turn = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
@@ -222,7 +222,7 @@ function pipelineOf(
     decoder: decoder as Decoder,
     takeTurn,
     unpredictable: { slots: openSlots(), patienceMs: 0 },
-    pictureOnce,
+    decodeOnce,
     stopEarly: false,
     ...spans,
   });

@@ -2,7 +2,7 @@ import HttpCachePolicy from "http-cache-semantics";
 import type { FailureCode, OracleError, UnreachableReason } from "../domain/errors.ts";
 import type { Fields } from "../domain/fields.ts";
 import type { Metadata, WarningCode } from "../domain/metadata.ts";
-import type { Terms } from "../domain/terms.ts";
+import type { CacheHeaders } from "../domain/terms.ts";
 
 /** The result of a lookup, with the freshness headers of the origin. */
 export type LookupResult =
@@ -10,7 +10,7 @@ export type LookupResult =
       readonly metadata: Metadata;
       /** The fields that were looked up; null for all. */
       readonly fields: Fields;
-      readonly terms: Terms | null;
+      readonly terms: CacheHeaders | null;
       /** 304 Not Modified: the metadata is that of the last success. */
       readonly isConfirmed: boolean;
       readonly error: null;
@@ -105,7 +105,7 @@ export function isTimeout(result: LookupResult): boolean {
 }
 
 /** Whether a response has freshness headers: a 304 without them keeps the previous ones (RFC 9111 4.3.4). */
-export function hasExplicitFreshness(terms: Terms | null): boolean {
+export function hasExplicitFreshness(terms: CacheHeaders | null): boolean {
   return terms?.cacheControl !== undefined || terms?.expires !== undefined;
 }
 
@@ -149,7 +149,7 @@ function isSuccess({ metadata }: LookupResult): boolean {
 }
 
 /** Parses `Cache-Control` into lower case names and values; the first of duplicates counts (RFC 9111 4.2.1). */
-function directivesOf(terms: Terms | null): Map<string, string> {
+function directivesOf(terms: CacheHeaders | null): Map<string, string> {
   const directives = new Map<string, string>();
   for (const part of terms?.cacheControl?.toLowerCase().split(",") ?? []) {
     const [name = "", value = ""] = part.split("=").map((text) => text.trim());
@@ -199,7 +199,7 @@ function heuristicTtl(result: LookupResult, context: FreshnessContext): number {
 }
 
 /** RFC 9111 4.2. The headers may be hostile, so any number may result. */
-function lifetimeMs(terms: Terms | null, now: number): number {
+function lifetimeMs(terms: CacheHeaders | null, now: number): number {
   const { expires, age, date, lastModified } = terms ?? {};
   const headers = {
     "cache-control": [...directivesOf(terms)].map(([name, value]) => (value === "" ? name : `${name}=${value}`)).join(),

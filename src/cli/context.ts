@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 import type { Logger } from "pino";
-import type { Surroundings } from "../compose.ts";
+import type { Dependencies } from "../compose.ts";
 import type { Machine } from "../config.ts";
 
 /** The process environment that commands see. */
@@ -30,7 +30,7 @@ function collectorOf(environment: Context["environment"]): string | null {
 }
 
 /** Returns the arguments of `compose` that are not settings. */
-export function surroundingsFor(context: Context, logger: Logger): Surroundings {
+export function dependenciesFor(context: Context, logger: Logger): Dependencies {
   const { environment, machine, maxDescriptors, commit, decoderEnvironment } = context;
   const ffmpeg = findProgram("ffmpeg", environment.PATH ?? "");
   return {

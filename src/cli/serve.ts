@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { compose } from "../compose.ts";
 import type { Config } from "../config.ts";
 import { traceOf } from "../domain/error-trace.ts";
-import { type Context, surroundingsFor } from "./context.ts";
+import { type Context, dependenciesFor } from "./context.ts";
 import { UnavailableError } from "./exit.ts";
 
 /** Answers over HTTP until SIGTERM or SIGINT comes. */
@@ -12,7 +12,7 @@ export async function serve(config: Config, context: Context): Promise<void> {
     level: config.LOG_LEVEL,
     ...(process.stdout.isTTY && { transport: { target: "pino-pretty" } }),
   });
-  const service = await compose(config, surroundingsFor(context, logger));
+  const service = await compose(config, dependenciesFor(context, logger));
   const ending = closeWithGrace({ delay: Math.max(1, config.SHUTDOWN_MS), logger: false }, async ({ err, signal }) => {
     if (err) logger.fatal({ error: traceOf(err) }, "uncaught exception, shutting down");
     else logger.info({ signal }, "shutting down");

@@ -10,7 +10,7 @@ import {
 } from "../client/client.ts";
 import { explainProblem } from "../client/words.ts";
 import { ConfigError } from "../config.ts";
-import { type Context, surroundingsFor } from "./context.ts";
+import { type Context, dependenciesFor } from "./context.ts";
 import { UnavailableError, UsageError } from "./exit.ts";
 import { addSettings, readConfig } from "./settings.ts";
 
@@ -108,7 +108,7 @@ async function openInProcess(
       CACHE_FILE: null,
       DECODERS: Math.min(config.DECODERS, maxDecoders),
     },
-    { ...surroundingsFor(context, createStderrLogger(options.verbose === true)), collector: null },
+    { ...dependenciesFor(context, createStderrLogger(options.verbose === true)), collector: null },
   );
   await service.start();
   const clientOptions: ClientOptions = {

@@ -2,7 +2,7 @@ import { OracleError, toOracleError } from "./errors.ts";
 import { type Fields, tells } from "./fields.ts";
 import { type Metadata, unknownMetadata } from "./metadata.ts";
 import type { Target } from "./target.ts";
-import type { Terms, Validators } from "./terms.ts";
+import type { CacheHeaders, Validators } from "./terms.ts";
 
 /**
  * Starts a lookup, or joins one, and returns at once; each caller waits for it with a deadline of their own. Never throws.
@@ -49,7 +49,7 @@ export interface Description {
   /** The ended stages, in the order of their ends. */
   readonly stages: readonly StageTime[];
   /** Null until the origin responds with success, and if it was not asked. */
-  readonly terms: Terms | null;
+  readonly terms: CacheHeaders | null;
   /**
    * Start and end of the cached entry's validity, epoch milliseconds; null while the lookup runs, or if its outcome is not
    * cached. If it is cached, {@link known} is the final metadata, or null for a failure.
@@ -62,13 +62,13 @@ export interface Progress {
   /** Merges new facts into the known metadata; warnings are appended. */
   learn(part: Partial<Metadata>): Metadata;
   /** The first bytes have no further facts. */
-  headRead(): void;
+  reportHead(): void;
   /** Reading stopped early: the result is complete for these fields only. */
-  leaveAt(fields: Fields): void;
+  limitTo(fields: Fields): void;
   /** 304 Not Modified: the earlier metadata is the result. */
   confirm(metadata: Metadata): Metadata;
   /** Records the cache headers of the response. */
-  heard(terms: Terms): void;
+  setCacheHeaders(terms: CacheHeaders): void;
   /** Adds to the time of a stage. */
   took(stage: Stage, milliseconds: number): void;
   /** Awaits a stage and adds its duration, also if it fails. */
@@ -85,7 +85,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   const stages: StageTime[] = [];
   let reached = performance.now();
   let known: Metadata | null = null;
-  let terms: Terms | null = null;
+  let terms: CacheHeaders | null = null;
   let fields: Fields = null;
   let cached: Cached = "miss";
   let tellHead!: (known: Metadata) => void; // set by the next line
@@ -97,14 +97,14 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       known = Object.freeze({ ...before, ...part, warnings: Object.freeze(warnings) });
       return known;
     },
-    headRead: () => tellHead(known ?? unknownMetadata),
-    leaveAt: (needed) => void (fields = needed),
+    reportHead: () => tellHead(known ?? unknownMetadata),
+    limitTo: (needed) => void (fields = needed),
     confirm(metadata) {
       known = metadata;
       cached = "revalidated";
       return metadata;
     },
-    heard: (said) => void (terms = said),
+    setCacheHeaders: (said) => void (terms = said),
     took(stage, milliseconds) {
       timings[stage] = (timings[stage] ?? 0) + milliseconds;
       stages.push({ stage, startedAt: reached, milliseconds });
@@ -175,7 +175,7 @@ export function seenAs(description: Description, cached: (own: Cached) => Cached
 }
 
 /** The metadata at the end of the lookup, or at an earlier deadline. */
-export interface Answer {
+export interface LookupAnswer {
   readonly metadata: Metadata;
   /** Whether the deadline came first. */
   readonly partial: boolean;
@@ -192,7 +192,7 @@ export async function answerBy(
   description: Description,
   deadlineMs: number | null,
   fields: Fields = null,
-): Promise<Answer> {
+): Promise<LookupAnswer> {
   const enough = fields === null ? description.done : untilTold(description, fields);
   if (deadlineMs === null) return { metadata: await enough, partial: false };
   let timer: NodeJS.Timeout | undefined;

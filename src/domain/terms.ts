@@ -27,7 +27,7 @@ export function isHttpDate(text: string): boolean {
 }
 
 /** Cache headers of a response: hostile text as received; repeated headers are joined by commas. */
-export interface Terms {
+export interface CacheHeaders {
   /** Whether redirects led there: these can change while the response is still fresh. */
   readonly isRedirected: boolean;
   readonly cacheControl: string | undefined;

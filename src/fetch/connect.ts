@@ -7,7 +7,7 @@ import { within } from "../load/deadline.ts";
 import { createReadBuffers, type ReadBuffers } from "./read-buffers.ts";
 import type { Resolve } from "./resolver.ts";
 import type { Shares } from "./shares.ts";
-import type { Slot, Slots } from "../load/semaphore.ts";
+import type { Permit, Semaphore } from "../load/semaphore.ts";
 import { toSourceError } from "./source-error.ts";
 import { isAddressHost, portOf } from "./target.ts";
 
@@ -26,7 +26,7 @@ export interface ConnectOptions {
   readonly resolveTrusted: Resolve;
   readonly addressPolicy: AddressPolicy;
   /** Connections at once to one address, and to one block: many names may lead to one victim. Waiting counts as connecting. */
-  readonly addressSlots: Slots;
+  readonly addressSlots: Semaphore;
   /** Which limits a connection counts against. */
   readonly shares: Shares;
   /** For name, TCP and TLS together. */
@@ -39,9 +39,9 @@ export interface ConnectOptions {
 const maxAddressesTried = 4;
 
 /** An address that may be connected to, and the right to: it goes back when the connection is closed. */
-interface Way {
+interface Candidate {
   readonly address: string;
-  readonly slot: Slot;
+  readonly slot: Permit;
 }
 
 // RFC 8305 section 5: after that long the next address is tried beside the first.
@@ -74,7 +74,7 @@ export function createConnect(options: ConnectOptions): Connect {
     addresses: readonly string[],
     port: number,
     signal: AbortSignal,
-  ): Promise<Way[]> {
+  ): Promise<Candidate[]> {
     const limitsOf = (address: string) => options.shares.ofConnection(target, address, port);
     const ways = addresses.flatMap((address) => {
       const slot = options.addressSlots.tryTake(limitsOf(address));
@@ -134,7 +134,7 @@ function inTurn(addresses: readonly string[]): string[] {
 
 /** Connects to the first address that answers; each next one is tried when the one before failed or takes its time. */
 function connectToFirst(
-  ways: readonly Way[],
+  ways: readonly Candidate[],
   port: number,
   signal: AbortSignal,
   readBuffers: ReadBuffers | null,

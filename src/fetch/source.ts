@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
-import type { Terms, Validators } from "../domain/terms.ts";
+import type { CacheHeaders, Validators } from "../domain/terms.ts";
 import { type Body, createIncomingBody, type IncomingBody } from "./body.ts";
 import type { Breaker } from "./circuit-breaker.ts";
 import type { ByteBudget, ByteLender } from "../load/byte-budget.ts";
@@ -9,7 +9,7 @@ import { type ConnectOptions, createConnect } from "./connect.ts";
 import { exchange, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
 import type { Pauses } from "./pauses.ts";
-import { conditionsOf, termsOf, urlHash } from "./terms.ts";
+import { conditionsOf, cacheHeadersOf, urlHash } from "./terms.ts";
 import type { Meter, Transfer } from "../load/transfers.ts";
 
 export type { Body } from "./body.ts";
@@ -30,13 +30,13 @@ export type OpenSource = (
 /** A source that said that what it sent with those validators still holds (304). Its connection is gone. */
 export interface NotModified extends Disposable {
   readonly isNotModified: true;
-  readonly terms: Terms;
+  readonly terms: CacheHeaders;
 }
 
 /** A response with success, its body coming in by itself; disposed of, it is closed. */
 export interface Source extends Disposable {
   readonly isNotModified: false;
-  readonly terms: Terms;
+  readonly terms: CacheHeaders;
   /** `Content-Length`, where it is there and says what the size is. */
   readonly declaredBytes: number | null;
   /** Whether that is more than is read of any body: only the head will come. */
@@ -92,7 +92,7 @@ export interface SourceOptions extends ConnectOptions {
 // The header of a film of three hours.
 const maxTailBytes = 8 * 1024 * 1024;
 
-interface Answer {
+interface HopResponse {
   readonly response: Response;
   readonly body: IncomingBody | null;
 }
@@ -122,7 +122,7 @@ export function createSource(options: SourceOptions): OpenSource {
       const hash = urlHash(hop);
       const asked = validators?.urlHash === hash ? validators : null;
       const { response, body } = await ask(hop, asked, transfer);
-      const terms = termsOf(response.headers, hash, redirects > 0);
+      const terms = cacheHeadersOf(response.headers, hash, redirects > 0);
       if (body) return openedSource(hop, response, terms, body, transfer);
       if (isSuccess(response)) return codedSourceOf(response, terms);
       if (asked && response.status === 304) return notModified(terms, asked);
@@ -136,7 +136,7 @@ export function createSource(options: SourceOptions): OpenSource {
   }
 
   /** One request, unless the circuit breaker or a Retry-After backoff holds it off. */
-  async function ask(target: Target, validators: Validators | null, transfer: Transfer): Promise<Answer> {
+  async function ask(target: Target, validators: Validators | null, transfer: Transfer): Promise<HopResponse> {
     // Each hop by itself: a redirect to a dead host must not open the breaker of the host that redirects.
     options.pauses.check(originOf(target));
     const socket = await connectOrBreak(target, transfer.signal);
@@ -172,7 +172,7 @@ export function createSource(options: SourceOptions): OpenSource {
     more: Readonly<Record<string, string>>,
     signal: AbortSignal,
     accept: (head: ResponseHead) => IncomingBody | null,
-  ): Promise<Answer> {
+  ): Promise<HopResponse> {
     const { pathname, search } = target.via ?? target.url;
     const request = { host: target.url.host, path: pathname + search, headers: { ...headers, ...more } };
     let body: IncomingBody | null = null;
@@ -193,10 +193,16 @@ export function createSource(options: SourceOptions): OpenSource {
       if (!isTail(head, from, total) || isCoded(head.headers)) return null;
       return createIncomingBody({ lender, meter: transfer, maxBytes, headBytes: maxBytes, declaredBytes: null });
     });
-    return body && { ...wanting(response, body), [Symbol.dispose]: () => closeBoth(response, body) };
+    return body && { ...resumeOnDemand(response, body), [Symbol.dispose]: () => closeBoth(response, body) };
   }
 
-  function openedSource(hop: Target, response: Response, terms: Terms, body: IncomingBody, transfer: Transfer): Source {
+  function openedSource(
+    hop: Target,
+    response: Response,
+    terms: CacheHeaders,
+    body: IncomingBody,
+    transfer: Transfer,
+  ): Source {
     const { headers } = response;
     const declaredBytes = declaredBytesOf(headers);
     const close = () => closeBoth(response, body);
@@ -207,7 +213,7 @@ export function createSource(options: SourceOptions): OpenSource {
       isTooLarge: declaredBytes !== null && declaredBytes > options.maxBytes,
       declaredType: declaredTypeOf(headers),
       filename: filenameOf(headers),
-      ...wanting(response, body),
+      ...resumeOnDemand(response, body),
       stop() {
         response.close();
         body.stop();
@@ -270,7 +276,7 @@ function isTail({ status, headers }: ResponseHead, from: number, total: number):
 }
 
 /** Whatever is wanted of a body, the response goes on for it. */
-function wanting(response: Response, body: IncomingBody): Pick<IncomingBody, "arrived" | "body"> {
+function resumeOnDemand(response: Response, body: IncomingBody): Pick<IncomingBody, "arrived" | "body"> {
   const resumed = <Result>(result: Result): Result => {
     response.resume();
     return result;
@@ -284,7 +290,7 @@ function closeBoth(response: Response, body: IncomingBody): void {
 }
 
 /** Nothing of a coded body is read: no decoder, no bomb. Who codes what was asked for plain has told no size either. */
-function codedSourceOf({ headers, close }: Response, terms: Terms): Source {
+function codedSourceOf({ headers, close }: Response, terms: CacheHeaders): Source {
   const nothing = new Uint8Array(0);
   return {
     isNotModified: false,
@@ -303,7 +309,7 @@ function codedSourceOf({ headers, close }: Response, terms: Terms): Source {
 }
 
 /** What such a response leaves out is as it was (RFC 9111 4.3.4). */
-function notModified(terms: Terms, asked: Validators): NotModified {
+function notModified(terms: CacheHeaders, asked: Validators): NotModified {
   const { etag, lastModified } = terms.validators ?? asked;
   return {
     isNotModified: true,

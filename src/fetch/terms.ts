@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Target } from "../domain/target.ts";
-import { isEntityTag, isHttpDate, type Terms, type Validators } from "../domain/terms.ts";
+import { isEntityTag, isHttpDate, type CacheHeaders, type Validators } from "../domain/terms.ts";
 import { type Headers, singleHeader } from "./headers.ts";
 
 /** Tells URLs apart that must not be remembered as text. */
@@ -9,7 +9,7 @@ export function urlHash({ href }: Target): string {
 }
 
 /** What a response with success, or a 304, says of how long it holds. Never throws. */
-export function termsOf(headers: Headers, urlHash: string, isRedirected: boolean): Terms {
+export function cacheHeadersOf(headers: Headers, urlHash: string, isRedirected: boolean): CacheHeaders {
   const all = (name: string) => (headers[name] === undefined ? undefined : [headers[name]].flat().join(", "));
   return {
     isRedirected,

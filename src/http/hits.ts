@@ -12,7 +12,7 @@ import type { SendDescribed } from "./send.ts";
 
 export interface HitsOptions {
   /** @throws where it is no question in the documented form, or of no target */
-  readonly parseQuestion: (text: string) => Asked;
+  readonly parseQuestion: (text: string) => ParsedRequest;
   /** Null where everybody is let in. */
   readonly identify: Identify | null;
   /** Null if tokens are set. */
@@ -23,7 +23,7 @@ export interface HitsOptions {
 }
 
 /** What a question is about, as far as an answer from memory depends on it. */
-export interface Asked {
+export interface ParsedRequest {
   readonly target: Target;
   readonly fields: Fields;
 }

@@ -1,25 +1,37 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import type { Answer, Description } from "../domain/description.ts";
+import type { LookupAnswer, Description } from "../domain/description.ts";
 import { traceOf } from "../domain/error-trace.ts";
 import type { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type Client, nameOf } from "./auth.ts";
 
 /** What a line tells of the request. */
-export interface Asked {
+export interface RequestContext {
   readonly id: string;
   readonly client: Client | null;
 }
 
 /** Writes one line a lookup: the host and a keyed hash of the URL, nothing more of it, for a path may be a capability (XEP-0363). */
 export interface LookupLog {
-  answered(asked: Asked, target: Target, description: Description, answer: Answer, startedAt: number): void;
-  failed(asked: Asked, target: Target, description: Description | null, error: OracleError, startedAt: number): void;
+  answered(
+    asked: RequestContext,
+    target: Target,
+    description: Description,
+    answer: LookupAnswer,
+    startedAt: number,
+  ): void;
+  failed(
+    asked: RequestContext,
+    target: Target,
+    description: Description | null,
+    error: OracleError,
+    startedAt: number,
+  ): void;
   /** A text that is no target, or one too many: it is not told, whole or in part. */
-  refused(asked: Asked, error: OracleError): void;
+  refused(asked: RequestContext, error: OracleError): void;
   /** A bug of ours. Names, codes and places of the error and its causes; messages are left out, for they may quote what was fetched. */
-  broken(asked: Asked, error: unknown): void;
+  broken(asked: RequestContext, error: unknown): void;
 }
 
 const hashCharacters = 16; // 64 bits: lines of one URL can be told apart in any log one can store
@@ -32,7 +44,7 @@ export function createLookupLog(logger: Logger): LookupLog {
     host: target.url.host,
     urlHash: createHmac("sha256", key).update(target.href).digest("hex").slice(0, hashCharacters),
   });
-  const told = ({ id, client }: Asked) => ({ requestId: id, client: nameOf(client) });
+  const told = ({ id, client }: RequestContext) => ({ requestId: id, client: nameOf(client) });
   const levelOf = (description: Description | null) => (description?.cached === "hit" ? "debug" : "info");
   const since = (startedAt: number) => Math.round(performance.now() - startedAt);
 

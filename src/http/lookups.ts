@@ -1,11 +1,11 @@
 import type { FastifyRequest } from "fastify";
-import { answerBy, type Answer, type Description, type Oracle } from "../domain/description.ts";
+import { answerBy, type LookupAnswer, type Description, type Oracle } from "../domain/description.ts";
 import { OracleError, toOracleError } from "../domain/errors.ts";
 import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 import { nameOf } from "./auth.ts";
 import { failureCacheStatus } from "./freshness.ts";
-import type { Asked, LookupLog } from "./log.ts";
+import type { RequestContext, LookupLog } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RateLimit, Refusal } from "./rate-limit.ts";
 import { fieldsOf, type Question } from "./schema.ts";
@@ -30,7 +30,7 @@ export interface Described {
   readonly error: null;
   readonly target: Target;
   readonly description: Description;
-  readonly answer: Answer;
+  readonly answer: LookupAnswer;
 }
 
 export interface Failed {
@@ -55,7 +55,7 @@ export interface Lookups {
    */
   lookUp(request: FastifyRequest, question: Question, startedAt: number): Outcome | Promise<Outcome>;
   /** Answers what is remembered as a success, as {@link lookUp} would; null, and nothing is begun or counted, for all else. */
-  recall(asked: Asked, target: Target, fields: Fields, startedAt: number): Described | null;
+  recall(asked: RequestContext, target: Target, fields: Fields, startedAt: number): Described | null;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   targetOf(request: FastifyRequest, url: string): Target;
 }
@@ -134,7 +134,12 @@ export function createLookups(options: LookupsOptions): Lookups {
   }
 
   /** A success that is remembered needs no waiting, not even for a promise that is settled. */
-  function answerAtOnce(asked: Asked, target: Target, description: Description, startedAt: number): Described | null {
+  function answerAtOnce(
+    asked: RequestContext,
+    target: Target,
+    description: Description,
+    startedAt: number,
+  ): Described | null {
     const { known, kept, cached } = description;
     if (kept === null || known === null) return null;
     const answer = { metadata: known, partial: false };

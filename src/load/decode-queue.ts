@@ -1,5 +1,5 @@
 /** The right to have a body read to its end and looked at; disposed of when that is done. */
-export interface Turn extends Disposable {
+export interface DecodePermit extends Disposable {
   /** All of it is there, however long that took: it waits for a decoder now. */
   arrived(): void;
 }
@@ -10,10 +10,10 @@ export interface Turn extends Disposable {
  * @param signal nobody waits for longer
  * @returns null where more is asked for than can be done: the picture would be described too late for most who ask
  */
-export type TakeTurn = (bytes: number, signal: AbortSignal) => Promise<Turn | null>;
+export type EnterDecodeQueue = (bytes: number, signal: AbortSignal) => Promise<DecodePermit | null>;
 
-export interface Turns {
-  readonly take: TakeTurn;
+export interface DecodeQueue {
+  readonly take: EnterDecodeQueue;
   readonly waiting: number;
   /** Whether whoever comes now will most likely have one at once. */
   readonly isFree: boolean;
@@ -21,7 +21,7 @@ export interface Turns {
   readonly isShort: boolean;
 }
 
-export interface TurnsOptions {
+export interface DecodeQueueOptions {
   /** What may wait for decoders, or be on its way to them. A body counts for a quarter of it at most. */
   readonly maxBytes: number;
   /** How much work may wait for them. */
@@ -45,7 +45,7 @@ export interface TurnsOptions {
 interface Waiter {
   readonly bytes: number;
   readonly since: number;
-  readonly settle: (turn: Turn | null) => void;
+  readonly settle: (turn: DecodePermit | null) => void;
 }
 
 const everyMs = 50;
@@ -54,7 +54,7 @@ const everyMs = 50;
  * Lets no more bodies be read than the decoders will soon have use for: more would only take memory, and make each that is
  * looked at late for whoever asked. What is not read yet waits at its origin.
  */
-export function createTurns(options: TurnsOptions): Turns {
+export function createDecodeQueue(options: DecodeQueueOptions): DecodeQueue {
   const { maxBytes, maxWorkMs, expectedMs, arrivalMs, lookMs, patienceMs, isCrowded, coming, shortMs } = options;
   const queue: Waiter[] = [];
   let count = 0;
@@ -64,7 +64,7 @@ export function createTurns(options: TurnsOptions): Turns {
 
   const hasRoom = (bytes: number) => used === 0 || (used + bytes <= maxBytes && count * expectedMs() < maxWorkMs);
 
-  function occupy(bytes: number): Turn {
+  function occupy(bytes: number): DecodePermit {
     let isCounted = false;
     const setCounted = (wanted: boolean) => {
       if (wanted === isCounted) return;

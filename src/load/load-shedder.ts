@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 
-export interface SheddingOptions {
+export interface LoadShedderOptions {
   /** Whether more is asked for than can be done; else nobody is refused, however busy this process is. */
   readonly isNeeded: () => boolean;
   /** How busy its event loop may be then, from 0 to 1: the rest is for those who need little, and the processor for the decoders. */
@@ -10,7 +10,7 @@ export interface SheddingOptions {
 }
 
 /** Whether whoever asks now is to be refused. Counts as one who asks. */
-export type Sheds = () => boolean;
+export type ShouldShed = () => boolean;
 
 // Of what the loop is too busy, or not busy enough. It rises in a few looks, since whoever comes in meanwhile is in everybody's
 // way, and falls in many, or the flood would come in each time that it falls.
@@ -22,7 +22,7 @@ const gains = { rising: 0.5, falling: 0.05 };
  * Even a head costs a millisecond of this process. Where only what comes back is looked at, a flood of questions takes all the
  * time there is, and the answers that are remembered come as late as all others.
  */
-export function createShedding({ isNeeded, mostBusy, everyMs }: SheddingOptions): Sheds {
+export function createLoadShedder({ isNeeded, mostBusy, everyMs }: LoadShedderOptions): ShouldShed {
   let last = performance.eventLoopUtilization();
   let share = 0;
   let due = 0;

@@ -2,7 +2,7 @@ import { OracleError } from "../domain/errors.ts";
 import { startTimeLimit } from "./deadline.ts";
 
 /** A permit; disposed of, it is released. */
-export interface Slot extends Disposable {
+export interface Permit extends Disposable {
   /** Admits the next in the queue; a second call does nothing. */
   release(): void;
 }
@@ -13,7 +13,7 @@ export interface Limit {
   readonly maxActive: number;
 }
 
-/** The key of the limit of all slots together, in {@link Slots.starved}. */
+/** The key of the limit of all slots together, in {@link Semaphore.starved}. */
 export const wholeKey = "";
 
 /**
@@ -24,16 +24,16 @@ export const wholeKey = "";
  * site; a site at its own limit does not hold up the others. One site has a bounded part of the queue, and if the queue is
  * full, a site with fewer waiting takes the place of the last of the site with the most.
  */
-export interface Slots {
+export interface Semaphore {
   /**
    * Waits for a slot.
    *
    * @throws OracleError `overloaded` for a limit of the whole service, `host_busy` for a narrower one: at once if the queue is
    * full, or when the signal comes before the slot
    */
-  take(limits: Limits, signal: AbortSignal): Promise<Slot>;
+  take(limits: Limits, signal: AbortSignal): Promise<Permit>;
   /** Takes a slot if one is free now, else null. */
-  tryTake(limits: Limits): Slot | null;
+  tryTake(limits: Limits): Permit | null;
   /** How many have waited for at least so long, by the key of the limit that holds them up. */
   starved(waitedMs: number): Map<string, number>;
   readonly active: number;
@@ -42,7 +42,7 @@ export interface Slots {
 
 export type Limits = readonly [Limit, ...Limit[]];
 
-export interface SlotsOptions {
+export interface SemaphoreOptions {
   readonly maxActive: number;
   /** Past it `overloaded`. */
   readonly maxWaiting: number;
@@ -54,11 +54,11 @@ export interface SlotsOptions {
 interface Waiter {
   readonly limits: Limits;
   readonly since: number;
-  readonly admit: (slot: Slot) => void;
+  readonly admit: (slot: Permit) => void;
   readonly refuse: (error: OracleError) => void;
 }
 
-export function createSlots({ maxActive, maxWaiting, maxWaitingPerSite, now }: SlotsOptions): Slots {
+export function createSemaphore({ maxActive, maxWaiting, maxWaitingPerSite, now }: SemaphoreOptions): Semaphore {
   const activeOf = new Map<string, number>(); // only keys in use: strangers choose the names
   const sites = new Map<string, Waiter[]>(); // in the order in which they are served
   let active = 0;
@@ -84,7 +84,7 @@ export function createSlots({ maxActive, maxWaiting, maxWaitingPerSite, now }: S
     }
   }
 
-  function occupy(limits: Limits): Slot {
+  function occupy(limits: Limits): Permit {
     count(limits, 1);
     let held = true;
     function release() {
@@ -191,10 +191,10 @@ export function createSlots({ maxActive, maxWaiting, maxWaitingPerSite, now }: S
 /** Waits for a slot for at most so long; null if none came free. */
 export async function takeWithin(
   timeoutMs: number,
-  slots: Slots,
+  slots: Semaphore,
   limits: Limits,
   outer: AbortSignal,
-): Promise<Slot | null> {
+): Promise<Permit | null> {
   using limit = startTimeLimit(timeoutMs, outer);
   return await slots.take(limits, limit.signal).catch(() => null); // the time limit ends with the wait
 }

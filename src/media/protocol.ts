@@ -38,7 +38,7 @@ export function decodeRequest(header: Buffer): Request {
 }
 
 /** What a process learnt of a body. */
-export interface Answer {
+export interface WorkerAnswer {
   readonly number: number;
   readonly width: number | null;
   readonly height: number | null;
@@ -72,7 +72,7 @@ const isInteger = (value: unknown, least: number) => Number.isSafeInteger(value)
 const isElapsedMs = (value: unknown) => typeof value === "number" && value >= 0 && value < 1e9;
 
 /** Each rule of an answer; a process that was taken over by a picture may say anything. */
-const rules: { readonly [Key in keyof Answer]: (value: unknown) => boolean } = {
+const rules: { readonly [Key in keyof WorkerAnswer]: (value: unknown) => boolean } = {
   number: (value) => isInteger(value, 0),
   width: (value) => value === null || isSide(value),
   height: (value) => value === null || isSide(value),
@@ -97,11 +97,11 @@ const rules: { readonly [Key in keyof Answer]: (value: unknown) => boolean } = {
  * @returns `invalid` if it has this request's number and a valid `clipBytes`, but another value is out of range: the next line can be read;
  *   null if it is no answer to this request: the position in the stream is lost
  */
-export function parseAnswer(line: string, number: number): Answer | "invalid" | null {
+export function parseAnswer(line: string, number: number): WorkerAnswer | "invalid" | null {
   const value = parseObject(line);
   if (value?.number !== number || !rules.clipBytes(value.clipBytes)) return null;
   for (const [key, rule] of Object.entries(rules)) if (!rule(value[key])) return "invalid";
-  return value as unknown as Answer;
+  return value as unknown as WorkerAnswer;
 }
 
 /** How many bytes of a clip stand behind a line; 0 behind most. */

@@ -5,9 +5,9 @@ import { memoizeAsync } from "../../src/cache/memoize.ts";
 import { createCachePolicy } from "../../src/cache/cache-policy.ts";
 import type { Description } from "../../src/domain/description.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
-import type { Slots } from "../../src/load/semaphore.ts";
+import type { Semaphore } from "../../src/load/semaphore.ts";
 import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
-import type { Turn } from "../../src/load/decode-queue.ts";
+import type { DecodePermit } from "../../src/load/decode-queue.ts";
 import { createOracle, type OracleOptions } from "../../src/oracle.ts";
 import { createFetcher, type FetcherOptions, noShares, unmeasured } from "./fetch.ts";
 import { openSlots } from "./slots.ts";
@@ -15,7 +15,7 @@ import { openSlots } from "./slots.ts";
 const minuteMs = 60_000;
 
 /** A turn without waiting. */
-const turn: Turn = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
+const turn: DecodePermit = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
 
 export interface Remembering {
   readonly oracle: CachedOracle;
@@ -37,7 +37,7 @@ export interface Remembering {
 export function createRemembering(
   decoder: Decoder,
   options: FetcherOptions &
-    Partial<Pick<OracleOptions, "fetchTimeoutMs" | "takeTurn" | "refuses">> & { unpredictableSlots?: Slots } = {},
+    Partial<Pick<OracleOptions, "fetchTimeoutMs" | "takeTurn" | "refuses">> & { unpredictableSlots?: Semaphore } = {},
 ): Remembering {
   let offsetMs = 0;
   const now = () => Date.now() + offsetMs;
@@ -62,7 +62,7 @@ export function createRemembering(
     decoder: counted,
     takeTurn: options.takeTurn ?? (() => Promise.resolve(turn)),
     unpredictable: { slots: options.unpredictableSlots ?? openSlots(), patienceMs: 100 },
-    pictureOnce: memoizeAsync<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
+    decodeOnce: memoizeAsync<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
     fetchTimeoutMs: options.fetchTimeoutMs ?? 10_000,
     stopEarly: false,
     patienceMs: 10_000,

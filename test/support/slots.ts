@@ -1,8 +1,8 @@
-import { createSlots, type Slots, type SlotsOptions } from "../../src/load/semaphore.ts";
+import { createSemaphore, type Semaphore, type SemaphoreOptions } from "../../src/load/semaphore.ts";
 
 /** Slots without a queue, and without a limit of their own unless the test gives one. */
-export function openSlots(options: Partial<SlotsOptions> = {}): Slots {
-  return createSlots({
+export function openSlots(options: Partial<SemaphoreOptions> = {}): Semaphore {
+  return createSemaphore({
     maxActive: Infinity,
     maxWaiting: 0,
     maxWaitingPerSite: Infinity,

@@ -3,10 +3,10 @@ import type { Size } from "../../domain/size.ts";
 import { type Cost, type DecodableName, type Format, decodableFormats, formats } from "../formats/index.ts";
 import { type Lane, type Member, type ProcessState, createPool, lanes } from "./worker-pool.ts";
 import { type ReadPoster, createPosters } from "./poster.ts";
-import { UntakenError, startProcess } from "./worker-process.ts";
-import { type Answer, type Operation, parseAnswer } from "../protocol.ts";
+import { NotAcceptedError, startProcess } from "./worker-process.ts";
+import { type WorkerAnswer, type Operation, parseAnswer } from "../protocol.ts";
 import type { Clip } from "../worker/reader.ts";
-import { type Walls, findWalls } from "./sandbox.ts";
+import { type Sandbox, detectSandbox } from "./sandbox.ts";
 
 /** What the pixels of a body tell; null where they do not. */
 export interface Picture {
@@ -154,7 +154,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const posterFormat = formats.find(({ name }) => name === posterName) ?? anyFormat;
   const clips = ffmpeg !== null && on.includes("video");
   const settings = { formats: clips ? [...new Set([...on, posterName] as const)] : on, clips };
-  let walls: Walls = { names: [], command: [], commandWithin: () => [] };
+  let walls: Sandbox = { names: [], command: [], commandWithin: () => [] };
   let readPoster: ReadPoster = () => Promise.resolve(null);
   const pool = createPool({
     processes,
@@ -206,7 +206,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     const number = (jobs = (jobs + 1) % 2 ** 32);
     const request = { number, operation, format, bytes: body.byteLength, allowed: allowed[lane] };
     const timers: NodeJS.Timeout[] = [];
-    let answer: Answer | "invalid" | null = null;
+    let answer: WorkerAnswer | "invalid" | null = null;
     let clip: Clip | null = null;
     let wasTaken = true;
     try {
@@ -219,7 +219,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
       answer = parseAnswer(message.line, number);
       if (answer && answer !== "invalid" && answer.clipBytes > 0) clip = { ...clipIn(answer), bytes: message.clip };
     } catch (error) {
-      wasTaken = !(error instanceof UntakenError);
+      wasTaken = !(error instanceof NotAcceptedError);
     }
     timers.forEach(clearTimeout);
     if (member.state === "leaving") return; // by one of the timers, which saw to the picture
@@ -264,7 +264,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   }
 
   /** Whether the picture is too much for a quick one, but not for any. */
-  function isForSlow({ warning, expectedBytes, width, height }: Answer): boolean {
+  function isForSlow({ warning, expectedBytes, width, height }: WorkerAnswer): boolean {
     const pixels = (width ?? 0) * (height ?? 0);
     return warning === "too_many_pixels" && expectedBytes <= allowed.slow.bytes && pixels <= maxPixels;
   }
@@ -367,7 +367,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     async start() {
       try {
         // All, not three quarters: what the estimates are short of by a third is a picture all the same.
-        walls = await findWalls(decodeBytes);
+        walls = await detectSandbox(decodeBytes);
         const wrapper = walls.commandWithin(posterOwnBytes + decodeBytes * shareOfPoster);
         if (ffmpeg !== null) readPoster = createPosters({ ffmpeg, wrapper, timeoutMs: decodeTimeoutMs, maxWaiting });
         libvips = await pool.start();
@@ -414,11 +414,11 @@ function guessMs(job: Pick<Job, "body" | "format">): number {
   return (body.byteLength * guessedNanoseconds.byte + pixels * guessedNanoseconds.pixel) / 1e6;
 }
 
-function clipIn({ container, rotation }: Answer): Omit<Clip, "bytes"> {
+function clipIn({ container, rotation }: WorkerAnswer): Omit<Clip, "bytes"> {
   return { container, rotation };
 }
 
-function learntFrom(answer: Answer) {
+function learntFrom(answer: WorkerAnswer) {
   const { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs } = answer;
   return { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs };
 }

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
 /** What a decoder process is started under, besides Node's own permission model. */
-export interface Walls {
+export interface Sandbox {
   /** For the operator, the strongest last. */
   readonly names: readonly string[];
   /** The words that stand before Node's own on the command line. */
@@ -37,7 +37,7 @@ const shortages = new Set<unknown>(["EMFILE", "ENFILE", "EAGAIN", "ENOMEM"]);
  * @param decodeBytes memory that one decode may take
  * @throws Error if the system is short of something just now: a wall must not be left out because of that
  */
-export async function findWalls(decodeBytes: number): Promise<Walls> {
+export async function detectSandbox(decodeBytes: number): Promise<Sandbox> {
   const working: Program[] = [];
   // What Node reserves before anything runs is counted too: 0.1 GB on 20, 0.6 GB on 24.
   const nodeBytes = await dataBytes([]);

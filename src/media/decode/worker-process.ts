@@ -46,7 +46,7 @@ export interface DecoderProcess {
 }
 
 /** The process never looked at the body, which so cannot be the reason. */
-export class UntakenError extends Error {
+export class NotAcceptedError extends Error {
   override readonly name = "UntakenError";
 }
 
@@ -145,7 +145,7 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
     ready,
     ended,
     async ask(request, body) {
-      if (isGone) throw new UntakenError("it has ended");
+      if (isGone) throw new NotAcceptedError("it has ended");
       const [taken, answer] = [message(), message()];
       answer.catch(ignore);
       channel.cork();
@@ -155,7 +155,7 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
       const timer = setTimeout(() => child.kill("SIGKILL"), takeTimeoutMs);
       const { line } = await taken
         .catch((error: unknown) => {
-          throw new UntakenError("it took nothing", { cause: error });
+          throw new NotAcceptedError("it took nothing", { cause: error });
         })
         .finally(() => clearTimeout(timer));
       if (!isTaken(line, request.number)) throw new Error("it says what no healthy one would");
@@ -180,7 +180,7 @@ function neverStarted(failure: Promise<Error>): DecoderProcess {
     pid: null,
     ready,
     ended: failure.then(ignore),
-    ask: () => Promise.reject(new UntakenError("it was never started")),
+    ask: () => Promise.reject(new NotAcceptedError("it was never started")),
     slowDown: ignore,
     kill: ignore,
   };

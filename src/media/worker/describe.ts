@@ -2,7 +2,7 @@ import { rgbaToBlurhash } from "./blurhash.ts";
 import type { ChildSettings } from "./main.ts";
 import type { Cost, Decoding, Format, Opened, ReaderDecoding } from "../formats/index.ts";
 import { type Raster, onWhite, shrink } from "../raster.ts";
-import type { Answer, Request } from "../protocol.ts";
+import type { WorkerAnswer, Request } from "../protocol.ts";
 import { type Rasters, type Measured as VipsMeasured, createVips } from "./vips.ts";
 import type { Clip, Facts } from "./reader.ts";
 import type { Header } from "../formats/size.ts";
@@ -10,7 +10,7 @@ import { sniff } from "../formats/sniff.ts";
 import { rgbaToThumbhash } from "./thumbhash.ts";
 
 /** What was learnt of a body. */
-export interface Found extends Omit<Answer, "number" | "rssBytes" | "clipBytes" | "container" | "rotation"> {
+export interface Found extends Omit<WorkerAnswer, "number" | "rssBytes" | "clipBytes" | "container" | "rotation"> {
   readonly clip: Clip | null;
 }
 

@@ -4,7 +4,7 @@ import { describe, expect, test, type TestContext } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
 import { createBreaker } from "../../../src/fetch/circuit-breaker.ts";
 import { createShares } from "../../../src/fetch/shares.ts";
-import type { Slots } from "../../../src/load/semaphore.ts";
+import type { Semaphore } from "../../../src/load/semaphore.ts";
 import { createFetcher } from "../../support/fetch.ts";
 import {
   makeCertificates,
@@ -28,7 +28,7 @@ describe("connections to one address", () => {
   }
 
   /** A slot comes back with the event that tells of the connection's end, on our side. */
-  async function allReleased(slots: Slots) {
+  async function allReleased(slots: Semaphore) {
     while (slots.active > 0 || slots.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 

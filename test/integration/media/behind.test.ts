@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Turn } from "../../../src/load/decode-queue.ts";
+import type { DecodePermit } from "../../../src/load/decode-queue.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { photo } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
@@ -38,8 +38,8 @@ test("a picture that has to wait for its turn stays with its origin, and is desc
   const large = Buffer.concat([await photo(640, 480).jpeg().toBuffer(), Buffer.alloc(24 * 1024 ** 2)]);
   let isSent = false;
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large, () => (isSent = true)));
-  let begin!: (turn: Turn) => void;
-  const turn = new Promise<Turn>((resolve) => (begin = resolve));
+  let begin!: (turn: DecodePermit) => void;
+  const turn = new Promise<DecodePermit>((resolve) => (begin = resolve));
   const { ask } = createRemembering(decoder, { takeTurn: () => turn, maxBytes: large.byteLength });
   const description = ask(origin.url("/a.jpg"));
   expect(await description.head).toMatchObject({ type: "image/jpeg", width: 640, blurhash: null });

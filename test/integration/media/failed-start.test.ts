@@ -42,7 +42,7 @@ const script = `
   import { getPriority } from "node:os";
   import { createPosters } from ${url("../decode/poster.js")};
   import { startProcess } from ${url("../decode/worker-process.js")};
-  import { findWalls } from ${url("../decode/sandbox.js")};
+  import { detectSandbox } from ${url("../decode/sandbox.js")};
   const start = (wrapper) =>
     startProcess({ entry: new URL(${url("main.js")}), settings: { formats: ["png"], clips: false }, environment: {}, wrapper });
   const outcome = (promise) => promise.then(() => "done", (error) => error.code ?? error.name);
@@ -67,7 +67,7 @@ const script = `
     nul: () => begin(["a\\0b"]),
     poster: () => outcome(readPoster(noClip)),
     posters: () => Promise.all(Array.from({ length: 9 }, () => outcome(readPoster(noClip)))),
-    walls: () => outcome(findWalls(1e8)),
+    walls: () => outcome(detectSandbox(1e8)),
   };
   process.on("message", async (what) => process.send(await does[what]()));
   process.send(await does.work());

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startProcess } from "../../../src/media/decode/worker-process.ts";
-import { type Walls, findWalls } from "../../../src/media/decode/sandbox.ts";
+import { type Sandbox, detectSandbox } from "../../../src/media/decode/sandbox.ts";
 import { corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
 import {
@@ -21,7 +21,7 @@ import {
 } from "../../support/decoder.ts";
 
 const mebibyte = 1024 ** 2;
-const walls: Walls = await findWalls(512 * mebibyte);
+const walls: Sandbox = await detectSandbox(512 * mebibyte);
 const missing = ["prlimit", "unshare"].filter((name) => !walls.names.includes(name));
 
 const listener = createServer((socket) => socket.end());
@@ -138,7 +138,7 @@ describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
   test.skipIf(!walls.names.includes("prlimit"))(
     "is stopped by prlimit where the estimates did not see it coming",
     async ({ onTestFinished }) => {
-      const narrow = await findWalls(16 * mebibyte);
+      const narrow = await detectSandbox(16 * mebibyte);
       const child = startProcess({
         entry: builtEntry,
         settings: { formats: ["avif"], clips: false },
@@ -177,8 +177,8 @@ describe("the walls", () => {
 
   test.skipIf(missing.length > 0)("that a system forbids are done without", ({ onTestFinished }) => {
     const script = `
-      import { findWalls } from ${JSON.stringify(new URL("../decode/sandbox.js", builtEntry).href)};
-      console.log((await findWalls(1e8)).names.join());`;
+      import { detectSandbox } from ${JSON.stringify(new URL("../decode/sandbox.js", builtEntry).href)};
+      console.log((await detectSandbox(1e8)).names.join());`;
     const entry = standIn(onTestFinished, script);
     // As a container does: no namespace may be made within (user_namespaces(7)).
     const forbid = "echo 0 > /proc/sys/user/max_user_namespaces";

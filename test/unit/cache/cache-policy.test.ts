@@ -4,7 +4,7 @@ import type { LookupResult } from "../../../src/cache/freshness.ts";
 import { createCachePolicy } from "../../../src/cache/cache-policy.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import { unknownMetadata } from "../../../src/domain/metadata.ts";
-import type { Terms } from "../../../src/domain/terms.ts";
+import type { CacheHeaders } from "../../../src/domain/terms.ts";
 import { termsWith } from "../../support/terms.ts";
 
 const limits = { minMs: 60_000, maxMs: 604_800_000, defaultMs: 3_600_000, failureMs: 60_000 };
@@ -17,7 +17,7 @@ const failure: LookupResult = {
   error: new OracleError("source_unreachable", "detail for the log", { reason: "reset" }),
 };
 
-function success(headers: Partial<Terms>, isConfirmed = false): LookupResult {
+function success(headers: Partial<CacheHeaders>, isConfirmed = false): LookupResult {
   return {
     metadata: unknownMetadata,
     fields: null,

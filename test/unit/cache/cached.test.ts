@@ -47,22 +47,22 @@ function startCache({ maxBytes = 1024 ** 2 } = {}) {
             previous,
             reportHead(part) {
               progress.learn(part);
-              progress.headRead();
+              progress.reportHead();
             },
             async endAtHead(part, cacheControl) {
-              progress.heard(termsWith({ cacheControl }));
-              progress.leaveAt(fields ?? null);
+              progress.setCacheHeaders(termsWith({ cacheControl }));
+              progress.limitTo(fields ?? null);
               resolve(progress.learn(part));
               await settled();
             },
             learn: (part) => void progress.learn(part),
             async end(part = {}, cacheControl) {
-              progress.heard(termsWith({ cacheControl }));
+              progress.setCacheHeaders(termsWith({ cacheControl }));
               resolve(progress.learn(part));
               await settled();
             },
             async confirm(cacheControl) {
-              progress.heard(termsWith({ cacheControl }));
+              progress.setCacheHeaders(termsWith({ cacheControl }));
               resolve(progress.confirm(previous?.metadata ?? unknownMetadata));
               await settled();
             },

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type LookupResult, freshnessOf } from "../../../src/cache/freshness.ts";
 import { OracleError, type UnreachableReason } from "../../../src/domain/errors.ts";
 import { unknownMetadata, type WarningCode } from "../../../src/domain/metadata.ts";
-import type { Terms } from "../../../src/domain/terms.ts";
+import type { CacheHeaders } from "../../../src/domain/terms.ts";
 import { termsWith } from "../../support/terms.ts";
 
 const secondMs = 1000;
@@ -14,7 +14,7 @@ const limits = { minMs: minuteMs, maxMs: 7 * dayMs, defaultMs: hourMs, failureMs
 const now = Date.parse("Tue, 10 Jun 2025 12:00:00 GMT");
 const date = (ms: number) => new Date(now + ms).toUTCString();
 
-function success(headers: Partial<Terms>, warnings: readonly WarningCode[] = []): LookupResult {
+function success(headers: Partial<CacheHeaders>, warnings: readonly WarningCode[] = []): LookupResult {
   const metadata = { ...unknownMetadata, warnings };
   return { metadata, fields: null, terms: termsWith(headers), isConfirmed: false, error: null };
 }
@@ -37,7 +37,7 @@ describe("freshness of a success", () => {
   const byDefault = [hourMs, 10 * minuteMs, dayMs];
   const neverStale = (freshMs: number) => [freshMs, 0, 0];
 
-  test.for<[name: string, headers: Partial<Terms>, times: number[]]>([
+  test.for<[name: string, headers: Partial<CacheHeaders>, times: number[]]>([
     ["max-age", { cacheControl: "public, max-age=600" }, tenth(600_000)],
     ["max-age in capitals", { cacheControl: "Public, Max-Age=600" }, tenth(600_000)],
     ["s-maxage, which overrides max-age", { cacheControl: "max-age=600, s-maxage=1200" }, tenth(1_200_000)],

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { conditionsOf, termsOf } from "../../../src/fetch/terms.ts";
+import { conditionsOf, cacheHeadersOf } from "../../../src/fetch/terms.ts";
 
 const lastModified = "Tue, 10 Jun 2025 12:00:00 GMT";
 const urlHash = "0".repeat(64);
@@ -28,12 +28,12 @@ test.for<[name: string, headers: Record<string, string | string[]>, conditions: 
   ["a date with more behind it", { "last-modified": `${lastModified}\r\nX: y` }, null],
   ["two dates", { "last-modified": [lastModified, lastModified] }, null],
 ])("%s is asked about as it is, or not at all", ([, headers, conditions]) => {
-  const { validators } = termsOf(headers, urlHash, false);
+  const { validators } = cacheHeadersOf(headers, urlHash, false);
   expect(validators && conditionsOf(validators)).toEqual(conditions);
 });
 
 test("of a header that came more than once everything is told", () => {
-  const { cacheControl, expires } = termsOf(
+  const { cacheControl, expires } = cacheHeadersOf(
     { "cache-control": ["no-cache", "max-age=5"], expires: ["0", "1"] },
     urlHash,
     false,

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createTurns, type Turn, type TurnsOptions } from "../../../src/load/decode-queue.ts";
+import { createDecodeQueue, type DecodePermit, type DecodeQueueOptions } from "../../../src/load/decode-queue.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-function turnsWith(options: Partial<TurnsOptions> = {}) {
-  const turns = createTurns({
+function turnsWith(options: Partial<DecodeQueueOptions> = {}) {
+  const turns = createDecodeQueue({
     maxBytes: 100,
     maxWorkMs: 500,
     expectedMs: () => 0,
@@ -19,7 +19,7 @@ function turnsWith(options: Partial<TurnsOptions> = {}) {
   });
   /** Whether each has a turn, was turned away, or waits. */
   const asked: ("has" | "none" | "waits")[] = [];
-  const held: Turn[] = [];
+  const held: DecodePermit[] = [];
   const take = (bytes: number, signal = new AbortController().signal) => {
     const at = asked.push("waits") - 1;
     void turns.take(bytes, signal).then((turn) => {

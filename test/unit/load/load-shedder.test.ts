@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
-import { createShedding, type Sheds } from "../../../src/load/load-shedder.ts";
+import { createLoadShedder, type ShouldShed } from "../../../src/load/load-shedder.ts";
 
 const limits = { mostBusy: 0.5, everyMs: 20 };
 
@@ -10,12 +10,12 @@ async function beBusy(milliseconds: number): Promise<void> {
 }
 
 /** The share of a hundred who ask that are refused. */
-function shareRefused(sheds: Sheds): number {
+function shareRefused(sheds: ShouldShed): number {
   return Array.from({ length: 100 }, sheds).filter(Boolean).length / 100;
 }
 
 test("a process that is too busy refuses more and more of those who ask, and all in the end", async () => {
-  const sheds = createShedding({ ...limits, isNeeded: () => true });
+  const sheds = createLoadShedder({ ...limits, isNeeded: () => true });
   expect(shareRefused(sheds)).toBe(0);
   const shares: number[] = [];
   while (shares.length === 0 || shares.at(-1)! < 1) {
@@ -27,20 +27,20 @@ test("a process that is too busy refuses more and more of those who ask, and all
 });
 
 test("it lets all in again when it has rested", async () => {
-  const sheds = createShedding({ ...limits, isNeeded: () => true });
+  const sheds = createLoadShedder({ ...limits, isNeeded: () => true });
   await beBusy(1000);
   await vi.waitFor(() => expect(shareRefused(sheds)).toBe(0), 15_000);
 });
 
 test("however busy it is, nobody is refused while all that is asked for can be done", async () => {
-  const sheds = createShedding({ ...limits, isNeeded: () => false });
+  const sheds = createLoadShedder({ ...limits, isNeeded: () => false });
   await beBusy(500);
   expect(shareRefused(sheds)).toBe(0);
 });
 
 test("while it refuses somebody there is still too much to do, until there is not", async () => {
   let isNeeded = true;
-  const sheds = createShedding({ ...limits, isNeeded: () => isNeeded });
+  const sheds = createLoadShedder({ ...limits, isNeeded: () => isNeeded });
   await beBusy(1000);
   isNeeded = false;
   for (let round = 0; round < 20; round += 1) {
@@ -51,7 +51,7 @@ test("while it refuses somebody there is still too much to do, until there is no
 });
 
 test("refusals are spread evenly", async () => {
-  const sheds = createShedding({ ...limits, isNeeded: () => true });
+  const sheds = createLoadShedder({ ...limits, isNeeded: () => true });
   while (shareRefused(sheds) < 0.2) await beBusy(5);
   const between = Array.from({ length: 60 }, () => (sheds() ? "x" : "."))
     .join("")

@@ -1,6 +1,13 @@
 import { setMaxListeners } from "node:events";
 import { describe, expect, test } from "vitest";
-import { createSlots, type Limits, type Slot, type Slots, takeWithin, wholeKey } from "../../../src/load/semaphore.ts";
+import {
+  createSemaphore,
+  type Limits,
+  type Permit,
+  type Semaphore,
+  takeWithin,
+  wholeKey,
+} from "../../../src/load/semaphore.ts";
 
 const never = new AbortController().signal;
 setMaxListeners(0, never);
@@ -19,14 +26,14 @@ interface Settings {
 /** Slots, and the limits of a host written as `host.site`. */
 function slotsWith({ maxPerHost = 100, maxPerSite = 100, ...settings }: Settings) {
   const clock = { ms: 0 };
-  const slots = createSlots({ maxWaiting: 16, maxWaitingPerSite: 16, now: () => clock.ms, ...settings });
+  const slots = createSemaphore({ maxWaiting: 16, maxWaitingPerSite: 16, now: () => clock.ms, ...settings });
   const limitsOf = (host: string): Limits => [
     { key: `host ${host}`, maxActive: maxPerHost },
     { key: `site ${host.split(".").at(-1)}`, maxActive: maxPerSite },
   ];
   const order: string[] = [];
   /** Asks, and notes the host when the slot is there. */
-  const take = async (host: string, signal = never): Promise<Slot> => {
+  const take = async (host: string, signal = never): Promise<Permit> => {
     const slot = await slots.take(limitsOf(host), signal);
     order.push(host);
     return slot;
@@ -35,7 +42,7 @@ function slotsWith({ maxPerHost = 100, maxPerSite = 100, ...settings }: Settings
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-const counts = ({ active, waiting }: Slots) => [active, waiting];
+const counts = ({ active, waiting }: Semaphore) => [active, waiting];
 
 describe("slots", () => {
   test("are limited in number, and a site's lookups are served in the order of asking", async () => {

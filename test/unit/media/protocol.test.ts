@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
-  type Answer,
+  type WorkerAnswer,
   decodeRequest,
   encodeRequest,
   isTaken,
@@ -10,7 +10,7 @@ import {
 } from "../../../src/media/protocol.ts";
 import { formats } from "../../../src/media/formats/index.ts";
 
-const answer: Answer = {
+const answer: WorkerAnswer = {
   number: 7,
   width: 4,
   height: 3,

@@ -32,7 +32,7 @@ import { createDecoder, type Picture } from "./media/decode/decoder.ts";
 import { createDecodeQueue } from "./load/decode-queue.ts";
 import { createOracle } from "./oracle.ts";
 
-// What the decoder is given of a body that was announced too large: the dimensions of nearly all pictures lie in it.
+// The part that is read of a body whose declared length is too large: nearly all pictures have their dimensions in it.
 const headBytes = 64 * 1024;
 
 // Ten in a row are more than bad luck. Half a minute is what a restart takes. 4096 names of 253 bytes are some 2 MB.
@@ -44,32 +44,32 @@ const deadOrigins = {
   now: () => performance.now(),
 };
 
-// An hour: whoever can make one URL of a host ask for a pause shuts off all of it for so long.
+// An hour: anyone who controls one URL of a host can pause the whole host for that time.
 const maxPauseMs = 3_600_000;
 
-// What a lookup waits for a call at most. Half a second: a Redis that comes back is used again soon, and not stormed until then.
+// Longest wait of a lookup for a call. Half a second between reconnects: a Redis that returns is used soon, and not flooded before.
 const redisLimits = { timeoutMs: 200, connectTimeoutMs: 1000, retryMs: 500, keyPrefix: "media-oracle:" };
 
-// In 5 s nearly all lookups end; an origin that is slower may be asked by each replica. 50 ms are little beside a lookup.
+// Nearly all lookups end within 5 s; a slower origin may be asked by each replica. 50 ms are short compared with a lookup.
 const lockLimits = { lockMs: 5000, pollMs: 50, now: Date.now };
 
-// A full cache is written in some 0.3 s, 23 MB.
+// Writing a full cache takes about 0.3 s for 23 MB.
 const saveEveryMs = 5 * 60_000;
 
-// Of the memory of the cache: ten thousand pictures, since few have many URLs.
+// Share of CACHE_BYTES for decode results by SHA-256: ten thousand pictures.
 const pictureShare = 1 / 16;
 
-// From a near origin all has come by then, and to decode its beginning too would only be more work.
+// A near origin has sent everything by then: decoding a prefix as well would only be more work.
 const patienceMs = 50;
 
-// A process takes its next body, or says what it found, while another has its processor: without one, the processors
-// stand idle for a seventh of the time.
+// While a worker receives a body or sends its result, a spare one uses its processor. Without a spare, processors idle a
+// seventh of the time.
 const sparesForDecoders = 1;
-// Besides them the pool has a process for slow pictures.
+// The pool has one more worker for slow pictures.
 const slowDecoders = 1;
 
-// What waits for decoders is half a second of work, and an eighth of the memory for bodies: 32 MB, a dozen photos of a phone.
-// A burst is worked off for five seconds: two hundred photos. A room does not wait so long, and has heard what the head tells by then.
+// The decode queue: at most half a second of work, and an eighth of FETCH_BYTES: 32 MB, a dozen phone photos.
+// Bursts are worked off for five seconds: two hundred photos. A room does not wait that long, and has the facts of the head by then.
 const turnLimits = { maxWorkMs: 500, arrivalMs: 250, lookMs: 1000, patienceMs: 5000, shortMs: 1000 };
 const waitingShare = 1 / 8;
 const crowdedShare = 1 / 4;
@@ -83,10 +83,10 @@ const shareOfQueue = 1 / 4;
 // of the fetch slots, for longer than a body that stops keeps its place (5.1 s, see fetch/transfers.ts).
 const unpredictableLimits = { shareOfBytes: 1 / 2, maxActive: 4, shareOfSlots: 1 / 4, patienceMs: 6000 };
 
-// Half of its time is left for what is remembered; on few processors, for the decoders too.
+// Half of the event loop's time stays for cache hits; on few processors, for the decoders too.
 const sheddingLimits = { mostBusy: 0.5, everyMs: 50 };
 
-/** The settings that another answer to the same URL may come of: where one changes, what is remembered is forgotten. */
+/** The settings that change metadata: part of the cache key, so that a change invalidates the cache. */
 function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
   const { ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS } = config;
   const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS, EARLY_STOP } = config;
@@ -112,12 +112,12 @@ function unpredictableLimitsOf(
   };
 }
 
-/** Connects to what replicas share; whether it is there is told, and nothing waits for it. */
+/** Connects to Redis and logs its state; nothing waits for it. */
 function openShared(address: RedisAddress, logger: Logger) {
   const redis = createRedis({ address, ...redisLimits });
   redis.onChange((state, reason) => {
-    if (state === "ready") logger.info("the shared cache is there");
-    else logger.warn({ state, reason }, "the shared cache is of no use now: goes on from its own memory");
+    if (state === "ready") logger.info("Redis is available: sharing the cache");
+    else logger.warn({ state, reason }, `Redis unavailable (${reason ?? state}): serving from local memory`);
   });
   return {
     redis,
@@ -131,7 +131,7 @@ function openShared(address: RedisAddress, logger: Logger) {
   };
 }
 
-/** Fills the memory from the file, and keeps the file from now on. Whatever goes wrong is told, and costs what was remembered. */
+/** Loads the cache file into memory and saves it from then on. A failure is logged, and the cache starts empty. */
 async function openSnapshot(file: string, memory: Memory, maxBytes: number, logger: Logger) {
   const snapshot = createSnapshot({ file, memory, maxBytes, now: Date.now });
   const warn = (error: unknown, words: string) => {
@@ -144,7 +144,7 @@ async function openSnapshot(file: string, memory: Memory, maxBytes: number, logg
     logger.info({ entries }, "the cache was read from its file");
     if (skipped > 0) logger.warn({ skipped }, "entries of the cache file cannot be read: skipped them");
   } catch (error) {
-    warn(error, "the cache's file cannot be used: it starts empty");
+    warn(error, "the cache file cannot be used: starting with an empty cache");
   }
   setInterval(() => void save(), saveEveryMs).unref();
   return { save };
@@ -152,7 +152,7 @@ async function openSnapshot(file: string, memory: Memory, maxBytes: number, logg
 
 export interface Program {
   readonly version: string;
-  /** What it was built from; null where that is unknown. */
+  /** The Git commit of the build; null if unknown. */
   readonly commit: string | null;
 }
 
@@ -161,25 +161,25 @@ export interface Dependencies {
   readonly program: Program;
   /** Descriptors that this process may have open; Infinity if there is no limit or none is known. */
   readonly maxDescriptors: number;
-  /** Of the decoder's processes: nothing else of ours reaches them. */
+  /** The whole environment of worker processes, so that no secret reaches them. */
   readonly decoderEnvironment: Readonly<Record<string, string>>;
-  /** Where ffmpeg is, for videos; null without it. */
+  /** Path of ffmpeg, for the hashes of videos; null without it. */
   readonly ffmpeg: string | null;
-  /** The URL that spans are sent to, of which the variables of OpenTelemetry say more; null where they are not. */
+  /** OTLP endpoint for spans, further configured by OpenTelemetry's variables; null without one. */
   readonly collector: string | null;
 }
 
-/** The service, put together. */
+/** The composed service. */
 export interface Service {
-  /** Does not listen yet; what is not listened for can be injected. */
+  /** Does not listen yet; requests can be injected. */
   readonly app: FastifyInstance;
-  /** Resolves when pictures can be decoded. */
+  /** Resolves when the workers are ready. */
   start(): Promise<void>;
-  /** Says that it is not ready, ends the requests in flight as they end, then all that was started. */
+  /** Reports unready, waits for the requests in flight, then ends everything that was started. */
   close(): Promise<void>;
 }
 
-/** What sends spans; null, and told, where nothing can. Loaded only here: who traces nothing has nothing of it. */
+/** Loads OpenTelemetry, only if it is configured; logs and returns null if it cannot be used. */
 async function openTracing(collector: string, { program, logger }: Dependencies) {
   const warn = (why: string) => void logger.warn(`nothing is traced: ${why}`);
   if (!/^https?:/.test(collector) || !URL.canParse(collector)) {
@@ -196,7 +196,7 @@ async function openTracing(collector: string, { program, logger }: Dependencies)
   }
 }
 
-/** Puts the service together: the one place where every room is known. */
+/** Composes the service: the one place that knows every room. */
 export async function compose(config: Config, surroundings: Dependencies): Promise<Service> {
   const { logger, program, decoderEnvironment } = surroundings;
   const ffmpeg = config.FORMATS.includes("video") ? surroundings.ffmpeg : null;
@@ -356,14 +356,14 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     app,
     async start() {
       await decoder.start();
-      logger.info({ decoders: decoder.walls }, "the decoder's processes are ready, behind these walls");
+      logger.info({ decoders: decoder.walls }, `decoder workers ready, sandbox: ${decoder.walls.join(", ")}`);
       if (config.FORMATS.includes("video") && !decoder.enabled.poster) {
-        logger.info("there is no ffmpeg: videos have no blurhash");
+        logger.info("ffmpeg was not found: videos have no blurhash");
       }
     },
     async close() {
       closing = true;
-      // At once, since the requests in flight may take all the time there is; and again with what they have brought.
+      // At once, because the requests in flight can take all the time; and again with their results.
       await Promise.all([app.close(), snapshot?.save()]);
       await Promise.all([decoder.close(), snapshot?.save()]);
       shared?.redis.close();

@@ -132,74 +132,81 @@ const dayMs = 86_400_000;
 const settings = {
   HOST: setting(listenHost, "127.0.0.1", "address to listen on"),
   PORT: setting(listenPort, "8080", "port to listen on"),
-  TOKENS: { ...setting(token, "", "bearer tokens; any of them opens the API"), secret: "list" },
+  TOKENS: {
+    ...setting(token, "", "bearer tokens of at least 16 characters; any of them gives access to the API"),
+    secret: "list",
+  },
   TOKEN_KEY: { ...setting(tokenKey, "", "signs the tokens that `media-oracle token NAME` prints"), secret: "text" },
-  REVOKED_TOKENS: setting(tokenName, "", "names whose printed tokens are refused"),
+  REVOKED_TOKENS: setting(tokenName, "", "names whose tokens (of `media-oracle token`) are revoked"),
   RATE_LIMIT: setting(
     optional(integer(1, 1_000_000)),
     "",
-    "questions a minute from one token or client address (IPv6: /64); answers from memory are not counted",
+    "uncached lookups a minute per token or client address (IPv6: /64); cache hits are not counted",
   ),
   AUTH: setting(
     z.enum(["tokens", "none"]),
     "tokens",
-    '"none": answer everybody, also on an address that is not loopback',
+    '"none": serve without tokens, also on an address that is not loopback',
   ),
   HOSTNAMES: setting(
     list(parseHostname),
     "",
-    "names besides localhost that `Host` may have while no token is set; on loopback all others are refused",
+    "host names besides localhost that `Host` may have while no token is set; on loopback all others get 403",
   ),
-  ALLOW_ADDRESSES: setting(list(parseAddressRule), "", "CIDR or CIDR:port that may be fetched though not public"),
-  DENY_ADDRESSES: setting(list(parseCidr), "", "further CIDRs that may not be fetched"),
-  ALLOW_HOSTS: setting(list(parseHostPattern), "", "host patterns (*.example.org) that alone may be fetched"),
-  DENY_HOSTS: setting(list(parseHostPattern), "", "host patterns that may not be fetched"),
+  ALLOW_ADDRESSES: setting(list(parseAddressRule), "", "CIDR or CIDR:port of private addresses that may be fetched"),
+  DENY_ADDRESSES: setting(list(parseCidr), "", "CIDRs of public addresses that must not be fetched"),
+  ALLOW_HOSTS: setting(
+    list(parseHostPattern),
+    "",
+    "only these host patterns (*.example.org) may be fetched; empty: all",
+  ),
+  DENY_HOSTS: setting(list(parseHostPattern), "", "host patterns that must not be fetched"),
   ALLOW_PORTS: setting(list(parsePortRange), "80,443", "ports and ranges (8000-8999) that may be fetched"),
   REWRITES: setting(
     list(parseRewrite),
     "",
     "https://left/=>http://right/: URLs under the left are fetched from the right",
   ),
-  MAX_BYTES: setting(integer(1, 2 ** 31), String(64 * mebibyte), "read of one body at most"),
+  MAX_BYTES: setting(integer(1, 2 ** 31), String(64 * mebibyte), "largest body that is read"),
   EARLY_STOP: setting(
     flag,
     "false",
-    "no more is read of a progressive JPEG than its hash needs: `bytes` is then as declared, and there is no `sha256`",
+    "read a progressive JPEG only as far as its hash needs: `bytes` is then as declared, and there is no `sha256`",
   ),
   DECODE_BYTES: setting(
     integer(1, 2 ** 40),
     // Half of what there is: the other half is for bodies, the cache and the program.
     ({ memoryBytes }) => String(Math.max(64 * mebibyte, Math.min(512 * mebibyte, Math.floor(memoryBytes / 2)))),
-    "memory that all decodes together may be expected to take",
+    "estimated memory of all decodes together",
   ),
   FORMATS: setting(
     format,
     "jpeg,png,webp,gif,avif,heic,jxl,bmp,ico,video,audio,pdf",
-    `what is looked into, of ${decodableFormats.join(", ")}`,
+    `formats that are decoded, of ${decodableFormats.join(", ")}`,
   ),
-  FETCH_TIMEOUT_MS: setting(integer(1, 600_000), "15000", "end of a fetch, waiting included"),
-  CONNECT_TIMEOUT_MS: setting(integer(1, 60_000), "3000", "end of name resolution, connecting and TLS"),
-  DECODE_TIMEOUT_MS: setting(integer(1, 600_000), "10000", "end of a decode: its process is killed"),
-  MAX_REDIRECTS: setting(integer(0, 20), "5", "redirects that are followed"),
-  FETCH_CONCURRENCY: setting(integer(1, 10_000), "64", "fetches at once"),
+  FETCH_TIMEOUT_MS: setting(integer(1, 600_000), "15000", "timeout of a fetch, time in the queue included"),
+  CONNECT_TIMEOUT_MS: setting(integer(1, 60_000), "3000", "timeout of name resolution, TCP and TLS together"),
+  DECODE_TIMEOUT_MS: setting(integer(1, 600_000), "10000", "time limit of a decode; its worker is then killed"),
+  MAX_REDIRECTS: setting(integer(0, 20), "5", "redirects that are followed per lookup"),
+  FETCH_CONCURRENCY: setting(integer(1, 10_000), "64", "concurrent fetches"),
   PER_HOST: setting(
     integer(1, 10_000),
     "16",
-    "fetches at once from one host and port, and connections to one address and port",
+    "concurrent fetches per host and port, and connections per address and port",
   ),
-  DECODERS: setting(integer(1, 64), ({ processors }) => String(Math.min(4, processors)), "decoder processes"),
-  QUEUE: setting(integer(0, 100_000), "256", "lookups that wait; past it 503"),
+  DECODERS: setting(integer(1, 64), ({ processors }) => String(Math.min(4, processors)), "decoder worker processes"),
+  QUEUE: setting(integer(0, 100_000), "256", "lookups in the queue; beyond it 503 `overloaded`"),
   USER_AGENT: setting(
     z.string().regex(/^[\x21-\x7e][\x20-\x7e]{0,199}$/, "must be at most 200 visible ASCII characters"),
     ({ version }) => `media-oracle/${version}`,
-    "sent to origins",
+    "`User-Agent` header sent to origins",
   ),
-  FETCH_BYTES: setting(integer(1, 2 ** 40), String(256 * mebibyte), "memory that all bodies being read may take"),
+  FETCH_BYTES: setting(integer(1, 2 ** 40), String(256 * mebibyte), "memory for all bodies being read"),
   CACHE_BYTES: setting(integer(1, 2 ** 40), String(64 * mebibyte), "memory of the cache"),
   CACHE_FILE: setting(
     optional(z.string()),
     "",
-    "keeps what is remembered over a restart; written every five minutes and at a shutdown",
+    "file that keeps the cache over a restart; written every five minutes and at shutdown",
   ),
   REDIS_URL: {
     ...setting(
@@ -209,20 +216,24 @@ const settings = {
     ),
     secret: "text",
   },
-  FRESH_MIN_MS: setting(integer(1, 365 * dayMs), "60000", "a description is fresh for at least so long, by ±10 %"),
-  FRESH_MAX_MS: setting(integer(1, 365 * dayMs), String(7 * dayMs), "and at most so long, whatever its origin says"),
-  FRESH_DEFAULT_MS: setting(integer(1, 365 * dayMs), "3600000", "where its origin says nothing"),
+  FRESH_MIN_MS: setting(integer(1, 365 * dayMs), "60000", "shortest time that metadata is fresh (±10 %)"),
+  FRESH_MAX_MS: setting(
+    integer(1, 365 * dayMs),
+    String(7 * dayMs),
+    "longest time that metadata is fresh, if its origin allows more",
+  ),
+  FRESH_DEFAULT_MS: setting(integer(1, 365 * dayMs), "3600000", "time that metadata is fresh if its origin sets none"),
   FAILURE_MS: setting(
     integer(1, dayMs),
     "60000",
-    "a failure is remembered for so long, and those that do not pass soon for a multiple of it",
+    "time that a failure is cached; lasting failures are cached for a multiple of it",
   ),
   LOG_LEVEL: setting(
     z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]),
     "info",
-    "least level that is logged; hits are at debug",
+    "lowest level that is logged; cache hits are logged at debug",
   ),
-  SHUTDOWN_MS: setting(integer(0, dayMs), "10000", "requests in flight may take so long at a shutdown"),
+  SHUTDOWN_MS: setting(integer(0, dayMs), "10000", "time for requests in flight at shutdown"),
 } satisfies Record<string, Setting<unknown>>;
 
 type SettingName = keyof typeof settings;
@@ -254,7 +265,7 @@ export interface SettingText {
   readonly isDefault: boolean;
 }
 
-/** The text of every setting, in the table's order, for people to look at: secrets are not told. */
+/** The text of every setting, in the table's order, for people; without secrets. */
 export function settingTexts(environment: Texts, flags: Texts, machine: Machine): SettingText[] {
   return names.map((name) => {
     const { text = "", isDefault } = textOf(name, environment, flags, machine);
@@ -262,7 +273,7 @@ export function settingTexts(environment: Texts, flags: Texts, machine: Machine)
   });
 }
 
-/** What is wrong with the settings: every fault, a line each. */
+/** All faults of the settings, one per line. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 
@@ -274,7 +285,7 @@ export class ConfigError extends Error {
 type Texts = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads all settings; a flag wins over its variable, and an empty text is as good as none.
+ * Reads all settings; a flag wins over its variable, and an empty text counts as unset.
  *
  * @param environment with every variable of the process: unknown ones with our prefix are faults, since a typo must not be silent
  * @param flags by the flag's name without dashes at the front (`fetch-timeout-ms`)
@@ -351,7 +362,7 @@ function textOf(name: SettingName, environment: Texts, flags: Texts, machine: Ma
 // Kubernetes sets these for a Service named media-oracle; they are not meant for us.
 const serviceLink = /^MEDIA_ORACLE_(SERVICE|PORT)_/;
 
-/** Whoever means to protect the service must not believe that they have. */
+/** A hint for operators who set the client's token instead of the service's: the service would be unprotected. */
 function hintFor(variable: string): string {
   if (!/^MEDIA_ORACLE_TOKEN(_FILE)?$/.test(variable)) return "";
   return `: it is for commands that ask a service; the tokens that open this one are ${prefix}TOKENS`;
@@ -382,6 +393,6 @@ function faultsOfAccess({ HOST, TOKENS, TOKEN_KEY, AUTH }: Config): string[] {
   if (isLoopback(HOST) || TOKENS.length > 0 || TOKEN_KEY !== null || AUTH === "none") return [];
   return [
     `${prefix}HOST is ${HOST}, which others can reach, but ${prefix}TOKENS and ${prefix}TOKEN_KEY are empty: ` +
-      `set tokens or a key, or ${prefix}AUTH=none to answer everybody`,
+      `set tokens or a key, or ${prefix}AUTH=none to serve without tokens`,
   ];
 }

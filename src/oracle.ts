@@ -19,7 +19,7 @@ import { mediaType, sniffBytes } from "./media/formats/sniff.ts";
 import type { EnterDecodeQueue, DecodePermit } from "./load/decode-queue.ts";
 
 export interface OracleOptions {
-  /** Whether there is so much to do that whoever asks next is turned away. */
+  /** Whether to reject new lookups with 503 because the service is overloaded (load shedding). */
   readonly refuses: () => boolean;
   readonly slots: Semaphore;
   /** Which limits a lookup counts against. */
@@ -31,38 +31,38 @@ export interface OracleOptions {
   /** The queue for bodies of unpredictable cost: read and decoded under one permit, waited for at most so long. */
   readonly unpredictable: { readonly slots: Semaphore; readonly patienceMs: number };
   readonly decodeOnce: DecodeOnce;
-  /** From the moment the lookup is asked for to the last byte, waiting for a slot included. */
+  /** Timeout from the start of the lookup to the last byte, the wait for a slot included. */
   readonly fetchTimeoutMs: number;
-  /** Whether no more is read of a picture than its hash needs: its bytes are then not counted, and not hashed. */
+  /** Whether a progressive JPEG is read only as far as its hash needs; it then has declared `bytes` and no SHA-256. */
   readonly stopEarly: boolean;
-  /** How long the rest of a picture may take before its beginning is looked at, for those who cannot wait for it. */
+  /** Wait for the rest of a picture before its prefix is decoded, for callers with short deadlines. */
   readonly patienceMs: number;
 }
 
-/** Looks at the same bytes once: gives what was seen in them before, at whatever URL, or is being seen. */
+/** Deduplicates decoding by SHA-256: returns the cached or the in-flight result. */
 export type DecodeOnce = (
   sha256: string,
   decode: () => Promise<Picture>,
 ) => Promise<{ readonly result: Picture; readonly isOwn: boolean }>;
 
-/** What the first bytes are of, and whether the rest is worth being read: what it could tell may be known by then. */
+/** The sniffed format, and whether to read on: `answered` if all requested fields are known, `of no use` if it is no media. */
 interface Beginning {
   readonly format: Format | null;
   readonly rest: "wanted" | "answered" | "of no use";
 }
 
-/** A body that is worth a look, and what it is. */
+/** A body and its format. */
 interface DecodeInput {
   readonly format: Format;
   readonly body: Body;
-  /** Of all of it, where not all was read. */
+  /** Declared length of the whole body. */
   readonly declaredBytes: number | null;
 }
 
-// Of a body whose length is not declared.
+// Assumed length of a body without Content-Length.
 const guessedBytes = 1024 ** 2;
 
-/** The pipeline: target → slot → source → head → turn → body → decode and hash. Each step takes what the one before gave. */
+/** The pipeline: target → slot → source → head → decode queue → body → decode and hash. Each step uses the result of the one before. */
 export function createOracle(options: OracleOptions): Oracle {
   const { refuses, slots, shares, transfers, openSource, decoder, takeTurn, unpredictable } = options;
   const { decodeOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
@@ -73,7 +73,7 @@ export function createOracle(options: OracleOptions): Oracle {
       const limits = shares.ofLookup(target);
       using slot = await progress.timed("queue", slots.take(limits, limit.signal));
       using transfer = transfers.begin([...limits.map(({ key }) => key), wholeKey], limit.signal);
-      // Closed only at the very end: until then the body counts against the memory for bodies.
+      // Closed only at the end: until then the body counts against the byte budget.
       using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, transfer));
       progress.setCacheHeaders(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
@@ -86,7 +86,7 @@ export function createOracle(options: OracleOptions): Oracle {
       if (rest !== "wanted" || isTooLate) source.stop();
       const body = await progress.timed("fetch", readBody(source, format, progress));
       turn?.arrived();
-      slot.release(); // others may fetch while this one is decoded
+      slot.release(); // other lookups can fetch while this one is decoded
       const { bytes } = progress.learn(countedIn(body));
       const isCut = body.warning !== null;
       if (!isCut && !format && bytes !== 0) progress.learn({ warnings: ["decode_failed"] });
@@ -97,7 +97,7 @@ export function createOracle(options: OracleOptions): Oracle {
       return progress.learn({});
     });
 
-  /** Waits until the decoders will soon have use for the body; null if that would be too late, or if there is no need. */
+  /** Waits in the decode queue of the format; null if the queue is full, or if the body is not decoded. */
   async function takeTurnIn(
     queue: ReturnType<typeof decodeQueueOf>,
     bytes: number,
@@ -110,7 +110,7 @@ export function createOracle(options: OracleOptions): Oracle {
     return slot && { arrived: () => undefined, [Symbol.dispose]: () => slot.release() };
   }
 
-  /** Tells what the source is, and whether the rest of it is wanted too. */
+  /** Reads the head: sniffs the format and decides whether to read on. */
   async function readBeginning(source: Source, fields: Fields, progress: Progress): Promise<Beginning> {
     progress.learn(declaredBy(source));
     const { format } = await learnHead(source, progress);
@@ -122,7 +122,7 @@ export function createOracle(options: OracleOptions): Oracle {
     return { format, rest: suffices(known, format, fields) ? "answered" : "wanted" };
   }
 
-  /** Learns what the header of a movie tells, where that stands at the end of it, by reading that alone. */
+  /** Reads the movie header at the end of a file by a range request, for dimensions and duration. */
   async function learnMovie(source: Source, format: Format, progress: Progress): Promise<void> {
     if (format.kind !== "video" && format.kind !== "audio") return;
     const head = (await source.arrived(1)).slice(0, sniffBytes);
@@ -134,17 +134,17 @@ export function createOracle(options: OracleOptions): Oracle {
     progress.learn(factsOf(await decoder.measure(withoutMedia(head, bytes), format)));
   }
 
-  /** Reads to the end, or as far as a hash needs it; looks at the beginning of a picture whose end takes its time. */
+  /** Reads the body to the end, or as far as the hash needs it; decodes the prefix of a slow progressive JPEG early. */
   async function readBody(source: Source, format: Format | null, progress: Progress): Promise<Body> {
     if (format?.name !== "jpeg") return source.body();
     const enough = enoughBytes((bytes) => source.arrived(bytes), source.declaredBytes);
-    // What is not counted must have been declared.
+    // Without counting, `bytes` must be declared.
     if (stopEarly && source.declaredBytes !== null) {
       if ((await enough) !== null) source.stop();
       return source.body();
     }
     const end = new AbortController();
-    lookEarly(source, format, enough, progress, end.signal).catch(() => null); // the body tells why
+    lookEarly(source, format, enough, progress, end.signal).catch(() => null); // the body has the error
     try {
       return await source.body();
     } finally {
@@ -152,7 +152,7 @@ export function createOracle(options: OracleOptions): Oracle {
     }
   }
 
-  /** Learns the hash of a picture by its beginning, unless its end comes first. */
+  /** Decodes the prefix of a picture for its hash, unless the end arrives first. */
   async function lookEarly(
     source: Source,
     format: Format,
@@ -184,28 +184,28 @@ export function createOracle(options: OracleOptions): Oracle {
     return { picture: await picture, isOwn: true };
   }
 
-  /** Learns what the pixels tell. Of a body that is not whole mostly the dimensions alone: half a picture has another hash. */
+  /** Decodes the body. A truncated body has mostly its dimensions only: half a picture has another hash. */
   async function decode(sight: DecodeInput, previous: Previous | undefined, progress: Progress): Promise<void> {
     const known = seenBefore(sight.body, previous);
     if (known) return void progress.learn(known);
     const { picture, isOwn } = await decodeBody(sight);
     const { animated, blurhash, thumbhash, warning } = picture;
-    // That half a file cannot be measured is said by the body's own warning already.
+    // A truncated body already has its own warning.
     const warnings = warning && !sight.body.warning ? [warning] : [];
     progress.learn({ ...factsOf(picture), animated, blurhash, thumbhash, warnings });
-    if (!isOwn) return; // the time was another lookup's
+    if (!isOwn) return; // the time belongs to another lookup
     progress.took("queue", picture.queueMs);
     progress.took("decode", picture.decodeMs);
     progress.took("hash", picture.hashMs);
   }
 }
 
-/** Learns what the first bytes tell, while they come. */
+/** Sniffs the first bytes while they arrive. */
 async function learnHead(source: Source, progress: Progress): Promise<Head> {
   let last: Head = { format: null, size: null, bytes: 0 };
   for await (const head of readHead((bytes) => source.arrived(bytes))) {
     last = head;
-    // The header may know more of what the first bytes do not tell, or what any text begins with.
+    // For unknown bytes and text, Content-Type can be more precise.
     if (!head.format || head.format.kind === "text") continue;
     progress.learn({ type: mediaType(head.format, source.declaredType).type, ...head.size });
   }
@@ -214,12 +214,12 @@ async function learnHead(source: Source, progress: Progress): Promise<Head> {
   return last;
 }
 
-/** What was told stays so where this tells nothing. */
+/** Returns the known dimensions and duration; unknown ones keep their earlier value. */
 function factsOf({ width, height, durationMs }: Picture): Partial<Metadata> {
   return { ...(width !== null && { width, height }), ...(durationMs !== null && { durationMs }) };
 }
 
-/** What the pixels told of the very same bytes, where the source sent them again. */
+/** Returns the earlier decode result if the origin sent the same bytes again. */
 function seenBefore({ sha256 }: Body, previous: Previous | undefined): Partial<Metadata> | null {
   if (sha256 === null || sha256 !== previous?.metadata.sha256 || previous.metadata.blurhash === null) return null;
   const { width, height, animated, durationMs, blurhash, thumbhash } = previous.metadata;

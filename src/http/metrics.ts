@@ -2,11 +2,11 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 import type { Cached, Oracle, Timings } from "../domain/description.ts";
 import { type FailureCode, failures, type OracleError, toOracleError } from "../domain/errors.ts";
 
-/** What is counted for the operator. No label ever holds a host of a URL, or a word from a caller or an origin. */
+/** Metrics for the operator. No label has a host of a URL, or text of a caller or an origin. */
 export interface Metrics {
-  /** Counts a question by who asks: a name of a token that was made, never what a stranger sends. Free, too. */
+  /** Counts a request by client: the name of a valid token, never a stranger's text. Cheap, too. */
   requested(client: string): void;
-  /** Counts an answer by how its description was come by. Free: the hot path of a hit. */
+  /** Counts a response by cache result. Cheap: it is on the hot path of cache hits. */
   answered(cached: Cached): void;
   /** Counts a question that was not looked up: the target parser or the rate limit refused it. */
   refused(code: "url_invalid" | "url_unsupported" | "rate_limited"): void;
@@ -28,7 +28,7 @@ export interface Gauges {
   queueDepth(): number;
   /** Decoder processes that had to be replaced since the start. */
   decoderRestarts(): number;
-  /** What is looked into, by the names that the settings have for it, and `poster` for frames of videos. */
+  /** The enabled formats by their names in the settings, and `poster` for frames of videos. */
   enabled(): Readonly<Record<string, boolean>>;
   /** Of the cache that replicas share; null where there is none. */
   readonly shared: SharedGauges | null;
@@ -76,7 +76,7 @@ const stageBuckets = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15];
 function addSharedMetrics(registers: Registry[], shared: SharedGauges): void {
   new Gauge({
     name: "media_oracle_shared_up",
-    help: "Whether the shared cache is there, and takes what it is given",
+    help: "Whether Redis is available and accepts writes",
     registers,
     collect() {
       this.set(shared.isWell() ? 1 : 0);
@@ -84,7 +84,7 @@ function addSharedMetrics(registers: Registry[], shared: SharedGauges): void {
   });
   new Counter({
     name: "media_oracle_shared_calls_total",
-    help: "Calls to the shared cache; one that failed was done without",
+    help: "Calls to Redis, by outcome",
     labelNames: ["outcome"],
     registers,
     collect() {
@@ -95,7 +95,7 @@ function addSharedMetrics(registers: Registry[], shared: SharedGauges): void {
   });
   new Counter({
     name: "media_oracle_shared_answers_total",
-    help: "Answers that the shared cache had, of those that media_oracle_cache_total has as hit or stale",
+    help: "Responses from Redis, among those that media_oracle_cache_total counts as hit or stale",
     registers,
     collect() {
       this.reset();
@@ -109,11 +109,11 @@ export function createMetrics(gauges: Gauges): Metrics {
   const registers = [register];
   collectDefaultMetrics({ register });
 
-  // Plain numbers, handed over when somebody reads: an increment of prom-client's costs more than all else a hit does.
+  // Plain numbers, collected at a scrape: an increment of prom-client costs more than the rest of a cache hit.
   const answered: Record<Cached, number> = { hit: 0, miss: 0, collapsed: 0, stale: 0, revalidated: 0 };
   new Counter({
     name: "media_oracle_cache_total",
-    help: "Answers by how the description was come by",
+    help: "Responses by cache result",
     labelNames: ["result"],
     registers,
     collect() {
@@ -124,7 +124,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   const requested = new Map<string, number>();
   new Counter({
     name: "media_oracle_requests_total",
-    help: "Questions by whose token they came with: its name, token where it says none, anonymous where none is needed",
+    help: "Requests by client: the name in the token, `token` without a name, `anonymous` without tokens",
     labelNames: ["client"],
     registers,
     collect() {
@@ -134,39 +134,39 @@ export function createMetrics(gauges: Gauges): Metrics {
   });
   const sources = new Counter({
     name: "media_oracle_source_total",
-    help: "Lookups that went to an origin, by outcome: success, not_modified or a failure code",
+    help: "Lookups at origins by outcome: success, not_modified or a failure code",
     labelNames: ["outcome"],
     registers,
   });
   const refusals = new Counter({
     name: "media_oracle_refused_total",
-    help: "Questions that were refused, by code, and sources that were not reached, by the reason that callers are not told",
+    help: "Refused requests by code, and unreachable origins by cause, which callers do not learn",
     labelNames: ["reason"],
     registers,
   });
   const notAnswered = new Counter({
     name: "media_oracle_failures_total",
-    help: "Questions that were answered with a failure, by code",
+    help: "Failed requests by code",
     labelNames: ["code"],
     registers,
   });
   const stages = new Histogram({
     name: "media_oracle_stage_seconds",
-    help: "Time that the stages of lookups took: queue, fetch, decode, hash",
+    help: "Duration of the stages of lookups: queue, fetch, decode, hash",
     labelNames: ["stage"],
     buckets: stageBuckets,
     registers,
   });
   const decodes = new Histogram({
     name: "media_oracle_decode_seconds",
-    help: "Time that decoding took, by format",
+    help: "Decode time by format",
     labelNames: ["format"],
     buckets: decodeBuckets,
     registers,
   });
   new Gauge({
     name: "media_oracle_inflight",
-    help: "Lookups under way",
+    help: "Lookups in progress",
     registers,
     collect() {
       this.set(gauges.inflight());
@@ -174,7 +174,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   });
   new Gauge({
     name: "media_oracle_queue_depth",
-    help: "Lookups that wait for a slot",
+    help: "Lookups in all queues",
     registers,
     collect() {
       this.set(gauges.queueDepth());
@@ -182,7 +182,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   });
   new Counter({
     name: "media_oracle_decoder_restarts_total",
-    help: "Decoder processes that had to be replaced",
+    help: "Replaced decoder workers",
     registers,
     collect() {
       this.reset();
@@ -193,7 +193,7 @@ export function createMetrics(gauges: Gauges): Metrics {
 
   new Gauge({
     name: "media_oracle_format_enabled",
-    help: "What is looked into: 1 where it is on. poster: a frame of videos, which takes ffmpeg",
+    help: "1 for each enabled format. poster: a frame of videos, by ffmpeg",
     labelNames: ["format"],
     registers,
     collect() {
@@ -228,7 +228,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   };
 }
 
-/** Counts how the lookups of an oracle end, whoever waits for them. Nothing that they notice. */
+/** Wraps an oracle: counts the outcomes of its lookups. Callers notice nothing. */
 export function observed(oracle: Oracle, metrics: Metrics): Oracle {
   return (target, fields, previous) => {
     const description = oracle(target, fields, previous);

@@ -37,8 +37,8 @@ export function formatNamed(name: FormatName): Format {
 }
 
 /** A folder beside the built program, where sharp is found as it finds it. */
-export function folderBeside(onFinished: (end: () => void) => void): string {
-  const folder = mkdtempSync(fileURLToPath(new URL("../../test-", builtEntry)));
+export function folderBeside(onFinished: (end: () => void) => void, parent = new URL("../", builtEntry)): string {
+  const folder = mkdtempSync(fileURLToPath(new URL("test-", parent)));
   onFinished(() => rmSync(folder, { recursive: true }));
   return folder;
 }

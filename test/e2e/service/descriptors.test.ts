@@ -195,7 +195,7 @@ test.skipIf(requires("prlimit", hasPrlimit))(
   async () => {
     const started = start({}, ["prlimit", "--nofile=64:64"]);
     await expect(started).rejects.toThrow(
-      "ended with 69 before it listened:\nmedia-oracle: the limit of open files is 64, and at least 128 are needed",
+      "exited with 69 before it listened:\nmedia-oracle: the limit of open files is 64, and at least 128 are needed",
     );
   },
 );

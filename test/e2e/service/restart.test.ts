@@ -81,7 +81,7 @@ test.each([
   writeFileSync(file, text);
   const origin = await startTexts();
   const service = await start(file);
-  expect(service.output()).toContain("the cache's file cannot be used");
+  expect(service.output()).toContain("the cache file cannot be used");
   expect((await ask(service, origin.url("/a.txt"))).status).toBe(200);
   expect(await service.stop()).toBe(0);
   expect((await start(file)).output()).toContain('"entries":1');

@@ -382,7 +382,7 @@ describe("a start", () => {
     ],
   ])("fails where %s", async (_, file, from, to, reason) => {
     const ends: (() => Promise<void> | void)[] = [];
-    const folder = folderBeside((end) => ends.push(end));
+    const folder = folderBeside((end) => ends.push(end), new URL("../../", builtEntry));
     cpSync(dirname(dirname(fileURLToPath(builtEntry))), folder, { recursive: true });
     const source = readFileSync(join(folder, file), "utf8");
     writeFileSync(join(folder, file), source.replace(from, to));

@@ -269,7 +269,11 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     refuses: () => !turns.isFree && sheds(),
     slots,
     shares,
-    transfers: createTransfers({ starved: (waitedMs) => slots.starved(waitedMs), now }),
+    transfers: createTransfers({
+      starved: (waitedMs) => slots.starved(waitedMs),
+      maxYielded: config.FETCH_CONCURRENCY,
+      now,
+    }),
     openSource,
     decoder,
     takeTurn: turns.take,

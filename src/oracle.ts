@@ -72,7 +72,7 @@ export function createOracle(options: OracleOptions): Oracle {
       using limit = startTimeLimit(fetchTimeoutMs);
       const limits = shares.ofLookup(target);
       using slot = await progress.timed("queue", slots.take(limits, limit.signal));
-      using transfer = transfers.begin([...limits.map(({ key }) => key), wholeKey], limit.signal);
+      using transfer = transfers.begin([...limits.map(({ key }) => key), wholeKey], limit.signal, () => slot.release());
       // Closed only at the end: until then the body counts against the byte budget.
       using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, transfer));
       progress.setCacheHeaders(source.terms);

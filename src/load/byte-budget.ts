@@ -1,19 +1,18 @@
 /// <reference lib="es2024.arraybuffer" />
 
 /**
- * Byte budget: lends the memory that bodies are read into, and counts what all of them together have.
+ * Byte budget: lends buffers for bodies from a pool, and bounds their total size.
  *
- * The buffers are used again: a fresh one for each body cost 1.5 ms a megabyte in page faults and garbage collection,
- * more than all else that is done with the bytes. A buffer may hold bytes of an earlier body: the borrower looks only at
- * what it wrote.
+ * Buffers are reused: a new one for each body cost 1.5 ms per megabyte in page faults and garbage collection, more than
+ * all other work on the bytes. A buffer may contain bytes of an earlier body: the borrower must read only its own writes.
  *
  * Two shares keep a few large bodies from taking all the memory:
- * - An eighth of it is for buffers of up to 1 MiB alone, so small pictures always have some.
- * - One site has at most a quarter in buffers of more than 1 MiB, or, while half of the memory stays free for the others, more.
- *   One large body of a site is always possible. The small buffers of a site are bounded by its slots.
+ * - An eighth is reserved for buffers of up to 1 MiB, for small pictures.
+ * - One site has at most a quarter in buffers of more than 1 MiB, or more while half of the memory stays free.
+ *   The first large body of a site is exempt. The small buffers of a site are bounded by its slots.
  */
 export interface ByteBudget {
-  /** The part of a site, for the bodies that it sends; null is not a site and has no share but the whole. */
+  /** Returns the lender for the bodies of one site; null for no site, without a limit but the whole budget. */
   lenderTo(site: string | null): ByteLender;
   /** Bytes lent. */
   readonly used: number;
@@ -21,19 +20,19 @@ export interface ByteBudget {
 
 export interface ByteLender {
   /**
-   * A buffer with room for at least so many bytes, which are counted as lent.
+   * Lends a buffer of at least `bytes` bytes.
    *
-   * @param instead the buffer it takes the place of, whose first `length` bytes are carried over; given back by this
-   * @returns the failure code if there is no room (`host_busy`: in the share of the site); `instead` is then still lent
+   * @param instead the buffer to replace: its first `length` bytes are copied, and it is given back
+   * @returns the failure code if the budget is used up (`host_busy`: that of the site); `instead` then stays lent
    */
   lend(bytes: number, instead: Uint8Array, length: number): Uint8Array | "overloaded" | "host_busy";
-  /** The buffer must not be read afterwards. An empty one is ignored. */
+  /** Takes a buffer back; it must not be read afterwards. An empty one is ignored. */
   giveBack(buffer: Uint8Array): void;
 }
 
-const smallestBytes = 4 * 1024; // a thousand silent bodies: 4 MB
+const smallestBytes = 4 * 1024; // a thousand silent bodies take 4 MB
 
-// Kept to be lent again: sixteen photos of a phone. More goes back to the system at once.
+// Kept for reuse: sixteen photos of a phone. The rest goes back to the system at once.
 const maxSpareBytes = 64 * 1024 * 1024;
 
 const smallShare = 1 / 8;
@@ -43,22 +42,22 @@ const maxSmallBytes = 1024 * 1024;
 const siteShare = 1 / 4;
 const freeShare = 1 / 2;
 
-/** @param maxBytes past it the newcomer is refused, never a body that began earlier and needs no more */
+/** @param maxBytes beyond it a new loan is refused; a body that needs no more memory is never affected */
 export function createByteBudget(maxBytes: number): ByteBudget {
   const spare = new Map<number, ArrayBuffer[]>(); // by size, powers of two
-  const largeOf = new Map<string, number>(); // by site, only those that have large buffers: strangers choose the names
+  const largeOf = new Map<string, number>(); // by site; only sites with large buffers: strangers choose the names
   let spareBytes = 0;
   let used = 0;
 
   function borrow(size: number): ArrayBuffer {
     const buffer = spare.get(size)?.pop();
-    // Resizable, so that its memory can be had back without waiting for the garbage collector.
+    // Resizable, so that its memory can be freed without the garbage collector.
     if (!buffer) return new ArrayBuffer(size, { maxByteLength: size });
     spareBytes -= size;
     return buffer;
   }
 
-  /** Spare buffers are within the budget too: they make room for a new loan. */
+  /** Frees the spare buffers, which count against the budget, to make room for a new loan. */
   function discardSpare(): void {
     for (const buffers of spare.values()) for (const buffer of buffers) buffer.resize(0);
     spare.clear();
@@ -75,7 +74,7 @@ export function createByteBudget(maxBytes: number): ByteBudget {
     sameSize.push(resizable);
   }
 
-  /** Why so many more bytes are not to be lent; null if they may be. */
+  /** Returns the failure code if the loan exceeds a limit, else null. */
   function refusalOf(site: string | null, size: number, insteadBytes: number): "overloaded" | "host_busy" | null {
     const usedThen = used - insteadBytes + size;
     if (usedThen > (size > maxSmallBytes ? maxBytes * (1 - smallShare) : maxBytes)) return "overloaded";
@@ -127,7 +126,7 @@ export function createByteBudget(maxBytes: number): ByteBudget {
   };
 }
 
-/** The bytes of a buffer that count against the share of its site. */
+/** Returns the bytes of a buffer that count against the share of its site. */
 function largePart(bytes: number): number {
   return bytes > maxSmallBytes ? bytes : 0;
 }

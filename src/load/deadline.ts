@@ -1,17 +1,17 @@
 import { OracleError, type UnreachableReason } from "../domain/errors.ts";
 
-/** What a phase may take, and what its failure is called. */
+/** The timeout of a phase, and the reason to report when it fires. */
 export interface PhaseOptions {
   readonly timeoutMs: number;
   readonly reason: UnreachableReason;
 }
 
 /**
- * Runs one phase of a fetch with a timer of its own. The promise rejects at the moment, whether or not the work heeds
- * its signal; the work should still free what it holds then.
+ * Runs one phase of a fetch with its own timeout. The promise rejects at the timeout even if the work ignores its signal;
+ * the work should then still free its resources.
  *
- * @param outer the end of the whole fetch
- * @throws OracleError `source_unreachable`, with the reason given at the timeout, with `timeout` at the outer's end
+ * @param outer aborted at the deadline of the whole fetch
+ * @throws OracleError `source_unreachable`: with `reason` at the timeout, with `timeout` if `outer` is aborted
  */
 export async function within<T>(
   { timeoutMs, reason }: PhaseOptions,
@@ -39,9 +39,9 @@ export async function within<T>(
 }
 
 /**
- * Starts a timeout that is aborted with `outer` too.
+ * Starts a timeout whose signal is also aborted with `outer`.
  *
- * A timer of our own: those of the layers below fire late, or restart with every byte.
+ * The timers of the layers below are not used: they fire late, or restart with every byte.
  */
 export function startTimeLimit(timeoutMs: number, outer?: AbortSignal): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController();

@@ -1,44 +1,44 @@
-/** The right to have a body read to its end and looked at; disposed of when that is done. */
+/** The permit to read a body to its end and decode it; dispose it afterwards. */
 export interface DecodePermit extends Disposable {
-  /** All of it is there, however long that took: it waits for a decoder now. */
+  /** Marks the body as complete: it waits for a decoder now. */
   arrived(): void;
 }
 
 /**
- * Waits until the decoders will soon have use for a body of that size, first come first served; not at all where they have now.
+ * Admission control: waits until the decoders are about to need a body of that size (FIFO); returns at once if they do now.
  *
- * @param signal nobody waits for longer
- * @returns null where more is asked for than can be done: the picture would be described too late for most who ask
+ * @param signal ends the wait
+ * @returns null if the decoders are overloaded: the result would be too late for most callers
  */
 export type EnterDecodeQueue = (bytes: number, signal: AbortSignal) => Promise<DecodePermit | null>;
 
 export interface DecodeQueue {
   readonly take: EnterDecodeQueue;
   readonly waiting: number;
-  /** Whether whoever comes now will most likely have one at once. */
+  /** Whether the next caller will most likely get a permit at once. */
   readonly isFree: boolean;
-  /** Whether somebody was turned away lately. */
+  /** Whether the cooldown after a rejection is active. */
   readonly isShort: boolean;
 }
 
 export interface DecodeQueueOptions {
-  /** What may wait for decoders, or be on its way to them. A body counts for a quarter of it at most. */
+  /** Limit of the bytes that wait for decoders, or are being read for them. A body counts for a quarter at most. */
   readonly maxBytes: number;
-  /** How much work may wait for them. */
+  /** Limit of the decode time that waits for them. */
   readonly maxWorkMs: number;
-  /** What one picture adds to that, lately. */
+  /** The recent average decode time of a picture. */
   readonly expectedMs: () => number;
-  /** A body that is longer on its way is not counted until it is there: its origin is slow, and the decoders have time. */
+  /** A body that takes longer to arrive is not counted until it is complete: its origin is slow. */
   readonly arrivalMs: number;
-  /** Nor is one that is there for longer: it is a slow one, and those have a way of their own. */
+  /** Nor is a complete body that waits for longer: slow decodes use the slow lane. */
   readonly lookMs: number;
-  /** A burst is worked off. Where somebody waits for longer, more is asked for than can be done, and all who wait get none. */
+  /** Longest wait in the queue, enough for a burst. A longer wait means overload: all waiting callers get null. */
   readonly patienceMs: number;
-  /** Whether nobody shall wait even so long: others could not even begin. */
+  /** Whether to reject the queue at once, since other lookups cannot even begin. */
   readonly isCrowded: () => boolean;
-  /** Lookups that may soon take a turn, or have one and read. */
+  /** Lookups that may soon take a permit, or are reading with one. */
   readonly coming: () => number;
-  /** So long after the last one was turned away nobody waits, since it would be in vain: who finds no turn at once gets none. */
+  /** Cooldown after a rejection: fail fast instead of queueing. Each rejection restarts it. */
   readonly shortMs: number;
 }
 
@@ -51,8 +51,9 @@ interface Waiter {
 const everyMs = 50;
 
 /**
- * Lets no more bodies be read than the decoders will soon have use for: more would only take memory, and make each that is
- * looked at late for whoever asked. What is not read yet waits at its origin.
+ * Creates the decode queue: reads no more bodies than the decoders will soon need (backpressure).
+ *
+ * More would only take memory and add latency for all callers. The other bodies wait at their origins.
  */
 export function createDecodeQueue(options: DecodeQueueOptions): DecodeQueue {
   const { maxBytes, maxWorkMs, expectedMs, arrivalMs, lookMs, patienceMs, isCrowded, coming, shortMs } = options;
@@ -104,7 +105,7 @@ export function createDecodeQueue(options: DecodeQueueOptions): DecodeQueue {
       shortUntil = now + shortMs;
       for (const { settle } of queue.splice(0)) settle(null);
     }
-    admit(); // also where those ended that have no turn
+    admit(); // needed because `hasRoom` also changes without a released permit
   }
 
   return {

@@ -1,32 +1,32 @@
 import { performance } from "node:perf_hooks";
 
 export interface LoadShedderOptions {
-  /** Whether more is asked for than can be done; else nobody is refused, however busy this process is. */
+  /** Whether the service is overloaded; if not, no request is rejected, however busy the event loop is. */
   readonly isNeeded: () => boolean;
-  /** How busy its event loop may be then, from 0 to 1: the rest is for those who need little, and the processor for the decoders. */
+  /** Target event loop utilization, 0 to 1. The rest is for cheap requests, and leaves the CPU to the decoders. */
   readonly mostBusy: number;
-  /** How often that is looked at. */
+  /** Interval between measurements, in milliseconds. */
   readonly everyMs: number;
 }
 
-/** Whether whoever asks now is to be refused. Counts as one who asks. */
+/** Decides whether to reject the current request. Call it once per request. */
 export type ShouldShed = () => boolean;
 
-// Of what the loop is too busy, or not busy enough. It rises in a few looks, since whoever comes in meanwhile is in everybody's
-// way, and falls in many, or the flood would come in each time that it falls.
+// Per unit of excess or spare utilization. The share rises within a few measurements, since requests admitted meanwhile
+// delay all others, and falls slowly: otherwise the flood would return with each drop.
 const gains = { rising: 0.5, falling: 0.05 };
 
 /**
- * Refuses as large a share of those who ask as keeps the event loop from being too busy.
+ * Creates a load shedder: rejects the share of requests that keeps the event loop utilization at its target.
  *
- * Even a head costs a millisecond of this process. Where only what comes back is looked at, a flood of questions takes all the
- * time there is, and the answers that are remembered come as late as all others.
+ * Even the head of a request costs a millisecond. A limit on responses alone would let a flood of requests take all of
+ * the time, and delay cache hits like all others.
  */
 export function createLoadShedder({ isNeeded, mostBusy, everyMs }: LoadShedderOptions): ShouldShed {
   let last = performance.eventLoopUtilization();
   let share = 0;
   let due = 0;
-  let hasRefused = false; // since the last look
+  let hasRefused = false; // since the last measurement
 
   function look(): void {
     const now = performance.eventLoopUtilization();
@@ -41,7 +41,7 @@ export function createLoadShedder({ isNeeded, mostBusy, everyMs }: LoadShedderOp
   return () => {
     due += share;
     if (due < 1) return false;
-    due -= 1; // so that they are spread evenly
+    due -= 1; // spreads the rejections evenly
     hasRefused = true;
     return true;
   };

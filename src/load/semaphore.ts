@@ -1,13 +1,13 @@
 import { OracleError } from "../domain/errors.ts";
 import { startTimeLimit } from "./deadline.ts";
 
-/** A permit; disposed of, it is released. */
+/** A permit of the semaphore. Disposing releases it. */
 export interface Permit extends Disposable {
   /** Admits the next in the queue; a second call does nothing. */
   release(): void;
 }
 
-/** One concurrency limit beside the limit of all slots: of a host, a site, an address or a block of addresses. */
+/** A concurrency limit within the limit of all slots: of a host, a site, an address or a block of addresses. */
 export interface Limit {
   readonly key: string;
   readonly maxActive: number;
@@ -19,22 +19,22 @@ export const wholeKey = "";
 /**
  * Concurrency limit (semaphore) with a fair queue.
  *
- * Limits are given narrowest first, and each lies within the next: a host in its site, an address in its block. The widest one
- * is the unit of fairness, called a site here. The queue serves sites in turn (round-robin), first come first served within a
- * site; a site at its own limit does not hold up the others. One site has a bounded part of the queue, and if the queue is
- * full, a site with fewer waiting takes the place of the last of the site with the most.
+ * Limits are given narrowest first, and each lies within the next: a host in its site, an address in its block. The
+ * widest one is the unit of fairness, called a site here. The queue is round-robin over sites, FIFO within a site; a
+ * site at its own limit does not block the others. Each site has a bounded part of the queue. If the queue is full, a
+ * site with fewer waiting callers evicts the last one of the site with the most.
  */
 export interface Semaphore {
   /**
    * Waits for a slot.
    *
-   * @throws OracleError `overloaded` for a limit of the whole service, `host_busy` for a narrower one: at once if the queue is
-   * full, or when the signal comes before the slot
+   * @throws OracleError `overloaded` for a limit of the whole service, `host_busy` for a narrower one: at once if the
+   * queue is full, or when the signal is aborted before a slot is free
    */
   take(limits: Limits, signal: AbortSignal): Promise<Permit>;
   /** Takes a slot if one is free now, else null. */
   tryTake(limits: Limits): Permit | null;
-  /** How many have waited for at least so long, by the key of the limit that holds them up. */
+  /** Returns the number of callers that have waited for at least `waitedMs`, by the key of the limit that blocks them. */
   starved(waitedMs: number): Map<string, number>;
   readonly active: number;
   readonly waiting: number;
@@ -44,7 +44,7 @@ export type Limits = readonly [Limit, ...Limit[]];
 
 export interface SemaphoreOptions {
   readonly maxActive: number;
-  /** Past it `overloaded`. */
+  /** Queue limit; beyond it `overloaded`. */
   readonly maxWaiting: number;
   readonly maxWaitingPerSite: number;
   /** Milliseconds, monotonic. */
@@ -59,12 +59,12 @@ interface Waiter {
 }
 
 export function createSemaphore({ maxActive, maxWaiting, maxWaitingPerSite, now }: SemaphoreOptions): Semaphore {
-  const activeOf = new Map<string, number>(); // only keys in use: strangers choose the names
+  const activeOf = new Map<string, number>(); // only keys with active slots: strangers choose the names
   const sites = new Map<string, Waiter[]>(); // in the order in which they are served
   let active = 0;
   let waiting = 0;
 
-  /** The limit that stands in the way, the narrowest first; null if there is room. */
+  /** Returns the key of the exhausted limit, the narrowest first; null if there is room. */
   function blockerOf(limits: Limits): string | null {
     const full = limits.find(({ key, maxActive }) => (activeOf.get(key) ?? 0) >= maxActive);
     return full?.key ?? (active >= maxActive ? wholeKey : null);
@@ -96,13 +96,13 @@ export function createSemaphore({ maxActive, maxWaiting, maxWaitingPerSite, now 
     return { release, [Symbol.dispose]: release };
   }
 
-  /** One slot came free, so at most one can be admitted: the limits lie within each other. */
+  /** Admits the next waiter after a release; at most one can be admitted, since the limits are nested. */
   function admitNext(): void {
     for (const [site, waiters] of sites) {
       const next = waiters.find(({ limits }) => blockerOf(limits) === null);
       if (!next) continue;
       leaveQueue(next);
-      // To the end of the round.
+      // Round-robin: moves the site to the end.
       if (sites.delete(site) && waiters.length > 0) sites.set(site, waiters);
       return next.admit(occupy(next.limits));
     }
@@ -188,7 +188,7 @@ export function createSemaphore({ maxActive, maxWaiting, maxWaitingPerSite, now 
   };
 }
 
-/** Waits for a slot for at most so long; null if none came free. */
+/** Waits at most `timeoutMs` for a slot; null if none became free. */
 export async function takeWithin(
   timeoutMs: number,
   slots: Semaphore,

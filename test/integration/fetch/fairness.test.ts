@@ -16,10 +16,11 @@ function startMeasured(starved: number, maxBytes = 100 * mebibyte) {
   const { parseTarget, openSource } = createFetcher({ maxBytes });
   const transfers = createTransfers({
     starved: () => new Map(starved > 0 ? [[wholeKey, starved]] : []),
+    maxYielded: 0,
     now: () => performance.now(),
   });
   return async (url: string): Promise<Source> => {
-    const transfer = transfers.begin([wholeKey], AbortSignal.timeout(20_000));
+    const transfer = transfers.begin([wholeKey], AbortSignal.timeout(20_000), () => undefined);
     onTestFinished(() => transfer[Symbol.dispose]());
     const source = await openSource(parseTarget(url), null, transfer);
     if (source.isNotModified) throw new Error("a 304 without validators");

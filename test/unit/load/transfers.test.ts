@@ -10,15 +10,20 @@ const kibibyte = 1024;
 const never = new AbortController().signal;
 setMaxListeners(0, never);
 
-function startTransfers() {
+function startTransfers(maxYielded = 0) {
   /** Lookups in the queue, by the limit that holds them up. */
   let queue: Record<string, number> = {};
-  const transfers = createTransfers({ starved: () => new Map(Object.entries(queue)), now: () => performance.now() });
+  const transfers = createTransfers({
+    starved: () => new Map(Object.entries(queue)),
+    maxYielded,
+    now: () => performance.now(),
+  });
+  const yielded: string[] = [];
   const begin = (host: string) => {
-    const transfer = transfers.begin([host, wholeKey], never);
+    const transfer = transfers.begin([host, wholeKey], never, () => yielded.push(host));
     return { transfer, endWait: transfer.wait() };
   };
-  return { transfers, begin, starve: (next: Record<string, number>) => (queue = next) };
+  return { transfers, begin, yielded, starve: (next: Record<string, number>) => (queue = next) };
 }
 
 /** Lets time pass, in which the transfers receive so many bytes a second. */
@@ -30,6 +35,39 @@ async function pass(seconds: number, rates: readonly (readonly [Transfer, bytesP
 }
 
 const endedOf = (...all: readonly { transfer: Transfer }[]) => all.map(({ transfer }) => transfer.signal.aborted);
+
+describe("the slot of a slow transfer", () => {
+  test("goes to a waiting lookup after 250 ms, and the transfer runs on", async () => {
+    const { begin, starve, yielded } = startTransfers(1);
+    const silent = begin("a");
+    const decent = begin("b");
+    starve({ [wholeKey]: 1 });
+    await pass(0.2, [[decent.transfer, 100 * kibibyte]]);
+    expect(yielded).toEqual([]);
+    await pass(0.2, [[decent.transfer, 100 * kibibyte]]);
+    expect([yielded, endedOf(silent, decent)]).toEqual([["a"], [false, false]]);
+  });
+
+  test("stays with it while no lookup waits", async () => {
+    const { begin, yielded } = startTransfers(1);
+    begin("a");
+    await pass(5);
+    expect(yielded).toEqual([]);
+  });
+
+  test("beyond the bound goes only when the slowest transfer without a slot has been slow for two seconds, and ends", async () => {
+    const { begin, starve, yielded } = startTransfers(1);
+    const [first, second] = [begin("a"), begin("b")];
+    starve({ [wholeKey]: 2 });
+    await pass(1.9);
+    expect([yielded, endedOf(first, second)]).toEqual([["a"], [false, false]]);
+    await pass(0.4);
+    expect([yielded, endedOf(first, second)]).toEqual([
+      ["a", "b"],
+      [true, false],
+    ]);
+  });
+});
 
 describe("a slow transfer", () => {
   test("yields to a lookup that waits for a slot, after two seconds", async () => {
@@ -76,10 +114,10 @@ describe("a slow transfer", () => {
   test("is ended by the signal of its lookup too", () => {
     const { transfers } = startTransfers();
     const limit = new AbortController();
-    using transfer = transfers.begin([wholeKey], limit.signal);
+    using transfer = transfers.begin([wholeKey], limit.signal, () => undefined);
     limit.abort();
     expect(transfer.signal.aborted).toBe(true);
-    expect(transfers.begin([wholeKey], limit.signal).signal.aborted).toBe(true);
+    expect(transfers.begin([wholeKey], limit.signal, () => undefined).signal.aborted).toBe(true);
   });
 });
 

@@ -2,7 +2,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 import { isPortIn, parsePort, type PortRange } from "./ports.ts";
 
-/** Whether this address may be connected to on this port. The address is text, as the resolver or the socket gives it. */
+/** SSRF guard: allows or refuses an address and port. The address is text, from the resolver or the socket. */
 export type AddressPolicy = (address: string, port: number) => boolean;
 
 /** A block of addresses: 4 or 16 bytes, of which the first `bits` count. */
@@ -11,14 +11,14 @@ export interface Cidr {
   readonly bits: number;
 }
 
-/** Addresses that may be fetched although they are not public; on that port only, where one is named. */
+/** A rule of ALLOW_ADDRESSES: a block to fetch from although it is not public; on that port only, unless null. */
 export interface AddressRule extends Cidr {
   readonly port: number | null;
 }
 
 export interface AddressPolicyOptions {
   readonly allow: readonly AddressRule[];
-  /** Wins over everything. */
+  /** Takes precedence over `allow` and over public addresses. */
   readonly deny: readonly Cidr[];
   /** The ports of public addresses, and of allowed ones whose rule names no port. */
   readonly ports: readonly PortRange[];
@@ -27,7 +27,7 @@ export interface AddressPolicyOptions {
 // `::ffff:a.b.c.d`, RFC 4291 2.5.5.2.
 const mappedV6: Cidr = { bytes: Uint8Array.from(ipaddr.parse("::ffff:0:0").toByteArray()), bits: 96 };
 
-/** IANA IPv4 Special-Purpose Address Registry: all of it, and what only looks public. Repeated by the second walls in `deploy/`. */
+/** The IANA IPv4 Special-Purpose Address Registry, and blocks that only look public. Repeated as firewalls in `deploy/`. */
 export const notPublicV4: readonly string[] = [
   "0.0.0.0/8", // this network; Linux connects 0.0.0.0 to itself
   "10.0.0.0/8", // RFC 1918
@@ -50,7 +50,7 @@ export const notPublicV4: readonly string[] = [
   "240.0.0.0/4", // reserved, broadcast
 ];
 
-// Of IPv6 only what IANA gives out is public: all the embeddings of IPv4 but these lie outside it.
+// Only the global unicast block of IPv6 is public. Embedded IPv4 addresses are outside it, except those listed here.
 export const globalUnicastV6 = "2000::/3";
 export const notPublicV6: readonly string[] = [
   "2001::/23", // IETF protocol assignments: Teredo, benchmarking, ORCHID
@@ -65,10 +65,10 @@ const globalUnicast = parseCidr(globalUnicastV6);
 const notPublic = [...notPublicV4, ...notPublicV6].map(parseCidr);
 
 /**
- * Whether the text is the address of somebody on the internet: globally reachable unicast.
+ * Checks that the text is a globally reachable unicast address.
  *
- * Anything but plain text of an address is not: other radices, zone ids, brackets. Nor are addresses that carry an IPv4
- * address inside, whatever that one is: nobody publishes media there, and a gateway would take the packets anywhere.
+ * Rejects every other spelling: other radices, zone ids, brackets. Also rejects every IPv6 address that embeds an IPv4
+ * address (6to4, Teredo, ISATAP): no media is published there, and a gateway could forward the packets anywhere.
  */
 export function isPublicAddress(address: string): boolean {
   const bytes = parseAddress(address);
@@ -77,11 +77,11 @@ export function isPublicAddress(address: string): boolean {
   return bytes.length === 4 || (contains(globalUnicast, bytes) && !isIsatap(bytes));
 }
 
-/** Binds the operator's rules. Denied wins; then public addresses on the usual ports; then what a rule allows. */
+/** Creates the address policy (SSRF guard). Order: `deny`, then public addresses on `ports`, then `allow`. */
 export function createAddressPolicy({ allow, deny, ports }: AddressPolicyOptions): AddressPolicy {
   return (address, port) => {
     const bytes = parseAddress(address);
-    // Never unwrapped and never allowed, or a rule for an IPv4 block would have a second spelling to get round.
+    // IPv4-mapped addresses are never unwrapped and never allowed: this spelling would bypass rules for IPv4 blocks.
     if (!bytes || contains(mappedV6, bytes)) return false;
     if (deny.some((block) => contains(block, bytes))) return false;
     if (isPublicAddress(address) && isPortIn(ports, port)) return true;
@@ -89,7 +89,7 @@ export function createAddressPolicy({ allow, deny, ports }: AddressPolicyOptions
   };
 }
 
-/** Binds whether a rule of the operator's names the address and port: one of their own hosts. */
+/** Creates the check for the operator's own hosts: whether an `allow` rule includes the address and port. */
 export function createOwnership({ allow, ports }: Omit<AddressPolicyOptions, "deny">): AddressPolicy {
   return (address, port) => {
     const bytes = parseAddress(address);
@@ -103,10 +103,10 @@ function matchesRule(rules: readonly AddressRule[], address: Uint8Array, port: n
   );
 }
 
-// What one customer of a network gets at least, and no route on the internet is longer: IPv4 /24, IPv6 /48 (RFC 6177).
+// The usual size of one customer's network, and the longest prefix that is routed on the internet (RFC 6177).
 const blockBits = { v4: 24, v6: 48 };
 
-/** The block of addresses that is likely one network: `192.0.2.0/24`, `2001:db8:1::/48`; the text itself if it is no address. */
+/** Returns the block that is likely one network: `192.0.2.0/24`, `2001:db8:1::/48`; the text itself if no address. */
 export function blockOf(address: string): string {
   const bytes = parseAddress(address);
   if (!bytes) return address;
@@ -115,7 +115,7 @@ export function blockOf(address: string): string {
   return `${ipaddr.fromByteArray([...network]).toString()}/${bits}`;
 }
 
-/** `10.0.0.0/8`, `fd00::/8`, or one address alone. @throws Error a sentence for the operator */
+/** Parses `10.0.0.0/8`, `fd00::/8`, or a single address. @throws Error a sentence for the operator */
 export function parseCidr(text: string): Cidr {
   const [address = "", prefix, ...rest] = text.split("/");
   const bytes = parseAddress(address);
@@ -125,7 +125,7 @@ export function parseCidr(text: string): Cidr {
     throw new Error("the number after / is a count of bits");
   const bits = prefix === undefined ? all : Number(prefix);
   if (bits > all) throw new Error(`an address of this kind has ${all} bits`);
-  // 10.1.2.3/8 may mean one address or sixteen million: the operator has to say which.
+  // 10.1.2.3/8 is ambiguous: one address or sixteen million.
   if (bytes.some((byte, index) => byte & ~mask(bits, index))) throw new Error(`bits after the first ${bits} are set`);
   if (bits >= mappedV6.bits && contains(mappedV6, bytes)) {
     throw new Error("an IPv4 address is written as such, not inside an IPv6 one");
@@ -134,7 +134,7 @@ export function parseCidr(text: string): Cidr {
 }
 
 /**
- * A block, with or without a port: `10.0.0.0/8`, `10.0.0.0/8:5280`, `10.0.0.5:5280`, `fd00::/8`, `[fd00::]/8:80`.
+ * Parses a block with an optional port: `10.0.0.0/8`, `10.0.0.0/8:5280`, `10.0.0.5:5280`, `fd00::/8`, `[fd00::]/8:80`.
  *
  * @throws Error a sentence for the operator
  */
@@ -154,14 +154,14 @@ export function parseAddressRule(text: string): AddressRule {
   return { ...parseCidr(block), port: parsePort(port) };
 }
 
-/** Whether two texts name the same address; false where either is not one. */
+/** Checks that two texts are the same address; false if either is not an address. */
 export function isSameAddress(one: string, other: string): boolean {
   const bytes = parseAddress(other);
   const wanted = parseAddress(one);
   return !!bytes && !!wanted && contains({ bytes: wanted, bits: wanted.length * 8 }, bytes);
 }
 
-/** 4 or 16 bytes, or null. `ipaddr.js` alone would also read `0x7f.1` and zone ids, hence the stricter check before it. */
+/** Returns 4 or 16 bytes, or null. Stricter than `ipaddr.js` alone, which also reads `0x7f.1` and zone ids. */
 function parseAddress(text: string): Uint8Array | null {
   if (text.includes("%") || (!isIPv4(text) && !isIPv6(text))) return null;
   return Uint8Array.from(ipaddr.parse(text).toByteArray());
@@ -174,12 +174,12 @@ function contains({ bytes, bits }: Cidr, address: Uint8Array): boolean {
   );
 }
 
-/** The bits of byte number `index` that are among the first `bits` of the address. */
+/** Returns the network mask of byte number `index` for a prefix of `bits`. */
 function mask(bits: number, index: number): number {
   return (0xff00 >> Math.min(8, Math.max(0, bits - index * 8))) & 0xff;
 }
 
-/** RFC 5214 6.1: the interface id is `0:5efe:` or `200:5efe:` and an IPv4 address, which the packets would go to. */
+/** RFC 5214 6.1: the interface id is `0:5efe:` or `200:5efe:` and an IPv4 address, the real destination. */
 function isIsatap(bytes: Uint8Array): boolean {
   return (bytes[8] === 0 || bytes[8] === 2) && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe;
 }

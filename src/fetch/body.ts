@@ -5,30 +5,34 @@ import type { ByteLender } from "../load/byte-budget.ts";
 import type { BodySink } from "./exchange.ts";
 import type { Meter } from "../load/transfers.ts";
 
-/** What was read of a body. */
+/** The result of reading a body. */
 export interface Body {
-  /** All of it where there is a hash, else what came; the head alone where it was too large; nothing where it is coded. */
+  /** The whole body if `sha256` is set, else the part that arrived; only the head if too large; empty if encoded. */
   readonly bytes: Uint8Array;
-  /** Hex; only where the body was read to its end. */
+  /** Hex; null unless the body was read to its end. */
   readonly sha256: string | null;
-  /** Null where it was read to its end, or no further than was wanted. */
+  /** Null if the body was read to its end, or stopped by the caller. */
   readonly warning: WarningCode | null;
 }
 
-/** A body on its way into one buffer. */
+/** Receives a body into one buffer. */
 export interface IncomingBody extends BodySink {
   /**
-   * All that came, as soon as it is at least so many bytes; fewer where the body ended before that. To be looked at before
-   * anything else is waited for: the memory is lent, and lent again. So many are taken from now on.
+   * Resolves with all bytes so far once they are at least `bytes`, or once the body has ended with fewer. Inspect them
+   * before the next `await`: the buffer is lent and reused. Raises the backpressure threshold to `bytes`.
    *
    * @throws OracleError `overloaded` or `host_busy`: no memory; nothing else
    */
   arrived(bytes: number): Promise<Uint8Array>;
-  /** Takes all, and resolves at the end of the body, at its limit or at a stop. @throws OracleError `overloaded` or `host_busy`: no memory; nothing else */
+  /**
+   * Removes the backpressure; resolves at the end of the body, at its limit or at a stop.
+   *
+   * @throws OracleError `overloaded` or `host_busy`: no memory; nothing else
+   */
   body(): Promise<Body>;
-  /** No more is wanted: what came is the body. Does nothing where it has ended. */
+  /** Ends the body with the bytes so far. Does nothing if the body has ended. */
   stop(): void;
-  /** Lets go of the buffer, which will be somebody else's. What is still waited for comes out empty. */
+  /** Returns the buffer to the byte budget for reuse. Pending promises resolve with no bytes. */
   release(): void;
 }
 
@@ -37,17 +41,17 @@ export interface IncomingBodyOptions {
   readonly meter: Meter;
   readonly maxBytes: number;
   /**
-   * What is taken before anybody wants it, read of a body that is announced as larger than `maxBytes`, and kept of one that
-   * turns out to be.
+   * Size of the head: read ahead before the first request for bytes (backpressure after that), read if `Content-Length`
+   * exceeds `maxBytes`, and kept if the counted size does.
    */
   readonly headBytes: number;
   readonly declaredBytes: number | null;
 }
 
 const nothing = new Uint8Array(0);
-const hashedAtOnce = 64 * 1024; // 0.1 ms; byte by byte it would be the slowest part of a dripping body
+const hashedAtOnce = 64 * 1024; // bytes; takes 0.1 ms. Hashing byte by byte would dominate the cost of a dripping body.
 
-/** The memory grows with what came, never with what was announced, and counts against the budget as it grows. */
+/** Creates a body whose buffer grows with the received bytes, never with Content-Length, within the byte budget. */
 export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
   const { lender, meter, maxBytes, headBytes, declaredBytes } = options;
   const announcedTooLarge = declaredBytes !== null && declaredBytes > maxBytes;
@@ -66,7 +70,7 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
 
   const hasEnough = () => !ended && length >= wanted;
 
-  /** Reports to the meter whether we wait for the origin, or hold the body back ourselves. */
+  /** Reports to the meter whether we wait for the origin, or hold the body back ourselves (backpressure). */
   function updateWait() {
     if (ended || hasEnough()) {
       endWait?.();
@@ -106,7 +110,7 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
     length = 0;
   }
 
-  /** Of what is too large only the head is kept, in a buffer of its size. */
+  /** Keeps only the head of a body that is too large, in a smaller buffer. */
   function keepHead() {
     length = Math.min(length, headBytes);
     const smaller = lender.lend(length, buffer, length);

@@ -1,20 +1,20 @@
 import { OracleError } from "../domain/errors.ts";
 
 /**
- * Circuit breaker per origin (scheme, host and port): an origin that accepts no connections is not asked for a while.
+ * Circuit breaker per origin (scheme, host and port): fails fast for a while if the origin accepts no connections.
  *
- * The breaker is about the reachability of the origin, which no URL of it can influence. Only a failure to get a connection
- * counts: name resolution, refused or unreachable, connect timeout, TLS handshake. A connection that stands, TLS included, is
- * the success that closes the breaker, and the answer to the URL plays no part: a 404, a reset, or silence after the connection
- * is that URL's own failure, bounded by the slots of its host and by the rule for slow transfers (transfers.ts).
+ * The breaker is about the reachability of the origin, which no URL of it can influence. Only a failed connection counts:
+ * name resolution, refused or unreachable, connect timeout, TLS handshake. An established connection, TLS included,
+ * is the success that closes the breaker. The response plays no part: a 404, a reset, or silence after the connection
+ * is a failure of that URL, bounded by the slots of its host and by the rules for slow transfers (transfers.ts).
  *
- * So a link cannot open the breaker of a healthy host, and cannot decide a half-open trial against it. Only
- * those who control the host, its name server or the network path to it can keep the breaker open. The scheme is part of the
- * key because a plain connection to a TLS port, or TLS to a plain port, says nothing about the other.
+ * So a link cannot open the breaker of a healthy host, and cannot decide a half-open trial against it. Only control of
+ * the host, its name server or the network path can keep the breaker open. The scheme is part of the key because a
+ * failed plain connection to a TLS port, or TLS to a plain port, is no evidence about the other scheme.
  */
 export interface Breaker {
   /**
-   * Begins an attempt to connect; an attempt that is disposed of without a verdict changes nothing.
+   * Begins an attempt to connect. Disposing it without a verdict changes nothing.
    *
    * @param origin scheme, host and port, as `URL.origin` writes them
    * @throws OracleError `source_unreachable` (reason `breaker`) at once while the breaker is open
@@ -23,9 +23,9 @@ export interface Breaker {
 }
 
 export interface Attempt extends Disposable {
-  /** The connection stands: closes the breaker. */
+  /** The connection is established: closes the breaker. */
   succeeded(): void;
-  /** No connection, and the origin is to blame. */
+  /** Counts a failed connection that is the fault of the origin. */
   failed(): void;
 }
 
@@ -34,9 +34,9 @@ export interface BreakerOptions {
   readonly maxFailures: number;
   /** Failures further apart than this are not consecutive. */
   readonly windowMs: number;
-  /** How long the breaker stays open; then it is half-open: one attempt passes, and decides. */
+  /** How long the breaker stays open; then it is half-open: a single attempt decides whether it closes. */
   readonly openMs: number;
-  /** Origins in memory. Past that the ones with the oldest failure are dropped. */
+  /** Origins in memory. Beyond it the origins with the oldest failures are dropped. */
   readonly maxOrigins: number;
   /** Milliseconds, monotonic. */
   readonly now: () => number;
@@ -50,8 +50,8 @@ interface Failing {
 }
 
 export function createBreaker({ maxFailures, windowMs, openMs, maxOrigins, now }: BreakerOptions): Breaker {
-  const origins = new Map<string, Failing>(); // only origins that failed: strangers choose the names
-  const trials = new Set<string>(); // half-open origins with their one attempt under way
+  const origins = new Map<string, Failing>(); // only origins with failures: strangers choose the names
+  const trials = new Set<string>(); // half-open origins with their single attempt in progress
 
   function keep(origin: string, failing: Failing) {
     origins.delete(origin);

@@ -12,44 +12,45 @@ import { toSourceError } from "./source-error.ts";
 import { isAddressHost, portOf } from "./target.ts";
 
 /**
- * Opens a fresh connection to the host of a target, ready to be written to.
+ * Opens a new connection to the host of a target, after the SSRF guard has accepted all of its addresses.
  *
- * The socket has an `error` listener that does nothing: whoever takes it over adds their own and destroys it.
+ * The socket has an `error` listener that does nothing: the caller adds its own and destroys the socket.
  *
- * @throws OracleError `source_unreachable`; `host_busy` if the addresses have all the connections that they may have
+ * @throws OracleError `source_unreachable`; `host_busy` if all addresses are at their connection limit
  */
 export type Connect = (target: Target, signal: AbortSignal) => Promise<Socket>;
 
 export interface ConnectOptions {
   readonly resolve: Resolve;
-  /** For the right side of rewrites, which the operator chose. */
+  /** For the right side of rewrites, which the operator configured. */
   readonly resolveTrusted: Resolve;
   readonly addressPolicy: AddressPolicy;
-  /** Connections at once to one address, and to one block: many names may lead to one victim. Waiting counts as connecting. */
+  /** Concurrency limit per address and per block: many names may lead to one victim. Queue time is connect time. */
   readonly addressSlots: Semaphore;
   /** Which limits a connection counts against. */
   readonly shares: Shares;
   /** For name, TCP and TLS together. */
   readonly connectTimeoutMs: number;
-  /** PEM; the certificate authorities that Node comes with where absent. */
+  /** PEM; if absent, Node's bundled certificate authorities. */
   readonly ca?: string;
 }
 
-// A name may have hundreds of addresses, of whomever its owner wants to see knocked at.
+// A name may have hundreds of addresses, of any victims that its owner chooses.
 const maxAddressesTried = 4;
 
-/** An address that may be connected to, and the right to: it goes back when the connection is closed. */
+/** An accepted address and its connection permit, which is released when the connection closes. */
 interface Candidate {
   readonly address: string;
   readonly slot: Permit;
 }
 
-// RFC 8305 section 5: after that long the next address is tried beside the first.
+// Happy Eyeballs (RFC 8305 section 5): the delay before the next address is tried in parallel.
 const nextAddressMs = 250;
 
 /**
- * Binds the guard: every address that the name has is judged before any is connected to, and the connection goes to
- * the very addresses that were judged, without a second question to the name servers.
+ * Creates the connector with the SSRF guard: checks every address of a name before the first connection.
+ *
+ * DNS pinning against DNS rebinding: connects to the checked addresses, without a second DNS query.
  */
 export function createConnect(options: ConnectOptions): Connect {
   const readBuffers = createReadBuffers();
@@ -58,17 +59,17 @@ export function createConnect(options: ConnectOptions): Connect {
   async function addressesOf(target: Target, port: number, signal: AbortSignal): Promise<string[]> {
     const host = (target.via ?? target.url).hostname;
     const resolve = target.via ? options.resolveTrusted : options.resolve;
-    // An address goes the same way as a name; the hooks of net and undici for lookups are not called for one.
+    // An IP address in the URL takes the same path as a name: the lookup hooks of net and undici are not called for it.
     const addresses = isAddressHost(host) ? [host.replace(/^\[|\]$/g, "")] : await resolve(host, signal);
     if (addresses.length === 0) throw new OracleError("source_unreachable", "no address", { reason: "name" });
-    // One bad answer refuses the name: those who mix good and bad ones hope that we try them in turn.
+    // One forbidden address refuses the name: a mix of good and bad addresses bets on our trying them in turn.
     if (!target.via && !addresses.every((address) => options.addressPolicy(address, port))) {
       throw new OracleError("source_unreachable", "the address policy refuses an address", { reason: "address" });
     }
     return addresses;
   }
 
-  /** All addresses that have room now; if none has, the first one, as soon as it has. */
+  /** Returns all addresses below their connection limit; if there is none, waits for the first address. */
   async function waysTo(
     target: Target,
     addresses: readonly string[],
@@ -88,9 +89,9 @@ export function createConnect(options: ConnectOptions): Connect {
   return async (target, outer) => {
     let waits = false;
     const place = target.via ?? target.url;
-    const isSecure = place.protocol === "https:"; // TLS has the connection's bytes to itself, and memory of its own
+    const isSecure = place.protocol === "https:"; // TLS reads the socket itself, into its own buffers
 
-    /** An address without room is waited for only where those that have some did not answer. */
+    /** Waits for an address at its limit only after all others have failed. */
     async function connectToAny(addresses: readonly string[], port: number, signal: AbortSignal): Promise<Socket> {
       waits = true;
       const ways = await waysTo(target, addresses, port, signal);
@@ -115,13 +116,13 @@ export function createConnect(options: ConnectOptions): Connect {
       }
     });
     return opened.catch((error: unknown) => {
-      // Nothing was sent to the host, so nothing is remembered of it.
+      // Nothing was sent to the host, so this is no failure of the host.
       throw waits ? new OracleError("host_busy", "no room at the address or its block in time") : error;
     });
   };
 }
 
-/** The two families by turns, the newer first, and not more than are worth trying. */
+/** Happy Eyeballs order: interleaves the address families, IPv6 first, and drops all beyond `maxAddressesTried`. */
 function inTurn(addresses: readonly string[]): string[] {
   const unique = [...new Set(addresses)];
   const v6 = unique.filter(isIPv6);
@@ -132,7 +133,7 @@ function inTurn(addresses: readonly string[]): string[] {
     .slice(0, maxAddressesTried);
 }
 
-/** Connects to the first address that answers; each next one is tried when the one before failed or takes its time. */
+/** Happy Eyeballs (RFC 8305): tries the next address if the previous one fails or is slow; first connection wins. */
 function connectToFirst(
   ways: readonly Candidate[],
   port: number,
@@ -168,7 +169,7 @@ function connectToFirst(
       reading?.feed(socket);
       trying.add(socket);
       socket.once("close", () => slot.release());
-      // For all of the phase, not only while it is being tried: in the TLS handshake too.
+      // For the whole phase, the TLS handshake included.
       signal.addEventListener("abort", () => socket.destroy());
       socket.on("error", (error) => {
         if (!trying.delete(socket)) return;
@@ -178,7 +179,7 @@ function connectToFirst(
       socket.once("connect", () => {
         trying.delete(socket);
         end();
-        // Once more, of the connection itself: whatever lies between the check and the kernel, this is who we talk to.
+        // SSRF guard, second check: the peer of the established connection must be the checked address.
         if (isSameAddress(address, socket.remoteAddress ?? "")) return resolve(socket);
         socket.destroy();
         reject(new OracleError("source_unreachable", "connected to another address", { reason: "address" }));
@@ -191,21 +192,21 @@ function connectToFirst(
   });
 }
 
-/** Addresses only: a name that came this far would be looked up a second time, after the check. */
+/** Fails for every name: a second DNS lookup after the check would allow DNS rebinding. */
 const neverLookup: LookupFunction = (_hostname, _options, callback) =>
   callback(new OracleError("internal", "a name was to be connected to"), "");
 
-/** Speaks TLS over the connection; the certificate must be for the name or address that stands in the URL. */
+/** Starts TLS on the socket; the certificate must match the name or address in the URL. */
 function secured(socket: Socket, hostname: string, ca: string | undefined): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const host = hostname.replace(/^\[|\]$/g, "");
     const secure = connectTls({
       socket,
-      host, // who the certificate must be for, where there is no servername
-      ...(isIP(host) ? {} : { servername: host }), // RFC 6066 section 3: no addresses
+      host, // the certificate must match this if there is no servername
+      ...(isIP(host) ? {} : { servername: host }), // SNI has no addresses (RFC 6066 section 3)
       ...(ca === undefined ? {} : { ca }),
       ALPNProtocols: ["http/1.1"],
-      rejectUnauthorized: true, // said, so that no variable of the environment can turn it off
+      rejectUnauthorized: true, // explicit, so that NODE_TLS_REJECT_UNAUTHORIZED cannot turn it off
     });
     secure.on("error", reject);
     secure.once("secureConnect", () => resolve(secure));

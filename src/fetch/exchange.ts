@@ -3,9 +3,9 @@ import { Client, type Dispatcher } from "undici";
 import { OracleError } from "../domain/errors.ts";
 import { toSourceError } from "./source-error.ts";
 
-/** One GET on a connection of its own. */
+/** A GET request on its own connection. */
 export interface ExchangeRequest {
-  /** As in the URL, for the `Host` header. */
+  /** The `Host` header: host and port of the URL. */
   readonly host: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -14,58 +14,58 @@ export interface ExchangeRequest {
 export interface ResponseHead {
   /** 200 to 599. */
   readonly status: number;
-  /** Names in lower case; an array where a header came more than once; Latin-1, whatever it was. */
+  /** Names in lower case; an array if a header is repeated; bytes read as Latin-1. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 export interface Response extends ResponseHead {
-  /** Goes on with the body, where its sink had enough for a while. */
+  /** Resumes the body after backpressure from its sink. */
   readonly resume: () => void;
-  /** Ends the connection, without a word to the sink. */
+  /** Closes the connection without a call to the sink. */
   readonly close: () => void;
 }
 
-/** How a body ended: as announced, before that, or because the signal came. */
+/** How a body ended: as framed, too early, or by the abort signal. */
 export type BodyEnd = "complete" | "truncated" | "timeout";
 
-/** Takes a body as it comes. Neither may throw. */
+/** Receives the chunks of a body. The methods must not throw. */
 export interface BodySink {
-  /** Whether nothing more shall come for now: it stays on the other side, and in some buffers of the connection. */
+  /** Backpressure: true pauses reading. The rest stays at the origin and in the socket buffers. */
   readonly hasEnough: boolean;
-  /** Must be done with the chunk when it returns. False: wants no more, and nothing more comes, not even an end. */
+  /** Must copy the chunk before it returns. False ends the exchange: no further call, not even `end`. */
   write(chunk: Uint8Array): boolean;
   end(how: BodyEnd): void;
 }
 
-// More than anybody sends.
+// 1xx responses; more than real origins send.
 const maxInterimHeads = 5;
 
-// Interim heads and all line ends included; undici itself counts neither, and 16 KiB (`http.maxHeaderSize`) of the rest.
-// A line costs 4 µs, and the shortest has four bytes: 24 ms.
+// Includes interim heads and line ends. undici counts neither, and limits the rest to 16 KiB (`http.maxHeaderSize`).
+// A line costs 4 µs, and the shortest has four bytes: at most 24 ms.
 const maxHeadBytes = 24 * 1024;
 
-// What may come without becoming body: heads, trailers, chunk sizes and their extensions, which the parser passes over
-// without a word. Beyond it, two bytes for each of body. Chunks of one byte are five, and cost so much time that a few
-// bodies of them held up everybody: 85,000 of those are enough.
+// Limit of bytes that are not body: heads, trailers, chunk sizes and chunk extensions, which the parser skips silently.
+// Two more are allowed per body byte. A chunk of one byte has five, and is so slow to parse that a few such bodies
+// blocked the event loop: this limit ends them after 85,000 chunks.
 const maxOverheadBytes = 256 * 1024;
 const maxOverheadPerBodyByte = 2;
 
-// The parser goes on to the end of what it was given after it has refused it, and makes an error for each further line:
-// 64 KiB of short ones held up everybody for 100 ms. So it is given no more than this of heads and trailers at a time.
+// After an error the parser continues to the end of its input, and creates an error for each further line: 64 KiB of
+// short lines blocked the event loop for 100 ms. So it gets heads and trailers in pieces of this size.
 const maxPieceBytes = 1024;
 
 const exchangeOver = new Error("the exchange is over");
 
 /**
- * Sends a GET over a connected socket and reads the one response, then destroys the socket, always.
+ * Sends a GET over a connected socket, reads one response, and always destroys the socket.
  *
- * undici 7 ends the process when a peer closes while its parser holds a body back (nodejs/undici#5360). So it is never
- * told to pause: where the sink has enough, the socket gives it nothing more to parse. None of its timers is used (late,
- * and re-armed by every interim head): the signal is the only clock, and it destroys the socket.
+ * undici 7 crashes the process if a peer closes while its parser is paused (nodejs/undici#5360). So its parser is never
+ * paused: for backpressure, `socket.read` returns null instead. undici's timers are off (they fire late, and each
+ * interim head re-arms them): only the signal limits the time, and it destroys the socket.
  *
- * @param accept called with the head before any of the body is read; gives the sink, or null for a body not wanted
- * @returns when the head is there; the sink then goes on
- * @throws OracleError `source_unreachable` or `source_protocol`, where no head came
+ * @param accept receives the head before any of the body is read; returns the sink, or null to skip the body
+ * @returns resolves with the head; the sink continues to receive the body
+ * @throws OracleError `source_unreachable` or `source_protocol` if no head arrives
  */
 export function exchange(
   socket: Socket,
@@ -88,18 +88,18 @@ export function exchange(
       over = true;
       sink = null;
       signal.removeEventListener("abort", onAbort);
-      // With an error: without one undici asks its parser whether the body of unknown length is complete by that, and
-      // that is the place of the assertion which ends the process.
+      // With an error: otherwise undici asks its parser whether a body of unknown length is complete, and fails the
+      // assertion that crashes the process.
       socket.destroy(exchangeOver);
     }
 
     function resume() {
       if (over || !isHeld) return;
       isHeld = false;
-      socket.emit("readable"); // undici reads on, as it does where more has come
+      socket.emit("readable"); // makes undici read, as for new data
     }
 
-    /** The end that was not asked for: of the body where there is one, else of the whole attempt. */
+    /** Ends the exchange early: ends the body if there is a sink, else rejects the promise. */
     function cut(how: "truncated" | "timeout", failure: () => OracleError) {
       if (over) return;
       const unfinished = sink;
@@ -113,13 +113,13 @@ export function exchange(
 
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart() {
-        // Nothing to do, but by this method undici tells its new interface from the old one.
+        // Empty, but undici recognizes its new handler interface by this method.
       },
       onResponseStart(_controller, status, headers) {
         if (over) return;
-        // The parser lets 000 through, and 999.
+        // The parser accepts 000 and 999.
         if (status < 100 || status > 599) return cut("truncated", () => protocol("the status is none"));
-        // undici asserts that it was asked for, and nothing was.
+        // undici asserts that an upgrade was requested.
         if (status === 101) return cut("truncated", () => protocol("another protocol"));
         if (status < 200) {
           interimHeads += 1;
@@ -147,7 +147,7 @@ export function exchange(
       },
     };
 
-    // Before undici's own listeners, which take a reset for the end of a body that has no length.
+    // Registered before undici's listeners, which accept a reset as the end of a body without a length.
     socket.on("error", (error) => (wireFailed ||= "syscall" in error));
     socket.on("readable", () => {
       const overhead = socket.bytesRead - socket.readableLength - wireBytesBefore - bodyBytes;
@@ -164,7 +164,7 @@ export function exchange(
       const chunk = read(piece > 0 ? piece : undefined);
       if (reading !== "heads" || !chunk) return chunk;
       headBytes += chunk.length;
-      // The parser keeps lines by reference until the head is whole, while the memory is read into again.
+      // Copied, because the parser references lines until the head is complete, and the read buffer is reused.
       if (headBytes <= maxHeadBytes) return Buffer.from(chunk);
       cut("truncated", () => protocol("a head without end"));
       return null;
@@ -173,13 +173,13 @@ export function exchange(
     signal.addEventListener("abort", onAbort, { once: true });
 
     let handedOver = false;
-    // Not a host that is looked at anywhere: the connection is made, and the Host header is given.
+    // The host is a placeholder: the socket is connected already, and the Host header is set below.
     const client = new Client("http://origin.invalid", {
       connect(_options, callback) {
-        // undici connects anew when a peer answers before it is asked, or hangs up: as often as the peer likes.
+        // undici reconnects without limit if a peer responds before the request, or hangs up.
         const isFirst = !handedOver;
         handedOver = true;
-        // Not at once: the client is not ready for a connection before this function has returned.
+        // Deferred: the client is not ready for a connection before this function has returned.
         queueMicrotask(() => (isFirst ? callback(null, socket) : callback(closed(), null)));
       },
       headersTimeout: 0,

@@ -2,7 +2,7 @@ import type { Metadata } from "../domain/metadata.ts";
 import type { Body } from "./body.ts";
 import type { Source } from "./source.ts";
 
-/** What the head of the answer says. */
+/** Returns the declared metadata: from the headers of the response. */
 export function declaredBy({ declaredBytes, declaredType, filename }: Source): Partial<Metadata> {
   return {
     bytes: declaredBytes,
@@ -12,7 +12,7 @@ export function declaredBy({ declaredBytes, declaredType, filename }: Source): P
   };
 }
 
-/** What is told by having read the body to its end, or by why it was not. */
+/** Returns the counted metadata: size and hash if the body was read to its end, else only the warning. */
 export function countedIn({ bytes, sha256, warning }: Body): Partial<Metadata> {
   const warnings = warning ? [warning] : [];
   if (sha256 === null) return { warnings };

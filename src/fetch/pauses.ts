@@ -1,34 +1,34 @@
 import { OracleError } from "../domain/errors.ts";
 
 /**
- * Retry-After backoff: an origin that answered one URL with 429 or 503 is not asked for any of its URLs for a while.
+ * Retry-After backoff: after a 429 or 503 for one URL, no URL of that origin is requested for a while.
  *
  * Keyed by origin (scheme, host and port): another service may listen on another port.
  */
 export interface Pauses {
-  /** @throws OracleError `source_status` with what the host said then, while its pause lasts */
+  /** @throws OracleError `source_status` with the status that began the pause, while it lasts */
   check(origin: string): void;
   /**
    * Begins a pause.
    *
-   * @param retryAfter the header (RFC 9110 10.2.3): seconds or a date; null, or of no such form, leaves it to the default
+   * @param retryAfter the header (RFC 9110 10.2.3): seconds or a date; null or malformed means the default
    * @returns how long it lasts, in milliseconds
    */
   begin(origin: string, status: number, retryAfter: string | null): number;
 }
 
 export interface PausesOptions {
-  /** Where the host does not say how long. */
+  /** Without a valid Retry-After. */
   readonly defaultMs: number;
-  /** However long it says: whoever can make one URL of a host say so shuts off all of it. */
+  /** Upper bound of Retry-After: a single URL under an attacker's control would block its whole origin. */
   readonly maxMs: number;
-  /** Origins in memory. Past that the oldest pauses are dropped. */
+  /** Origins in memory. Beyond it the oldest pauses are dropped. */
   readonly maxOrigins: number;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
 
-const leastMs = 1000; // a date that has just passed, or 0
+const leastMs = 1000; // for 0, or a date in the past
 
 export function createPauses({ defaultMs, maxMs, maxOrigins, now }: PausesOptions): Pauses {
   const pauses = new Map<string, { readonly status: number; readonly until: number }>();

@@ -4,7 +4,7 @@ export interface PortRange {
   readonly to: number;
 }
 
-/** `443` or `8000-8999`, in plain decimal. @throws Error a sentence for the operator */
+/** Parses `443` or `8000-8999`, in plain decimal. @throws Error a sentence for the operator */
 export function parsePortRange(text: string): PortRange {
   const [, from, to] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? [];
   if (from === undefined) throw new Error("a port is a number (443) or a range (8000-8999)");

@@ -1,46 +1,46 @@
 import type { OnReadOpts, Socket } from "node:net";
 
-/** What `net.connect` takes to read into lent memory, and what ties that to the socket which it gives. */
+/** The `onread` option of `net.connect`, which reads into lent memory, and its link to the socket. */
 export interface Reading {
   readonly onread: OnReadOpts;
-  /** To be called with the socket, before anything can have come. */
+  /** Must be called with the socket before the first data can arrive. */
   feed(socket: Socket): void;
 }
 
 /**
- * Lends connections the memory that they read into.
+ * Lends connections their read buffers.
  *
- * By itself Node takes 64 KiB of fresh memory for each read, however little comes. After a thousand reads that is as
- * much as V8 allows before it collects garbage: a third of the time that a lookup took here.
+ * By default Node allocates 64 KiB for each read, however small. A thousand reads reach V8's limit for a garbage
+ * collection, which took a third of the time of a lookup here.
  */
 export interface ReadBuffers {
   lend(): Reading;
 }
 
-// At first, and for as long as so little comes at a time: a thousand dripping bodies shall not take much.
+// The first size, until a read fills it: a thousand dripping bodies must not take much memory.
 const smallBytes = 4 * 1024;
 const largeBytes = 64 * 1024;
-// Of more connections at once than usual the memory goes back to the system.
+// Buffers beyond this number, from a peak of connections, go back to the system.
 const maxSpare = 32;
 
 type Pair = readonly [Uint8Array, Uint8Array];
 const pair = (bytes: number): Pair => [new Uint8Array(bytes), new Uint8Array(bytes)];
 
 export function createReadBuffers(): ReadBuffers {
-  const spare: Pair[] = []; // large ones
+  const spare: Pair[] = []; // large buffers
 
   return {
     lend() {
       let buffers = pair(smallBytes);
       let large: Pair | null = null;
       let turn = 0;
-      let unread = 0; // bytes that were there already when the last ones came
+      let unread = 0; // bytes that were still unread at the last read
       let socket: Socket | null = null;
       const onread: OnReadOpts = {
         buffer() {
-          // Where somebody lets what came lie, it must stay as it is.
+          // Unread bytes must not be overwritten.
           if (unread > 0) return new Uint8Array(smallBytes);
-          // By turns: what came last is taken by whoever reads the socket before the next read, but after this.
+          // Alternates: the consumer takes the last chunk after this call, but before the next one.
           turn = 1 - turn;
           return turn === 0 ? buffers[0] : buffers[1];
         },

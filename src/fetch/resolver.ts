@@ -4,37 +4,37 @@ import { within } from "../load/deadline.ts";
 import { nameError } from "./shortage.ts";
 
 /**
- * The addresses of a name, at least one, as text; in no order that means anything.
+ * Resolves a name to its addresses: at least one, as text, in no particular order.
  *
- * @throws OracleError `source_unreachable`; `overloaded` if there is no descriptor left to ask with
+ * @throws OracleError `source_unreachable`; `overloaded` if there is no file descriptor left for the query
  */
 export type Resolve = (hostname: string, signal: AbortSignal) => Promise<string[]>;
 
 export interface ResolverOptions {
   readonly timeoutMs: number;
-  /** Who is asked, `address` or `address:port`; the system's own where absent. */
+  /** Name servers, `address` or `address:port`; if absent, the system's own. */
   readonly servers?: readonly string[];
 }
 
-// How long the slower of the two families is waited for (RFC 8305 section 3 says 50 ms, for people who watch).
+// Maximum wait for the slower address family. Happy Eyeballs (RFC 8305 section 3) says 50 ms, for interactive use.
 const secondFamilyMs = 250;
 
 /**
- * Asks the name servers for A and AAAA at once, without the hosts file and search domains.
+ * Creates a resolver that queries A and AAAA in parallel, without the hosts file and search domains.
  *
- * By c-ares, not `dns.lookup`: that one sits in libuv's pool, where eight silent names would hold up every other one.
+ * It uses c-ares, not `dns.lookup`, which occupies libuv's thread pool: eight silent names would block all others.
  */
 export function createResolver({ timeoutMs, servers }: ResolverOptions): Resolve {
   return (hostname, outer) =>
     within({ timeoutMs, reason: "name" }, outer, async (signal) => {
-      // One for each lookup, since cancel() ends all that a resolver has under way. Its own timeout doubles with each of
-      // the tries, 1 + 2 + 4 sevenths of the time, and may fire late: it only says when to ask again.
+      // One per lookup, since cancel() ends all queries of a resolver. Its own timeout doubles with each of the tries,
+      // 1 + 2 + 4 sevenths of the time, and may fire late: it only triggers the retries.
       const resolver = new Resolver({ timeout: Math.ceil(timeoutMs / 7), tries: 3 });
       if (servers) resolver.setServers(servers);
       signal.addEventListener("abort", () => resolver.cancel());
       const families = [resolver.resolve4(hostname), resolver.resolve6(hostname)];
       const addresses: string[] = [];
-      // A family that fails is no failure while the other answers: half the name servers out there get AAAA wrong.
+      // One failed family is ignored if the other has addresses: many name servers handle AAAA wrongly.
       const all = Promise.all(
         families.map((family) => family.then((answers) => void addresses.push(...answers)).catch(() => undefined)),
       );
@@ -46,7 +46,7 @@ export function createResolver({ timeoutMs, servers }: ResolverOptions): Resolve
     });
 }
 
-/** For the names in the operator's own rewrites, which may stand in the hosts file or a container's: as the system does it. */
+/** Resolves names in the operator's rewrites like the system does: they may come from the hosts file or container DNS. */
 export const resolveTrusted: Resolve = async (hostname) => {
   try {
     return (await lookup(hostname, { all: true })).map(({ address }) => address);

@@ -5,16 +5,16 @@ import type { Limits } from "../load/semaphore.ts";
 import { isAddressHost, portOf } from "./target.ts";
 
 /**
- * Fairness policy: the limits that a lookup, a connection and a body count against, so that no host, site or network can take
- * the fetch resources from the others.
+ * Fairness policy: the limits that a lookup, a connection and a body count against, so that no host, site or network can
+ * take the fetch resources from the others.
  *
- * - A lookup counts against its origin (`maxPerHost`) and its site (`maxPerSite`): names are free within a domain.
- * - A connection counts against its address and port (`maxPerHost`) and its block of addresses (`maxPerBlock`): domains are
- *   cheap, networks are not.
+ * - A lookup counts against its origin (`maxPerHost`) and its site (`maxPerSite`): subdomains are free.
+ * - A connection counts against its address and port (`maxPerHost`) and its block of addresses (`maxPerBlock`): domains
+ *   are cheap, networks are not.
  * - The memory for bodies counts against the site (budget.ts).
  *
- * The site and block limits are for strangers on the internet. The operator's own upload hosts, named in ALLOW_ADDRESSES or on
- * the right side of a rewrite, have the host limit only: all their users are behind one site.
+ * The operator's own upload hosts, named in ALLOW_ADDRESSES or on the right side of a rewrite, have the host limit only:
+ * all their users share one site.
  */
 export interface Shares {
   ofLookup(target: Target): Limits;
@@ -27,12 +27,12 @@ export interface SharesOptions {
   readonly maxPerHost: number;
   readonly maxPerSite: number;
   readonly maxPerBlock: number;
-  /** Whether the operator named the address and port. */
+  /** Whether an operator's rule includes the address and port. */
   readonly isOwn: AddressPolicy;
 }
 
 export function createShares({ maxPerHost, maxPerSite, maxPerBlock, isOwn }: SharesOptions): Shares {
-  /** By the text of the URL: the name is not resolved yet. */
+  /** Checks only the text of the URL: the name is not resolved yet. */
   function isOwnTarget({ url, via }: Target): boolean {
     if (via !== null) return true;
     return isAddressHost(url.hostname) && isOwn(withoutBrackets(url.hostname), portOf(url));
@@ -57,8 +57,10 @@ export function createShares({ maxPerHost, maxPerSite, maxPerBlock, isOwn }: Sha
 }
 
 /**
- * The registrable domain by the Public Suffix List, with its private section (each customer of a hosting service is a site of
- * its own, as for browsers); of an IP address its block; a public suffix itself is a site.
+ * Returns the site of a host: its registrable domain by the Public Suffix List, or the block of an IP address.
+ *
+ * The list's private section counts: each customer of a hosting service is a site, as in browsers. So does a public
+ * suffix itself.
  */
 export function siteOf(hostname: string): string {
   if (isAddressHost(hostname)) return blockOf(withoutBrackets(hostname));

@@ -2,19 +2,20 @@ import { open } from "node:fs/promises";
 import { devNull } from "node:os";
 import { OracleError } from "../domain/errors.ts";
 
-// No descriptor or no memory left for a socket, in this process or on this machine.
+// No file descriptor or no memory left for a socket, in this process or on this machine.
 const shortages = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
 
-/** Whether a system error is about this machine and not about the host: the circuit breaker must not count it. */
+/** Checks for a system error of this machine, not of the host: the circuit breaker must not count it. */
 export function isShortage(code: string): boolean {
   return shortages.has(code);
 }
 
 /**
- * The failure of a name resolution: `overloaded` if this process has no descriptor left, else `source_unreachable`.
+ * Returns the failure of a name resolution: `overloaded` if this process has no file descriptor left, else
+ * `source_unreachable`.
  *
- * The error itself is misleading: without a descriptor c-ares reports ECONNREFUSED, as for a name server that is down, and getaddrinfo
- * ENOTFOUND, as for a name that does not exist. So this tries to open one.
+ * The original error is misleading: without a descriptor c-ares reports ECONNREFUSED, as for a name server that is down,
+ * and getaddrinfo ENOTFOUND, as for a name that does not exist. So this tries to open one.
  */
 export async function nameError(message: string): Promise<OracleError> {
   try {

@@ -1,7 +1,7 @@
 import { OracleError, toOracleError, type UnreachableReason } from "../domain/errors.ts";
 import { isShortage } from "./shortage.ts";
 
-// Node's system errors, then OpenSSL's and Node's own for TLS. The first that matches.
+// Node's system errors, then the TLS errors of OpenSSL and Node. The first match counts.
 const reasons: readonly (readonly [RegExp, UnreachableReason])[] = [
   [/^ECONNREFUSED$/, "refused"],
   [/^(ECONNRESET|ECONNABORTED|EPIPE|UND_ERR_SOCKET)$/, "reset"],
@@ -12,10 +12,10 @@ const reasons: readonly (readonly [RegExp, UnreachableReason])[] = [
 ];
 
 /**
- * Turns what went wrong before the head of a response was there into a failure of ours.
+ * Converts an error before the head of a response into an OracleError.
  *
- * The cause is not kept where the origin could have a hand in it: parser errors carry the bytes, TLS errors the
- * certificate, system errors the address, and all of that would go into the log.
+ * Drops a cause that the origin can influence, since it would be logged: parser errors carry the bytes, TLS errors the
+ * certificate, system errors the address.
  */
 export function toSourceError(error: unknown): OracleError {
   if (error instanceof OracleError || !(error instanceof Error)) return toOracleError(error);
@@ -23,13 +23,13 @@ export function toSourceError(error: unknown): OracleError {
   if (isShortage(code)) return new OracleError("overloaded", `no socket: ${code}`);
   if (isProtocolError(code, error.message)) return new OracleError("source_protocol", `not HTTP: ${code}`);
   const [, reason] = reasons.find(([pattern]) => pattern.test(code)) ?? [];
-  // No row for it, so nobody thought of it: a mistake of ours rather than the world's.
+  // Not in the table: an unexpected error, so treat it as a bug.
   if (!reason) return toOracleError(error);
   return new OracleError("source_unreachable", `no response: ${code}`, { reason });
 }
 
 function isProtocolError(code: string, message: string): boolean {
   if (/^(HPE_.+|HTTPParserError|UND_ERR_HEADERS_OVERFLOW|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/.test(code)) return true;
-  // undici has no code of its own for an answer before the question, `100 Continue` and `101 Switching Protocols`.
+  // undici has no separate code for a response before the request, `100 Continue` and `101 Switching Protocols`.
   return code === "UND_ERR_SOCKET" && /^bad (response|upgrade)$/.test(message);
 }

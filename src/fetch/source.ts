@@ -15,10 +15,10 @@ import type { Meter, Transfer } from "../load/transfers.ts";
 export type { Body } from "./body.ts";
 
 /**
- * Opens a target: follows redirects, each checked like the first, and resolves when the head of a success is there.
+ * Opens a target: follows redirects, each checked like the first URL, and resolves with the head of a success.
  *
- * @param validators from an earlier time: where they still hold, the source may say so instead of sending the body again
- * @param transfer its signal is the end of the whole fetch, body included: it destroys the connection at once
+ * @param validators of an earlier response, for a conditional request: the origin may respond with 304 and no body
+ * @param transfer its signal ends the whole fetch, body included: it destroys the connection at once
  * @throws OracleError `source_unreachable`, `source_status`, `source_redirects`, `source_protocol`, `host_busy`, `overloaded`
  */
 export type OpenSource = (
@@ -27,49 +27,53 @@ export type OpenSource = (
   transfer: Transfer,
 ) => Promise<Source | NotModified>;
 
-/** A source that said that what it sent with those validators still holds (304). Its connection is gone. */
+/** 304 Not Modified, the response to a conditional request. The connection is closed. */
 export interface NotModified extends Disposable {
   readonly isNotModified: true;
   readonly terms: CacheHeaders;
 }
 
-/** A response with success, its body coming in by itself; disposed of, it is closed. */
+/** A successful response; its body arrives in the background. Disposing closes it. */
 export interface Source extends Disposable {
   readonly isNotModified: false;
   readonly terms: CacheHeaders;
-  /** `Content-Length`, where it is there and says what the size is. */
+  /** `Content-Length` in bytes; null if absent or malformed, or if the body is encoded. */
   readonly declaredBytes: number | null;
-  /** Whether that is more than is read of any body: only the head will come. */
+  /** Whether `declaredBytes` exceeds `maxBytes`: only the head will be read. */
   readonly isTooLarge: boolean;
-  /** `type/subtype` of `Content-Type`, lower case. */
+  /** `type/subtype` of `Content-Type`, in lower case. */
   readonly declaredType: string | null;
-  /** Of `Content-Disposition`: no separators, no control characters, at most 255 characters. */
+  /** From `Content-Disposition`: no separators, no control characters, at most 255 characters. */
   readonly filename: string | null;
   /**
-   * All that came, as soon as it is at least so many bytes; fewer where the body ended, was cut or took too long. To be
-   * looked at before anything else is waited for: the memory is lent, and lent again.
+   * Resolves with all bytes so far once they are at least `bytes`, or once the body has ended, was cut or timed out.
+   * Inspect them before the next `await`: the buffer is lent and reused.
    *
    * @throws OracleError `overloaded` or `host_busy`: no memory; nothing else
    */
   arrived(bytes: number): Promise<Uint8Array>;
-  /** At the end, the limit, a cut, the signal or a stop. @throws OracleError `overloaded` or `host_busy`: no memory; nothing else */
+  /**
+   * Resolves at the end of the body, at the limit, a cut, the abort signal or a stop.
+   *
+   * @throws OracleError `overloaded` or `host_busy`: no memory; nothing else
+   */
   body(): Promise<Body>;
-  /** Ends the connection: what came is the body, as a whole where its end came too. */
+  /** Closes the connection and ends the body with the bytes so far; it is complete if it has ended already. */
   stop(): void;
   /**
-   * Asks for the end of the body alone (RFC 9110 14), by another request to where this one ended.
+   * Requests only the end of the body: a range request (RFC 9110 14) to the final URL after redirects.
    *
-   * Null where that is not to be had: it is long, the server does not know ranges (200), refuses them (416), or what it has by
-   * now is of another length. Never rejects.
+   * Null if the tail is too long, if the server ignores ranges (200) or refuses them (416), or if the length has
+   * changed. Never rejects.
    *
-   * @param from where it begins; not 0, which Prosody's upload module refuses
+   * @param from offset in bytes; not 0, which Prosody's upload module refuses
    */
   tail(from: number): Promise<Tail | null>;
-  /** Ends the connection and gives the body's memory back: nobody may read it any more. May be called twice. */
+  /** Closes the connection and returns the body's memory, which must not be read afterwards. May be called twice. */
   close(): void;
 }
 
-/** The end of a body, on its way; disposed of, it is closed. */
+/** The end of a body, arriving in the background. Disposing closes it. */
 export interface Tail extends Disposable {
   /** @throws OracleError `overloaded` or `host_busy`: no memory; nothing else */
   body(): Promise<Body>;
@@ -82,14 +86,14 @@ export interface SourceOptions extends ConnectOptions {
   readonly pauses: Pauses;
   readonly budget: ByteBudget;
   readonly maxBytes: number;
-  /** What is read of a body that is larger than `maxBytes`, or before anybody wants it. */
+  /** Size of the head: read of a body larger than `maxBytes`, and ahead of the first request for bytes. */
   readonly headBytes: number;
-  /** How many are followed; the next one is `source_redirects`. */
+  /** Redirects to follow; the next one fails with `source_redirects`. */
   readonly maxRedirects: number;
   readonly userAgent: string;
 }
 
-// The header of a film of three hours.
+// Enough for the index of a film of three hours.
 const maxTailBytes = 8 * 1024 * 1024;
 
 interface HopResponse {
@@ -97,7 +101,7 @@ interface HopResponse {
   readonly body: IncomingBody | null;
 }
 
-// 300 is an answer, not a redirect: it leaves the choice to the reader. So is a 304 that was not asked for.
+// Without 300, which leaves the choice to the reader, and 304: an unrequested one is an error status.
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
 export function createSource(options: SourceOptions): OpenSource {
@@ -105,7 +109,7 @@ export function createSource(options: SourceOptions): OpenSource {
   const headers = {
     "user-agent": options.userAgent,
     accept: "image/*, video/*, audio/*, */*;q=0.5",
-    // A small coded body may be a large one, and its size is not the representation's.
+    // Content-Encoding would hide decompression bombs, and Content-Length would not be the size of the file.
     "accept-encoding": "identity",
   };
 
@@ -118,7 +122,7 @@ export function createSource(options: SourceOptions): OpenSource {
   ): Promise<Source | NotModified> {
     let hop = target;
     for (let redirects = 0; ; redirects += 1) {
-      // A redirect that leads elsewhere by now must not be asked with the validators of where it led before.
+      // If a redirect has a new target, the validators of the old target must not be sent to it.
       const hash = urlHash(hop);
       const asked = validators?.urlHash === hash ? validators : null;
       const { response, body } = await ask(hop, asked, transfer);
@@ -135,9 +139,9 @@ export function createSource(options: SourceOptions): OpenSource {
     }
   }
 
-  /** One request, unless the circuit breaker or a Retry-After backoff holds it off. */
+  /** Sends one request, unless the circuit breaker or a Retry-After backoff prevents it. */
   async function ask(target: Target, validators: Validators | null, transfer: Transfer): Promise<HopResponse> {
-    // Each hop by itself: a redirect to a dead host must not open the breaker of the host that redirects.
+    // Per hop: a redirect to a dead host must not open the breaker of the redirecting host.
     options.pauses.check(originOf(target));
     const socket = await connectOrBreak(target, transfer.signal);
     const lender = lenderFor(target, socket);
@@ -149,7 +153,7 @@ export function createSource(options: SourceOptions): OpenSource {
     });
   }
 
-  /** Connects and reports to the circuit breaker, which is about connections alone: see breaker.ts. */
+  /** Connects and reports the result to the circuit breaker, which counts only connections: see circuit-breaker.ts. */
   async function connectOrBreak(target: Target, signal: AbortSignal): Promise<Socket> {
     using attempt = options.breaker.begin(originOf(target));
     const began = performance.now();
@@ -158,14 +162,14 @@ export function createSource(options: SourceOptions): OpenSource {
       attempt.succeeded();
       return socket;
     } catch (error) {
-      // A lookup that came late, with too little time left after slow redirects, proves nothing.
+      // A connect attempt with too little time left, after slow redirects, is no evidence.
       const hadTime = !signal.aborted || performance.now() - began >= options.connectTimeoutMs;
       if (isUnreachable(error) && hadTime) attempt.failed();
       throw error;
     }
   }
 
-  /** Sends one request over a new connection. The body is null if `accept` wants none; the connection is then closed. */
+  /** Sends one request over a new connection. If `accept` returns null, the body is null and the connection closed. */
   async function askOver(
     socket: Socket,
     target: Target,
@@ -220,7 +224,7 @@ export function createSource(options: SourceOptions): OpenSource {
       },
       async tail(from) {
         if (declaredBytes === null) return null;
-        // No connection, no answer: no tail.
+        // No connection or no response: no tail.
         return whileWaiting(transfer, () => askTail(hop, from, declaredBytes, transfer)).catch(() => null);
       },
       close,
@@ -235,7 +239,7 @@ export function createSource(options: SourceOptions): OpenSource {
     return new OracleError("source_status", `status ${status}`, { upstreamStatus: status, ...pause });
   }
 
-  /** The text of `Location` goes through the same parser as the first URL did, not through one that repairs it. */
+  /** Parses `Location` like the first URL: with the strict parser (SSRF guard), not one that repairs URLs. */
   function follow(hop: Target, location: string): Target {
     try {
       return options.parseTarget(absolute(location, hop.url));
@@ -245,7 +249,7 @@ export function createSource(options: SourceOptions): OpenSource {
   }
 }
 
-/** Counts the time of the work as waiting for the origin. */
+/** Runs the work, and counts its time as waiting for the origin. */
 async function whileWaiting<Result>(meter: Meter, work: () => Promise<Result>): Promise<Result> {
   const endWait = meter.wait();
   try {
@@ -255,27 +259,27 @@ async function whileWaiting<Result>(meter: Meter, work: () => Promise<Result>): 
   }
 }
 
-/** Scheme, host and port of the connection. */
+/** Returns scheme, host and port of the connection. */
 function originOf({ url, via }: Target): string {
   return (via ?? url).origin;
 }
 
-/** 203 is a success that somebody in between has altered. 206 would be a part of something: we asked for no range. */
+/** Accepts 200 and 203, a success that a proxy has altered. Not 206, a part: we sent no Range. */
 function isSuccess({ status }: ResponseHead): boolean {
   return status === 200 || status === 203;
 }
 
-/** Whether no connection stands and the host is to blame: not our address policy, and not a limit of ours (other codes). */
+/** Checks for a failed connection that is the fault of the host: not of the SSRF guard, nor of a limit (other codes). */
 function isUnreachable(error: unknown): boolean {
   return error instanceof OracleError && error.code === "source_unreachable" && error.reason !== "address";
 }
 
-/** Whether this is all from there on of something that is still of the same length (RFC 9110 14.4). */
+/** Checks for the complete rest of the body, with an unchanged total length (RFC 9110 14.4). */
 function isTail({ status, headers }: ResponseHead, from: number, total: number): boolean {
   return status === 206 && singleHeader(headers, "content-range") === `bytes ${from}-${total - 1}/${total}`;
 }
 
-/** Whatever is wanted of a body, the response goes on for it. */
+/** Resumes the response after backpressure whenever the caller requests more of the body. */
 function resumeOnDemand(response: Response, body: IncomingBody): Pick<IncomingBody, "arrived" | "body"> {
   const resumed = <Result>(result: Result): Result => {
     response.resume();
@@ -289,7 +293,7 @@ function closeBoth(response: Response, body: IncomingBody): void {
   body.release();
 }
 
-/** Nothing of a coded body is read: no decoder, no bomb. Who codes what was asked for plain has told no size either. */
+/** Skips a body with Content-Encoding: without a decoder, no decompression bomb. Its Content-Length is not the size. */
 function codedSourceOf({ headers, close }: Response, terms: CacheHeaders): Source {
   const nothing = new Uint8Array(0);
   return {
@@ -308,7 +312,7 @@ function codedSourceOf({ headers, close }: Response, terms: CacheHeaders): Sourc
   };
 }
 
-/** What such a response leaves out is as it was (RFC 9111 4.3.4). */
+/** Completes the headers of a 304 with the earlier validators (RFC 9111 4.3.4). */
 function notModified(terms: CacheHeaders, asked: Validators): NotModified {
   const { etag, lastModified } = terms.validators ?? asked;
   return {
@@ -318,11 +322,11 @@ function notModified(terms: CacheHeaders, asked: Validators): NotModified {
       lastModified: terms.lastModified ?? asked.lastModified ?? undefined,
       validators: { ...asked, etag: etag ?? asked.etag, lastModified: lastModified ?? asked.lastModified },
     },
-    [Symbol.dispose]: () => undefined, // its connection is gone already
+    [Symbol.dispose]: () => undefined, // its connection is closed already
   };
 }
 
-/** Where a redirect leads to, as text, or null where it leads nowhere. */
+/** Returns the text of `Location`, or null if this is no redirect or has none. */
 function locationOf({ status, headers }: ResponseHead): string | null {
   if (!redirectStatuses.has(status)) return null;
   if (Array.isArray(headers.location)) throw new OracleError("source_protocol", "not HTTP: two locations");
@@ -330,16 +334,16 @@ function locationOf({ status, headers }: ResponseHead): string | null {
 }
 
 /**
- * An absolute URL in the location's own spelling where that has a host, so that the strict parser sees it.
+ * Returns an absolute URL. A location with a host keeps its spelling, so that the strict parser sees it.
  *
- * @throws where it can be no URL
+ * @throws if it cannot be a URL
  */
 function absolute(location: string, base: URL): string {
-  // Header text is bytes: percent-encoded one by one, a path stays what the server meant in whatever encoding.
+  // Header text is bytes: percent-encoding each byte preserves the path in any charset.
   const text = location.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
   if (/^[a-z][a-z0-9+.-]*:/i.test(text)) return text;
   if (text.startsWith("//")) return base.protocol + text;
-  // `/\host` and `/<tab>/host` are hosts to the parser that resolves them: refused by what the strict one refuses.
+  // The WHATWG parser reads a host in `/\host` and `/<tab>/host`: reject the characters that the strict parser rejects.
   if (/[\s\\\p{Cc}]/u.test(text)) throw new Error("a character that URLs cannot have");
   return new URL(text, base).href;
 }

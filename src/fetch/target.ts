@@ -5,10 +5,10 @@ import { isPortIn, type PortRange } from "./ports.ts";
 
 export { parsePortRange, type PortRange } from "./ports.ts";
 
-// What an upload host makes is some 200 long; past this nobody means a picture.
+// URLs of upload hosts have some 200 characters.
 const maxUrlCharacters = 2048;
 
-// RFC 6761, RFC 7686, ICANN's .internal, and what home routers and company networks make up.
+// RFC 6761, RFC 7686, ICANN's .internal, and unofficial names of home routers and company networks.
 const privateSuffixes = new Set("localhost local internal lan home corp onion arpa test invalid example".split(" "));
 
 const defaultPorts = { "http:": 80, "https:": 443 } as const;
@@ -21,21 +21,21 @@ export interface Rewrite {
 
 export interface TargetOptions {
   readonly allowPorts: readonly PortRange[];
-  /** Ports that rules for addresses name: the text may have them, the address policy then says for which addresses. */
+  /** Ports in rules of ALLOW_ADDRESSES: accepted in the URL; the address policy then decides for which addresses. */
   readonly extraPorts: readonly number[];
-  /** Patterns as {@link parseHostPattern} gives them. None means all. */
+  /** Patterns from {@link parseHostPattern}. Empty means all hosts. */
   readonly allowHosts: readonly string[];
-  /** Wins over the former. */
+  /** Takes precedence over `allowHosts`. */
   readonly denyHosts: readonly string[];
-  /** Of several that match, the one with the longest left is taken. */
+  /** If several match, the one with the longest left side applies. */
   readonly rewrites: readonly Rewrite[];
 }
 
 /**
- * Binds the rules for the text of a URL. What a name resolves to is for the address policy to judge, later.
+ * Creates the strict URL parser: the first layer of the SSRF guard. The address policy checks resolved addresses later.
  *
- * The parser throws OracleError `url_invalid` or `url_unsupported`; the messages hold nothing of the text, which is a
- * secret (XEP-0363: who has the URL has the file).
+ * The parser throws OracleError `url_invalid` or `url_unsupported`. The messages contain nothing of the URL, which is a
+ * secret (XEP-0363: the URL grants access to the file).
  */
 export function createTargetParser(options: TargetOptions): (text: string) => Target {
   const allowHosts = options.allowHosts.map(parseHostPattern);
@@ -44,8 +44,8 @@ export function createTargetParser(options: TargetOptions): (text: string) => Ta
 
   function checkRules(url: URL): void {
     const port = portOf(url);
-    // No origin serves media so, and such a request would only cost its host a failed handshake. A rewrite is exempt on both
-    // sides: the operator wrote it. A port that ALLOW_ADDRESSES names is not: the text of a name does not say its address.
+    // No origin serves media on the other scheme's port; the request would only cause a failed handshake. A rewrite is
+    // exempt on both sides: the operator wrote it. A port in ALLOW_ADDRESSES is not: a name does not show its address.
     if (port === otherSchemePort(url)) throw unsupported("the port of the other scheme");
     if (!isPortIn(options.allowPorts, port) && !options.extraPorts.includes(port)) throw unsupported("the port");
     const host = url.hostname;
@@ -68,7 +68,7 @@ export function createTargetParser(options: TargetOptions): (text: string) => Ta
 }
 
 /**
- * `https://left/=>http://right/`. Either side may be a name that could not be public.
+ * Parses `https://left/=>http://right/`. Either side may be a private name.
  *
  * @throws Error a sentence for the operator
  */
@@ -90,7 +90,7 @@ export function parseRewrite(text: string): Rewrite {
 }
 
 /**
- * A host as URLs spell it (lower case, punycode), or `*.` and one, which stands for everything below it but not for itself.
+ * Parses a host as in URLs (lower case, punycode), or `*.` and a host: all of its subdomains, but not itself.
  *
  * @throws Error a sentence for the operator
  */
@@ -102,22 +102,22 @@ export function parseHostPattern(text: string): string {
       return wildcard + hostname;
     }
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new Error("a host is a name (example.org), everything below one (*.example.org), or an address");
 }
 
-/** The port that is connected to, also where the URL leaves it out. */
+/** Returns the port of a URL, or the default port of its scheme. */
 export function portOf(url: URL): number {
   return url.port === "" ? defaultPorts[url.protocol === "https:" ? "https:" : "http:"] : Number(url.port);
 }
 
-/** The default port of https for http, and the reverse (RFC 9110 4.2.1, 4.2.2). */
+/** Returns the default port of https for http, and vice versa (RFC 9110 4.2.1, 4.2.2). */
 function otherSchemePort({ protocol }: URL): number {
   return protocol === "https:" ? defaultPorts["http:"] : defaultPorts["https:"];
 }
 
-/** Whether the host of a URL is an address: the WHATWG parser writes every spelling of one as either of these. */
+/** Checks for an IP address as host: the WHATWG parser normalizes every spelling to one of these two. */
 export function isAddressHost(hostname: string): boolean {
   return hostname.startsWith("[") || /^\d+\.\d+\.\d+\.\d+$/.test(hostname);
 }
@@ -127,35 +127,36 @@ function matchesHost(pattern: string, hostname: string): boolean {
 }
 
 /**
- * Parses an absolute http(s) URL, but none of those that the WHATWG parser repairs: two programs may read them in two
- * ways, and the one who checks must not be another than the one who connects.
+ * Parses an absolute http(s) URL, and rejects every URL that the WHATWG parser would repair.
  *
- * @returns without fragment, and without the dot that may end a name
+ * Two parsers may read such a URL differently: an SSRF guard is bypassed if the check and the connection disagree.
+ *
+ * @returns without fragment, and without a trailing dot of the name
  */
 function parseUrl(text: string): URL {
-  // Cut before anything else: the fragment of an aesgcm link is its key. It is never sent anyway.
+  // Cut the fragment first: in an aesgcm link it is the key. It is never sent.
   const cut = text.split("#", 1)[0] ?? "";
   if (cut.length > maxUrlCharacters) throw invalid("too long");
-  // Tabs and line ends would be removed, backslashes made slashes, and lone surrogates replaced.
+  // The WHATWG parser removes tabs and line ends, turns backslashes into slashes, and replaces lone surrogates.
   if (/[\s\\\p{Cc}\p{Z}\p{Cs}]/u.test(cut)) throw invalid("a character that URLs cannot have");
   const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(cut) ?? [];
   if (scheme === "") throw invalid("no scheme");
   if (!/^https?$/i.test(scheme)) throw unsupported("the scheme");
   const [, authority = ""] = /^\/\/([^/?]+)/.exec(rest) ?? [];
   if (authority === "") throw invalid("no host");
-  // Empty ones too: http://@host is nothing but an attempt to mislead.
+  // Empty credentials too: http://@host is an attempt to mislead.
   if (authority.includes("@")) throw unsupported("credentials");
   const url = parseWhatwg(cut);
   checkAuthority(authority, url);
   if (url.hostname.endsWith(".")) {
     url.hostname = url.hostname.slice(0, -1);
-    // Without its dot it must still be a name, or `1.2.3.4..` would become an address after the checks.
+    // Without the dot it must still be a name: otherwise `1.2.3.4..` would become an address after the checks.
     if (isAddressHost(url.hostname) || url.hostname.endsWith(".")) throw invalid("a host with dots at its end");
   }
   return url;
 }
 
-/** Not by `URL.canParse`: in Node 20 that one starts to refuse `ü` and its like once it has been called often enough. */
+/** Parses without `URL.canParse`, which in Node 20 rejects `ü` and similar after many calls. */
 function parseWhatwg(text: string): URL {
   try {
     return new URL(text);
@@ -164,10 +165,10 @@ function parseWhatwg(text: string): URL {
   }
 }
 
-/** Holds the authority as it was written against what the WHATWG parser made of it. */
+/** Compares the authority as written with the result of the WHATWG parser; throws if they differ. */
 function checkAuthority(authority: string, { hostname, port }: URL): void {
   const [, host = "", writtenPort] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(authority) ?? [];
-  // The scheme's own port is left out by the parser; an empty one (`host:`) is, too.
+  // The parser omits the default port of the scheme, and an empty one (`host:`).
   const isPortPlain = writtenPort === undefined || /^(0|[1-9]\d*)$/.test(writtenPort);
   if (!isPortPlain || (port !== "" && writtenPort !== port)) throw invalid("a port in another spelling");
   if (host.toLowerCase() === hostname && isAddressHost(hostname)) return;
@@ -178,7 +179,7 @@ function checkAuthority(authority: string, { hostname, port }: URL): void {
     parsed.pop();
     written.pop();
   }
-  // RFC 1035 2.3.4. What is longer has no address.
+  // RFC 1035 2.3.4: a longer name cannot be resolved.
   if (parsed.join(".").length > 253) throw invalid("a name that is too long");
   for (const [index, label] of parsed.entries()) {
     if (!/^[a-z0-9_-]{1,63}$/.test(label)) throw invalid("a label that names cannot have");
@@ -188,17 +189,17 @@ function checkAuthority(authority: string, { hostname, port }: URL): void {
   }
 }
 
-/** Whether this is the plain spelling of a punycode label: zero-width characters, soft hyphens and look-alikes are not. */
+/** Checks for the plain spelling of a punycode label: without zero-width characters, soft hyphens and look-alikes. */
 function isUnicodeOf(label: string, written: string): boolean {
   return label.startsWith("xn--") && domainToUnicode(label) === lowerCase(written).normalize("NFC");
 }
 
-/** Letter by letter, as IDNA maps them: JavaScript's own would make a final sigma of the last one. */
+/** Lower-cases each character separately, like IDNA: on whole text, JavaScript turns a last sigma into a final sigma. */
 function lowerCase(text: string): string {
   return Array.from(text, (character) => character.toLowerCase()).join("");
 }
 
-/** The address on the right of what lies under the left. */
+/** Returns the URL under the right side for a URL under the left side. */
 function rewritten(url: URL, { left, right }: Rewrite): URL {
   const remainder = url.pathname.slice(left.pathname.length);
   if (climbs(remainder)) throw unsupported("a path that could leave the rewritten folder");
@@ -212,15 +213,15 @@ function rewritten(url: URL, { left, right }: Rewrite): URL {
 }
 
 /**
- * Whether a path might lead out of its folder with a server that decodes it once more, or twice: `..%2f`, `%252e%252e/`,
- * `..%5c`, `..;/`. The parser has already taken out plain dots; the operator's own network is behind this one.
+ * Checks for path traversal at a server that decodes the path once more, or twice: `..%2f`, `%252e%252e/`, `..%5c`,
+ * `..;/`. The parser has removed plain dot segments. The operator's own network is behind a rewrite.
  */
 function climbs(path: string): boolean {
-  // What is no encoding at all (%u002e) is a dot to some servers.
+  // Some servers decode invalid encodings (%u002e) to a dot.
   if (/%(?![0-9a-f]{2})/i.test(path)) return true;
   let decoded = path;
   for (let round = 0; round < 4; round += 1) {
-    // Overlong UTF-8, %c0%ae, was a dot to others.
+    // Others decoded overlong UTF-8 (%c0%ae) to a dot.
     if (/%c[01]/i.test(decoded)) return true;
     decoded = decoded.replace(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
   }

@@ -3,12 +3,12 @@ import type { Target } from "../domain/target.ts";
 import { isEntityTag, isHttpDate, type CacheHeaders, type Validators } from "../domain/terms.ts";
 import { type Headers, singleHeader } from "./headers.ts";
 
-/** Tells URLs apart that must not be remembered as text. */
+/** Hashes a URL: URLs are secrets, and must not be stored as text. */
 export function urlHash({ href }: Target): string {
   return hash("sha256", href);
 }
 
-/** What a response with success, or a 304, says of how long it holds. Never throws. */
+/** Returns the headers on freshness and the validators of a successful or 304 response. Never throws. */
 export function cacheHeadersOf(headers: Headers, urlHash: string, isRedirected: boolean): CacheHeaders {
   const all = (name: string) => (headers[name] === undefined ? undefined : [headers[name]].flat().join(", "));
   return {
@@ -31,8 +31,9 @@ function validatorsOf(headers: Headers, urlHash: string): Validators | null {
 }
 
 /**
- * The headers that ask whether they still hold: both, since a server that does not know the one goes by the other (RFC 9111 4.3.1).
- * A weak tag will do: what its origin calls the same looks the same.
+ * Returns the headers of a conditional request (RFC 9111 4.3.1): both, since a server may support only one.
+ *
+ * A weak entity tag is sufficient: the origin considers the representations equivalent.
  */
 export function conditionsOf({ etag, lastModified }: Validators): Record<string, string> {
   return {

@@ -7,9 +7,9 @@ export type HeaderList = string[];
 export const jsonType = "application/json; charset=utf-8";
 
 /**
- * Begins an answer with what every one carries.
+ * Begins an answer with the headers that every answer has.
  *
- * A function for all who answer, and not a hook: a hook costs a hit more than looking it up does.
+ * A function, not a hook: for a cache hit a hook would take longer than the cache lookup.
  */
 export function beginAnswer(reply: FastifyReply, status: number, contentType: string): FastifyReply {
   return reply
@@ -20,7 +20,7 @@ export function beginAnswer(reply: FastifyReply, status: number, contentType: st
     .header("content-type", contentType);
 }
 
-/** The same beginning for {@link writeAnswer}. */
+/** Returns the same headers for {@link writeAnswer}. */
 export function answerHeaders(requestId: string): HeaderList {
   const headers = ["X-Request-Id", requestId, "X-Content-Type-Options", "nosniff"];
   // No page of another origin may embed an answer, as an image or a script.
@@ -28,13 +28,13 @@ export function answerHeaders(requestId: string): HeaderList {
   return headers;
 }
 
-/** Takes the answer out of Fastify's hands, which take every header three times on its way to Node. No hook sees it. */
+/** Takes the answer over from Fastify, which copies every header three times on its way to Node. No reply hook runs. */
 export function takenOver(reply: FastifyReply): ServerResponse {
   reply.hijack();
   return reply.raw;
 }
 
-/** @param body null where the status has none (304) */
+/** @param body null if the status has none (304) */
 export function writeAnswer(
   response: ServerResponse,
   status: number,

@@ -28,32 +28,32 @@ import { traced, traceRequests, type Tracing } from "./tracing.ts";
 
 export interface AppOptions extends AccessOptions, ConnectionOptions {
   readonly oracle: Oracle;
-  /** Lets go of what is remembered of a target. */
+  /** Forgets the cached metadata of a target. */
   readonly forget: (target: Target) => Promise<void>;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   readonly parseTarget: (text: string) => Target;
-  /** Whether the answer would come from memory; starts nothing. */
+  /** Whether the cache would answer; starts no lookup. */
   readonly isRemembered: (target: Target, fields: Fields) => boolean;
-  /** Null where everybody may ask as much as they like. */
+  /** Null if there is no rate limit. */
   readonly rateLimit: Omit<RateLimitOptions, "isRemembered"> | null;
-  /** Whether a lookup would be answered now, and with all that it should have. */
+  /** Whether the service would answer a lookup now, and with the shared cache if there is one. */
   readonly readiness: () => Health;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly connectionLimit: ConnectionLimit;
   readonly version: () => Version;
-  /** Null where nobody collects spans; nothing of a request is then looked at for them. */
+  /** Null if spans are not collected: requests then have no tracing hooks. */
   readonly tracing: Tracing | null;
-  /** The folder of the page for people, or null where there is none. */
+  /** The folder of the web page, or null if there is none. */
   readonly page: string | null;
 }
 
-// What a busy server is asked for within minutes: 10 MB where every text is as long as it may be, with its target.
+// The URLs that a busy server is asked for within minutes: 10 MB if every URL has the maximum length, targets included.
 const rememberedUrls = { maxTexts: 512, maxLength: 2048 };
 
 /** @throws OracleError `request_invalid` */
 function parseJson(text: string): unknown {
-  // What stands for broken UTF-8 once it is decoded: the URL would be another one. Nobody means this character itself.
+  // The replacement character stands for invalid UTF-8 after decoding: the URL would be a different one.
   if (text.includes("\ufffd")) throw new OracleError("request_invalid", "the body is not UTF-8");
   try {
     return JSON.parse(text) as unknown;
@@ -64,7 +64,7 @@ function parseJson(text: string): unknown {
 
 const noSuchRoute = (): OracleError => new OracleError("route_unknown", "no such route");
 
-/** What went wrong on the way to a handler, or in it, in our words. */
+/** Maps an error of Fastify or of a handler to a failure code. */
 function requestError(thrown: unknown): OracleError {
   if (thrown instanceof OracleError) return thrown;
   const { code = "", statusCode = 500 } = thrown as { code?: string; statusCode?: number };
@@ -83,23 +83,23 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 
   const app = fastify({
     ...connectionOptions(options),
-    // Ours is one line a lookup, with nothing of the request in it (log.ts).
+    // We log one line a lookup, without the path or query of the URL (log.ts).
     logger: false,
     genReqId: requestIdOf,
-    // While shutting down readiness tells it, and what still comes on open connections is answered, then they are closed.
+    // During shutdown, readiness reports it; open connections get their answers, then they are closed.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => refuseConnection(error, socket, requestIdOf({ headers: {} })),
     frameworkErrors: (error, _request, reply) => void sendProblem(reply, requestError(error)),
   });
   limitConnections(app, options.connectionLimit, options.logger);
-  // An expectation that is not understood may be ignored (RFC 9110 10.1.1); Node's own 417 would have no body.
+  // An unknown expectation may be ignored (RFC 9110 10.1.1); Node's own 417 would have no body.
   app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
 
   app.setValidatorCompiler<z.ZodType>(({ schema }) => (input: unknown) => {
     const { success, data } = schema.safeParse(input);
     return success ? { value: data } : { error: new OracleError("request_invalid", "not the documented form") };
   });
-  // Replies are text that was made once: their schemas are for the document, and for the tests that hold replies against it.
+  // Replies are text that was rendered once: their schemas are for the OpenAPI document, and for the tests against it.
   app.setSerializerCompiler(() => JSON.stringify);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) => {
@@ -111,7 +111,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   });
 
   app.setErrorHandler((thrown, request, reply) => {
-    // A body in the wrong form does not make a route of what is none.
+    // An invalid body must not hide that the route is unknown.
     if (request.is404) return sendProblem(reply, noSuchRoute());
     const error = requestError(thrown);
     if (error.code === "internal") log.broken(request, thrown);
@@ -145,7 +145,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     send,
     requestIdOf,
   });
-  // While it closes, Fastify tells those who still ask that their connection will be closed.
+  // During shutdown Fastify has to answer: it adds `Connection: close`.
   app.addHook("preClose", (done) => {
     hits.letGo();
     done();

@@ -6,20 +6,20 @@ import { createNamedTokenCheck, type NamedTokenOptions } from "./named-token.ts"
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Null where no token is needed. */
+    /** Null if no token is needed. */
     client: Client | null;
   }
 }
 
-/** Who asks, as far as the token tells. */
+/** The client that a token identifies. */
 export interface Client {
-  /** For logs and metrics: as in the token, or `token` where that says no name. */
+  /** For logs and metrics: the name in the token, or `token` if it has none. */
   readonly name: string;
-  /** Different for each token, or for each name that tokens were made for. */
+  /** For the rate limit: unique for each plain token, and for each name of named tokens. */
   readonly account: string;
 }
 
-/** What logs and metrics call who asks. */
+/** Returns the client's name in logs and metrics. */
 export function nameOf(client: Client | null): string {
   return client?.name ?? "anonymous";
 }
@@ -27,11 +27,11 @@ export function nameOf(client: Client | null): string {
 export interface AccessOptions extends BrowserGuardOptions {
   /** Any of them opens the API. */
   readonly tokens: readonly string[];
-  /** Null where there are none. */
+  /** Null if there are none. */
   readonly namedTokens: NamedTokenOptions | null;
 }
 
-/** With no way to be let in everybody is. */
+/** Whether the API is open: no tokens of either kind are set. */
 function isOpen({ tokens, namedTokens }: AccessOptions): boolean {
   return tokens.length === 0 && namedTokens === null;
 }
@@ -39,10 +39,10 @@ function isOpen({ tokens, namedTokens }: AccessOptions): boolean {
 const digest = (text: string): Buffer => hash("sha256", text, "buffer");
 
 /**
- * Gives the check of a token: whose it is, or null where it is none of ours.
+ * Creates the check of a token, which returns its client, or null if the token is unknown.
  *
- * Digests are compared, so that neither the length nor a common beginning shows in the time it takes; every token is looked at, so
- * that neither does which one it was.
+ * Timing attacks: digests are compared, so that the time shows neither a length nor a common prefix; every token is
+ * compared, so that the time does not show the one that matched.
  */
 function createTokenCheck({ tokens, namedTokens }: AccessOptions): (token: string) => Client | null {
   const digests = tokens.map(digest);
@@ -57,13 +57,13 @@ function createTokenCheck({ tokens, namedTokens }: AccessOptions): (token: strin
   };
 }
 
-/** Tells who asks by the `Authorization` header; null where it holds no token, or none of ours. */
+/** Identifies the client by the `Authorization` header; null if it has no token, or an unknown one. */
 export type Identify = (authorization: string | undefined) => Client | null;
 
 /**
  * The one scheme is `Bearer`, its name case-insensitive (RFC 6750 2.1, RFC 9110 11.1).
  *
- * @returns null where everybody is let in
+ * @returns null if no token is set
  */
 function createIdentify(access: AccessOptions): Identify | null {
   if (isOpen(access)) return null;
@@ -77,7 +77,7 @@ function createIdentify(access: AccessOptions): Identify | null {
 /** `onRequest` hooks of a route: they run before the body is read. */
 export type Guards = onRequestHookHandler[];
 
-/** What decides whether a request is accepted: a token if any is set, else where a browser's request comes from. */
+/** Access control: by token if any is set, else by the origin of a browser's request. */
 export interface Access {
   /** Null if no token is set. */
   readonly identify: Identify | null;
@@ -97,7 +97,7 @@ export function createAccess(options: AccessOptions): Access {
   return { identify, isForbidden, guards: [refuse(isForbidden)], pageGuards: [refuse(isForeignHost)] };
 }
 
-/** Accepts requests with a token, and notes whose it is. */
+/** Accepts requests with a valid token, and stores its client in the request. */
 function requireToken(identify: Identify): onRequestHookHandler {
   return (request, _reply, done) => {
     request.client = identify(request.headers.authorization);

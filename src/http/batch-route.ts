@@ -21,10 +21,10 @@ export interface BatchRouteOptions {
   readonly log: LookupLog;
 }
 
-// As many as fetches run at once from one host by default: a batch of one host's URLs then leaves its queue to others.
+// The default limit of fetches at once from one host: a batch then leaves the host's queue to other requests.
 const atOnce = 16;
 
-// What is begun later cannot be answered in time; timers are early by a millisecond or two.
+// A lookup that starts later cannot be answered in time; timers fire up to 2 ms early.
 const leastLeftMs = 5;
 
 const linesType = "application/x-ndjson";
@@ -38,7 +38,7 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
     const { deadlineMs } = question;
     // The implicit deadline of a lookup, which counts from its own start.
     if (deadlineMs === undefined) return lookups.lookUp(request, question, performance.now());
-    // Those whose turn comes too late are not begun: all of them at once would be what the turns are there to avoid.
+    // After the deadline no lookup starts: all at once they would exceed the limit above.
     if (performance.now() - startedAt < deadlineMs - leastLeftMs) {
       return lookups.lookUp(request, question, startedAt);
     }
@@ -55,7 +55,7 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
     return `${asked},"metadata":${renderedReply(target, answer.metadata, answer.partial).body}}`;
   }
 
-  /** Looks up all of them, some at once, and tells of each as it ends; of nobody who waits no more. */
+  /** Looks up all URLs, at most `atOnce` in parallel, and reports each item; stops when the caller disconnects. */
   async function lookUpAll(
     request: FastifyRequest,
     { urls, ...wishes }: z.infer<typeof batchBodySchema>,
@@ -72,7 +72,7 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
     await Promise.all(Array.from({ length: atOnce }, takeTurns));
   }
 
-  /** All items in one answer, of which nothing is sent before the last is known: so the whole batch has a deadline. */
+  /** Sends all items in one answer after the last one is known: so the whole batch has a deadline. */
   async function answerInOrder(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -88,8 +88,9 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
     writeAnswer(takenOver(reply), 200, headers, body);
   }
 
-  // Without `deadlineMs` the answer as a whole has none: each lookup has the implicit one from its own start, so that the
-  // connection is never silent for longer, and a client that reads gets all items. What a slow reader makes us hold is bounded by what a hundred answers are: some 100 kB, 1 MB where the URLs are long.
+  // Without `deadlineMs` the answer as a whole has no deadline: each lookup has the implicit one from its own start, so
+  // that the connection is never silent for longer, and a client that reads gets all items. The buffer for a slow
+  // reader is bounded by a hundred items: some 100 kB, 1 MB if the URLs are long.
   async function answerAsTheyEnd(
     request: FastifyRequest,
     reply: FastifyReply,

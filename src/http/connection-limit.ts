@@ -2,7 +2,7 @@ import type { Server } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 
-/** How many inbound connections the service may have open at once, and what that leaves to everything else. */
+/** How many inbound connections the service may have open at once, and the descriptors reserved for everything else. */
 export interface ConnectionLimit {
   readonly maxConnections: number;
   /** Descriptors that the process may have open; Infinity if there is no limit or none is known. */
@@ -18,27 +18,28 @@ export interface DescriptorUse {
   readonly workers: number;
 }
 
-// A fetch: 1 connection whose body is read + 4 while the end of that body is requested by a range. That is 4 addresses of the host
-// connected to in parallel (Happy Eyeballs), or before that at most 4 sockets to name servers.
+// A fetch: 1 connection whose body is read + 4 while the end of that body is requested by a range. That is 4 addresses
+// of the host connected to in parallel (Happy Eyeballs), or before that at most 4 sockets to name servers.
 const descriptorsPerFetch = 1 + 4;
 
 // A worker: its channel, and stderr until it is ready.
 const descriptorsPerWorker = 2;
 
-// Node's own, standard streams, listening sockets: 22 measured. Starting a worker and ffmpeg: 2 x 6. getaddrinfo in 4 threads: 4 x 2.
-// Redis, a collector of spans, the cache's file, the log: 2 + 4 + 2 + 6. Together 56, rounded up.
+// Node's own, standard streams, listening sockets: 22 measured. Starting a worker and ffmpeg: 2 x 6. getaddrinfo in 4
+// threads: 4 x 2. Redis, a collector of spans, the cache's file, the log: 2 + 4 + 2 + 6. Together 56, rounded up.
 const descriptorsOfProgram = 64;
 
 // Connections without a descriptor limit: 10,000 x 20 kB of memory = 200 MB while all of them are idle.
 const mostConnections = 10_000;
 
-// Connections if the descriptors are too few for the reserve: a quarter of them. The reserve is for the worst moment of all fetches, so
-// that the service is of use with less; what then fails for want of a descriptor is one fetch or one start of a worker.
+// Connections if the descriptors are too few for the reserve: a quarter of them. The reserve is for the worst moment of
+// all fetches, so that the service works with less: if a descriptor is missing, one fetch or one start of a worker
+// fails.
 const leastShare = 1 / 4;
 
 const reportEveryMs = 60_000;
 
-/** Derives the limit from the descriptors: what the fetches, the workers and the program itself may need is kept for them. */
+/** Derives the limit from the descriptors, with a reserve for the fetches, the workers and the program itself. */
 export function connectionLimitOf(maxDescriptors: number, { fetches, workers }: DescriptorUse): ConnectionLimit {
   const reservedDescriptors = descriptorsOfProgram + fetches * descriptorsPerFetch + workers * descriptorsPerWorker;
   const free = Math.max(maxDescriptors - reservedDescriptors, Math.floor(maxDescriptors * leastShare), 1);
@@ -51,10 +52,11 @@ function enoughDescriptors({ reservedDescriptors }: ConnectionLimit): number {
 }
 
 /**
- * Bounds the inbound connections of an app. They need no token, so that without a bound a stranger could take every descriptor.
+ * Bounds the inbound connections of an app. They need no token, so that without a bound a stranger could take every
+ * descriptor.
  *
- * Node closes a connection above the bound at once, `/healthz` included. This is no lasting lock-out: a connection without a request is
- * closed within 6 s (`connection.ts`).
+ * Node closes a connection above the bound at once, `/healthz` included. This is no lasting lock-out: a connection
+ * without a request is closed within 6 s (`connection.ts`).
  */
 export function limitConnections(app: FastifyInstance, limit: ConnectionLimit, logger: Logger): void {
   const { maxConnections, maxDescriptors } = limit;
@@ -80,7 +82,7 @@ export function limitConnections(app: FastifyInstance, limit: ConnectionLimit, l
   });
 }
 
-/** All servers of an app that listens. For `localhost` Fastify starts one for each address, and has no public name for the others. */
+/** Returns all servers of an app that listens: for `localhost` one for each address, which Fastify does not expose. */
 function serversOf(app: FastifyInstance): Server[] {
   const bindings = Object.getOwnPropertySymbols(app).find(
     ({ description }) => description === "fastify.serverBindings",

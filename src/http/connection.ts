@@ -3,19 +3,19 @@ import type { Socket } from "node:net";
 import { OracleError } from "../domain/errors.ts";
 import { problemOf } from "./problem.ts";
 
-// Whoever connects may hold a descriptor only so long: 4 s for the whole request, looked after four times a second, so that a
-// connection that says nothing, or a byte now and then, is closed within 6 s on a busy machine too.
+// Slowloris: a connection may hold a descriptor for 4 s without a complete request, checked every 250 ms, so that a
+// silent or slow one is closed within 6 s on a busy machine too.
 const requestTimeoutMs = 4_000;
 const checkEveryMs = 250;
 
-// Between two requests. Node waits a second longer than it tells the client.
+// Between two requests. Node waits 1 s longer than the `Keep-Alive` header says.
 const keepAliveTimeoutMs = 3_500;
 
-// Ten times what a question with the longest URL needs, and what Node allows all headers together.
+// 16 KiB: eight times the longest URL, and Node's limit of all headers together.
 export const maxRequestBytes = 16 * 1024;
 
 export interface ConnectionOptions {
-  /** Closes a connection on which nothing was sent or received for so long. */
+  /** Closes a connection on which nothing was sent or received for this time. */
   readonly inactivityTimeoutMs: number;
 }
 
@@ -33,7 +33,7 @@ const fixedOptions = {
   } satisfies ServerOptions,
 };
 
-/** Returns Fastify's and Node's options that bound what a connection costs, whatever is sent on it. */
+/** Returns Fastify's and Node's options that bound the cost of a connection. */
 export function connectionOptions({ inactivityTimeoutMs }: ConnectionOptions) {
   return { ...fixedOptions, connectionTimeout: inactivityTimeoutMs };
 }
@@ -51,12 +51,12 @@ function refusalOf(error: NodeJS.ErrnoException): keyof typeof refusals {
 }
 
 /**
- * Answers what cannot be read as a request, and closes: there is no telling where the next one would begin.
+ * Answers a request that cannot be parsed, and closes the connection: the start of the next request is unknown.
  *
- * @param requestId given to the answer; a header that could not be read may not name it
+ * @param requestId a new one: the request's own header could not be read
  */
 export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket, requestId: string): void {
-  // Once the head of an answer is out, anything more would be read as its body.
+  // After the head of an answer was sent, anything more would be read as its body.
   const { _httpMessage: answering } = socket as { _httpMessage?: { headersSent: boolean } | null };
   if (error.code === "ECONNRESET" || !socket.writable || answering?.headersSent) {
     socket.destroy();

@@ -4,7 +4,7 @@ import { connectionLimitOf } from "./connection-limit.ts";
 import { createMetrics } from "./metrics.ts";
 import { inactivityTimeoutMs } from "./timeouts.ts";
 
-/** The OpenAPI document, of an app that is never asked anything. */
+/** Generates the OpenAPI document from an app that serves no request. */
 export async function openapiDocument(version: string): Promise<object> {
   const unused = (): never => {
     throw new Error("nothing is looked up here");

@@ -4,16 +4,16 @@ import type { FailureCode } from "../domain/errors.ts";
 type Kept = NonNullable<Description["kept"]>;
 
 /**
- * How long others may keep the answer: the whole time that we keep it ourselves. What has passed of it is said by `Age`, which
- * caches subtract (RFC 9111 4.2); counting it here too would count it twice.
+ * Returns `Cache-Control`: the freshness lifetime is the whole time that our own cache keeps the answer. `Age` has the
+ * time that has passed, which caches subtract (RFC 9111 4.2); subtracting it here too would count it twice.
  *
- * @param scope `private` where a token was needed to read it
+ * @param scope `private` if a token was needed to read it
  */
 export function cacheControl(scope: "public" | "private", kept: Kept): string {
   return `${scope}, max-age=${Math.max(0, Math.floor((kept.until - kept.since) / 1000))}`;
 }
 
-/** Seconds since the answer was learnt (RFC 9111 5.1). */
+/** Returns the seconds since the lookup (RFC 9111 5.1). */
 export function age(kept: Kept, now: number): string {
   return String(Math.max(0, Math.floor((now - kept.since) / 1000)));
 }
@@ -25,7 +25,7 @@ const cacheStatuses = {
   revalidated: "media-oracle; fwd=stale; fwd-status=304",
 } as const satisfies Partial<Record<Cached, string>>;
 
-/** RFC 9211: a stale answer is a hit whose time is over, by so many seconds. */
+/** Returns `Cache-Status` (RFC 9211): a stale answer is a hit with a negative `ttl` in seconds. */
 export function cacheStatus(cached: Cached, kept: Kept | null, now: number): string {
   if (cached !== "stale") return cacheStatuses[cached];
   const ttl = kept ? Math.min(0, Math.floor((kept.until - now) / 1000)) : 0;
@@ -33,14 +33,14 @@ export function cacheStatus(cached: Cached, kept: Kept | null, now: number): str
 }
 
 /**
- * The same of a failure. Of what cannot be reached nothing is told: how long that is remembered depends on why, and the answer
- * must not.
+ * Returns `Cache-Status` of a failure. An unreachable target has no cache result: its time in the cache depends on the
+ * cause, which the answer must not reveal (SSRF).
  */
 export function failureCacheStatus(code: FailureCode, cached: Cached, kept: Kept | null, now: number): string {
   return code === "source_unreachable" ? "media-oracle" : cacheStatus(cached, kept, now);
 }
 
-/** For the document. */
+/** For the OpenAPI document. */
 export const freshnessHeaders = {
   "Cache-Status":
     "How the answer was come by (RFC 9211): `hit`; `fwd=miss`; `fwd=miss; collapsed`, of a lookup that was under way; " +
@@ -54,8 +54,8 @@ export const freshnessHeaders = {
 const stages: readonly Stage[] = ["queue", "fetch", "decode", "hash"];
 
 /**
- * What the answer had to wait for (W3C Server Timing): stages that were come to, in order, in milliseconds. An answer from
- * memory waited for nothing.
+ * Returns the stages that the lookup reached (W3C Server Timing), in order, in milliseconds. An answer from the cache
+ * has 0 ms of queue only.
  */
 export function serverTiming({ cached, timings }: Description): string {
   if (cached === "hit" || cached === "stale") return "queue;dur=0";

@@ -11,9 +11,9 @@ import { remembered } from "./remembered.ts";
 import type { SendDescribed } from "./send.ts";
 
 export interface HitsOptions {
-  /** @throws where it is no question in the documented form, or of no target */
+  /** @throws if it is not a question in the documented form, or its URL is not a target */
   readonly parseQuestion: (text: string) => ParsedRequest;
-  /** Null where everybody is let in. */
+  /** Null if no token is set. */
   readonly identify: Identify | null;
   /** Null if tokens are set. */
   readonly isForbidden: BrowserGuard | null;
@@ -22,29 +22,28 @@ export interface HitsOptions {
   readonly requestIdOf: (request: IncomingMessage) => string;
 }
 
-/** What a question is about, as far as an answer from memory depends on it. */
+/** The parts of a question on which an answer from the cache depends. */
 export interface ParsedRequest {
   readonly target: Target;
   readonly fields: Fields;
 }
 
 export interface Hits {
-  /** Puts itself before the server's own listener, which gets all that it does not answer. */
+  /** Runs before the server's own listener, which gets all other requests. */
   takeOver(server: Server): void;
   /** From now on the server's own listener gets all requests. */
   letGo(): void;
-  /** Gives a body that was read here to whoever reads it next. */
+  /** Passes a body that was read here on to Fastify. */
   readonly replay: preParsingHookHandler;
 }
 
-// What a busy server is asked within minutes: 2 MB with the targets.
+// The questions that a busy server gets within minutes: 2 MB with the targets.
 const rememberedQuestions = { maxTexts: 512, maxLength: 512 };
 
 /**
- * Answers questions from memory before Fastify hears of them, whose way from a request to a handler takes a third of what a hit
- * costs. Only plain ones (`POST /metadata`, JSON of a known length, no query) that are let in, in the documented form and
- * remembered as a success: all others go Fastify's way, as if they had never been here, so that nothing else is said in two
- * places.
+ * Answers cache hits before Fastify, whose routing from a request to a handler takes a third of the time of a hit. Only
+ * plain questions (`POST /metadata`, JSON of a known length, no query) that are authorized, in the documented form and
+ * cached as a success. Fastify gets all others unchanged, so that every other rule is in one place.
  */
 export function createHits(options: HitsOptions): Hits {
   const { parseQuestion, identify, isForbidden, recall, send, requestIdOf } = options;
@@ -53,7 +52,7 @@ export function createHits(options: HitsOptions): Hits {
   let isOn = true;
 
   function isPlain({ method, url, headers }: IncomingMessage): boolean {
-    const bytes = Number(headers["content-length"]); // digits alone, or Node refuses it
+    const bytes = Number(headers["content-length"]); // only digits: Node rejects others
     const isBounded = bytes > 0 && bytes <= maxRequestBytes;
     return method === "POST" && url === "/metadata" && headers["content-type"] === "application/json" && isBounded;
   }
@@ -67,7 +66,7 @@ export function createHits(options: HitsOptions): Hits {
       if (described) send(request, id, response, described);
       return described !== null;
     } catch {
-      return false; // what is wrong with it Fastify's way finds again, and says
+      return false; // Fastify finds the error again, and reports it
     }
   }
 

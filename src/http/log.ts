@@ -6,13 +6,13 @@ import type { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type Client, nameOf } from "./auth.ts";
 
-/** What a line tells of the request. */
+/** The request, in a log line. */
 export interface RequestContext {
   readonly id: string;
   readonly client: Client | null;
 }
 
-/** Writes one line a lookup: the host and a keyed hash of the URL, nothing more of it, for a path may be a capability (XEP-0363). */
+/** Writes one line a lookup. Of the URL only the host and a keyed hash: a path may be a capability (XEP-0363). */
 export interface LookupLog {
   answered(
     asked: RequestContext,
@@ -28,17 +28,17 @@ export interface LookupLog {
     error: OracleError,
     startedAt: number,
   ): void;
-  /** A text that is no target, or one too many: it is not told, whole or in part. */
+  /** A text that is not a target, or above the rate limit: no part of it is logged. */
   refused(asked: RequestContext, error: OracleError): void;
-  /** A bug of ours. Names, codes and places of the error and its causes; messages are left out, for they may quote what was fetched. */
+  /** A bug: logs names, codes and places of the error and its causes, no messages: they may quote the fetched file. */
   broken(asked: RequestContext, error: unknown): void;
 }
 
-const hashCharacters = 16; // 64 bits: lines of one URL can be told apart in any log one can store
+const hashCharacters = 16; // 64 bits: no two URLs in a log collide in practice
 
-/** @param logger asked for its level first: a line that is not written costs nothing */
+/** @param logger its level is checked first: a line below it costs nothing */
 export function createLookupLog(logger: Logger): LookupLog {
-  // For this process only: a leaked log does not let anybody try out URLs against the hashes.
+  // For this process only: a leaked log cannot be searched for guessed URLs.
   const key = randomBytes(32);
   const place = (target: Target) => ({
     host: target.url.host,
@@ -54,9 +54,9 @@ export function createLookupLog(logger: Logger): LookupLog {
       if (!logger.isLevelEnabled(level)) return;
       const { cached, timings } = description;
       const ms = since(startedAt);
-      // When the answer is on its way: to write a line takes as long as to write an answer.
+      // After the answer was written: logging takes as long as answering.
       setImmediate(() => {
-        // No type: where the bytes say nothing it is the origin's own word.
+        // No type: if the bytes are unknown, it is text from the origin.
         const line = { ...told(asked), ...place(target), cached, ms, timings };
         logger[level]({ ...line, partial, warnings: metadata.warnings }, "described");
       });

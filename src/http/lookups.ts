@@ -13,9 +13,9 @@ import { fieldsOf, type Question } from "./schema.ts";
 export interface LookupsOptions {
   readonly oracle: Oracle;
   readonly parseTarget: (text: string) => Target;
-  /** Whether the answer would come from memory; starts nothing. */
+  /** Whether the cache would answer; starts no lookup. */
   readonly isRemembered: (target: Target, fields: Fields) => boolean;
-  /** Null where there is none. */
+  /** Null if there is none. */
   readonly rateLimit: RateLimit | null;
   /** The deadline of a question without `deadlineMs`. */
   readonly implicitDeadlineMs: number;
@@ -23,7 +23,7 @@ export interface LookupsOptions {
   readonly log: LookupLog;
 }
 
-/** What is to be said to one question. */
+/** The result of one question. */
 export type Outcome = Described | Failed;
 
 export interface Described {
@@ -35,10 +35,10 @@ export interface Described {
 
 export interface Failed {
   readonly error: OracleError;
-  /** Null where the target was not looked up. */
+  /** Null if the target was not looked up. */
   readonly target: Target | null;
   readonly description: Description | null;
-  /** What the failure's answer says besides. */
+  /** Further headers of the failure's answer. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -46,21 +46,21 @@ export function notLookedUp(error: OracleError, headers: Failed["headers"] = {})
   return { error, target: null, description: null, headers };
 }
 
-/** Looks up what callers ask for, whatever route they ask by: each question is counted, limited, waited for and logged. */
+/** Looks up targets for all routes: counts, rate-limits and logs each question, and waits up to its deadline. */
 export interface Lookups {
   /**
-   * Answers at once what is remembered, without even a promise; a promise never rejects.
+   * Answers from the cache at once, without a promise; a promise never rejects.
    *
-   * @param startedAt `performance.now()` when the question came, from which its deadline counts
+   * @param startedAt `performance.now()` at the question's arrival, from which its deadline counts
    */
   lookUp(request: FastifyRequest, question: Question, startedAt: number): Outcome | Promise<Outcome>;
-  /** Answers what is remembered as a success, as {@link lookUp} would; null, and nothing is begun or counted, for all else. */
+  /** Answers a cached success as {@link lookUp} would; otherwise returns null, and starts and counts nothing. */
   recall(asked: RequestContext, target: Target, fields: Fields, startedAt: number): Described | null;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   targetOf(request: FastifyRequest, url: string): Target;
 }
 
-/** How long a caller waits, and for what. */
+/** The caller's deadline and fields. */
 interface Needs {
   readonly deadlineMs: number;
   readonly fields: Fields;
@@ -102,7 +102,7 @@ export function createLookups(options: LookupsOptions): Lookups {
     description: Description,
     startedAt: number,
   ): Promise<Outcome> {
-    // From the question on: the rate limit may have had to ask others.
+    // From the question's arrival: the rate limit may have waited for Redis.
     const leftMs = Math.max(0, deadlineMs - (performance.now() - startedAt));
     try {
       const answer = await answerBy(description, description.kept === null ? leftMs : null, fields);
@@ -133,7 +133,7 @@ export function createLookups(options: LookupsOptions): Lookups {
     );
   }
 
-  /** A success that is remembered needs no waiting, not even for a promise that is settled. */
+  /** Answers a cached success without waiting, not even for a settled promise. */
   function answerAtOnce(
     asked: RequestContext,
     target: Target,

@@ -23,7 +23,7 @@ export interface MetadataRoutesOptions {
   readonly forget: (target: Target) => Promise<void>;
   readonly guards: Guards;
   readonly send: SendDescribed;
-  /** Of questions whose body was read before. */
+  /** For questions whose body was read before. */
   readonly replay: preParsingHookHandler;
 }
 
@@ -47,11 +47,11 @@ const forgetFailures: readonly FailureCode[] = [
   "request_forbidden",
   "url_invalid",
   "url_unsupported",
-  "request_too_large", // of a body, which nobody reads
+  "request_too_large", // a body, which is not read
   "request_unsupported",
 ];
 
-/** Adds `POST /metadata`, its twin for curl, browsers and HTTP caches, and what lets go of an answer. */
+/** Adds `POST /metadata`, `GET` for curl, browsers and HTTP caches, and `DELETE` to forget cached metadata. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
   const { lookups, forget, guards, send, replay } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();

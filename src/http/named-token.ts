@@ -1,15 +1,15 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-// A token says whom it was made for and until when, and is signed: `mo1.NAME.EXPIRY.SIGNATURE`. No replica has to have heard of it.
-// All of it are characters of a bearer token (RFC 6750 2.1). The signature covers the version too, so that another form, signed
-// with the same key, can never be read as this one.
+// A signed token with the client's name and its expiry: `mo1.NAME.EXPIRY.SIGNATURE`. Replicas need only the key to
+// check it. It has only characters of a bearer token (RFC 6750 2.1). The signature covers the version too, so that
+// another form, signed with the same key, can never be read as this one.
 const version = "mo1";
 const name = "[A-Za-z0-9._-]{1,64}";
 const nameForm = new RegExp(`^${name}$`);
-// The name may hold dots; what follows it holds none, so there is one way to read a token.
+// The name may have dots; expiry and signature have none, so a token has one reading.
 const tokenForm = new RegExp(`^${version}\\.(${name})\\.(\\d{1,12}|never)\\.[A-Za-z0-9_-]{43}$`);
 
-// What logs and metrics call those whose token says no name, or who have none.
+// The names in logs and metrics of clients with a plain token, and without a token.
 const reserved = new Set(["token", "anonymous"]);
 
 /** Whether a token may be made for this name. */
@@ -33,12 +33,12 @@ export function createNamedToken(name: string, expiresAt: number | null, key: st
 export interface NamedTokenOptions {
   /** At least 32 characters. */
   readonly key: string;
-  /** Whose tokens are refused, all that were ever made for the name. */
+  /** Names whose tokens are all rejected. */
   readonly revokedNames: readonly string[];
 }
 
 /**
- * Gives the check of named tokens: the name that a token was made for, or null where it is not ours, expired or revoked.
+ * Creates the check of named tokens, which returns the token's name, or null if it is invalid, expired or revoked.
  *
  * The signature is compared as text, in constant time: Base64 has several texts for the same bytes.
  */
@@ -48,7 +48,7 @@ export function createNamedTokenCheck({ key, revokedNames }: NamedTokenOptions):
     const [, name, expiry] = tokenForm.exec(token) ?? [];
     if (name === undefined) return null;
     const own = signed(token.slice(0, token.lastIndexOf(".")), key);
-    // Of one length, since both are in the form.
+    // Both have the same length, since both match the form.
     if (!timingSafeEqual(Buffer.from(own), Buffer.from(token))) return null;
     if (expiry !== "never" && Date.now() >= Number(expiry) * 1000) return null;
     return isTokenName(name) && !revoked.has(name) ? name : null;

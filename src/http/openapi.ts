@@ -19,14 +19,14 @@ interface Documented {
   readonly headers?: DocumentedHeaders;
 }
 
-/** What the headers of a response tell, by their names. */
+/** Descriptions of response headers, by name. */
 export type DocumentedHeaders = Readonly<Record<string, string>>;
 
-// Any request may meet these, whatever its route; 431 is said before there is one, with the code of a body too large.
+// Failures of any route; 431 is sent before routing, with the code of a body that is too large.
 const unreadable: readonly (readonly [status: number, title: string])[] = [[431, "The headers are too large"]];
 const always: readonly FailureCode[] = ["request_invalid", "request_timeout", "internal"];
 
-/** A route's `response` for these failures, and for those that any request may meet. */
+/** Returns a route's `response` for these failures, and for those of any route. */
 export function problemResponses(...codes: readonly FailureCode[]): Record<number, Documented> {
   const titles = new Map(unreadable);
   for (const code of [...always, ...codes]) {
@@ -45,7 +45,7 @@ export function jsonResponse(words: string, schema: z.ZodType, headers: Document
 const withSchemas = createJsonSchemaTransformObject({});
 const schemaTransform = createJsonSchemaTransform({});
 
-/** The generator's own leaves out the headers. */
+/** Adds the response headers, which the generator's own transform omits. */
 const transform: typeof schemaTransform = (input) => {
   const transformed = schemaTransform(input);
   const responses = input.schema.response as Record<string, Partial<Documented>> | undefined;
@@ -58,7 +58,7 @@ const transform: typeof schemaTransform = (input) => {
   return transformed;
 };
 
-/** Makes `app.swagger()` give the OpenAPI 3.1 document of the routes that are added from now on. */
+/** Makes `app.swagger()` return the OpenAPI 3.1 document of all routes that are added later. */
 export async function registerOpenapi(app: FastifyInstance, version: string): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -79,7 +79,7 @@ export async function registerOpenapi(app: FastifyInstance, version: string): Pr
     transformObject(document) {
       const whole = withSchemas(document) as Partial<OpenAPIV3_1.Document>;
       const schemas = Object.entries(whole.components?.schemas ?? {});
-      // The generator gives every schema a twin for requests, which nothing here refers to.
+      // The generator adds a copy of every schema for requests, which nothing refers to.
       const used = schemas.filter(([name]) => !name.endsWith("Input"));
       return { ...whole, components: { ...whole.components, schemas: Object.fromEntries(used) } };
     },

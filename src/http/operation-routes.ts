@@ -20,7 +20,7 @@ function sendHealth(reply: FastifyReply, status: Health): FastifyReply {
     .send(JSON.stringify({ status } satisfies z.infer<typeof healthSchema>));
 }
 
-/** Adds what an operator and their machines ask: health, readiness, metrics, the version and the document of the API. */
+/** Adds the routes for operation: health, readiness, metrics, the version and the OpenAPI document. */
 export function addOperationRoutes(
   instance: FastifyInstance,
   { guards, readiness, version, metrics }: OperationRoutesOptions,

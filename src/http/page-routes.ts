@@ -17,8 +17,8 @@ const contentTypes: Readonly<Record<string, string>> = {
   ".txt": "text/plain; charset=utf-8",
 };
 
-// Nothing runs and nothing is applied but our own files; no frame, no form, no foreign base. Pictures alone may come from elsewhere:
-// somebody may want to see the one that was asked about. swagger-ui draws its icons from data: URLs.
+// Only our own scripts and styles; no frame, no form, no foreign base. Only images may have other origins: the page can
+// show the described image. swagger-ui draws its icons from data: URLs.
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -30,7 +30,7 @@ const policy = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** Where a file of the page is served: the pages at the root, what they need below `/assets/`. */
+/** Returns the URL path of a file: pages at the root, their assets below `/assets/`. */
 function pathOf(file: string): string {
   if (file === "index.html") return "/";
   return file.endsWith(".html") ? `/${file.slice(0, -".html".length)}` : `/assets/${file}`;
@@ -47,9 +47,9 @@ async function load(path: string): Promise<Loaded> {
 }
 
 /**
- * Adds the page for people at `/` and the API's at `/docs`: the files of a folder, each read when it is first asked for.
+ * Adds the web page at `/` and the API's at `/docs`: the files of a folder, each read at its first request.
  *
- * Nothing of a request is ever made part of a path: each file has a route of its own.
+ * Path traversal: no part of a request becomes part of a file path, since each file has its own route.
  */
 export function addPageRoutes(app: FastifyInstance, folder: string, guards: Guards): void {
   for (const file of readdirSync(folder, { recursive: true, encoding: "utf8" })) {

@@ -3,19 +3,19 @@ import { type FailureCode, failures, type OracleError } from "../domain/errors.t
 import { beginAnswer } from "./answer.ts";
 import { type Problem, problemType } from "./schema.ts";
 
-// Long enough for a slot to come free (a median lookup takes well under a second), short enough for a person who waits.
+// 2 s: enough for a permit to become free (a median lookup takes well under 1 s), short enough for a waiting person.
 const retryAfterSeconds = "2";
 
-/** Whether the same request may be answered otherwise later: RFC 9110 15.5.9 and 15.6, RFC 8470 5.2, RFC 6585 4. */
+/** Whether a retry of the same request may succeed later: RFC 9110 15.5.9 and 15.6, RFC 8470 5.2, RFC 6585 4. */
 function isRetryableStatus(status: number): boolean {
   return status === 408 || status === 425 || status === 429 || status >= 500;
 }
 
 /**
- * The public words for a failure. Of the error itself only the code and the origin's status are told: its message, reason and
- * cause are the operator's, and a refused address must look like one that nobody listens at.
+ * Returns the public problem document of a failure. Of the error itself it has only the code and the origin's status:
+ * message, reason and cause are for the operator, and a blocked address must look like a closed port (SSRF).
  *
- * @param status what is answered, where it is not the code's own (the socket's 431)
+ * @param status the HTTP status, if it is not the code's own (431 from the socket)
  */
 export function problemOf(error: OracleError, status: number = failures[error.code].status): Problem {
   const { code, upstreamStatus } = error;
@@ -25,12 +25,12 @@ export function problemOf(error: OracleError, status: number = failures[error.co
   return { ...problem, retryable: isRetryableStatus(upstreamStatus), upstreamStatus };
 }
 
-/** Whether a limit of ours stood in the way, which a slot that comes free lifts. The rate limit has a time of its own. */
+/** Whether a concurrency limit rejected the lookup: a retry soon may succeed. The rate limit has its own time. */
 function isBusy(code: FailureCode): boolean {
   return code === "overloaded" || code === "host_busy";
 }
 
-/** Answers with the failure's problem document. Never stored by anybody: our own memory decides when to ask the origin again. */
+/** Sends the failure's problem document, with `no-store`: our own cache decides when to ask the origin again. */
 export function sendProblem(reply: FastifyReply, error: OracleError): FastifyReply {
   const problem = problemOf(error);
   if (isBusy(problem.code)) reply.header("retry-after", retryAfterSeconds);

@@ -3,7 +3,7 @@ import { isIPv6 } from "node:net";
 import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 
-/** What a client asked in its current minute, the latest question included. */
+/** The count of a client's questions in its current minute, the latest one included. */
 export interface Count {
   readonly asked: number;
   /** Milliseconds until that minute is over. */
@@ -11,25 +11,25 @@ export interface Count {
 }
 
 export interface RateLimitOptions {
-  /** Questions in a minute from one token, or one address where no token is needed. */
+  /** Questions a minute from one token, or from one address if no token is needed. */
   readonly perMinute: number;
-  /** Whether the answer would come from memory; starts nothing. Such questions are not counted, and never refused. */
+  /** Whether the cache would answer; starts no lookup. Such questions are not counted, and never rejected. */
   readonly isRemembered: (target: Target, fields: Fields) => boolean;
-  /** Null where there are no other replicas. */
+  /** Null if there are no other replicas. */
   readonly together: CountTogether | null;
-  /** Milliseconds, never set back. */
+  /** Monotonic clock, in milliseconds. */
   readonly now: () => number;
 }
 
-/** What replicas count together. Both take a moment, and no more than that where the others cannot be asked. */
+/** The count that replicas share. Both calls are asynchronous, and return soon even if Redis is unavailable. */
 export interface CountTogether {
-  /** Whether what one of them remembers can be answered at once here too. */
+  /** Whether the shared cache would answer at once. */
   isRemembered(target: Target, fields: Fields): Promise<boolean>;
-  /** Counts a question within minutes of such a length; null where that is not possible now: then this process counts. */
+  /** Counts a question in a window of this length; null if Redis is unavailable: then this process counts. */
   count(account: string, windowMs: number): Promise<Count | null>;
 }
 
-/** A question that is one too many, in the words of its headers. */
+/** The headers of a question above the limit. */
 export interface Refusal {
   /** Of `Retry-After` (RFC 9110 10.2.3): seconds until the next minute of this client begins. */
   readonly retryAfter: string;
@@ -38,7 +38,7 @@ export interface Refusal {
   readonly policy: string;
 }
 
-/** Counts the question; gives the refusal where it is one too many, else null. At once, but where replicas count together. */
+/** Counts the question; returns the refusal above the limit, else null. A promise if replicas share the count. */
 export type RateLimit = (
   request: FastifyRequest,
   target: Target,
@@ -47,14 +47,14 @@ export type RateLimit = (
 
 const windowMs = 60_000;
 
-// Each takes some 200 bytes: 4 MB. Past it the oldest is forgotten: who has that many addresses has as many quotas anyway.
+// 20,000 x some 200 bytes = 4 MB. Above it the oldest is evicted: so many addresses have as many quotas anyway.
 const maxClients = 20_000;
 
 /**
- * Limits what each client may ask in a minute that begins with its first question.
+ * Limits the questions of each client in a minute that begins with its first question.
  *
- * A fixed minute, not a bucket that refills: what is promised is what the headers can say, and a client that keeps to it is never
- * refused. Who asks at the end of one minute and the beginning of the next gets twice as much in a short time, once.
+ * A fixed window, not a token bucket: the headers describe it exactly, and a client that follows them is never
+ * rejected. Around the end of a window a client can get twice the limit in a short time, once.
  */
 export function createRateLimit({ perMinute, isRemembered, together, now }: RateLimitOptions): RateLimit {
   const count = createCounter(now);
@@ -80,7 +80,7 @@ export function createRateLimit({ perMinute, isRemembered, together, now }: Rate
 
 /** Counts the questions of each client within this process. */
 function createCounter(now: () => number): (account: string) => Count {
-  // In the order in which their minutes began, so that those that are over are the first.
+  // Ordered by the start of their minutes, so that the expired ones are first.
   const clients = new Map<string, { readonly until: number; asked: number }>();
 
   function forget(time: number) {
@@ -105,15 +105,15 @@ function createCounter(now: () => number): (account: string) => Count {
 }
 
 /**
- * What an address is counted as: IPv4 by itself, also where it is mapped (RFC 4291 2.5.5.2), IPv6 by its /64, since that is the
- * least that anybody is given (RFC 6177) and every one of its addresses is theirs.
+ * Returns the account of an address: IPv4 as a whole, also if it is IPv4-mapped (RFC 4291 2.5.5.2), IPv6 by its /64:
+ * the smallest prefix that a site gets (RFC 6177), with all its addresses.
  *
  * @param address as Node writes it: lower case, zeros shortened
  */
 export function addressAccount(address: string): string {
   const plain = address.replace(/%.*$/, "").replace(/^::ffff:(?=[\d.]+$)/, "");
   if (!isIPv6(plain)) return plain;
-  // The `::` stands for as many zeros as there is room for.
+  // `::` stands for as many zeros as fill up eight groups.
   const [left = [], right = []] = plain.split("::").map((part) => (part === "" ? [] : part.split(":")));
   const zeros = Array<string>(8 - left.length - right.length).fill("0");
   return `${[...left, ...zeros, ...right].slice(0, 4).join(":")}::/64`;

@@ -1,9 +1,9 @@
 /**
- * Remembers what the latest texts were parsed to, since the checks of a question cost more than all else a hit does. What is
- * refused is parsed, and refused, again.
+ * Memoizes the latest results of a parser, since parsing a question costs more than the rest of a cache hit. Errors are
+ * not memoized.
  *
- * @param maxTexts of each of two generations: when the young one is full the old one goes
- * @param maxLength of a text that is remembered, in characters
+ * @param maxTexts of each of two generations: when the young one is full, the old one is dropped
+ * @param maxLength of a memoized text, in characters
  */
 export function remembered<T extends object>(
   parse: (text: string) => T,

@@ -14,15 +14,16 @@ export interface Rendered {
   etag: string | null;
 }
 
-/** A reply made once for all who ask. */
+/** A reply that is rendered once for all callers. */
 interface RenderedReply extends Rendered {
   readonly href: string;
 }
 
-// Metadata is immutable and a hit gives the same object each time, so its JSON is made once and goes when the cache lets go of it.
+// Metadata is immutable and a hit returns the same object, so its JSON is rendered once, and freed when the cache
+// evicts it.
 const whole = new WeakMap<Metadata, RenderedReply>();
 
-// The cache counts what it remembers, and that holds no URLs: long ones would take more in these texts than it counted.
+// The byte budget of the cache does not count URLs: long ones would make these texts larger than it counted.
 const maxKeptCharacters = 512;
 
 function text(contentType: string, body: string): Rendered {
@@ -51,7 +52,7 @@ function render(target: Target, metadata: Metadata, partial: boolean): RenderedR
   return { href: target.href, ...text(jsonType, body) };
 }
 
-/** The reply for a target. Two targets may have the very same metadata: their replies still differ. */
+/** Returns the reply for a target. Two targets may share one metadata object: their replies still differ. */
 export function renderedReply(target: Target, metadata: Metadata, partial: boolean): Rendered {
   if (partial) return render(target, metadata, true);
   const known = whole.get(metadata);
@@ -61,7 +62,7 @@ export function renderedReply(target: Target, metadata: Metadata, partial: boole
   return rendered;
 }
 
-/** The same as XML: what a chat server adds to a stanza. */
+/** Returns the XML element that a chat server adds to a stanza. */
 export function renderedElement(metadata: Metadata): Rendered {
   return text("application/xml; charset=utf-8", metadataElement(metadata));
 }
@@ -76,6 +77,6 @@ export function etagOf(rendered: Rendered): string {
 export function isUnmodified(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   if (ifNoneMatch.trim() === "*") return true;
-  // Our tags hold no commas, so splitting a foreign one in two cannot make a match.
+  // Our tags have no commas, so splitting a foreign one in two cannot make a match.
   return ifNoneMatch.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
 }

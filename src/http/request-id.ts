@@ -4,10 +4,10 @@ import type { IncomingMessage } from "node:http";
 const accepted = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
- * Gives each request a name for replies and logs: the caller's own `X-Request-Id` where it is harmless, else a new one.
+ * Creates request ids for replies and logs: the caller's own `X-Request-Id` if it is harmless, else a new one.
  *
- * New ones are a random prefix for this process and a counter: unique enough to find a line in a log, free to make, and never a
- * secret.
+ * A new one is a random prefix for this process and a counter: unique enough to find a line in a log, cheap, and never
+ * a secret.
  */
 export function createRequestIds(): (request: Pick<IncomingMessage, "headers">) => string {
   const prefix = randomBytes(6).toString("hex");

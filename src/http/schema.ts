@@ -6,8 +6,8 @@ import { type Metadata, unknownMetadata, warningCodes } from "../domain/metadata
 import { maxDurationMs, maxSide } from "../domain/size.ts";
 import { implicitDeadlineSeconds } from "./timeouts.ts";
 
-// The wire, in zod: requests are parsed with these, replies are documented by them. A reply is built by hand (reply.ts),
-// so nothing is parsed on the way out; the tests hold every reply against the document made from these.
+// The HTTP contract, in zod: these schemas parse requests and document replies. A reply is built by hand (reply.ts), so
+// nothing is parsed on the way out; the tests validate every reply against the OpenAPI document made from these.
 
 const exampleReply = {
   url: "https://upload.example.org/a/summit.jpg",
@@ -26,7 +26,7 @@ const exampleReply = {
   warnings: [],
 } as const;
 
-/** What is answered for a URL that could be described. Key order is the order on the wire. */
+/** The reply with a URL's metadata. Key order is the order on the wire. */
 export const replySchema = z
   .strictObject({
     url: z.string().describe("What was looked up: normalised, without the fragment"),
@@ -81,7 +81,7 @@ export const elementSchema = z.string().meta({
 const deadlineBounds = { least: 50, most: 30_000 };
 const fieldNames = replySchema.keyof().options;
 
-// The others of the reply's keys say something of the question, and are always known.
+// The reply's other keys depend on the question, and are always known.
 const metadataFields = Object.keys(unknownMetadata) as (keyof Metadata)[];
 
 const urlDescription = "The absolute http(s) URL to describe, at most 2048 characters";
@@ -89,7 +89,8 @@ const deadlineDescription = `Milliseconds after which what is known is answered,
 const fieldsDescription =
   "What the caller needs; where the head of the file suffices, no more is read. The answer has every key all the same";
 
-// No length limit on `url` here: a text that is too long is `url_invalid`, which the target parser says, and the body is bounded.
+// No length limit on `url` here: the target parser rejects a URL that is too long as `url_invalid`, and the body is
+// bounded.
 export const questionBodySchema = z
   .strictObject({
     url: z.string().describe(urlDescription),
@@ -100,7 +101,7 @@ export const questionBodySchema = z
 
 const fieldList = new RegExp(`^(${fieldNames.join("|")})(,(${fieldNames.join("|")}))*$`);
 
-/** The same question as text: a list is separated by commas. */
+/** The same question as a query: a list is separated by commas. */
 export const questionQuerySchema = z.strictObject({
   url: z.string().meta({ description: urlDescription, examples: [exampleReply.url] }),
   deadlineMs: z.coerce
@@ -119,7 +120,7 @@ export const questionQuerySchema = z.strictObject({
 
 const maxBatchUrls = 100;
 
-/** As many characters as a hundred of the longest URLs have, twice over for what JSON escapes. */
+/** 2 (for JSON escapes) x 100 URLs x 2048 characters = 400 KiB. */
 export const maxBatchBytes = 2 * maxBatchUrls * 2048;
 
 export const batchBodySchema = questionBodySchema
@@ -131,7 +132,7 @@ export const forgetQuerySchema = questionQuerySchema.pick({ url: true });
 
 export type Question = z.infer<typeof questionBodySchema> | z.infer<typeof questionQuerySchema>;
 
-/** What a question needs of the metadata; null where it says nothing, and so needs all. */
+/** Returns the metadata fields that a question needs; null (all) if it has no `fields`. */
 export function fieldsOf({ fields }: Question): Fields {
   if (fields === undefined) return null;
   const names = typeof fields === "string" ? fields.split(",") : fields;
@@ -141,8 +142,8 @@ export function fieldsOf({ fields }: Question): Fields {
 const problemTypePrefix = "urn:media-oracle:problem:";
 
 /**
- * The `type` of a problem document (RFC 9457 3.1.1): a name to compare, not an address to open, and the same wherever the
- * service runs.
+ * Returns the `type` of a problem document (RFC 9457 3.1.1): a name to compare, not an address to open, and the same on
+ * every instance.
  */
 export function problemType(code: FailureCode): string {
   return problemTypePrefix + code;
@@ -210,7 +211,7 @@ export const versionSchema = z
   })
   .meta({ id: "Version", description: "What answers" });
 
-/** What answers: the program, what it runs on, what it looks into. */
+/** The versions of the program, its runtime and its decoder, and the enabled formats. */
 export type Version = z.infer<typeof versionSchema>;
 
 export type Health = z.infer<typeof healthSchema>["status"];

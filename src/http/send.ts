@@ -5,7 +5,7 @@ import { age, cacheControl, cacheStatus, serverTiming } from "./freshness.ts";
 import type { Described } from "./lookups.ts";
 import { etagOf, isUnmodified, renderedElement, renderedReply } from "./reply.ts";
 
-/** Writes what is known of a URL, with all that the answer says of itself, in the form that is asked for. */
+/** Sends the metadata of a URL as JSON or XML, by `Accept`, with cache headers. */
 export type SendDescribed = (
   request: Pick<IncomingMessage, "method" | "headers">,
   requestId: string,
@@ -15,7 +15,7 @@ export type SendDescribed = (
 
 const xmlTypes = ["application/xml", "text/xml"];
 
-/** @param scope who may keep the answers: `private` where a token is needed to read them */
+/** @param scope of `Cache-Control`: `private` if a token is needed to read the answers */
 export function createSend(scope: "public" | "private"): SendDescribed {
   return ({ method, headers: asked }, requestId, response, { target, description, answer }) => {
     const { cached, kept } = description;

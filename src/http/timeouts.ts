@@ -1,12 +1,12 @@
 /**
- * Closes a connection on which nothing was sent or received for so long: twice the longest `deadlineMs`. It ends clients that
- * do not read their answers.
+ * Closes a connection on which nothing was sent or received for 60 s: twice the longest `deadlineMs`. It ends clients
+ * that do not read their answers.
  */
 export const inactivityTimeoutMs = 60_000;
 
 /**
- * The deadline of a lookup or batch without `deadlineMs`, from the request's start, so that the answer is sent before the
- * inactivity timeout of its connection closes it: 60 s - 60 s / 12 = 55 s. The other 5 s are for a busy event loop.
+ * The deadline of a lookup or batch without `deadlineMs`, from the request's start, so that the answer is sent before
+ * the inactivity timeout of its connection closes it: 60 s - 60 s / 12 = 55 s. The other 5 s are for a busy event loop.
  */
 export function implicitDeadlineMs(inactivityTimeoutMs: number): number {
   return inactivityTimeoutMs - inactivityTimeoutMs / 12;

@@ -2,13 +2,13 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { nameOf } from "./auth.ts";
 import type { Lookups, Outcome } from "./lookups.ts";
 
-/** Sends spans of questions to a collector: `src/tracing.ts`, which alone knows how. */
+/** Sends spans of questions to a collector; implemented in `src/tracing.ts`. */
 export interface Tracing {
-  /** @param traceparent as it came, from a stranger (W3C Trace Context 3.2); empty where none did */
+  /** @param traceparent unchecked, from the caller (W3C Trace Context 3.2); empty if absent */
   begin(request: TracedRequest, traceparent: string): RequestSpan;
 }
 
-/** What is told of a request: its route, never its path. */
+/** The request, in a span: its route, never its path. */
 export interface TracedRequest {
   readonly id: string;
   readonly method: string;
@@ -17,9 +17,9 @@ export interface TracedRequest {
 
 export interface RequestSpan {
   /**
-   * Tells how a question of the request was answered.
+   * Records the outcome of a question of the request.
    *
-   * @param startedAt `performance.now()` when it was asked
+   * @param startedAt `performance.now()` at the question's arrival
    */
   answered(outcome: Outcome, startedAt: number): void;
   end(status: number, client: string): void;
@@ -27,11 +27,11 @@ export interface RequestSpan {
 
 const spans = new WeakMap<FastifyRequest, RequestSpan>();
 
-/** Begins a span with each request about metadata, and ends it with the answer, or where its caller leaves. */
+/** Starts a span with each metadata request, and ends it with the answer or when the caller disconnects. */
 export function traceRequests(app: FastifyInstance, tracing: Tracing): void {
   app.addHook("onRequest", (request, reply, done) => {
     const { url: route = "" } = request.routeOptions;
-    // Probes and scrapes come every few seconds, and tell nothing.
+    // No spans for probes and scrapes: they come every few seconds.
     if (!route.startsWith("/metadata")) return done();
     const { traceparent = "" } = request.headers;
     const span = tracing.begin({ id: request.id, method: request.method, route }, String(traceparent));
@@ -41,7 +41,7 @@ export function traceRequests(app: FastifyInstance, tracing: Tracing): void {
   });
 }
 
-/** Tells the request's span how each question was answered. */
+/** Records the outcome of each question in the request's span. */
 export function traced(lookups: Lookups): Lookups {
   return {
     ...lookups,

@@ -5,9 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commitOf } from "../../scripts/build.ts";
 
-test("the commit that is built is the checkout's, or what the build is told where there is no git, or none", ({
-  onTestFinished,
-}) => {
+test("the commit of a build is the checkout's, else the COMMIT variable, else empty", ({ onTestFinished }) => {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-commit-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   expect(commitOf(folder, {})).toBe("");

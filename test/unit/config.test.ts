@@ -31,7 +31,7 @@ function faultsOf(environment: Record<string, string>, flags: Record<string, str
   throw new Error("the settings were accepted");
 }
 
-test("without settings the documented defaults hold", () => {
+test("without settings the documented defaults apply", () => {
   expect(parse()).toMatchObject({
     HOST: "127.0.0.1",
     PORT: 8080,
@@ -64,7 +64,7 @@ test("without settings the documented defaults hold", () => {
   });
 });
 
-test("decodes are given less memory where the container has less", () => {
+test("decodes get less memory in a container with less memory", () => {
   const config = parseConfig({}, {}, { ...machine, memoryBytes: 512 * mebibyte });
   expect(config.DECODE_BYTES).toBe(256 * mebibyte);
 });
@@ -73,20 +73,20 @@ test("at most four decoders are started by default", () => {
   expect(parseConfig({}, {}, { ...machine, processors: 32 }).DECODERS).toBe(4);
 });
 
-test("a flag wins over its variable", () => {
+test("a flag overrides its variable", () => {
   expect(parse({ MEDIA_ORACLE_PORT: "1000" }, { port: "2000" }).PORT).toBe(2000);
 });
 
-test("an empty variable is as good as none", () => {
+test("an empty variable is ignored", () => {
   expect(parse({ MEDIA_ORACLE_PORT: "", MEDIA_ORACLE_TOKENS: "" })).toMatchObject({ PORT: 8080, TOKENS: [] });
 });
 
-test("tokens come from a comma list or from a file, a line each", () => {
+test("tokens are read from a comma-separated list, or from a file with one a line", () => {
   expect(parse({ MEDIA_ORACLE_TOKENS: tokens.join(",") }).TOKENS).toEqual(tokens);
   expect(parse({ MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens" }).TOKENS).toEqual(tokens);
 });
 
-test("a token both ways, or from a file that is not there, is a fault", () => {
+test("tokens from both a variable and a file, or from a missing file, are a fault", () => {
   expect(faultsOf({ MEDIA_ORACLE_TOKENS: tokens[0]!, MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens" })).toContain(
     "both set",
   );
@@ -101,7 +101,7 @@ test("a fault in a token does not print the token", () => {
   }
 });
 
-test("a token of fewer than 16 characters is refused, also among others and from a file", () => {
+test("a token of fewer than 16 characters is rejected, also among others and from a file", () => {
   const short = "MEDIA_ORACLE_TOKENS has a token of fewer than 16 characters";
   expect(faultsOf({ MEDIA_ORACLE_TOKENS: "change-me" })).toContain(short);
   expect(faultsOf({ MEDIA_ORACLE_TOKENS: `${tokens[0]},${"a".repeat(15)}` })).toContain(short);
@@ -113,7 +113,7 @@ test("a secret has no flag: every user of the machine could read it", () => {
   expect(settingsHelp(machine).find(({ variable }) => variable === "MEDIA_ORACLE_TOKENS")?.flag).toBeNull();
 });
 
-test("the key of printed tokens has 32 characters at least, from the environment or a file, and is never printed", () => {
+test("the key of named tokens has at least 32 characters, from the environment or a file, and is never printed", () => {
   const short = "s".repeat(31);
   expect(faultsOf({ MEDIA_ORACLE_TOKEN_KEY: short })).toContain("MEDIA_ORACLE_TOKEN_KEY must be at least 32");
   expect(faultsOf({ MEDIA_ORACLE_TOKEN_KEY: short })).not.toContain(short);
@@ -123,12 +123,12 @@ test("the key of printed tokens has 32 characters at least, from the environment
   expect(settingsHelp(machine).find(({ variable }) => variable === "MEDIA_ORACLE_TOKEN_KEY")?.flag).toBeNull();
 });
 
-test("revoked names are names", () => {
+test("revoked names must be valid token names", () => {
   expect(parse({ MEDIA_ORACLE_REVOKED_TOKENS: "a.example.org, b_2" }).REVOKED_TOKENS).toEqual(["a.example.org", "b_2"]);
   expect(faultsOf({ MEDIA_ORACLE_REVOKED_TOKENS: "a b" })).toContain("MEDIA_ORACLE_REVOKED_TOKENS");
 });
 
-test("host names are read in lower case, and nothing else is one", () => {
+test("host names are converted to lower case, and other texts are rejected", () => {
   expect(parse({ MEDIA_ORACLE_HOSTNAMES: "Media.example.org, oracle,oracle_1" }).HOSTNAMES).toEqual([
     "media.example.org",
     "oracle",
@@ -139,13 +139,13 @@ test("host names are read in lower case, and nothing else is one", () => {
   }
 });
 
-test("there is no rate limit unless one is set, and none of nothing", () => {
+test("there is no rate limit by default, and a limit of 0 is rejected", () => {
   expect(parse({ MEDIA_ORACLE_RATE_LIMIT: "60" }).RATE_LIMIT).toBe(60);
   expect(faultsOf({ MEDIA_ORACLE_RATE_LIMIT: "0" })).toContain("MEDIA_ORACLE_RATE_LIMIT must be at least 1");
   expect(faultsOf({ MEDIA_ORACLE_RATE_LIMIT: "few" })).toContain("MEDIA_ORACLE_RATE_LIMIT must be a whole number");
 });
 
-test("all faults are told at once", () => {
+test("all faults are reported at once", () => {
   const message = faultsOf({
     MEDIA_ORACLE_PORT: "eighty",
     MEDIA_ORACLE_MAX_BYTES: "-1",
@@ -158,18 +158,18 @@ test("all faults are told at once", () => {
   }
 });
 
-test("a variable with our prefix that is not known is a fault: a typo must not be silent", () => {
+test("an unknown variable with our prefix is a fault: a typo must not be silent", () => {
   expect(faultsOf({ MEDIA_ORACLE_ALOW_PORTS: "80" })).toContain("MEDIA_ORACLE_ALOW_PORTS is not a setting");
 });
 
-test("Kubernetes' service links are passed over, but the one in place of the port is explained", () => {
+test("Kubernetes' service links are ignored, but one in place of the port is explained", () => {
   expect(parse({ MEDIA_ORACLE_SERVICE_HOST: "10.0.0.1", MEDIA_ORACLE_PORT_8080_TCP: "tcp://10.0.0.1:8080" }).PORT).toBe(
     8080,
   );
   expect(faultsOf({ MEDIA_ORACLE_PORT: "tcp://10.0.0.1:8080" })).toContain("enableServiceLinks");
 });
 
-test("an address that is not loopback is refused without tokens, unless AUTH=none says so out loud", () => {
+test("without tokens an address that is not loopback is rejected, unless AUTH=none is set", () => {
   expect(faultsOf({ MEDIA_ORACLE_HOST: "0.0.0.0" })).toContain("MEDIA_ORACLE_TOKENS");
   expect(faultsOf({ MEDIA_ORACLE_HOST: "::" })).toContain("MEDIA_ORACLE_TOKENS");
   expect(parse({ MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_AUTH: "none" }).HOST).toBe("0.0.0.0");
@@ -179,7 +179,7 @@ test("an address that is not loopback is refused without tokens, unless AUTH=non
   expect(parse({ MEDIA_ORACLE_HOST: "::1" }).HOST).toBe("::1");
 });
 
-test("addresses, ports and rewrites are read into what the guard takes", () => {
+test("addresses, ports and rewrites are parsed into the SSRF guard's options", () => {
   const config = parse({
     MEDIA_ORACLE_ALLOW_ADDRESSES: "10.0.0.0/8, 127.0.0.1/32:5280",
     MEDIA_ORACLE_ALLOW_PORTS: "443,8000-8999",

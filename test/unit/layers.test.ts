@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 const root = fileURLToPath(new URL("../../src", import.meta.url));
 const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
 
-/** Which folder alone may import a library. The settings read zod too; the composition root starts what it composes. */
+/** The only folders that may import a library. The settings use zod too; the composition root starts the parts. */
 const libraries: Readonly<Record<string, readonly string[]>> = {
   "close-with-grace": ["cli"],
   commander: ["cli"],
@@ -41,17 +41,17 @@ function importsOf(file: string): string[] {
   return [...text.matchAll(/(?:from\s+|import\s*\(?\s*)"([^"]+)"/g)].map(([, name]) => name!);
 }
 
-/** Of a file in a package the package. */
+/** Returns the package of an imported file. */
 function packageOf(name: string): string {
   return name.split("/", name.startsWith("@") ? 2 : 1).join("/");
 }
 
-/** The room of a file below src: its folder, or the file itself. */
+/** Returns the room of a file below src: its folder, or the file itself. */
 function roomOf(file: string): string {
   return file.split("/")[0]!;
 }
 
-/** What of a file's imports a rule objects to, as `file: import`. */
+/** Returns the imports that break a rule, as `file: import`. */
 function faults(isFault: (name: string, room: string, file: string) => boolean): string[] {
   return files.flatMap((file) =>
     importsOf(file)
@@ -75,7 +75,7 @@ const known: Readonly<Record<string, readonly string[]>> = {
   "tracing.ts": ["http"],
 };
 
-test("a room imports the domain and itself; only the pipeline, the settings and the composition root join rooms", () => {
+test("a room imports only the domain and itself, except the pipeline, the settings and the composition root", () => {
   const isForeign = (name: string, room: string, file: string) => {
     if (!name.startsWith(".") || room === "compose.ts") return false;
     const other = roomOf(relative(root, join(root, dirname(file), name)));
@@ -84,13 +84,13 @@ test("a room imports the domain and itself; only the pipeline, the settings and 
   expect(faults(isForeign)).toEqual([]);
 });
 
-test("a library is imported by the room it belongs to alone", () => {
+test("a library is imported only by its own room", () => {
   const isForeign = (name: string, room: string) =>
     !/^(\.|node:)/.test(name) && !libraries[packageOf(name)]?.includes(room);
   expect(faults(isForeign)).toEqual([]);
 });
 
-test("nothing but fetch/ opens connections, but for the client of the shared cache", () => {
+test("only fetch/ and the client of the shared cache open connections", () => {
   const network = /^node:(net|tls|http|https|http2|dns|dgram)\b/;
   // isIP and the types of the server's own sockets are no connections.
   const harmless: Readonly<Record<string, readonly string[]>> = {
@@ -102,12 +102,12 @@ test("nothing but fetch/ opens connections, but for the client of the shared cac
   expect(faults(opens)).toEqual([]);
 });
 
-test("nothing but the composition root reads the environment", () => {
+test("only the composition root reads the environment", () => {
   const reads = (file: string) => /process\.env|"node:process"/.test(readFileSync(join(root, file), "utf8"));
   expect(files.filter((file) => reads(file))).toEqual(["main.ts"]);
 });
 
-test("each library the program needs has its one room", () => {
+test("each library of the program has its room", () => {
   const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, "../package.json"), "utf8")) as {
     dependencies: Record<string, string>;
     optionalDependencies: Record<string, string>;

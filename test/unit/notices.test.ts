@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { isAllowed, noticesFile, noticesText, readDependencies } from "../../scripts/notices.ts";
 
-test("every package that the program is installed with may go along with one under the MIT licence", () => {
+test("every installed package has a licence that is compatible with the MIT licence", () => {
   const refused = readDependencies().filter((dependency) => !isAllowed(dependency));
   expect(refused.map(({ name, licence }) => `${name}: ${licence}`)).toEqual([]);
 });
@@ -18,10 +18,10 @@ test.for([
   ["libheif-js", "LGPL-3.0", true],
   ["@img/sharp-libvips-linux-x64", "Apache-2.0 AND LGPL-3.0-or-later", true],
   ["@img/sharper", "LGPL-3.0-or-later", false],
-] as const)("%s under %o is let in: %s", ([name, licence, expected]) => {
+] as const)("%s under %o is allowed: %s", ([name, licence, expected]) => {
   expect(isAllowed({ name, licence })).toBe(expected);
 });
 
-test("THIRD_PARTY_NOTICES is that of the packages that are installed (else: npm run notices)", () => {
+test("THIRD_PARTY_NOTICES matches the installed packages (else: npm run notices)", () => {
   expect(readFileSync(noticesFile, "utf8") === noticesText()).toBe(true);
 });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { readReference, referenceFiles, withParts } from "../../scripts/reference.ts";
 
 test.each(referenceFiles)(
-  "the generated parts of docs/%s are those of the code (else: npm run reference)",
+  "the generated parts of docs/%s are the same as in the code (else: npm run reference)",
   async (file) => {
     expect(readReference(file)).toBe(await withParts(file));
   },

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const text = readFileSync(join(root, "SECURITY.md"), "utf8");
 
-/** The rows of the table below a heading, without its head; cells trimmed. */
+/** Returns the rows of the table below a heading, without its head; cells trimmed. */
 function rowsBelow(heading: string, table = 0): string[][] {
   const tables = text
     .split(heading)[1]!
@@ -25,7 +25,7 @@ test("every test file that SECURITY.md names exists", () => {
   const missing = text.split("\n").flatMap((line) => {
     let folder = "";
     return [...line.matchAll(/`([\w/.-]+\.test\.ts)`/g)].flatMap(([, name]) => {
-      // A name without a folder stands in the folder of the one before it.
+      // A name without a folder is in the folder of the previous one.
       const path = name!.includes("/") ? name! : join(folder, name!);
       folder = dirname(path);
       return existsSync(join(root, path)) ? [] : [path];

@@ -1,4 +1,4 @@
-/** The HTTP side with a plain function for an oracle, listening on a free port. */
+/** The HTTP app with a plain function as its oracle, listening on a free port. */
 import { pino } from "pino";
 import { type Description, type Oracle, startDescription } from "../../../src/domain/description.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
@@ -33,10 +33,10 @@ export const version: Version = {
   formats: ["png"],
 };
 
-/** Of a machine that has no limit of descriptors. */
+/** The connection limit of a machine without a descriptor limit. */
 const noDescriptorLimit = connectionLimitOf(Infinity, { fetches: 64, workers: 4 });
 
-/** Any http(s) URL is a target; what is not is refused as the real parser would. */
+/** Parses any http(s) URL to a target; rejects other texts like the real parser. */
 export function parseAnything(text: string): Target {
   if (!URL.canParse(text)) throw new OracleError("url_invalid", "not a URL");
   const url = new URL(text);
@@ -50,7 +50,7 @@ export function described(part: Partial<Metadata> = summit): Description {
   return startDescription((progress) => Promise.resolve(progress.learn(part)));
 }
 
-/** The HTTP side that describes anything at once, not listening. */
+/** Creates an HTTP app that describes any URL at once, not listening. */
 export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof createApp> {
   return createApp({
     oracle: () => described(),
@@ -83,7 +83,7 @@ export function failed(error: OracleError): Description {
   return startDescription(() => Promise.reject(error));
 }
 
-/** What the cache gives: an outcome that is remembered. */
+/** Returns a description from the cache. */
 export function remembered(
   metadata: Metadata,
   kept: NonNullable<Description["kept"]>,
@@ -96,9 +96,9 @@ export function remembered(
 export interface RunningApp {
   readonly url: string;
   readonly port: number;
-  /** Lines of the log since it listens, as text. */
+  /** Log lines since the app listens, as text. */
   log(): string;
-  /** Lines of the log until then. */
+  /** Log lines before the app listened. */
   readonly startLog: string;
   close(): Promise<void>;
 }
@@ -116,7 +116,7 @@ export interface AppSettings {
   readonly level?: string;
   readonly page?: string;
   readonly connectionLimit?: ConnectionLimit;
-  /** An address, or `localhost`; 127.0.0.1 where absent. */
+  /** An address, or `localhost`; 127.0.0.1 if absent. */
   readonly host?: string;
 }
 

@@ -34,7 +34,7 @@ interface Item {
 
 const itemsOf = ({ json }: Answer): Item[] => json.items as Item[];
 
-test("every URL of a batch has its metadata or its problem, in the order of the question", async ({
+test("a batch returns the metadata or the problem of every URL, in the order of the request", async ({
   onTestFinished,
 }) => {
   const app = await appFor(onTestFinished, ({ url }) =>
@@ -79,7 +79,7 @@ test("with Accept: application/x-ndjson each line comes as soon as it is known",
   expect((await reader.read()).done).toBe(true);
 });
 
-test("one batch has sixteen lookups under way at most", async ({ onTestFinished }) => {
+test("one batch runs at most 16 lookups at once", async ({ onTestFinished }) => {
   let [active, most] = [0, 0];
   const app = await appFor(onTestFinished, () => {
     active += 1;
@@ -96,7 +96,7 @@ test("one batch has sixteen lookups under way at most", async ({ onTestFinished 
   expect(most).toBe(16);
 });
 
-test("at the deadline each URL that was begun is told as far as it is known, and none is begun any more", async ({
+test("at the deadline a batch returns partial metadata of the started lookups, and starts no more", async ({
   onTestFinished,
 }) => {
   let begun = 0;
@@ -111,7 +111,7 @@ test("at the deadline each URL that was begun is told as far as it is known, and
   expect(begun).toBe(16);
 });
 
-test("each URL of a batch counts against the limit, but for those that are remembered", async ({ onTestFinished }) => {
+test("each URL of a batch counts against the rate limit, except for cache hits", async ({ onTestFinished }) => {
   const kept = { since: Date.now(), until: Date.now() + 60_000 };
   const isRemembered = ({ url }: { url: URL }) => url.pathname.startsWith("/known");
   const app = await appFor(
@@ -129,9 +129,7 @@ test("each URL of a batch counts against the limit, but for those that are remem
   ]);
 });
 
-test("a batch needs a token where one is needed, one URL at least and a hundred at most", async ({
-  onTestFinished,
-}) => {
+test("a batch needs a token if tokens are set, and has 1 to 100 URLs", async ({ onTestFinished }) => {
   const closed = await appFor(onTestFinished, () => described(), { tokens: ["a"] });
   expect((await askBatch(closed, { urls: [urlOf(1)] })).status).toBe(401);
   const open = await appFor(onTestFinished, () => described());
@@ -143,7 +141,7 @@ test("a batch needs a token where one is needed, one URL at least and a hundred 
   expect((await askBatch(open, { urls: longest.map((url) => url.repeat(3)) })).status).toBe(413);
 });
 
-test("of a caller who has left no further URL is looked up", async ({ onTestFinished }) => {
+test("a batch starts no further lookup after its caller disconnected", async ({ onTestFinished }) => {
   let begun = 0;
   const leaves = new AbortController();
   let release = (): void => undefined;
@@ -161,7 +159,7 @@ test("of a caller who has left no further URL is looked up", async ({ onTestFini
     signal: leaves.signal,
   });
   await expect(asked).rejects.toThrow();
-  await new Promise((resolve) => setTimeout(resolve, 100)); // until the service has seen it too
+  await new Promise((resolve) => setTimeout(resolve, 100)); // until the service has noticed
   release();
   await app.close();
   expect(begun).toBe(16);

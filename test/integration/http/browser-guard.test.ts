@@ -8,7 +8,7 @@ const kept = { since: Date.now() - 500_000, until: Date.now() + 500_000 };
 const question = JSON.stringify({ url: "https://upload.example.org/a.jpg" });
 const query = `/metadata?url=${encodeURIComponent("https://upload.example.org/a.jpg")}`;
 
-/** An app that counts what callers had it do. */
+/** Starts an app that records its lookups and deletions. */
 async function startCounting(onTestFinished: TestContext["onTestFinished"], settings: AppSettings = {}) {
   const done: string[] = [];
   const app = await startApp(
@@ -70,7 +70,7 @@ const foreign = [
 ];
 
 describe("without tokens", () => {
-  test.for(named)("%s from a page of another origin is 403, and does nothing", async ([, sent], context) => {
+  test.for(named)("%s from a page of another origin is 403, and has no effect", async ([, sent], context) => {
     const { app, done } = await startCounting(context.onTestFinished);
     for (const headers of foreign) {
       expect(await send(app, sent, headers)).toEqual({ status: 403, code: "request_forbidden" });
@@ -80,7 +80,7 @@ describe("without tokens", () => {
     expect((await send(app, sent, { "Sec-Fetch-Site": "same-origin", Origin: app.url })).status).toBeLessThan(300);
   });
 
-  test.for(named)("%s for another Host than the set ones is 403, and does nothing", async ([, sent], context) => {
+  test.for(named)("%s with a Host that is not set is 403, and has no effect", async ([, sent], context) => {
     const { app, done } = await startCounting(context.onTestFinished, { hostnames: ["media.example.org"] });
     const rebound = { Host: `rebind.example:${app.port}`, Origin: `http://rebind.example:${app.port}` };
     expect(await send(app, sent, rebound)).toEqual({ status: 403, code: "request_forbidden" });
@@ -90,7 +90,7 @@ describe("without tokens", () => {
     }
   });
 
-  test("an answer from memory is refused like any other: the fast path is no way around", async (context) => {
+  test("the browser guard rejects cache hits too: the fast path does not bypass it", async (context) => {
     const { app, done } = await startCounting(context.onTestFinished, { hostnames: [], isRemembered: () => true });
     for (const headers of [...foreign, { Host: "rebind.example" }]) {
       expect(await send(app, describing[0]!, headers)).toEqual({ status: 403, code: "request_forbidden" });
@@ -100,7 +100,7 @@ describe("without tokens", () => {
     expect(done).toEqual(["looked up"]);
   });
 
-  test("health, readiness and the document are answered whoever sends a browser there", async (context) => {
+  test("the browser guard accepts all requests for health, readiness and the OpenAPI document", async (context) => {
     const { app } = await startCounting(context.onTestFinished, { hostnames: [] });
     for (const sent of open) {
       for (const headers of [...foreign, { Host: "rebind.example" }]) {
@@ -118,7 +118,7 @@ describe("without tokens", () => {
   });
 });
 
-test("with tokens the token alone decides: no page knows it", async ({ onTestFinished }) => {
+test("with tokens set, only the token decides: no page knows it", async ({ onTestFinished }) => {
   const { app } = await startCounting(onTestFinished, { tokens: ["a-token"], hostnames: [] });
   for (const headers of [...foreign, { Host: "rebind.example" }]) {
     for (const sent of guarded) {
@@ -128,9 +128,7 @@ test("with tokens the token alone decides: no page knows it", async ({ onTestFin
   }
 });
 
-test("a connection that brings no request is refused with the same policy for embedding", async ({
-  onTestFinished,
-}) => {
+test("the answer to an unreadable request has the same Cross-Origin-Resource-Policy", async ({ onTestFinished }) => {
   const { app } = await startCounting(onTestFinished);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     sendRequest(app.url, { headers: { "X-Long": "a".repeat(17_000) } }, resolve)

@@ -16,7 +16,7 @@ async function openApp(onFinished: OnFinished, host?: string): Promise<RunningAp
   return app;
 }
 
-/** Opens connections one after another that send nothing; resolves when each is open or closed, with those that stay open. */
+/** Opens silent connections one after another; resolves with the open ones when each is open or closed. */
 async function openIdle(onFinished: OnFinished, port: number, host: string, count: number): Promise<Set<Socket>> {
   const open = new Set<Socket>();
   for (let index = 0; index < count; index += 1) {
@@ -59,7 +59,7 @@ test("a service that starts logs its limit, and warns when the descriptors are t
   expect(app.startLog).toContain("the limit of open files is 20, and these settings need 95");
 });
 
-test("a service without a descriptor limit is bounded too, and does not warn", async ({ onTestFinished }) => {
+test("connections are bounded without a descriptor limit too, and no warning is logged", async ({ onTestFinished }) => {
   const app = await startApp(() => described());
   onTestFinished(() => app.close());
   expect(app.startLog).toContain("accepts at most 10000 connections at once");

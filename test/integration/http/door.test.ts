@@ -24,7 +24,7 @@ function open(onTestFinished: OnTestFinished, app: RunningApp): Socket {
   return socket;
 }
 
-/** Sends bytes as they are and gives all that comes back until the server closes. */
+/** Sends raw bytes, and returns all bytes that the server sends until it closes. */
 async function exchange(onTestFinished: OnTestFinished, app: RunningApp, bytes: string | Buffer): Promise<string> {
   const socket = open(onTestFinished, app);
   let received = "";
@@ -34,7 +34,7 @@ async function exchange(onTestFinished: OnTestFinished, app: RunningApp, bytes: 
   return received;
 }
 
-/** Whether a raw answer is one of the documented ones. */
+/** Returns the status of a raw answer; asserts that it is documented. */
 function statusOf(raw: string, method = "POST", path = "/metadata"): number {
   const [head = "", body = ""] = raw.split("\r\n\r\n");
   const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(head)?.[1]);
@@ -67,14 +67,14 @@ describe("tokens", () => {
     expect((await ask(`${app.url}/metrics`, { headers })).status).toBe(expected);
   });
 
-  test("health, readiness and the document are open to everybody", async ({ onTestFinished }) => {
+  test("health, readiness and the OpenAPI document need no token", async ({ onTestFinished }) => {
     const app = await openApp(onTestFinished, tokens);
     for (const path of ["/healthz", "/readyz", "/openapi.json"]) {
       expect([path, (await ask(app.url + path)).status]).toEqual([path, 200]);
     }
   });
 
-  test("a stranger's body is not parsed", async ({ onTestFinished }) => {
+  test("the body of a request without a token is not parsed", async ({ onTestFinished }) => {
     const app = await openApp(onTestFinished, tokens);
     expect((await askMetadata(app.url, "not JSON")).status).toBe(401);
   });
@@ -94,9 +94,7 @@ describe("named tokens", () => {
     authorization: `Bearer ${createNamedToken(name, secondsLeft && Math.floor(Date.now() / 1000) + secondsLeft, key)}`,
   });
 
-  test("open the API, which is closed to others, and answers are for their holder alone", async ({
-    onTestFinished,
-  }) => {
+  test("named tokens authorize API requests; expired and revoked ones are 401", async ({ onTestFinished }) => {
     const app = await startApp(() => described(), { namedTokens });
     onTestFinished(() => app.close());
     for (const [headers, expected] of [
@@ -111,7 +109,7 @@ describe("named tokens", () => {
     }
   });
 
-  test("make what they hold private to caches", async ({ onTestFinished }) => {
+  test("answers to named tokens are private to caches", async ({ onTestFinished }) => {
     const kept = { since: Date.now(), until: Date.now() + 60_000 };
     const app = await startApp(() => remembered(summit, kept), { namedTokens });
     onTestFinished(() => app.close());
@@ -119,7 +117,9 @@ describe("named tokens", () => {
     expect(headers.get("cache-control")).toMatch(/^private, max-age=/);
   });
 
-  test("stand beside plain ones; log and metrics know the name, and never the token", async ({ onTestFinished }) => {
+  test("named and plain tokens work together; log and metrics have the name, never the token", async ({
+    onTestFinished,
+  }) => {
     const app = await startApp(() => described(), { namedTokens, tokens: ["plain-token"] });
     onTestFinished(() => app.close());
     const named = bearer("chat.example.org");
@@ -139,7 +139,9 @@ describe("named tokens", () => {
     for (const { authorization } of [named, stranger]) expect(app.log()).not.toContain(authorization.slice(-43));
   });
 
-  test("are not needed where none are set: everybody is anonymous, whatever they send", async ({ onTestFinished }) => {
+  test("without tokens set, every client is anonymous, even with an Authorization header", async ({
+    onTestFinished,
+  }) => {
     const app = await openApp(onTestFinished);
     await askMetadata(app.url, { url }, bearer("chat.example.org"));
     expect((await ask(`${app.url}/metrics`)).text).toContain('media_oracle_requests_total{client="anonymous"} 1');
@@ -211,14 +213,14 @@ describe("requests", () => {
     },
   );
 
-  test("parameters of the media type do not matter", async ({ onTestFinished }) => {
+  test("parameters of the request's media type are ignored", async ({ onTestFinished }) => {
     const app = await openApp(onTestFinished);
     expect((await askMetadata(app.url, { url }, { "content-type": "Application/JSON; charset=utf-8" })).status).toBe(
       200,
     );
   });
 
-  test("a body over 16 KiB is 413, announced or not", async ({ onTestFinished }) => {
+  test("a body over 16 KiB is 413, with Content-Length or chunked", async ({ onTestFinished }) => {
     const app = await openApp(onTestFinished);
     const large = JSON.stringify({ url: url.padEnd(16 * 1024, "a") });
     expect((await askMetadata(app.url, large)).status).toBe(413);
@@ -252,7 +254,7 @@ describe("requests", () => {
 
 describe("request ids", () => {
   test.for(["a", "0123.ABC_def-9", "x".repeat(64)])(
-    "the caller's own id %j comes back",
+    "the caller's own request id %j is returned",
     async (id, { onTestFinished }) => {
       const app = await openApp(onTestFinished);
       expect((await askMetadata(app.url, { url }, { "x-request-id": id })).headers.get("x-request-id")).toBe(id);
@@ -260,7 +262,7 @@ describe("request ids", () => {
   );
 
   test.for(["", "x".repeat(65), "a b", "a,b", '{"a":1}', "é"])(
-    "%j is not taken over",
+    "the invalid request id %j is replaced",
     async (id, { onTestFinished }) => {
       const app = await openApp(onTestFinished);
       const given = (await askMetadata(app.url, { url }, { "x-request-id": id })).headers.get("x-request-id");
@@ -268,13 +270,13 @@ describe("request ids", () => {
     },
   );
 
-  test("every request gets another one", async ({ onTestFinished }) => {
+  test("every request gets a different request id", async ({ onTestFinished }) => {
     const app = await openApp(onTestFinished);
     const answers = await Promise.all(Array.from({ length: 20 }, () => askMetadata(app.url, { url })));
     expect(new Set(answers.map(({ headers }) => headers.get("x-request-id"))).size).toBe(20);
   });
 
-  test("every answer forbids guessing its type", async ({ onTestFinished }) => {
+  test("every answer has X-Content-Type-Options: nosniff", async ({ onTestFinished }) => {
     const app = await openApp(onTestFinished);
     for (const path of [
       "/healthz",
@@ -323,9 +325,7 @@ describe("connections", () => {
     expect(statusOf(await exchange(onTestFinished, app, expecting), "GET", "/healthz")).toBe(200);
   });
 
-  test("connections that are silent or slow are closed within 6 s, while others are answered", async ({
-    onTestFinished,
-  }) => {
+  test("silent and slow connections are closed within 6 s, while others are answered", async ({ onTestFinished }) => {
     const app = await openApp(onTestFinished);
     const beginnings = [
       "",
@@ -348,7 +348,7 @@ describe("connections", () => {
     for (const life of await Promise.all(lives)) expect(life).toBeLessThan(6000);
   });
 
-  test("a caller who leaves does not end the lookup", async ({ onTestFinished }) => {
+  test("a disconnected caller does not end the lookup", async ({ onTestFinished }) => {
     let finish = (): void => undefined;
     const lookup = startDescription(async (progress) => {
       await new Promise<void>((resolve) => (finish = resolve));
@@ -366,7 +366,7 @@ describe("connections", () => {
     expect((await patient).status).toBe(200);
   });
 
-  test("while it shuts down requests in flight are still answered, and their connections closed", async ({
+  test("during shutdown, requests in flight are answered, then their connections are closed", async ({
     onTestFinished,
   }) => {
     let finish = (): void => undefined;

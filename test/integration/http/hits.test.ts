@@ -10,7 +10,7 @@ import { described, failed, remembered, type RunningApp, startApp, summit } from
 const kept = { since: Date.now() - 500_000, until: Date.now() + 500_000 };
 const token = "one-of-the-tokens";
 
-/** What is remembered, by the path of its URL; null where nothing is. */
+/** Returns the cache hit of a URL, by its path; null for a miss. */
 function recall({ url }: Target): Description | null {
   if (url.pathname.startsWith("/hit")) return remembered(summit, kept);
   if (url.pathname === "/stale") return remembered(summit, { ...kept, until: Date.now() - 30_000 }, "stale");
@@ -19,7 +19,7 @@ function recall({ url }: Target): Description | null {
   return null;
 }
 
-/** An app that looks into its memory first, or one that does not; and what it asked of it, in order. */
+/** Starts an app with or without cache hits on the fast path; records its cache checks and lookups, in order. */
 async function open(onTestFinished: TestContext["onTestFinished"], looksFirst: boolean, tokens: string[] = []) {
   const asked: string[] = [];
   const app = await startApp(
@@ -45,7 +45,7 @@ interface Sent {
   readonly path?: string;
   readonly method?: string;
   readonly headers?: readonly string[];
-  /** How the body comes: at once, or in two pieces of which one is late. */
+  /** Whether the body is sent in two pieces, the second one late. */
   readonly inPieces?: boolean;
 }
 
@@ -57,7 +57,7 @@ const plainHeaders = (more: readonly string[] = []) => [
   ...more,
 ];
 
-/** Sends a request, and a second one on the same connection; gives what comes back, less what no two answers share. */
+/** Sends a request, and a second one on the same connection; returns the answers without Date, Age and ttl. */
 async function exchange(app: RunningApp, { url = "/hit.jpg", ...sent }: Sent): Promise<string> {
   const { method = "POST", path = "/metadata", inPieces = false } = sent;
   const body = Buffer.from(sent.body ?? question(url));
@@ -81,7 +81,7 @@ async function exchange(app: RunningApp, { url = "/hit.jpg", ...sent }: Sent): P
 const answeredAtOnce = ["remembered?", "looked up"];
 const answeredByAll = ["looked up"];
 
-describe("an answer from memory is the same however it was asked for", () => {
+describe("cache hits on the fast path", () => {
   test.for<[name: string, sent: Sent, asked: readonly string[]]>([
     ["plainly", {}, answeredAtOnce],
     ["for the second time", { url: "/hit-again" }, answeredAtOnce],
@@ -110,7 +110,7 @@ describe("an answer from memory is the same however it was asked for", () => {
       { method: "GET", path: "/metadata?url=https://a.example.org/hit", headers: [], body: "" },
       answeredByAll,
     ],
-  ])("%s", async ([, sent, expected], { onTestFinished }) => {
+  ])("the fast path answers a cache hit like Fastify: %s", async ([, sent, expected], { onTestFinished }) => {
     const [first, second] = [await open(onTestFinished, true), await open(onTestFinished, false)];
     const answer = await exchange(first.app, sent);
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*HTTP\/1\.1 200 OK\r\n/);
@@ -119,10 +119,10 @@ describe("an answer from memory is the same however it was asked for", () => {
   });
 });
 
-describe("what is not remembered as a success, or not asked for as it should be, is answered as if memory had not been looked into", () => {
+describe("other requests on the fast path", () => {
   test.for<[name: string, sent: Sent, status: number]>([
-    ["a URL that nobody asked for", { url: "/new" }, 200],
-    ["a URL that nobody asked for, in pieces", { url: "/new", inPieces: true }, 200],
+    ["a URL that is not cached", { url: "/new" }, 200],
+    ["a URL that is not cached, in pieces", { url: "/new", inPieces: true }, 200],
     ["a remembered failure", { url: "/gone" }, 502],
     ["what is no URL", { body: '{"url":"hit"}' }, 400],
     ["a scheme that is not looked up", { body: '{"url":"ftp://a/hit"}' }, 400],
@@ -132,7 +132,7 @@ describe("what is not remembered as a success, or not asked for as it should be,
     ["a deadline out of bounds", { body: '{"url":"http://a/hit","deadlineMs":1}' }, 400],
     ["an empty body", { body: "" }, 400],
     ["a body that is too large", { body: JSON.stringify({ url: `http://a/${"h".repeat(20_000)}` }) }, 413],
-  ])("%s", async ([, sent, status], { onTestFinished }) => {
+  ])("the fast path leaves %s to Fastify", async ([, sent, status], { onTestFinished }) => {
     const [first, second] = [await open(onTestFinished, true), await open(onTestFinished, false)];
     const answer = await exchange(first.app, sent);
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
@@ -145,14 +145,14 @@ describe("what is not remembered as a success, or not asked for as it should be,
   test.for<[name: string, headers: readonly string[]]>([
     ["a question without the token", []],
     ["a question with another token", ["Authorization: Bearer nobodys"]],
-  ])("%s", async ([, headers], { onTestFinished }) => {
+  ])("%s is 401, without a cache check", async ([, headers], { onTestFinished }) => {
     const { app, asked } = await open(onTestFinished, true, [token]);
     expect(await exchange(app, { headers: plainHeaders(headers) })).toMatch(/^HTTP\/1\.1 401 /);
     expect(asked).toEqual([]);
   });
 });
 
-test("with a token what is remembered is answered, for those who have it alone", async ({ onTestFinished }) => {
+test("with tokens set, the fast path answers hits with a token, private to caches", async ({ onTestFinished }) => {
   const { app, asked } = await open(onTestFinished, true, [token]);
   const body = question("/hit.jpg");
   const headers = [
@@ -166,7 +166,7 @@ test("with a token what is remembered is answered, for those who have it alone",
   expect(asked).toEqual(answeredAtOnce);
 });
 
-test("answers from memory are counted and logged like all others", async ({ onTestFinished }) => {
+test("cache hits are counted and logged like all answers", async ({ onTestFinished }) => {
   const { app } = await open(onTestFinished, true);
   await exchange(app, {});
   await exchange(app, { url: "/new" });
@@ -177,7 +177,7 @@ test("answers from memory are counted and logged like all others", async ({ onTe
   expect(app.log().match(/"requestId":"test-1"/g)).toHaveLength(2);
 });
 
-test("a caller who leaves in the middle of a question harms nobody", async ({ onTestFinished }) => {
+test("a caller who disconnects in the middle of a request does not affect others", async ({ onTestFinished }) => {
   const { app, asked } = await open(onTestFinished, true);
   const socket = connect(app.port, "127.0.0.1");
   socket.write(
@@ -189,7 +189,9 @@ test("a caller who leaves in the middle of a question harms nobody", async ({ on
   expect(asked).toEqual(answeredAtOnce);
 });
 
-test("while it closes, what still comes is answered, and the connection closed", async ({ onTestFinished }) => {
+test("during shutdown, the rest of a request is answered, then its connection is closed", async ({
+  onTestFinished,
+}) => {
   let release!: () => void; // set by the next line
   const released = new Promise<void>((resolve) => (release = resolve));
   const app = await startApp(

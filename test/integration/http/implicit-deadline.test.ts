@@ -8,7 +8,7 @@ const inactivityTimeoutMs = 3000;
 
 const urlsUpTo = (count: number) => Array.from({ length: count }, (_, index) => `https://a.example.org/${index}.jpg`);
 
-/** A lookup that never ends, of which the type is known if its origin answered. */
+/** A lookup that never ends; its type is known if its origin answered. */
 function endless({ isAnswered }: { readonly isAnswered: boolean }): Description {
   return startDescription((progress) => {
     if (isAnswered) progress.learn({ type: summit.type });
@@ -36,10 +36,8 @@ interface Item {
   readonly problem?: { readonly code: string };
 }
 
-describe("before the inactivity timeout closes the connection,", () => {
-  test("a lookup without deadlineMs that never ends is answered with what is known, as partial", async ({
-    onTestFinished,
-  }) => {
+describe("implicit deadlines before the inactivity timeout", () => {
+  test("a lookup without deadlineMs that never ends is answered with partial metadata", async ({ onTestFinished }) => {
     const app = await startEndless(onTestFinished);
     const url = "https://a.example.org/a.jpg";
     const answers = await Promise.all([askMetadata(app.url, { url }), ask(`${app.url}/metadata?url=${url}`)]);
@@ -49,7 +47,7 @@ describe("before the inactivity timeout closes the connection,", () => {
     }
   });
 
-  test("a lookup without deadlineMs of which nothing is known is answered with deadline_exceeded", async ({
+  test("a lookup without deadlineMs and without metadata is answered with deadline_exceeded", async ({
     onTestFinished,
   }) => {
     const app = await startEndless(onTestFinished);
@@ -65,7 +63,7 @@ describe("before the inactivity timeout closes the connection,", () => {
     expect(status).toBe(200);
     const items = json.items as Item[];
     expect(items.map(({ metadata, problem }) => metadata?.partial ?? problem?.code)).toEqual([
-      ...Array<boolean>(16).fill(true), // those that are looked up at once
+      ...Array<boolean>(16).fill(true), // the lookups at once
       ...Array<string>(4).fill("deadline_exceeded"),
     ]);
   });

@@ -42,7 +42,7 @@ test("the reply has every documented key, in the documented order", async ({ onT
   );
 });
 
-test("what could not be learnt is null, and every key is still there", async ({ onTestFinished }) => {
+test("unknown metadata is null, and every key is present", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () => described({}));
   const { json } = await askMetadata(app.url, { url: "https://upload.example.org/" });
   expect(json).toEqual({
@@ -53,14 +53,14 @@ test("what could not be learnt is null, and every key is still there", async ({ 
   });
 });
 
-test("the GET twin answers the same bytes", async ({ onTestFinished }) => {
+test("GET /metadata returns the same bytes as POST", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () => described());
   const posted = await askMetadata(app.url, { url });
   const got = await ask(twin(app, { url, deadlineMs: "1500", fields: "type,bytes" }));
   expect(got.text).toBe(posted.text);
 });
 
-test("two URLs with the very same metadata keep their own URLs and names", async ({ onTestFinished }) => {
+test("two URLs with the same metadata keep their own URLs and filenames", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () =>
     remembered(summit, { since: Date.now(), until: Date.now() + minuteMs }),
   );
@@ -70,7 +70,7 @@ test("two URLs with the very same metadata keep their own URLs and names", async
   expect([one, other, again].map(({ json }) => json.filename)).toEqual(["one.jpg", "other.jpg", "one.jpg"]);
 });
 
-test("at the deadline what is known is answered as partial, and the lookup goes on for others", async ({
+test("at the deadline the caller gets partial metadata, and the lookup continues for others", async ({
   onTestFinished,
 }) => {
   let finish = (): void => undefined;
@@ -88,7 +88,7 @@ test("at the deadline what is known is answered as partial, and the lookup goes 
   expect((await patient).json).toMatchObject({ type: "image/png", bytes: 70, partial: false });
 });
 
-test("at the deadline with nothing known the answer is a 504 that may be retried", async ({ onTestFinished }) => {
+test("at the deadline without metadata the answer is a retryable 504", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () => startDescription(() => new Promise(() => undefined)));
   const { status, json } = await askMetadata(app.url, { url, deadlineMs: 50 });
   expect(status).toBe(504);
@@ -101,7 +101,7 @@ test("at the deadline with nothing known the answer is a 504 that may be retried
   });
 });
 
-test("an answer from memory says how old it is and how long it may be kept", async ({ onTestFinished }) => {
+test("a cache hit has Age and max-age", async ({ onTestFinished }) => {
   const since = Date.now() - 10_500;
   const app = await appFor(onTestFinished, () => remembered(summit, { since, until: since + minuteMs }));
   const { headers } = await askMetadata(app.url, { url });
@@ -110,7 +110,7 @@ test("an answer from memory says how old it is and how long it may be kept", asy
   expect(headers.get("cache-status")).toBe("media-oracle; hit");
 });
 
-test("a stale answer is a hit whose time is over", async ({ onTestFinished }) => {
+test("a stale answer is a hit with a negative ttl in Cache-Status", async ({ onTestFinished }) => {
   const since = Date.now() - 2 * minuteMs;
   const app = await appFor(onTestFinished, () => remembered(summit, { since, until: since + minuteMs }, "stale"));
   const { headers } = await askMetadata(app.url, { url });
@@ -118,14 +118,14 @@ test("a stale answer is a hit whose time is over", async ({ onTestFinished }) =>
   expect(Number(headers.get("age"))).toBeGreaterThan(60);
 });
 
-test("where tokens are set answers are private to those who asked", async ({ onTestFinished }) => {
+test("with tokens set, answers are private to caches", async ({ onTestFinished }) => {
   const kept = { since: Date.now(), until: Date.now() + minuteMs };
   const app = await appFor(onTestFinished, () => remembered(summit, kept), { tokens: ["s3cret"] });
   const { headers } = await askMetadata(app.url, { url }, { authorization: "Bearer s3cret" });
   expect(headers.get("cache-control")).toBe("private, max-age=60");
 });
 
-test("a first lookup says that it was a miss and where its time went", async ({ onTestFinished }) => {
+test("a first lookup has a miss in Cache-Status and its stages in Server-Timing", async ({ onTestFinished }) => {
   const lookup = startDescription((progress) => {
     progress.took("fetch", 12.34);
     progress.took("decode", 5);
@@ -137,13 +137,13 @@ test("a first lookup says that it was a miss and where its time went", async ({ 
   expect(headers.get("server-timing")).toBe("queue;dur=0.0, fetch;dur=12.3, decode;dur=5.0");
 });
 
-test("whoever shares a lookup is told so", async ({ onTestFinished }) => {
+test("a coalesced request has collapsed in Cache-Status", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () => ({ ...described(), cached: "collapsed" }));
   const { headers } = await askMetadata(app.url, { url });
   expect(headers.get("cache-status")).toBe("media-oracle; fwd=miss; collapsed");
 });
 
-test("the GET twin has a tag, and answers 304 to whoever has it already", async ({ onTestFinished }) => {
+test("GET /metadata has an ETag, and returns 304 if it matches", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () =>
     remembered(summit, { since: Date.now(), until: Date.now() + minuteMs }),
   );
@@ -159,7 +159,7 @@ test("the GET twin has a tag, and answers 304 to whoever has it already", async 
   expect((await ask(twin(app, { url }), { headers: { "if-none-match": '"other"' } })).status).toBe(200);
 });
 
-test("HEAD answers as GET does, without the body", async ({ onTestFinished }) => {
+test("HEAD returns the same headers as GET, without the body", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () => described());
   const got = await ask(twin(app, { url }));
   const { status, text, headers } = await ask(twin(app, { url }), { method: "HEAD" });
@@ -201,7 +201,7 @@ test.for([
   [500, true],
   [503, true],
 ] as const)(
-  "an origin's %i is told, and whether asking again may help",
+  "an origin's %i is returned as upstreamStatus, with retryable",
   async ([upstreamStatus, retryable], context) => {
     const app = await appFor(context.onTestFinished, () =>
       failed(new OracleError("source_status", "no", { upstreamStatus })),
@@ -212,7 +212,7 @@ test.for([
   },
 );
 
-test("refused, unknown, closed and silent targets give the same answer, header by header", async ({
+test("blocked, unknown, closed and silent targets get the same answer, including headers", async ({
   onTestFinished,
 }) => {
   const reasons: UnreachableReason[] = ["address", "name", "refused", "reset", "tls", "timeout", "redirect", "network"];
@@ -235,7 +235,7 @@ test("refused, unknown, closed and silent targets give the same answer, header b
   for (const reason of reasons) expect(metrics).toContain(`media_oracle_refused_total{reason="${reason}"} 1`);
 });
 
-test("a failure that is remembered is told as such, without waiting", async ({ onTestFinished }) => {
+test("a cached failure is a hit in Cache-Status, within the deadline", async ({ onTestFinished }) => {
   const error = new OracleError("source_status", "no", { upstreamStatus: 404 });
   const kept = { since: Date.now(), until: Date.now() + minuteMs };
   const app = await appFor(onTestFinished, (): Description => ({ ...failed(error), cached: "hit", kept }));
@@ -256,7 +256,7 @@ test.for([
   expect(await (await fetch(`${app.url}/metrics`)).text()).toContain(`media_oracle_refused_total{reason="${code!}"} 1`);
 });
 
-test("one line a lookup tells host, keyed hash and outcome, and nothing more of the URL", async ({
+test("one log line a lookup has host, keyed hash and outcome, and nothing more of the URL", async ({
   onTestFinished,
 }) => {
   const app = await appFor(onTestFinished, () => described(), { level: "info" });
@@ -274,7 +274,7 @@ test("one line a lookup tells host, keyed hash and outcome, and nothing more of 
   });
 });
 
-test("an answer from memory is logged at debug only", async ({ onTestFinished }) => {
+test("a cache hit is logged at debug level only", async ({ onTestFinished }) => {
   const hit = (): Description => remembered(summit, { since: Date.now(), until: Date.now() + minuteMs });
   const quiet = await appFor(onTestFinished, hit, { level: "info" });
   await askMetadata(quiet.url, { url });
@@ -284,7 +284,7 @@ test("an answer from memory is logged at debug only", async ({ onTestFinished })
   expect(talkative.log()).toContain('"cached":"hit"');
 });
 
-test("a bug is a 500 that says nothing, and one error line without the message", async ({ onTestFinished }) => {
+test("a bug is a 500 without details, and one error line without the message", async ({ onTestFinished }) => {
   const app = await appFor(
     onTestFinished,
     () => startDescription(() => Promise.reject(new TypeError("cannot read Secret-Body"))),
@@ -300,14 +300,14 @@ test("a bug is a 500 that says nothing, and one error line without the message",
   expect(lines[0]).not.toContain("Secret");
 });
 
-test("an oracle that throws is a bug too", async ({ onTestFinished }) => {
+test("an oracle that throws gives a 500 too", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () => {
     throw new Error("should never throw");
   });
   expect((await askMetadata(app.url, { url })).status).toBe(500);
 });
 
-test("DELETE forgets the URL, and says nothing more", async ({ onTestFinished }) => {
+test("DELETE /metadata forgets the URL, and returns 204", async ({ onTestFinished }) => {
   const forgotten: string[] = [];
   const forget = ({ href }: Target) => Promise.resolve(void forgotten.push(href));
   const app = await appFor(onTestFinished, () => described(), { forget });
@@ -319,13 +319,13 @@ test("DELETE forgets the URL, and says nothing more", async ({ onTestFinished })
   expect(forgotten).toHaveLength(1);
 });
 
-test("where tokens are set nobody forgets without one", async ({ onTestFinished }) => {
+test("with tokens set, DELETE /metadata without a token is 401", async ({ onTestFinished }) => {
   const forget = () => Promise.reject(new Error("must not be asked"));
   const app = await appFor(onTestFinished, () => described(), { forget, tokens: ["s3cret"] });
   expect((await ask(twin(app, { url }), { method: "DELETE" })).status).toBe(401);
 });
 
-test("Accept: application/xml gives the element that a chat server adds to a stanza", async ({ onTestFinished }) => {
+test("Accept: application/xml returns the element that a chat server adds to a stanza", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () => described());
   const element =
     '<metadata xmlns="xmpp:prosody.im/protocol/media-metadata#0"><bytes>3032449</bytes><type>image/jpeg</type>' +
@@ -340,13 +340,13 @@ test("Accept: application/xml gives the element that a chat server adds to a sta
   }
 });
 
-test("a failure is a problem document, also for who wants XML", async ({ onTestFinished }) => {
+test("a failure is a problem document, also with Accept: application/xml", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () => failed(new OracleError("source_unreachable", "")));
   const { status, json } = await askMetadata(app.url, { url }, { accept: "application/xml" });
   expect([status, json.code]).toEqual([502, "source_unreachable"]);
 });
 
-test("caches can tell the XML and the JSON of one URL apart", async ({ onTestFinished }) => {
+test("XML and JSON of one URL have Vary: Accept and different ETags", async ({ onTestFinished }) => {
   const kept = { since: Date.now(), until: Date.now() + minuteMs };
   const app = await appFor(onTestFinished, () => remembered(summit, kept));
   const json = await ask(twin(app, { url }));

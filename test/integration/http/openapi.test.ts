@@ -9,14 +9,14 @@ import { plainApp } from "./app.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
-test("openapi.yaml is what npm run openapi makes", async () => {
+test("openapi.yaml is the output of npm run openapi", async () => {
   expect(await openapiYaml()).toBe(readFileSync(openapiFile, "utf8"));
 });
 
-test("the routes of the app and of the document are the same set", async () => {
+test("the app and the OpenAPI document have the same routes", async () => {
   const app = await plainApp();
-  // One line a route: "├── /metadata (POST, GET, HEAD)", and four characters further in what is below it. HEAD comes with every
-  // GET (RFC 9110 9.1) and is not documented apart.
+  // One line a route: "├── /metadata (POST, GET, HEAD)", its children indented by 4 characters. HEAD comes with every
+  // GET (RFC 9110 9.1) and is not documented separately.
   const parts: string[] = [];
   const lines = app.printRoutes({ commonPrefix: false }).matchAll(/^(.*── )(\/\S*) \(([A-Z, ]+)\)/gm);
   const served = Array.from(lines, ([, indent = "", part = "", methods = ""]) => {
@@ -30,22 +30,22 @@ test("the routes of the app and of the document are the same set", async () => {
   expect(documented).toContain("POST /metadata");
 });
 
-test("the document names every failure", () => {
+test("the OpenAPI document has every failure code", () => {
   const text = readFileSync(openapiFile, "utf8");
   for (const code of Object.keys(failures)) expect(text).toContain(`- ${code}\n`);
 });
 
-test("the document has no schema that nothing refers to", () => {
+test("the OpenAPI document has no unused schema", () => {
   const { components } = document as unknown as { components: { schemas: Record<string, unknown> } };
   const text = JSON.stringify(document);
   for (const name of Object.keys(components.schemas)) expect(text).toContain(`"#/components/schemas/${name}"`);
 });
 
-test("a validator accepts the document", () => {
+test("redocly lint accepts openapi.yaml", () => {
   const { status, stdout, stderr } = spawnSync(`${root}node_modules/.bin/redocly`, ["lint", "openapi.yaml"], {
     cwd: root,
     encoding: "utf8",
-    // It would ask its maker whether there is a newer one, and tell who asks.
+    // No update check and no telemetry.
     env: { PATH: process.env.PATH, REDOCLY_SUPPRESS_UPDATE_NOTICE: "true", REDOCLY_TELEMETRY: "off" },
   });
   expect(`${stdout}${stderr}`).toContain("Your API description is valid");

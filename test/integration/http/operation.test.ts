@@ -4,7 +4,7 @@ import { OracleError } from "../../../src/domain/errors.ts";
 import { ask, askMetadata } from "../../support/contract.ts";
 import { described, failed, remembered, startApp, summit, version } from "./app.ts";
 
-test("the service is alive whether it is ready or not", async ({ onTestFinished }) => {
+test("/healthz is 200 even if the service is not ready", async ({ onTestFinished }) => {
   let readiness: Health = "unready";
   const app = await startApp(() => described(), { readiness: () => readiness });
   onTestFinished(() => app.close());
@@ -18,7 +18,7 @@ test("the service is alive whether it is ready or not", async ({ onTestFinished 
   }
 });
 
-test("the document is served as it is checked in, but for the version", async ({ onTestFinished }) => {
+test("/openapi.json has the routes of openapi.yaml and the version that runs", async ({ onTestFinished }) => {
   const { document } = await import("../../support/contract.ts");
   const app = await startApp(() => described());
   onTestFinished(() => app.close());
@@ -27,7 +27,7 @@ test("the document is served as it is checked in, but for the version", async ({
   expect(json.paths).toEqual(document.paths);
 });
 
-test("the version is told as it is, to whoever has a token where tokens are set", async ({ onTestFinished }) => {
+test("/version returns the version, with tokens set only to requests with a token", async ({ onTestFinished }) => {
   const app = await startApp(() => described(), { tokens: ["a-token"] });
   onTestFinished(() => app.close());
   const headers = { authorization: "Bearer a-token" };
@@ -35,7 +35,7 @@ test("the version is told as it is, to whoever has a token where tokens are set"
   expect((await ask(`${app.url}/version`)).status).toBe(401);
 });
 
-test("metrics count how requests were answered and how lookups ended, and hold no host", async ({ onTestFinished }) => {
+test("metrics count answers and lookup outcomes, and contain no host", async ({ onTestFinished }) => {
   const kept = { since: Date.now(), until: Date.now() + 60_000 };
   const app = await startApp(({ url }) => {
     if (url.pathname === "/hit.jpg") return remembered(summit, kept);
@@ -53,7 +53,7 @@ test("metrics count how requests were answered and how lookups ended, and hold n
     'media_oracle_cache_total{result="hit"} 2',
     'media_oracle_cache_total{result="miss"} 2',
     'media_oracle_cache_total{result="collapsed"} 0',
-    'media_oracle_source_total{outcome="success"} 3', // no cache stands between here
+    'media_oracle_source_total{outcome="success"} 3', // no cache in this test
     'media_oracle_source_total{outcome="source_unreachable"} 1',
     'media_oracle_refused_total{reason="address"} 1',
     'media_oracle_failures_total{code="source_unreachable"} 1',
@@ -80,7 +80,7 @@ test("a counter that is read twice is not counted twice", async ({ onTestFinishe
   expect(text).toContain("media_oracle_decoder_restarts_total 3");
 });
 
-test("metrics tell how the shared cache is, where there is one", async ({ onTestFinished }) => {
+test("metrics report the health of the shared cache, if there is one", async ({ onTestFinished }) => {
   const shared = { isWell: () => false, calls: () => 7, failures: () => 2, answers: () => 4 };
   const [alone, together] = [await startApp(() => described()), await startApp(() => described(), { shared })];
   onTestFinished(async () => void (await Promise.all([alone.close(), together.close()])));

@@ -62,7 +62,7 @@ const queries = fc.oneof(
     )
     .map((query) => new URLSearchParams(query as Record<string, string>).toString()),
 );
-// Only what a client could send: Node refuses to write any other character into a header.
+// Only valid header characters: Node refuses to send others.
 const headerValue = fc.stringMatching(/^[\x20-\x7e]*$/);
 const headers = fc.record(
   {
@@ -81,7 +81,7 @@ const headers = fc.record(
   { requiredKeys: ["content-type"] },
 );
 
-test("no request, however odd, gets a 5xx or an answer that is not documented", async () => {
+test("no random request gets a 5xx or an undocumented answer", async () => {
   const seen = new Set<string>();
   const request = fc.record({ method: methods, path: paths, query: queries, headers, body: bodies });
   await fc.assert(
@@ -105,7 +105,7 @@ test("no request, however odd, gets a 5xx or an answer that is not documented", 
     }),
     { numRuns: 6000 },
   );
-  // The generators come by every route and by every refusal of the door, or they would show nothing.
+  // The generators must reach every route and every rejection, or the test would prove nothing.
   for (const route of readable) expect([...seen]).toContain(`GET ${route} 200`);
   for (const status of [200, 400, 401, 413, 415, 429]) expect([...seen]).toContain(`POST /metadata ${status}`);
   for (const status of [200, 400, 401, 415]) expect([...seen]).toContain(`POST /metadata/batch ${status}`);

@@ -10,7 +10,7 @@ const key = "a-key-of-32-characters-and-more-!";
 const kept = { since: Date.now(), until: Date.now() + 60_000 };
 const question = (name: string) => ({ url: `https://upload.example.org/${name}` });
 
-/** An app that remembers what is named hit, and counts what it had to look up. */
+/** Starts an app with cached answers for /hit and /failed-hit, and records its lookups. */
 async function openLimited(onTestFinished: TestContext["onTestFinished"], perMinute: number, isClosed = false) {
   const lookups: string[] = [];
   const recall = ({ url }: Target): Description | null => {
@@ -35,7 +35,7 @@ async function openLimited(onTestFinished: TestContext["onTestFinished"], perMin
   return { app, lookups };
 }
 
-test("what is one too many is 429 with the time to wait, and begins no lookup", async ({ onTestFinished }) => {
+test("a request above the rate limit is 429 with Retry-After, and starts no lookup", async ({ onTestFinished }) => {
   const { app, lookups } = await openLimited(onTestFinished, 2);
   for (const name of ["a", "b"]) expect((await askMetadata(app.url, question(name))).status).toBe(200);
   for (const answer of [
@@ -56,7 +56,7 @@ test("what is one too many is 429 with the time to wait, and begins no lookup", 
   expect(app.log().match(/"code":"rate_limited"/g)).toHaveLength(2);
 });
 
-test("what is remembered, also a failure, is not counted, and is answered when nothing else is", async ({
+test("cache hits, also of failures, are not counted, and are answered above the rate limit", async ({
   onTestFinished,
 }) => {
   const { app } = await openLimited(onTestFinished, 1);
@@ -67,7 +67,7 @@ test("what is remembered, also a failure, is not counted, and is answered when n
   expect(statuses).toEqual([200, 200, 502, 200, 429, 200, 502]);
 });
 
-test("a name has one quota for all its tokens, and another name its own", async ({ onTestFinished }) => {
+test("all tokens of one name share a quota, and another name has its own", async ({ onTestFinished }) => {
   const { app } = await openLimited(onTestFinished, 1, true);
   const as = async (name: string, expiresAt: number | null) =>
     (await askMetadata(app.url, question("a"), { authorization: `Bearer ${createNamedToken(name, expiresAt, key)}` }))
@@ -75,14 +75,14 @@ test("a name has one quota for all its tokens, and another name its own", async 
   expect([await as("one", null), await as("one", 9_999_999_999), await as("two", null)]).toEqual([200, 429, 200]);
 });
 
-test("who is not let in uses up nobody's quota", async ({ onTestFinished }) => {
+test("unauthorized requests do not count against any quota", async ({ onTestFinished }) => {
   const { app } = await openLimited(onTestFinished, 1, true);
   for (let time = 0; time < 3; time += 1) expect((await askMetadata(app.url, question("a"))).status).toBe(401);
   const authorization = `Bearer ${createNamedToken("one", null, key)}`;
   expect((await askMetadata(app.url, question("a"), { authorization })).status).toBe(200);
 });
 
-test("health, metrics and the document have no limit", async ({ onTestFinished }) => {
+test("health, metrics and the OpenAPI document have no rate limit", async ({ onTestFinished }) => {
   const { app } = await openLimited(onTestFinished, 1);
   for (const path of ["/metadata?url=http://a.example.org/", "/healthz", "/readyz", "/metrics", "/openapi.json"]) {
     expect([path, (await ask(app.url + path)).status]).toEqual([path, 200]);

@@ -4,7 +4,7 @@ import { unknownMetadata } from "../../../src/domain/metadata.ts";
 
 const known = { ...unknownMetadata, bytes: 15690, type: "image/png", blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj" };
 
-test("the element has what is known, in its order, and leaves out the rest", () => {
+test("the element has the known fields in their order, and omits the others", () => {
   expect(metadataElement(known)).toBe(
     '<metadata xmlns="xmpp:prosody.im/protocol/media-metadata#0"><bytes>15690</bytes><type>image/png</type>' +
       "<blurhash>LEHV6nWB2yk8pyo0adR*.7kCMdnj</blurhash></metadata>",
@@ -14,20 +14,20 @@ test("the element has what is known, in its order, and leaves out the rest", () 
   );
 });
 
-test("where nothing is known the element has no children, and a stanza no element", () => {
+test("without metadata the element has no children, and a stanza has no element", () => {
   expect(metadataElement(unknownMetadata)).toBe('<metadata xmlns="xmpp:prosody.im/protocol/media-metadata#0"/>');
   expect(outOfBandElement("https://example.org/", unknownMetadata)).toBe(
     '<x xmlns="jabber:x:oob">\n  <url>https://example.org/</url>\n</x>',
   );
 });
 
-test("a type that says nothing is told beside a size", () => {
+test("application/octet-stream is included if the size is known", () => {
   expect(metadataElement({ ...unknownMetadata, bytes: 0 })).toContain(
     "<bytes>0</bytes><type>application/octet-stream</type>",
   );
 });
 
-test("nothing that an origin or a sender says can end the element", () => {
+test("text from an origin or a sender cannot end the element (XML injection)", () => {
   const type = "text/x&<b>\"'";
   expect(metadataElement({ ...known, type })).toContain("<type>text/x&amp;&lt;b&gt;&quot;'</type>");
   expect(outOfBandElement('https://example.org/?a&"<', null)).toContain(

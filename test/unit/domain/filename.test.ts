@@ -15,20 +15,20 @@ test.for([
   ["https://a.example.org/..%2f", null],
   ["https://a.example.org/b/", null],
   ["https://a.example.org", null],
-] as const)("the name of %s is %j", ([url, name]) => {
+] as const)("the filename of %s is %j", ([url, name]) => {
   expect(filenameOfUrl(new URL(url))).toBe(name);
 });
 
-test("a long name is cut at 255 characters, never within one", () => {
+test("a long filename is cut at 255 characters, never within one", () => {
   expect(cleanFilename("🌄".repeat(300))).toBe("🌄".repeat(127));
   expect(cleanFilename(`${"a".repeat(254)} b.png`)).toBe("a".repeat(254)); // nor does it end with a space
 });
 
-test("joiners stay: emoji and Persian names need them", () => {
+test("joiners stay in a filename: emoji and Persian names need them", () => {
   expect(cleanFilename("👩‍🚀.png")).toBe("👩‍🚀.png");
 });
 
-test("no name has a separator, a control or direction character, half a character, or more than 255 characters", () => {
+test("no filename has a separator, a control or direction character, half a character or over 255 characters", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 400 }), (text) => {
       const name = cleanFilename(text) ?? "a";

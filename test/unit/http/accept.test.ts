@@ -3,7 +3,7 @@ import { wants } from "../../../src/http/accept.ts";
 
 const xml = ["application/xml", "text/xml"];
 
-test("a type is wanted where it is named and nothing else is wanted more", () => {
+test("a type is accepted if it is named and no other type has a higher weight", () => {
   for (const accept of [
     "application/xml",
     "text/xml",
@@ -16,7 +16,7 @@ test("a type is wanted where it is named and nothing else is wanted more", () =>
   }
 });
 
-test("a type is not wanted where it is not named, refused, or wanted less: so a browser gets no XML", () => {
+test("a type is not accepted if it is missing, has q=0 or a lower weight: so a browser gets no XML", () => {
   for (const accept of [
     undefined,
     "",

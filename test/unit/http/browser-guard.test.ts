@@ -26,7 +26,7 @@ test.for<[name: string, headers: GuardedHeaders, isRefused: boolean]>([
   ["another origin, by the address bar", { host, "sec-fetch-site": "none", origin: "https://evil.example" }, true],
   ["a sandboxed page", { host, origin: "null" }, true],
   ["an Origin without Host", { origin: "http://" + host }, true],
-])("a request from %s is refused: %s", ([, headers, isRefused]) => {
+])("the browser guard rejects a request from %s: %s", ([, headers, isRefused]) => {
   expect(createBrowserGuard({ hostnames: [] })(headers)).toBe(isRefused);
   expect(createBrowserGuard({ hostnames: null })(headers)).toBe(isRefused);
 });
@@ -52,7 +52,7 @@ test.for<[host: string, isRefused: boolean]>([
   ["[::1", true],
   ["a:b", true],
   [":8080", true],
-])("on loopback the Host %j is refused: %s", ([host, isRefused]) => {
+])("the browser guard rejects the Host %j on loopback: %s", ([host, isRefused]) => {
   expect(createBrowserGuard({ hostnames: ["media.example.org"] })({ host })).toBe(isRefused);
   expect(createBrowserGuard({ hostnames: null })({ host })).toBe(false);
 });

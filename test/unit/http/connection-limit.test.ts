@@ -4,7 +4,7 @@ import { connectionLimitOf, createDropReport } from "../../../src/http/connectio
 
 const use = { fetches: 64, workers: 6 };
 
-test("connections get what fetches, workers and the program leave of the descriptors", () => {
+test("connections get the descriptors that fetches, workers and the program do not need", () => {
   expect(connectionLimitOf(4096, use)).toEqual({
     maxConnections: 4096 - (64 + 64 * 5 + 6 * 2),
     maxDescriptors: 4096,
@@ -12,7 +12,7 @@ test("connections get what fetches, workers and the program leave of the descrip
   });
 });
 
-test("connections are bounded by memory where descriptors are not", () => {
+test("connections are bounded by memory if there is no descriptor limit", () => {
   expect(connectionLimitOf(Infinity, use).maxConnections).toBe(10_000);
   expect(connectionLimitOf(1_048_576, use).maxConnections).toBe(10_000);
 });

@@ -8,7 +8,7 @@ const url = new URL("https://upload.example.org/a");
 const target: Target = { href: url.href, url, via: null };
 const none = { inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}), shared: null };
 
-test("media types that origins make up share one label", async () => {
+test("media types that origins invent share one label", async () => {
   const metrics = createMetrics(none);
   for (let made = 0; made < 100; made += 1) metrics.described("success", `image/made-up-${made}`, { decode: 1 });
   metrics.described("success", "image/svg+xml", { decode: 1 });
@@ -21,13 +21,13 @@ test("media types that origins make up share one label", async () => {
   ]);
 });
 
-test("what is looked into is told, and what is off too", async () => {
+test("enabled and disabled formats are reported", async () => {
   const metrics = createMetrics({ ...none, enabled: () => ({ heic: true, svg: false }) });
   expect(await metrics.text()).toContain('media_oracle_format_enabled{format="heic"} 1');
   expect(await metrics.text()).toContain('media_oracle_format_enabled{format="svg"} 0');
 });
 
-test("each lookup has an outcome, and what was not decoded no time", async () => {
+test("each lookup has an outcome, and no decode time without a decode", async () => {
   const metrics = createMetrics(none);
   const whole = () => startDescription(() => Promise.resolve(unknownMetadata));
   const confirmed = () => startDescription((progress) => Promise.resolve(progress.confirm(unknownMetadata)));
@@ -38,7 +38,7 @@ test("each lookup has an outcome, and what was not decoded no time", async () =>
   expect(text).not.toContain("media_oracle_decode_seconds_count{");
 });
 
-test("a lookup is told what is needed and what was known before, also when it is observed", () => {
+test("an observed lookup gets the fields and the previous metadata", () => {
   const previous = { metadata: unknownMetadata, validators: null };
   const told: unknown[] = [];
   const oracle: Oracle = (...question) => {
@@ -49,7 +49,7 @@ test("a lookup is told what is needed and what was known before, also when it is
   expect(told).toEqual([target, ["type"], previous]);
 });
 
-test("the observed description is the oracle's own", () => {
+test("an observed lookup returns the oracle's own description", () => {
   const description = startDescription(() => Promise.resolve(unknownMetadata));
   expect(observed(() => description, createMetrics(none))(target)).toBe(description);
 });

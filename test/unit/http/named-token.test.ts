@@ -7,14 +7,14 @@ const key = "a-key-of-32-characters-and-more-!";
 const nameIn = createNamedTokenCheck({ key, revokedNames: ["left.example.org"] });
 const now = Math.floor(Date.now() / 1000);
 
-test("a token says its name to whoever has the key, on every replica", () => {
+test("a named token is valid on every replica with the same key", () => {
   const token = createNamedToken("chat.example.org", now + 60, key);
   expect(nameIn(token)).toBe("chat.example.org");
   expect(createNamedTokenCheck({ key, revokedNames: [] })(token)).toBe("chat.example.org");
   expect(nameIn(createNamedToken("chat.example.org", null, key))).toBe("chat.example.org");
 });
 
-test("a token is what a bearer token may be, whatever the name", () => {
+test("a named token is a valid bearer token for any name", () => {
   fc.assert(
     fc.property(
       fc.stringMatching(/^[A-Za-z0-9._-]{1,64}$/),
@@ -29,7 +29,7 @@ test("a token is what a bearer token may be, whatever the name", () => {
   );
 });
 
-describe("is refused:", () => {
+describe("invalid named tokens", () => {
   const token = createNamedToken("chat.example.org", now + 60, key);
   const [version, , , , expiry, signature] = token.split(".");
   const sign = (said: string) => `${said}.${createHmac("sha256", key).update(said).digest("base64url")}`;
@@ -51,11 +51,11 @@ describe("is refused:", () => {
     ["more after it", `${token}A`],
     ["the token in upper case", token.toUpperCase()],
     ["nothing", ""],
-  ])("%s", ([, text]) => {
+  ])("%s is rejected as a token", ([, text]) => {
     expect(nameIn(text!)).toBeNull();
   });
 
-  test("any text but the very one that was printed", () => {
+  test("a named token with one changed character is rejected", () => {
     const position = fc.nat({ max: token.length - 1 });
     fc.assert(
       fc.property(position, fc.stringMatching(/^[A-Za-z0-9._-]$/), (at, character) => {
@@ -68,7 +68,7 @@ describe("is refused:", () => {
   });
 });
 
-test("names that logs and metrics use for others are not given away", () => {
+test("reserved and malformed names are not token names", () => {
   expect(["token", "anonymous", "", "a b", "a,b", "é", "a".repeat(65)].filter(isTokenName)).toEqual([]);
   expect(["a", "chat.example.org", "A_b-9", "a".repeat(64)].every(isTokenName)).toBe(true);
 });

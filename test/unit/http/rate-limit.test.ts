@@ -28,7 +28,7 @@ test.for([
   expect(addressAccount(address!)).toBe(account);
 });
 
-test("so many in a minute, then none until it is over", () => {
+test("questions above the limit are rejected until the minute is over", () => {
   let time = 1000;
   const ask = createRateLimit({ perMinute: 2, isRemembered: () => false, together: null, now: () => time });
   const request = from("192.0.2.1");
@@ -43,7 +43,7 @@ test("so many in a minute, then none until it is over", () => {
   expect(ask(request, target)).not.toBeNull();
 });
 
-test("each token has a quota of its own, wherever it comes from, and so has each address", () => {
+test("each token has its own quota at any address, and each address without a token has its own", () => {
   const ask = createRateLimit({ perMinute: 1, isRemembered: () => false, together: null, now: () => 0 });
   expect(ask(from("192.0.2.1"), target)).toBeNull();
   expect(ask(from("192.0.2.2"), target)).toBeNull();
@@ -53,7 +53,7 @@ test("each token has a quota of its own, wherever it comes from, and so has each
   expect(ask(from("::ffff:192.0.2.1"), target)).not.toBeNull();
 });
 
-test("no number of addresses makes it remember more than 20,000", () => {
+test("the rate limit stores at most 20,000 clients", () => {
   let time = 0;
   const ask = createRateLimit({ perMinute: 1, isRemembered: () => false, together: null, now: () => time });
   const first = from("first");
@@ -61,12 +61,12 @@ test("no number of addresses makes it remember more than 20,000", () => {
   for (let count = 1; count < 20_000; count += 1) void ask(from(`other ${count}`), target);
   expect(ask(first, target)).not.toBeNull();
   void ask(from("one more"), target);
-  expect(ask(first, target)).toBeNull(); // forgotten, as the oldest
+  expect(ask(first, target)).toBeNull(); // evicted, as the oldest
   time += 60_000;
   expect(ask(from("other 1"), target)).toBeNull();
 });
 
-describe("replicas that count together", () => {
+describe("shared counts of replicas", () => {
   const together = (answers: (Count | null)[], isRemembered = false) => {
     const asked: unknown[] = [];
     const count = (...question: unknown[]) => {
@@ -77,7 +77,7 @@ describe("replicas that count together", () => {
   };
   const limits = { perMinute: 2, isRemembered: () => false, now: () => 0 };
 
-  test("go by what all of them have seen", async () => {
+  test("replicas with a shared count reject above their total", async () => {
     const others = together([
       { asked: 2, leftMs: 41_000 },
       { asked: 3, leftMs: 40_500 },
@@ -91,14 +91,14 @@ describe("replicas that count together", () => {
     ]);
   });
 
-  test("count each for itself while they cannot reach each other", async () => {
+  test("each replica counts by itself while the shared count is unavailable", async () => {
     const ask = createRateLimit({ ...limits, together: together([]).together });
     const refusals = [];
     for (let time = 0; time < 3; time += 1) refusals.push(await ask(from("192.0.2.1"), target));
     expect(refusals).toEqual([null, null, expect.objectContaining({ retryAfter: "60" })]);
   });
 
-  test("do not count what another remembers", async () => {
+  test("hits of the shared cache are not counted", async () => {
     const others = together([{ asked: 100, leftMs: 1 }], true);
     const ask = createRateLimit({ ...limits, together: others.together });
     expect(await ask(from("192.0.2.1"), target)).toBeNull();

@@ -23,7 +23,7 @@ test("a text is parsed once", () => {
   expect(parsed).toEqual(["https://a/1"]);
 });
 
-test("a text that is refused is refused each time", () => {
+test("a text that is rejected is parsed and rejected each time", () => {
   const { parsed, parse } = countingParser();
   const targetOf = remembered(parse, { maxTexts: 2, maxLength: 100 });
   expect(() => targetOf("x")).toThrow(OracleError);
@@ -31,7 +31,7 @@ test("a text that is refused is refused each time", () => {
   expect(parsed).toEqual(["x", "x"]);
 });
 
-test("texts that are asked for stay, others go", () => {
+test("texts in use stay memoized, others are evicted", () => {
   const { parsed, parse } = countingParser();
   const targetOf = remembered(parse, { maxTexts: 2, maxLength: 100 });
   const texts = ["https://a/0", ...Array.from({ length: 20 }, (_, index) => `https://a/${index + 1}`)];
@@ -44,7 +44,7 @@ test("texts that are asked for stay, others go", () => {
   expect(parsed).toHaveLength(texts.length + 1);
 });
 
-test("a text that is long is parsed each time", () => {
+test("a text above the maximum length is parsed each time", () => {
   const { parsed, parse } = countingParser();
   const targetOf = remembered(parse, { maxTexts: 2, maxLength: 10 });
   for (const text of ["https://a/1", "https://a/1"]) targetOf(text);

@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { ConfigError, type Machine, parseConfig, settingsHelp } from "../../src/config.ts";
 
@@ -188,4 +191,14 @@ test("addresses, ports and rewrites are parsed into the SSRF guard's options", (
   expect(config.ALLOW_ADDRESSES.map(({ port }) => port ?? null)).toEqual([null, 5280]);
   expect(config.ALLOW_PORTS).toHaveLength(2);
   expect(config.REWRITES).toHaveLength(1);
+});
+
+test("every setting is read somewhere besides its row in the table", () => {
+  const folder = fileURLToPath(new URL("../../src", import.meta.url));
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+  const text = files
+    .map((file) => readFileSync(join(folder, file), "utf8").replace(/^const settings = \{[^]*?^\} satisfies/m, ""))
+    .join("\n");
+  const names = settingsHelp(machine).map(({ variable }) => variable.replace("MEDIA_ORACLE_", ""));
+  expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([]);
 });

@@ -27,7 +27,7 @@ export interface AddressPolicyOptions {
 // `::ffff:a.b.c.d`, RFC 4291 2.5.5.2.
 const mappedV6: Cidr = { bytes: Uint8Array.from(ipaddr.parse("::ffff:0:0").toByteArray()), bits: 96 };
 
-/** The IANA IPv4 Special-Purpose Address Registry, and blocks that only look public. Repeated as firewalls in `deploy/`. */
+/** IANA IPv4 Special-Purpose Address Registry, and blocks that only look public. Firewalls in `deploy/` repeat it. */
 export const notPublicV4: readonly string[] = [
   "0.0.0.0/8", // this network; Linux connects 0.0.0.0 to itself
   "10.0.0.0/8", // RFC 1918

@@ -3,10 +3,11 @@ import { OracleError } from "../domain/errors.ts";
 /**
  * Circuit breaker per origin (scheme, host and port): fails fast for a while if the origin accepts no connections.
  *
- * The breaker is about the reachability of the origin, which no URL of it can influence. Only a failed connection counts:
- * name resolution, refused or unreachable, connect timeout, TLS handshake. An established connection, TLS included,
- * is the success that closes the breaker. The response plays no part: a 404, a reset, or silence after the connection
- * is a failure of that URL, bounded by the slots of its host and by the rules for slow transfers (transfers.ts).
+ * The breaker is about the reachability of the origin, which no URL of it can influence. Only a failed connection
+ * counts: name resolution, refused or unreachable, connect timeout, TLS handshake. An established connection, TLS
+ * included, is the success that closes the breaker. The response plays no part: a 404, a reset, or
+ * silence after the connection is a failure of that URL, bounded by the slots of its host and by the rules for slow
+ * transfers (transfers.ts).
  *
  * So a link cannot open the breaker of a healthy host, and cannot decide a half-open trial against it. Only control of
  * the host, its name server or the network path can keep the breaker open. The scheme is part of the key because a

@@ -34,7 +34,7 @@ export function isCoded(headers: Headers): boolean {
 }
 
 /**
- * Returns the filename in `Content-Disposition` (RFC 6266), cleaned by {@link cleanFilename}; `filename*` (RFC 8187) first.
+ * Returns the cleaned filename in `Content-Disposition` (RFC 6266); `filename*` (RFC 8187) first.
  *
  * Null if there is none, or if the header is malformed.
  */

@@ -46,7 +46,7 @@ export function createResolver({ timeoutMs, servers }: ResolverOptions): Resolve
     });
 }
 
-/** Resolves names in the operator's rewrites like the system does: they may come from the hosts file or container DNS. */
+/** Resolves names in the operator's rewrites with the system resolver: hosts file and container DNS included. */
 export const resolveTrusted: Resolve = async (hostname) => {
   try {
     return (await lookup(hostname, { all: true })).map(({ address }) => address);

@@ -5,16 +5,16 @@ import type { Limits } from "../load/semaphore.ts";
 import { isAddressHost, portOf } from "./target.ts";
 
 /**
- * Fairness policy: the limits that a lookup, a connection and a body count against, so that no host, site or network can
- * take the fetch resources from the others.
+ * Fairness policy: the limits that a lookup, a connection and a body count against, so that no host, site or network
+ * can take the fetch resources from the others.
  *
  * - A lookup counts against its origin (`maxPerHost`) and its site (`maxPerSite`): subdomains are free.
  * - A connection counts against its address and port (`maxPerHost`) and its block of addresses (`maxPerBlock`): domains
  *   are cheap, networks are not.
  * - The memory for bodies counts against the site (budget.ts).
  *
- * The operator's own upload hosts, named in ALLOW_ADDRESSES or on the right side of a rewrite, have the host limit only:
- * all their users share one site.
+ * The operator's own upload hosts, named in ALLOW_ADDRESSES or on the right side of a rewrite, have the host limit
+ * only: all their users share one site.
  */
 export interface Shares {
   ofLookup(target: Target): Limits;

@@ -14,8 +14,8 @@ export function isShortage(code: string): boolean {
  * Returns the failure of a name resolution: `overloaded` if this process has no file descriptor left, else
  * `source_unreachable`.
  *
- * The original error is misleading: without a descriptor c-ares reports ECONNREFUSED, as for a name server that is down,
- * and getaddrinfo ENOTFOUND, as for a name that does not exist. So this tries to open one.
+ * The original error is misleading: without a descriptor c-ares reports ECONNREFUSED, as for a name server that is
+ * down, and getaddrinfo ENOTFOUND, as for a name that does not exist. So this tries to open one.
  */
 export async function nameError(message: string): Promise<OracleError> {
   try {

@@ -269,7 +269,7 @@ function isSuccess({ status }: ResponseHead): boolean {
   return status === 200 || status === 203;
 }
 
-/** Checks for a failed connection that is the fault of the host: not of the SSRF guard, nor of a limit (other codes). */
+/** Checks for a failed connection that is the fault of the host, not of the SSRF guard or a limit (other codes). */
 function isUnreachable(error: unknown): boolean {
   return error instanceof OracleError && error.code === "source_unreachable" && error.reason !== "address";
 }

@@ -194,7 +194,7 @@ function isUnicodeOf(label: string, written: string): boolean {
   return label.startsWith("xn--") && domainToUnicode(label) === lowerCase(written).normalize("NFC");
 }
 
-/** Lower-cases each character separately, like IDNA: on whole text, JavaScript turns a last sigma into a final sigma. */
+/** Lower-cases each character separately, like IDNA: on whole text, JavaScript writes a final sigma. */
 function lowerCase(text: string): string {
   return Array.from(text, (character) => character.toLowerCase()).join("");
 }

@@ -4,7 +4,7 @@
  * Byte budget: lends buffers for bodies from a pool, and bounds their total size.
  *
  * Buffers are reused: a new one for each body cost 1.5 ms per megabyte in page faults and garbage collection, more than
- * all other work on the bytes. A buffer may contain bytes of an earlier body: the borrower must read only its own writes.
+ * all other work on the bytes. A buffer may contain bytes of an earlier body: the borrower reads only its own writes.
  *
  * Two shares keep a few large bodies from taking all the memory:
  * - An eighth is reserved for buffers of up to 1 MiB, for small pictures.

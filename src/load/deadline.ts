@@ -7,8 +7,8 @@ export interface PhaseOptions {
 }
 
 /**
- * Runs one phase of a fetch with its own timeout. The promise rejects at the timeout even if the work ignores its signal;
- * the work should then still free its resources.
+ * Runs one phase of a fetch with its own timeout. The promise rejects at the timeout even if the work ignores its
+ * signal; the work should then still free its resources.
  *
  * @param outer aborted at the deadline of the whole fetch
  * @throws OracleError `source_unreachable`: with `reason` at the timeout, with `timeout` if `outer` is aborted

@@ -5,7 +5,7 @@ export interface DecodePermit extends Disposable {
 }
 
 /**
- * Admission control: waits until the decoders are about to need a body of that size (FIFO); returns at once if they do now.
+ * Admission control: waits until the decoders are about to need a body of that size (FIFO), if they do not already.
  *
  * @param signal ends the wait
  * @returns null if the decoders are overloaded: the result would be too late for most callers

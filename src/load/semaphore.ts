@@ -34,7 +34,7 @@ export interface Semaphore {
   take(limits: Limits, signal: AbortSignal): Promise<Permit>;
   /** Takes a slot if one is free now, else null. */
   tryTake(limits: Limits): Permit | null;
-  /** Returns the number of callers that have waited for at least `waitedMs`, by the key of the limit that blocks them. */
+  /** Counts the callers that have waited for at least `waitedMs`, by the key of the limit that blocks them. */
   starved(waitedMs: number): Map<string, number>;
   readonly active: number;
   readonly waiting: number;

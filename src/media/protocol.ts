@@ -3,9 +3,10 @@ import { isDurationMs, isSide } from "../domain/size.ts";
 import { type Cost, type Format, formats } from "./formats/index.ts";
 import { type Clip, containers, rotations } from "./worker/reader.ts";
 
-// What goes between the decoder and its processes, over one socket: requests as a header of numbers and the body's
-// bytes; to each, a line of JSON that it was taken and one with the answer, behind which a clip's bytes may stand. Node's own channel is not used: its parent
-// half throws where it cannot be caught when a process that was taken over writes what is no JSON, and copies bodies.
+// The protocol between the decoder and its workers, over one socket. A request is a header of numbers and the bytes of
+// the body. The worker sends a line of JSON when it accepts the request and one with the answer, then perhaps the bytes
+// of a clip. Node's own IPC channel is not used: it copies bodies, and throws uncatchably in the parent if a compromised
+// worker writes invalid JSON.
 
 export const operations = ["measure", "describe"] as const;
 export type Operation = (typeof operations)[number];
@@ -16,7 +17,7 @@ export interface Request {
   readonly format: Format;
   /** Bytes of the body that follows. */
   readonly bytes: number;
-  /** What decoding may be expected to take at most; past it the picture is only measured. */
+  /** Work budget: maximum estimated cost of decoding; beyond it the picture is only measured. */
   readonly allowed: Cost;
 }
 
@@ -27,7 +28,7 @@ export function encodeRequest({ number, operation, format, bytes, allowed }: Req
   return new Uint8Array(Float64Array.of(number, ...names, bytes, allowed.bytes, allowed.milliseconds).buffer);
 }
 
-/** The counterpart in the process, which trusts its parent. */
+/** Decodes a request, in the worker, which trusts its parent. */
 export function decodeRequest(header: Buffer): Request {
   const numbers = new Float64Array(Uint8Array.from(header).buffer);
   const [number = 0, operation = 0, format = 0, bytes = 0, maxBytes = 0, maxMilliseconds = 0] = numbers;
@@ -37,7 +38,7 @@ export function decodeRequest(header: Buffer): Request {
   return { number, operation: found.operation, format: found.format, bytes, allowed };
 }
 
-/** What a process learnt of a body. */
+/** The answer of a worker about a body. */
 export interface WorkerAnswer {
   readonly number: number;
   readonly width: number | null;
@@ -46,32 +47,32 @@ export interface WorkerAnswer {
   readonly durationMs: number | null;
   readonly blurhash: string | null;
   readonly thumbhash: string | null;
-  /** `too_many_pixels`: decoding would take more than the request allowed. */
+  /** `too_many_pixels`: a pixel bomb, or any picture whose estimate exceeds the work budget of the request. */
   readonly warning: "decode_failed" | "too_many_pixels" | null;
-  /** Memory that decoding was expected to take; 0 where that was not told. */
+  /** Estimated memory of the decode; 0 if unknown. */
   readonly expectedBytes: number;
-  /** Time, likewise. */
+  /** Estimated time of the decode; 0 if unknown. */
   readonly expectedMs: number;
   readonly decodeMs: number;
   readonly hashMs: number;
-  /** Of the clip that follows; 0 where none does. */
+  /** Length of the clip that follows; 0 without a clip. */
   readonly clipBytes: number;
   readonly container: Clip["container"];
   readonly rotation: Clip["rotation"];
-  /** Memory of the process afterwards. */
+  /** Resident memory of the worker after the decode. */
   readonly rssBytes: number;
 }
 
-// Enough to get past a black beginning of most videos, and a bound for what a process may send.
+// Enough to get past a black beginning of most videos, and a bound on the output of a worker.
 export const maxClipBytes = 4 * 1024 ** 2;
 
-/** Longest line: an answer is some 300 characters. */
+/** Maximum length of a line: an answer is some 300 characters. */
 export const maxLineBytes = 1024;
 
 const isInteger = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;
 const isElapsedMs = (value: unknown) => typeof value === "number" && value >= 0 && value < 1e9;
 
-/** Each rule of an answer; a process that was taken over by a picture may say anything. */
+/** Validation rules of an answer, by field: a compromised worker may send anything. */
 const rules: { readonly [Key in keyof WorkerAnswer]: (value: unknown) => boolean } = {
   number: (value) => isInteger(value, 0),
   width: (value) => value === null || isSide(value),
@@ -94,8 +95,8 @@ const rules: { readonly [Key in keyof WorkerAnswer]: (value: unknown) => boolean
 /**
  * Parses a line as the answer to a request.
  *
- * @returns `invalid` if it has this request's number and a valid `clipBytes`, but another value is out of range: the next line can be read;
- *   null if it is no answer to this request: the position in the stream is lost
+ * @returns `invalid` if it has this request's number and a valid `clipBytes`, but another value is out of range: the
+ *   next line can be read; null if it is no answer to this request: the position in the stream is lost
  */
 export function parseAnswer(line: string, number: number): WorkerAnswer | "invalid" | null {
   const value = parseObject(line);
@@ -104,18 +105,18 @@ export function parseAnswer(line: string, number: number): WorkerAnswer | "inval
   return value as unknown as WorkerAnswer;
 }
 
-/** How many bytes of a clip stand behind a line; 0 behind most. */
+/** Parses the length of the clip after a line; 0 after most. */
 export function clipBytesBehind(line: string): number {
   const clipBytes = parseObject(line)?.clipBytes;
   return rules.clipBytes(clipBytes) ? (clipBytes as number) : 0;
 }
 
-/** Whether the line says that this request was taken, and its body will be read. */
+/** Whether the line accepts this request: the worker will read its body. */
 export function isTaken(line: string, number: number): boolean {
   return parseObject(line)?.taken === number;
 }
 
-/** The first line of a process: which libvips it has loaded where it is ready, else why it is not. */
+/** The first line of a worker: the version of libvips when it is ready, else the reason of the failed start. */
 export type Greeting = { readonly libvips: string } | { readonly fault: string };
 
 export function parseGreeting(line: string): Greeting {

@@ -2,20 +2,20 @@ import type { Size } from "../domain/size.ts";
 
 export type { Size };
 
-/** Decoded pixels: row by row, four bytes a pixel, sRGB, not premultiplied. */
+/** Decoded pixels: RGBA, row-major, four bytes a pixel, sRGB, not premultiplied. */
 export interface Raster {
   readonly width: number;
   readonly height: number;
   readonly rgba: Uint8Array;
 }
 
-/** The size of a picture brought within a square, proportions kept; never larger than it is, never less than a pixel. */
+/** Scales a size down to fit a square, proportions kept; never larger than it was, at least 1 x 1 pixel. */
 export function fitWithin({ width, height }: Size, longest: number): Size {
   const scale = Math.min(1, longest / Math.max(width, height));
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
-/** Lays what is transparent on white. */
+/** Composites a raster on white. */
 export function onWhite({ width, height, rgba }: Raster): Raster {
   const opaque = Uint8Array.from(rgba);
   // Plain loops here and below: `map` and `from` with a function took 6 ms a picture, as long as its decoding.
@@ -31,11 +31,11 @@ export function onWhite({ width, height, rgba }: Raster): Raster {
   return { width, height, rgba: opaque };
 }
 
-/** How the places of a row are shared out among fewer ones, each place among two of them at most. */
+/** Box filter: the weights with which the pixels of a row go into fewer ones, each into two at most. */
 interface Shares {
-  /** What part of a place belongs to the one that is being filled when it comes; the rest is the next one's. */
+  /** Share of a pixel in the target pixel that is being filled; the rest goes to the next one. */
   readonly part: Float64Array;
-  /** 1 where it fills that one up. */
+  /** 1 if it completes that target pixel. */
   readonly fills: Uint8Array;
 }
 
@@ -52,10 +52,10 @@ function shareOut(length: number, among: number): Shares {
   return { part, fills };
 }
 
-/** Makes a raster smaller: each pixel is the average of the area that it covers, colours weighted by their opacity. */
+/** Downscales a raster: each pixel is the average of the area that it covers, colours weighted by their opacity. */
 export function shrink({ width, height, rgba }: Raster, to: Size): Raster {
   const [across, down] = [shareOut(width, to.width), shareOut(height, to.height)];
-  const line = new Float64Array(to.width * 4); // one row of the source, brought to the new width
+  const line = new Float64Array(to.width * 4); // one row of the source, scaled to the new width
   const sums = new Float64Array(to.width * 4); // the row of the result that is being filled
   const result = new Uint8Array(to.width * to.height * 4);
   const area = (width / to.width) * (height / to.height);

@@ -8,7 +8,7 @@ import { type WorkerAnswer, type Operation, parseAnswer } from "../protocol.ts";
 import type { Clip } from "../worker/reader.ts";
 import { type Sandbox, detectSandbox } from "./sandbox.ts";
 
-/** What the pixels of a body tell; null where they do not. */
+/** The result of decoding a body; a field is null if it is unknown. */
 export interface Picture {
   /** In pixels, as displayed. */
   readonly width: number | null;
@@ -28,51 +28,55 @@ export interface Picture {
 export interface DecoderOptions {
   /** The program of the processes, built: `dist/media/worker/main.js`. */
   readonly entry: URL;
-  /** Pictures decoded at once, each in a process of its own; one more where it is a slow one. */
+  /** Workers in the quick lane, one picture each; the slow lane has one more. */
   readonly processes: number;
-  /** How long a picture may wait for a process, and how long it may then keep it. */
+  /** Time limit of the wait for a worker, and again of the decode. */
   readonly decodeTimeoutMs: number;
-  /** Memory that all decodes together may be expected to take. */
+  /** Memory budget: the sum of the estimates of all decodes in flight. */
   readonly decodeBytes: number;
-  /** Pictures that wait, and again as many slow ones; past it the answer is `decode_timeout` at once. */
+  /** Maximum queue length of each lane; beyond it the result is `decode_timeout` at once. */
   readonly maxWaiting: number;
-  /** What is decoded; of all else only the size is told, where the first bytes do. */
+  /** Formats that are decoded. Of all others only the size is reported, if the first bytes have it. */
   readonly formats: readonly DecodableName[];
-  /** The path of ffmpeg, which decodes a frame of videos; null where there is none, and so no hash of them. */
+  /** The path of ffmpeg, which decodes the poster frame of a video; null: no hashes of videos. */
   readonly ffmpeg: string | null;
-  /** Variables for the processes, such as a preloaded allocator; they see nothing else of ours. */
+  /** Environment variables of the workers, such as a preloaded allocator; they inherit no others. */
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** Decodes pictures in processes that may die: a crash, a hang or a blow-up costs one picture, never the service. */
+/**
+ * Decodes pictures in sandboxed workers: a crash, a hang or a decompression bomb costs one picture, never the service.
+ *
+ * Schedules a worker pool with a quick lane and a slow lane, and a work budget (memory and time) for each picture.
+ */
 export interface Decoder {
-  /** Dimensions and hashes. Never rejects: a bad file is nulls and a warning; a format that is off is nulls alone. */
+  /** Dimensions and hashes. Never rejects: a bad file is nulls and a warning; a disabled format is nulls alone. */
   describe(body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture>;
   /** Dimensions alone, from a body or its first bytes. Never rejects. */
   measure(head: Uint8Array, format: Format): Promise<Picture>;
-  /** Whether a picture that came now would find a process. */
+  /** Whether at least one worker is up, idle or busy. */
   readonly isReady: boolean;
-  /** What a picture takes of the processes together, lately; 0 where none was looked at. */
+  /** Recent mean time of a quick picture, divided by the number of workers; 0 before the first. */
   readonly expectedMs: number;
-  /** Processes that were replaced: killed at the time limit, crashed or worn out. */
+  /** Workers that were replaced: killed at the time limit, crashed or worn out. */
   readonly restarts: number;
   readonly busy: number;
   readonly waiting: number;
-  /** The processes that live, for the operator and for tests. */
+  /** The live workers, for the operator and for tests. */
   readonly children: readonly { readonly pid: number; readonly state: ProcessState }[];
-  /** What keeps a process that a picture took over from the machine: `permissions`, and what works here of `walls.ts`. */
+  /** The layers of the sandbox around a worker: `permissions`, and the programs of `sandbox.ts` that work here. */
   readonly walls: readonly string[];
-  /** Which version decodes; null before the start. */
+  /** Version of libvips in the workers; null before the start. */
   readonly libvips: string | null;
-  /** What is looked into, by the settings' names; `poster`: frames of videos. */
+  /** The enabled formats, by the settings' names; `poster`: frames of videos. */
   readonly enabled: Readonly<Record<DecodableName | "poster", boolean>>;
-  /** @throws Error where a process cannot start: sharp is missing, or a loader that should be blocked is not */
+  /** @throws Error if a worker cannot start: sharp is missing, or a loader that should be blocked is not */
   start(): Promise<void>;
-  /** Ends the processes; pictures under way are `decode_timeout`, which nobody remembers for long. */
+  /** Kills the workers; pictures in flight are `decode_timeout`, which is cached only briefly. */
   close(): Promise<void>;
 }
 
-/** With the beginning of a video, whose frame is still to be decoded. */
+/** A result with the beginning of a video, whose poster frame is still to be decoded. */
 interface Learnt extends Picture {
   readonly clip: Clip | null;
 }
@@ -83,54 +87,54 @@ interface Job {
   readonly format: Format;
   readonly askedAt: number;
   lane: Lane;
-  /** Whoever's comes first is next in the lane. */
+  /** Priority in the lane: the earliest goes first. */
   dueAt: number;
-  /** How often it was given to a process that did not take it. */
+  /** Attempts with a worker that did not accept the job. */
   untaken: number;
   isSettled: boolean;
-  /** Gives the outcome, once; later calls do nothing. */
+  /** Resolves the job, once; later calls do nothing. */
   readonly settle: (learnt: Partial<Learnt>) => void;
 }
 
-// Of the memory for all, the slow picture has three quarters: one alone must not lock out all others. The rest is
-// shared out among those that are quick, so that all together stay within it and nobody waits for memory but the
-// slow ones for one another.
+// Memory budget: three quarters for the one slow picture, so that it cannot lock out the others. The quick workers
+// share the rest equally: the sum stays within the budget, and no quick picture ever waits for memory.
 const shareOfSlow = 0.75;
-// A small picture shall never wait for long, whatever is before it: 70 ms is a JPEG of 12 megapixels, or a PNG of 5.
+// Bound of a quick decode, and so of the wait behind one: 70 ms is a JPEG of 12 megapixels, or a PNG of 5.
 const quickMs = 70;
-// Nor for bytes: while all processes want some, those of one large body take a tenth of a second to its process.
+// Bound of a quick body: sending a larger one to a worker takes 0.1 s while all workers receive.
 const maxQuickBytes = 5 * 1024 ** 2;
-// What takes so long without having looked so is a bomb, or the machine is busy with some.
+// A quick picture that exceeds its estimate by so much is a pixel bomb, or the machine is busy with some.
 const longestQuickMs = 300;
-// Of what a reader reads: the first one in a process loads its library, which takes a tenth of a second, more on a busy machine.
+// The same for readers: the first file loads the library, which takes 0.1 s, more on a busy machine.
 const longestReaderMs = 1000;
-// A picture goes before those that came up to ten times earlier than it is expected to take less: so many large ones
-// need not be gone through first. After the longest patience even a bomb goes before all that come.
+// Shortest job first, with aging: a job is due ten times its expected duration after its arrival, so that small
+// pictures overtake large ones; after 5 s at most even a bomb is ahead of every new job.
 const patience = 10;
 const longestPatienceMs = 5_000;
-// A guess by the head alone, which may lie: coefficients take time by the byte, pixels by the pixel.
+// Estimated time from the head alone, which may lie: coefficients take time by the byte, pixels by the pixel.
 const guessedNanoseconds = { byte: 20, pixel: 15 };
-const guessedPixels = 1e6; // where the head does not tell
-const guessHeadBytes = 64 * 1024; // no more is gone through in this process
+const guessedPixels = 1e6; // if the head has no size
+const guessHeadBytes = 64 * 1024; // upper bound of the parsing in this process
 const checkMs = 5_000;
-const shareOfLatest = 0.1; // in the mean of what pictures took: one alone says little
+const shareOfLatest = 0.1; // weight of the newest sample in the moving average
 const [anyFormat] = formats as readonly [Format];
-// What ffmpeg gives a frame in: the processes read it where there is ffmpeg, also where nobody else's is read.
+// ffmpeg's output format: with ffmpeg the workers read it, even if the setting disables it for other files.
 const posterName = "bmp";
-// One frame of 4K takes some 90 MB besides the program's own; what takes more has no poster. It comes on top of what all
-// decodes together may take.
+// ffmpeg's memory limit: a 4K frame takes some 90 MB besides the program's own. A clip that needs more has no poster.
+// It comes on top of the decode budget.
 const shareOfPoster = 0.25;
 const posterOwnBytes = 64 * 1024 ** 2;
-// Every process there is may have been stopped, or just killed.
+// Retries of an unaccepted job: every worker may have been stopped, or just killed.
 const maxUntaken = 4;
-// 16383 x 16383, as sharp has it: what streams through little memory takes its time all the same.
+// 16383 x 16383, sharp's own limit against pixel bombs: decoding in a stream needs little memory, but still time.
 const maxPixels = 0x3fff ** 2;
-// A hostile header may make a healthy worker answer with a value out of range. That costs the one picture, not the worker: else a caller
-// could keep all workers restarting with 72-byte files. The trade-off: a worker that a picture took over lives on as well. It could do so
-// before, since false answers within the rules are never detected. Three in a row replace the worker, whose state may be corrupt.
+// A hostile header may make a healthy worker answer with a value out of range. That costs the one picture, not the
+// worker: else a caller could keep all workers restarting with 72-byte files. The trade-off: a compromised worker
+// lives on as well. It could do so before, since false answers within the rules are never detected. Three in a row
+// replace the worker, whose state may be corrupt.
 const maxInvalidInARow = 3;
-// What a decode leaves behind (fragments, libraries' tables) is given back by starting anew: 0.2 s of a process that
-// nobody waits for, after thousands of decodes, or where more stays than the 300 MB that a good load left.
+// Worker recycling: a restart frees the memory that decodes leave behind (fragmentation, libraries' tables). It takes
+// 0.2 s and delays no request: after thousands of decodes, or if far more stays than the 300 MB of a good load.
 const maxDecodes = 5_000;
 const maxRestingBytes = 512 * 1024 ** 2;
 
@@ -165,14 +169,14 @@ export function createDecoder(options: DecoderOptions): Decoder {
     quick: { bytes: (decodeBytes * (1 - shareOfSlow)) / processes, milliseconds: quickMs },
     slow: { bytes: decodeBytes * shareOfSlow, milliseconds: Infinity },
   };
-  // In the order they came. Each lane has a row of its own: a thousand slow ones shall not turn a quick one away.
+  // In order of arrival. A queue for each lane: a thousand slow pictures must not crowd out a quick one.
   const waiting: Readonly<Record<Lane, Map<Job, NodeJS.Timeout>>> = { quick: new Map(), slow: new Map() };
   const checks = setInterval(check, checkMs).unref();
   const invalidInARow = new WeakMap<Member, number>();
   let isClosed = false;
   let libvips: string | null = null;
   let jobs = 0;
-  let heldMs = 0; // how long a quick picture keeps its process, lately
+  let heldMs = 0; // moving average: how long a quick picture keeps its worker
 
   function enqueue(job: Job): void {
     if (job.isSettled) return;
@@ -186,7 +190,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     waiting[job.lane].delete(job);
   }
 
-  /** Gives waiting pictures to idle processes. */
+  /** Dispatches queued pictures to idle workers. */
   function assign(): void {
     for (const lane of lanes) {
       if (!pool.isFree(lane)) continue;
@@ -222,11 +226,11 @@ export function createDecoder(options: DecoderOptions): Decoder {
       wasTaken = !(error instanceof NotAcceptedError);
     }
     timers.forEach(clearTimeout);
-    if (member.state === "leaving") return; // by one of the timers, which saw to the picture
+    if (member.state === "leaving") return; // discarded by a timer, which also settled or requeued the picture
     if (!answer) {
-      pool.discard(member); // it died, or answers what it was not asked
-      // Only a picture that was not looked at is tried again, or one that crashes its process would crash two. That
-      // holds for SIGKILL too: where memory is short, the system sends it for the picture's sake.
+      pool.discard(member); // it died, or broke the protocol
+      // Retry only a picture that was not accepted: one that crashes its worker would crash two. That holds for
+      // SIGKILL too: the kernel's OOM killer sends it because of the picture.
       if (isClosed) return job.settle({ warning: "decode_timeout", queueMs });
       if (wasTaken || job.untaken >= maxUntaken) return job.settle({ warning: "decode_failed", queueMs });
       job.untaken += 1;
@@ -249,11 +253,11 @@ export function createDecoder(options: DecoderOptions): Decoder {
       pool.discard(member);
     }
 
-    /** Takes what is not so quick after all out of the quick ones' way: where it is, or it must begin anew. */
+    /** Moves an overdue picture to the slow lane: in place if that is free, else by a kill and a restart. */
     function demote(): void {
       if (lane === "slow" || pool.slowDown(member)) return;
       pool.discard(member);
-      enqueueSlow(guessMs(job)); // and first there: perhaps it was only the machine that was busy
+      enqueueSlow(guessMs(job)); // ahead of the others there: perhaps only the machine was busy
     }
 
     function enqueueSlow(expectedMs: number): void {
@@ -263,7 +267,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     }
   }
 
-  /** Whether the picture is too much for a quick one, but not for any. */
+  /** Whether the picture exceeds the work budget of the quick lane, but not that of the slow lane. */
   function isForSlow({ warning, expectedBytes, width, height }: WorkerAnswer): boolean {
     const pixels = (width ?? 0) * (height ?? 0);
     return warning === "too_many_pixels" && expectedBytes <= allowed.slow.bytes && pixels <= maxPixels;
@@ -310,7 +314,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     return clip ? addPoster(picture, clip, signal) : picture;
   }
 
-  /** Adds to what is known of a video the hashes of a frame. */
+  /** Adds the hashes of the poster frame to the metadata of a video. */
   async function addPoster(video: Picture, clip: Clip, signal?: AbortSignal): Promise<Picture> {
     const { width, height } = video;
     const began = performance.now();
@@ -329,7 +333,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     };
   }
 
-  /** Gives the ones that are idle for longest an empty body, so that one which stands still is found by nobody's picture. */
+  /** Health check: sends an empty body to the longest idle worker of each lane, to find a hung one early. */
   function check(): void {
     for (const lane of lanes) {
       if (pool.isFree(lane)) void submit({ operation: "measure", body: new Uint8Array(), format: anyFormat, lane });
@@ -366,7 +370,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     },
     async start() {
       try {
-        // All, not three quarters: what the estimates are short of by a third is a picture all the same.
+        // The whole budget, not three quarters: an estimate may be too low by a third and the picture still decodes.
         walls = await detectSandbox(decodeBytes);
         const wrapper = walls.commandWithin(posterOwnBytes + decodeBytes * shareOfPoster);
         if (ffmpeg !== null) readPoster = createPosters({ ffmpeg, wrapper, timeoutMs: decodeTimeoutMs, maxWaiting });
@@ -402,7 +406,7 @@ function dueIn(expectedMs: number): number {
   return performance.now() + Math.min(longestPatienceMs, patience * expectedMs);
 }
 
-/** What can be told although nobody looked, or whoever did came to no end. */
+/** The size in the head: reported even if no worker took the picture, or none finished. */
 function sizeInHead({ body, format }: Pick<Job, "body" | "format">): Size | null {
   return format.readSize?.(body.subarray(0, guessHeadBytes)) ?? null;
 }

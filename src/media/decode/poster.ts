@@ -12,17 +12,17 @@ export interface Beginning extends Clip {
 export interface PosterOptions {
   /** The program's path. */
   readonly ffmpeg: string;
-  /** Programs that it is started under: `walls.ts`. */
+  /** Command prefix of the sandbox: `sandbox.ts`. */
   readonly wrapper: readonly string[];
   readonly timeoutMs: number;
-  /** Clips that wait for the one that is decoded; past it there is no poster. */
+  /** Maximum queue length; beyond it there is no poster. */
   readonly maxWaiting: number;
 }
 
 /**
- * Decodes the frame that stands for a clip: the first that is not black, else the first.
+ * Decodes the poster frame of a clip: the first that is not black, else the first.
  *
- * @returns a bitmap file; null where ffmpeg cannot, or not in time. Never rejects.
+ * @returns a bitmap file; null if ffmpeg fails or exceeds the time limit. Never rejects.
  */
 export type ReadPoster = (beginning: Beginning) => Promise<Uint8Array | null>;
 
@@ -33,12 +33,12 @@ const turns: Readonly<Record<Rotation, string>> = {
   180: "hflip,vflip,",
   270: "transpose=cclock,",
 };
-// As ffmpeg's own blackframe has it: 98 of 100 pixels below 32 of 255.
+// The defaults of ffmpeg's blackframe filter: 98 of 100 pixels below 32 of 255.
 const blackPercent = 98;
-// Two frames of 512 x 512 in three bytes, and their headers.
+// Two frames of 512 x 512 pixels x 3 bytes, and their headers.
 const maxAnswerBytes = 2 * (3 * longestSide ** 2 + 1024);
 
-/** Posters by ffmpeg, one at a time: a process a clip, which is told nothing but the clip, and is killed at the time limit. */
+/** Decodes posters with ffmpeg, one at a time: a process a clip, in the sandbox, with the clip as its only input. */
 export function createPosters({ ffmpeg, wrapper, timeoutMs, maxWaiting }: PosterOptions): ReadPoster {
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
@@ -59,7 +59,7 @@ export function createPosters({ ffmpeg, wrapper, timeoutMs, maxWaiting }: Poster
   };
 }
 
-/** Reads one container from a pipe, and nothing from anywhere else; writes the first frame and the first that is not black. */
+/** Builds ffmpeg's arguments. Input: one container, only from the pipe. Output: the first frame, the first non-black. */
 function argumentsFor({ displayed, container, rotation }: Beginning): string[] {
   const { width, height } = fitWithin(displayed, longestSide);
   const filters = [
@@ -76,7 +76,7 @@ function argumentsFor({ displayed, container, rotation }: Beginning): string[] {
   ];
 }
 
-/** Gives a program its input and takes the last of the bitmaps that it writes; null also if it cannot be started. Never rejects. */
+/** Runs a program on the input; returns the last bitmap of its output, null also if it cannot start. Never rejects. */
 function run(command: readonly string[], input: Uint8Array, timeoutMs: number): Promise<Uint8Array | null> {
   const { child } = startProgram(command, { stdio: ["pipe", "pipe", "ignore"], env: {} });
   if (!child) return Promise.resolve(null);
@@ -101,7 +101,7 @@ function run(command: readonly string[], input: Uint8Array, timeoutMs: number): 
   });
 }
 
-/** Each says its length; null where not one is whole. */
+/** Finds the last complete bitmap by the lengths in the headers; null if none is complete. */
 function lastBitmap(bitmaps: Buffer): Uint8Array | null {
   let last: Uint8Array | null = null;
   for (let at = 0; hasAt(bitmaps, at, "BM");) {

@@ -1,13 +1,13 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
-/** What a decoder process is started under, besides Node's own permission model. */
+/** The sandbox of a worker: rlimits and a network namespace, besides Node's own permission model. */
 export interface Sandbox {
-  /** For the operator, the strongest last. */
+  /** The active layers, for the operator, the strongest last. */
   readonly names: readonly string[];
-  /** The words that stand before Node's own on the command line. */
+  /** Command prefix: the arguments before Node's own. */
   readonly command: readonly string[];
-  /** The same for another program, which may take so much memory. */
+  /** The same for another program, with its own memory limit. */
   readonly commandWithin: (dataBytes: number) => readonly string[];
 }
 
@@ -19,27 +19,27 @@ const mebibyte = 1024 ** 2;
 // libvips, its self-test and the hashes: 40 measured.
 const ownBytes = 96 * mebibyte;
 const tryTimeoutMs = 10_000;
-// The system is short of descriptors, processes or memory: this says nothing about the program that was to be tried.
+// The system is short of descriptors, processes or memory: no evidence about the program under test.
 const shortages = new Set<unknown>(["EMFILE", "ENFILE", "EAGAIN", "ENOMEM"]);
 
 /**
- * Finds which of util-linux' programs work here, by trying each. They replace themselves by what they start, so that
- * the process remains the one that was spawned, and a kill meets it.
+ * Detects which of util-linux' sandbox programs work here, by trying each. They exec the worker, so that it keeps the
+ * spawned pid, and a kill reaches it.
  *
- * - `prlimit`: no byte is written to a file, no core is dumped (it would hold somebody's picture), and memory ends
- *   where the estimates do: what they did not see becomes an ordinary error of the loader, or one process's end.
- * - `unshare`: a network of its own, without any interface. The user stays who it is: root's rights in a
- *   namespace of its own would only open more of the kernel to a picture that took the process over.
+ * - `prlimit`: rlimits. No file writes, no core dump (it would contain a user's picture), and a memory limit at the
+ *   estimate: a decompression bomb that the estimate missed is a loader error, or the end of one worker.
+ * - `unshare`: a network namespace without any interface. The user stays the same: root's rights in a user
+ *   namespace would only expose more of the kernel to a compromised worker.
  *
- * Neither hides files that the user may read, nor keeps signals from our other processes: the container or the
- * service manager must. Containers mostly forbid `unshare`, whose part a network policy then has to take.
+ * Neither hides files that the user may read, nor blocks signals to our other processes: the container or the
+ * service manager must. Most containers forbid `unshare`: there a network policy must replace it.
  *
  * @param decodeBytes memory that one decode may take
- * @throws Error if the system is short of something just now: a wall must not be left out because of that
+ * @throws Error during a shortage (descriptors, processes, memory): it must not weaken the sandbox
  */
 export async function detectSandbox(decodeBytes: number): Promise<Sandbox> {
   const working: Program[] = [];
-  // What Node reserves before anything runs is counted too: 0.1 GB on 20, 0.6 GB on 24.
+  // The limit includes Node's own reservation at startup: 0.1 GB on Node 20, 0.6 GB on Node 24.
   const nodeBytes = await dataBytes([]);
   const data = nodeBytes + ownBytes + decodeBytes;
   const commandWithin = (dataBytes: number, programs: readonly Program[] = working) => {
@@ -62,7 +62,7 @@ export async function detectSandbox(decodeBytes: number): Promise<Sandbox> {
   return { names: ["permissions", ...working], command: commandWithin(data), commandWithin };
 }
 
-/** What Node itself takes of the memory that `--data` limits, when it is started so; 0 where the system does not tell. */
+/** Measures Node's own share of the memory that `--data` limits; 0 if the system does not report it. */
 async function dataBytes(command: readonly string[]): Promise<number> {
   const script = `try { console.log(require("fs").readFileSync("/proc/self/status", "utf8")) } catch {}`;
   const [program, ...args] = [...command, process.execPath, "-e", script];

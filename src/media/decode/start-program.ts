@@ -1,16 +1,17 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 
-/** A program that runs, or the error because of which it was never started. */
+/** A running program, or the error that prevented its start. */
 export type Started =
   | { readonly child: ChildProcess & { readonly pid: number }; readonly failure: null }
   | { readonly child: null; readonly failure: Promise<Error> };
 
 /**
- * Starts a program; a failed start is a value, and never an exception.
+ * Starts a program; returns a failed start as a value, never throws.
  *
- * Node reports a failure in three ways: `spawn` throws (ENOMEM, a NUL byte in an argument); it emits `error` later (EAGAIN, EACCES,
- * ENOENT); it emits `error` later and leaves `stdio` undefined (EMFILE, ENFILE). In each of them there is no pid. Such a child must not
- * be killed: until `error` is emitted, Node passes pid 0 to kill(2), which is every process of our own group.
+ * Node reports a failure in three ways: `spawn` throws (ENOMEM, a NUL byte in an argument); it emits `error` later
+ * (EAGAIN, EACCES, ENOENT); it emits `error` later and leaves `stdio` undefined (EMFILE, ENFILE). In each of them there
+ * is no pid. Such a child must not be killed: until `error` is emitted, Node passes pid 0 to kill(2), which is every
+ * process of our own group.
  */
 export function startProgram([program = "", ...args]: readonly string[], options: SpawnOptions): Started {
   let child: ChildProcess;
@@ -20,7 +21,7 @@ export function startProgram([program = "", ...args]: readonly string[], options
     return { child: null, failure: Promise.resolve(error as Error) };
   }
   if (isRunning(child)) {
-    child.on("error", () => undefined); // a signal could not be sent: the process is then gone, or ends by itself
+    child.on("error", () => undefined); // a signal could not be sent: the process has ended, or ends by itself
     return { child, failure: null };
   }
   return { child: null, failure: new Promise((resolve) => child.once("error", resolve)) };

@@ -1,83 +1,83 @@
 import type { DecoderProcess } from "./worker-process.ts";
 
-/** `leaving`: killed, and not gone yet. */
+/** `leaving`: killed, and not reaped yet. */
 export type ProcessState = "starting" | "idle" | "busy" | "leaving";
 
 /**
- * Which way a picture goes: what is expected to be done in a blink, and what is not. The slow ones go one at a time,
- * in a process that gives way to all others, so that no number of them can take what the quick ones need.
+ * The quick lane and the slow lane of the worker pool, by the estimated work of a picture. Slow pictures run one at a
+ * time, in a worker of low priority, so that no number of them can starve the quick lane.
  */
 export const lanes = ["quick", "slow"] as const;
 export type Lane = (typeof lanes)[number];
 
-/** A process and what the pool keeps about it. */
+/** A worker process and its state in the pool. */
 export interface Member {
   readonly process: DecoderProcess;
   state: ProcessState;
-  /** How often it was taken. */
+  /** Number of pictures it was taken for. */
   taken: number;
-  /** Whose picture it has, or had last. */
+  /** The lane of its current or last picture. */
   lane: Lane;
-  /** It gives way to all others, and so is the one for slow pictures. */
+  /** It has low priority (nice), and so serves the slow lane. */
   isSlow: boolean;
   /** It has answered at least once. */
   isProven: boolean;
 }
 
 export interface PoolOptions {
-  /** How many quick pictures may be under way; one process more is kept for the slow ones. */
+  /** Number of workers in the quick lane; one more is kept for the slow lane. */
   readonly processes: number;
-  /** Also if it cannot be started: then its `ready` rejects and its `ended` resolves. */
+  /** Returns a process even if the start fails: then its `ready` rejects and its `ended` resolves. */
   readonly startProcess: () => DecoderProcess;
   /** Called whenever {@link Pool.take} may succeed again. */
   readonly onFree: () => void;
 }
 
-/** Keeps processes alive: replaces each that ends, with a restart backoff if starts fail. */
+/** The worker pool: replaces each worker that ends, with a restart backoff if starts fail. */
 export interface Pool {
-  /** Starts the first process, then the others; resolves and rejects as that one gets ready. */
+  /** Starts the first process, then the others; resolves or rejects with the `ready` of the first. */
   start(): Promise<string>;
   isFree(lane: Lane): boolean;
-  /** An idle process, busy from now on; undefined where as many are busy as may be. */
+  /** Takes an idle worker and marks it busy; undefined if the lane is at its concurrency limit. */
   take(lane: Lane): Member | undefined;
   giveBack(member: Member): void;
-  /** Kills it. */
+  /** Kills the worker; the pool starts its replacement. */
   discard(member: Member): void;
-  /** Its picture is a slow one after all; false, and nothing changes, where another slow one is under way. */
+  /** Moves a busy worker to the slow lane; false, without a change, if the slow lane is busy. */
   slowDown(member: Member): boolean;
-  /** Ends the restart backoff when a new process gives its first answer. An older one says nothing about new starts. */
+  /** Ends the restart backoff at the first answer of a new process. An older one proves nothing about new starts. */
   proven(member: Member): void;
   readonly members: readonly Member[];
   readonly restarts: number;
   close(): Promise<void>;
 }
 
-// Restart backoff after a start that failed or a process that ended unused: 0.2 s, 0.4 s, … A start takes 0.2 s of a processor,
-// so that a broken installation burns less than 1 % of one in the end.
+// Restart backoff after a failed start or a process that ended unused: 0.2 s, 0.4 s, … A start takes 0.2 s of CPU time,
+// so that a broken installation uses less than 1 % of a core in the end.
 const firstPauseMs = 200;
 const longestPauseMs = 30_000;
-// If the system has not even made a process (EMFILE, EAGAIN, ENOMEM), an attempt costs one system call, and the shortage may end at
-// any moment.
+// If not even the process was created (EMFILE, EAGAIN, ENOMEM), an attempt costs one system call, and the shortage may
+// end at any moment.
 const longestPauseWithoutProcessMs = 2_000;
 
 export function createPool({ processes, startProcess, onFree }: PoolOptions): Pool {
-  const members = new Set<Member>(); // the one that is idle for longest first
+  const members = new Set<Member>(); // the longest idle first
   let isClosed = false;
   let restarts = 0;
-  let failures = 0; // starts in a row that came to nothing
+  let failures = 0; // consecutive failed starts
   let pause: NodeJS.Timeout | undefined;
 
   const those = (is: (member: Member) => boolean) => [...members].filter(is);
   const busy = (lane: Lane) => those((member) => member.state === "busy" && member.lane === lane).length;
   const slow = () => those(({ isSlow, state }) => isSlow && state !== "leaving");
 
-  /** The turn goes round, so that one which stands still is found even where there is little to do. */
+  /** Finds an idle worker, round robin, so that a hung one is found even under little load. */
   function idle(lane: Lane): Member | undefined {
     const candidates = those(({ state }) => state === "idle");
     const slowOne = candidates.find(({ isSlow }) => isSlow);
     if (lane === "slow") return busy("slow") === 0 ? slowOne : undefined;
     if (busy("quick") >= processes) return undefined;
-    // The slow one stands in where another has just been killed.
+    // The slow worker stands in while a killed one is being replaced.
     return candidates.find(({ isSlow }) => !isSlow) ?? slowOne;
   }
 
@@ -103,9 +103,9 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
     return member;
   }
 
-  /** Starts no process for a while: longer each time, until a new one has proved that starts are of use. */
+  /** Restart backoff: pauses all starts, twice as long each time, until a new worker has answered. */
   function backOff(maxPauseMs: number): void {
-    if (pause) return; // of several that failed at once, the first counts
+    if (pause) return; // simultaneous failures count once
     const pauseMs = Math.min(maxPauseMs, firstPauseMs * 2 ** Math.min(failures, 16));
     failures += 1;
     pause = setTimeout(() => {
@@ -115,8 +115,8 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
   }
 
   /**
-   * Starts the missing processes, all at once. After a failed start one at a time, each when the one before is ready: under a shortage of
-   * descriptors or memory, many starts at once would only make it worse.
+   * Starts the missing processes, all at once. After a failed start one at a time, each when the one before is ready:
+   * under a shortage of descriptors or memory, many starts at once would only make it worse.
    */
   function refill(): void {
     while (!isClosed && !pause && members.size <= processes) {
@@ -128,7 +128,7 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
   function discard(member: Member): void {
     member.state = "leaving";
     member.process.kill();
-    onFree(); // another takes over before it is gone
+    onFree(); // another worker can take over before this one has exited
   }
 
   async function close(): Promise<void> {
@@ -153,9 +153,9 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
       return member;
     },
     giveBack(member) {
-      // One slow process is enough; what was slowed down cannot be made quick again.
+      // One slow worker is enough, and without privileges a raised niceness cannot be lowered again.
       if (member.isSlow && slow().length > 1) return discard(member);
-      if (member.state === "busy") member.state = "idle"; // and not killed at the last moment
+      if (member.state === "busy") member.state = "idle"; // not if it was killed meanwhile
       onFree();
     },
     discard,

@@ -9,63 +9,65 @@ import { clipBytesBehind, encodeRequest, isTaken, maxLineBytes, parseGreeting, t
 import { startProgram } from "./start-program.ts";
 
 export interface ProcessOptions {
-  /** `worker/main.js`, built: the processes run without a loader for TypeScript. */
+  /** `worker/main.js`, built: workers run without a TypeScript loader. */
   readonly entry: URL;
   readonly settings: ChildSettings;
-  /** Variables besides our own, such as a preloaded allocator; nothing else of ours reaches the process. */
+  /** Extra environment variables, such as a preloaded allocator; the service's own environment is not inherited. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Programs that it is started under: `walls.ts`. */
+  /** Command prefix of the sandbox: `sandbox.ts`. */
   readonly wrapper: readonly string[];
 }
 
-/** What a process says. */
+/** A message from a worker: a line of JSON, and perhaps a clip. */
 export interface Message {
   readonly line: string;
-  /** Empty behind most lines. */
+  /** Empty after most lines. */
   readonly clip: Uint8Array;
 }
 
-/** A decoder process under way. */
+/** A running worker process. */
 export interface DecoderProcess {
   /** Null if it could not be started. */
   readonly pid: number | null;
-  /** Resolves with the version of libvips that it has loaded; rejects where it ends before it is ready. */
+  /** Resolves with the version of the loaded libvips; rejects if the process ends before it is ready. */
   readonly ready: Promise<string>;
-  /** Settles when it is gone, for whatever reason; never rejects. */
+  /** Resolves when the process has ended, for any reason; never rejects. */
   readonly ended: Promise<void>;
   /**
-   * Sends a request, and resolves when the process begins with it. One at a time.
+   * Sends a request, and resolves when the worker accepts it. One at a time.
    *
-   * @returns what comes back; rejects where the process ends before
-   * @throws UntakenError where it ended, or stood still, before it read the request
+   * @returns the answer, still to come; it rejects if the process ends first
+   * @throws NotAcceptedError if the process ended, or hung, before it read the request
    */
   ask(request: Request, body: Uint8Array): Promise<{ readonly answer: Promise<Message> }>;
-  /** From now on all others go first. For good: only a privileged user may take it back. */
+  /** Lowers the priority (nice) for good: only a privileged user may raise it again. */
   slowDown(): void;
   kill(): void;
 }
 
-/** The process never looked at the body, which so cannot be the reason. */
+/** The worker never read the body, so the body cannot be the cause: it is safe to retry. */
 export class NotAcceptedError extends Error {
   override readonly name = "UntakenError";
 }
 
-// For JavaScript's own objects, of which a file that lies about how much is in it may have some made. Pixels are elsewhere.
+// Heap limit for JavaScript objects, against files with false counts. Pixels are outside the heap.
 const heapMegabytes = 256;
-// What is new there is seldom much, and soon garbage: 20 MB a process less than by default, and as fast.
+// Small young generation: saves 20 MB a process against the default, and is as fast.
 const frugal = ["--max-semi-space-size=2", "--v8-pool-size=1"];
-const startTimeoutMs = 30_000; // 0.2 s where nothing else runs
-// An idle process takes a request in less than a millisecond, on a busy machine in a few tens. One that was stopped
+const startTimeoutMs = 30_000; // a start takes 0.2 s on an idle machine
+// An idle worker accepts a request in less than 1 ms, on a busy machine in a few tens of milliseconds. A hung one
 // (SIGSTOP, a frozen disk) never does.
 const takeTimeoutMs = 1500;
-// A tenth of the processor where somebody else wants it, all of it where nobody does.
+// Under contention a tenth of the CPU time, else all of it.
 const slowNiceness = 10;
 
 /**
- * Starts a decoder process. If the system refuses to (no descriptor, process or memory left), `ready` rejects and `ended` resolves.
+ * Starts a worker in its sandbox. If the system has no descriptor, process or memory left, `ready` rejects and `ended`
+ * resolves.
  *
- * Its JavaScript may read only itself and the libraries, write nothing and start nothing: Node's permission model. That does
- * not bind native code, nor the network, nor signals: `walls.ts`, and the container or the service manager.
+ * Node's permission model: the worker's JavaScript may read only itself and the libraries, write nothing and start
+ * nothing. That binds neither native code nor the network nor signals: see `sandbox.ts`, and the container or the
+ * service manager.
  */
 export function startProcess({ entry, settings, environment, wrapper }: ProcessOptions): DecoderProcess {
   const node = [
@@ -78,18 +80,18 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
   ];
   const { child, failure } = startProgram([...wrapper, ...node, JSON.stringify(settings)], {
     stdio: ["ignore", "ignore", "pipe", "pipe"],
-    // glibc's default of eight arenas a core doubles what stays resident after decoding (603 MB against 298).
+    // glibc's default of eight arenas a core doubles the resident memory after decoding (603 MB against 298 MB).
     env: { MALLOC_ARENA_MAX: "2", ...environment },
   });
   if (!child) return neverStarted(failure);
   const [, , stderr, channel] = child.stdio as unknown as [null, null, Readable, Duplex, undefined];
-  const due: { resolve: (message: Message) => void; reject: (error: Error) => void }[] = []; // messages that must come
+  const due: { resolve: (message: Message) => void; reject: (error: Error) => void }[] = []; // expected messages
   let isGone = false;
   let errors = "";
   let text = "";
-  let line: string | undefined; // whose clip is still to come
+  let line: string | undefined; // a line whose clip has not arrived yet
 
-  /** Takes a message from the text, where all of it is there. */
+  /** Takes the next message from the text, if it is complete. */
   function nextMessage(): Message | undefined {
     if (line === undefined) {
       const end = text.indexOf("\n");
@@ -113,14 +115,14 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
       resolve();
     };
     child.once("exit", () => (isGone = true));
-    channel.once("close", end); // and not before: what it said last is still to be read when it exits
+    channel.once("close", end); // not at "exit": the last message may still be unread then
   });
   channel.on("error", ignore); // EPIPE and the like: "close" follows
   channel.setEncoding("latin1").on("data", (chunk: string) => {
     text += chunk;
     for (let message = nextMessage(); message; message = nextMessage()) {
       const taker = due.shift();
-      if (!taker) return void child.kill("SIGKILL"); // nobody asked
+      if (!taker) return void child.kill("SIGKILL"); // unsolicited message
       taker.resolve(message);
     }
     if (line === undefined && text.length > maxLineBytes) child.kill("SIGKILL");
@@ -134,7 +136,7 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
     .then(({ line }) => {
       const greeting = parseGreeting(line);
       if ("fault" in greeting) throw new Error(greeting.fault);
-      stderr.destroy(); // it told why a start failed; from now on a picture might write there
+      stderr.destroy(); // needed only for start errors; from now on a picture might write there
       return greeting.libvips;
     })
     .finally(() => clearTimeout(timer));
@@ -150,7 +152,7 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
       answer.catch(ignore);
       channel.cork();
       channel.write(encodeRequest(request));
-      channel.write(body); // the kernel takes it as the process reads: no copy here, and nobody waits
+      channel.write(body); // written as the process reads: no copy, and nothing blocks
       channel.uncork();
       const timer = setTimeout(() => child.kill("SIGKILL"), takeTimeoutMs);
       const { line } = await taken
@@ -165,14 +167,14 @@ export function startProcess({ entry, settings, environment, wrapper }: ProcessO
       try {
         setPriority(child.pid, Math.min(19, getPriority() + slowNiceness));
       } catch {
-        // it has just ended, or the system has no such thing: it is only not slowed down
+        // it has just ended, or the system has no priorities: it keeps its priority
       }
     },
     kill: () => void child.kill("SIGKILL"),
   };
 }
 
-/** A process that is over before it began: nothing can be asked of it, and there is nothing to kill. */
+/** Stands for a process that failed to start: rejects all requests, and has nothing to kill. */
 function neverStarted(failure: Promise<Error>): DecoderProcess {
   const ready = failure.then((error) => Promise.reject(error));
   ready.catch(ignore);
@@ -186,23 +188,23 @@ function neverStarted(failure: Promise<Error>): DecoderProcess {
   };
 }
 
-/** For errors that another event tells of too: without a listener they would be uncaught. */
+/** Ignores errors that another event reports too: without a listener they would be uncaught. */
 function ignore(): void {
   // nothing to do
 }
 
-// What reads files in the processes; each loads its own when it is first needed.
+// The decoding libraries of a worker, each loaded at first use.
 const libraries = ["sharp", "libheif-js", "@jsquash/jxl", "@hyzyla/pdfium", "mediabunny"];
 
 const computed = new Map<string, readonly string[]>();
 
-/** Node's flags; found once an entry, since nothing moves while the service runs. */
+/** Builds Node's permission flags; memoized by entry, since no file moves while the service runs. */
 function permissions(entry: URL): readonly string[] {
   const known = computed.get(entry.href);
   if (known) return known;
   const worker = dirname(fileURLToPath(entry));
-  // The worker's own code and the code that both sides share: formats, protocol, and the domain's rules for sizes, durations and hashes.
-  // None of it has settings or secrets. Nothing else of the service.
+  // The worker's own code and the code that both sides share: formats, protocol, and the domain's rules for sizes,
+  // durations and hashes. None of it has settings or secrets. Nothing else of the service.
   const shared = ["../formats", "../../domain"].map((folder) => join(worker, folder));
   const folders = [worker, ...shared, ...libraries.flatMap((name) => packageFolders(entry, name))];
   const readable = [
@@ -210,19 +212,19 @@ function permissions(entry: URL): readonly string[] {
     join(worker, "../protocol.js"),
     join(worker, "../raster.js"),
   ];
-  // Node 20 has the model under its first name only.
+  // Node 20 has only the experimental flag.
   const stable = process.allowedNodeEnvironmentFlags.has("--permission");
   const flags = [
     stable ? "--permission" : "--experimental-permission",
     "--allow-addons",
-    // Once for each: a comma list is refused by newer versions.
+    // One flag a path: newer versions reject a comma-separated list.
     ...[...new Set(readable)].map((path) => `--allow-fs-read=${path}`),
   ];
   computed.set(entry.href, flags);
   return flags;
 }
 
-/** Where a package and all that it needs lie, as Node would look for them from a file. */
+/** Resolves the folders of a package and its dependencies as Node would from a file. */
 function packageFolders(from: URL | string, name: string): string[] {
   const places = createRequire(from).resolve.paths(name) ?? [];
   const folder = places.map((place) => join(place, name)).find((candidate) => existsSync(candidate));

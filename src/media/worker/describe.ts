@@ -9,7 +9,7 @@ import type { Header } from "../formats/size.ts";
 import { sniff } from "../formats/sniff.ts";
 import { rgbaToThumbhash } from "./thumbhash.ts";
 
-/** What was learnt of a body. */
+/** The result for a body. */
 export interface Found extends Omit<WorkerAnswer, "number" | "rssBytes" | "clipBytes" | "container" | "rotation"> {
   readonly clip: Clip | null;
 }
@@ -18,14 +18,14 @@ export { libvips } from "./vips.ts";
 
 type Question = Pick<Request, "operation" | "format" | "allowed">;
 
-/** Measures a body, and decodes it where that is asked for and allowed. Bad bytes are nulls and a warning. */
+/** Measures a body, and decodes it if requested and within the work budget. Bad bytes are nulls and a warning. */
 export type Look = (question: Question, body: Uint8Array) => Promise<Found>;
 
-/** What is known of a body before its pixels are, and how these are had. */
+/** The facts and the estimated cost of a body before decoding, and the function that decodes it. */
 interface Measured {
   readonly facts: Facts;
   readonly cost: Cost;
-  /** Rasters; or a picture that lies in the body as a file of its own; or null where there is nothing to show. */
+  /** Rasters; or a picture file embedded in the body; or null if there is none. */
   readonly show: () => Promise<Rasters | Uint8Array | null>;
   readonly cut?: () => Promise<Clip | null>;
 }
@@ -46,11 +46,11 @@ const nothing: Found = {
   clip: null,
 };
 
-/** @throws where libvips does not start as the settings say */
+/** @throws Error if libvips does not start as the settings require */
 export async function createLook({ formats: on, clips }: ChildSettings): Promise<Look> {
   const vips = await createVips(on);
 
-  /** Null where the format is off. */
+  /** Null if the format is disabled. */
   function decodingOf({ decoding }: Format): Decoding | null {
     return decoding && on.some((name) => name === decoding.setting) ? decoding : null;
   }
@@ -121,7 +121,7 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
       if (!shown) return { ...known, ...spent() };
       if (shown instanceof Uint8Array) {
         const inside = await lookInside(shown, allowed);
-        // A song is not broken where its cover is.
+        // A broken cover does not make the song broken.
         const warning = format.kind !== "image" && inside.warning === "decode_failed" ? null : inside.warning;
         return { ...inside, ...facts, clip, warning, ...spent() };
       }
@@ -132,7 +132,7 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
     }
   }
 
-  /** Of a picture in a file. Only what libvips reads: no picture in a picture in a picture. */
+  /** Describes an embedded picture. Only formats of libvips: no recursion. */
   async function lookInside(picture: Uint8Array, allowed: Cost): Promise<Found> {
     const format = sniff(picture);
     const decoding = format && decodingOf(format);
@@ -143,12 +143,12 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
   return look;
 }
 
-/** Headers may declare pixels for a million years. */
+/** Clamps the estimates: the header of a pixel bomb may declare a million years of work. */
 function expectedOf({ bytes, milliseconds }: Cost): Pick<Found, "expectedBytes" | "expectedMs"> {
   return { expectedBytes: Math.min(2 ** 52, Math.ceil(bytes)), expectedMs: Math.min(1e8, Math.ceil(milliseconds)) };
 }
 
-/** Whether the head says so; that it does not says nothing. */
+/** Whether the head proves an animation; false means unknown. */
 function isAnimatedByHead({ decoding }: Format, head: Uint8Array): boolean {
   return decoding?.isAnimated({ head, isProgressive: false, bytesAPixel: 4, pages: 1, pixels: 0 }) ?? false;
 }
@@ -172,7 +172,7 @@ function hash({ blurhash, thumbhash }: Rasters): { blurhash: string; thumbhash: 
   };
 }
 
-/** Until the engine has compiled them, the hashes of the first picture take 90 ms instead of 2. */
+/** Warms up the JIT compiler: without it, the hashes of the first picture take 90 ms instead of 2 ms. */
 export function warmUp(): void {
   const raster = (side: number): Raster => ({
     width: side,

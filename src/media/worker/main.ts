@@ -1,8 +1,8 @@
 /**
- * A decoder process: reads bodies from descriptor 3, one at a time, and answers there with what their pixels tell.
+ * The worker process: reads bodies from descriptor 3, one at a time, decodes them, and writes the answers there.
  *
- * Started by `process.ts` only, with the settings as its one argument. It holds nothing that a picture which takes it over could
- * steal, and is killed rather than asked to stop.
+ * Started only by `worker-process.ts`, in a sandbox, with the settings as its one argument. It holds no secrets that a
+ * picture with an exploit could steal, and is killed rather than asked to stop.
  */
 import { read, readSync, writeSync } from "node:fs";
 import { promisify } from "node:util";
@@ -15,16 +15,16 @@ import type { Clip } from "./reader.ts";
 
 export interface ChildSettings {
   readonly formats: readonly DecodableName[];
-  /** Whether somebody takes clips of videos. */
+  /** Whether to cut clips of videos, for ffmpeg. */
   readonly clips: boolean;
 }
 
-// Memory of WebAssembly is given back only so, and would else be missing where the system limits it.
+// WebAssembly memory is freed only by garbage collection, and would otherwise exhaust the memory limit.
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 
-// Where nearly all bodies are received: fresh memory for each is faulted in page by page, and stays until it is collected.
-// What was never written to takes none.
+// Reusable receive buffer for nearly all bodies: a new one for each costs page faults, and stays until it is collected.
+// Untouched pages take no memory.
 const room = Buffer.allocUnsafeSlow(8 * 1024 ** 2);
 
 const noClip: Clip = { bytes: new Uint8Array(), container: "matroska", rotation: 0 };
@@ -32,17 +32,17 @@ const channel = 3;
 const readChannel = promisify(read);
 const settings = JSON.parse(process.argv[2] ?? "") as ChildSettings;
 
-// What libraries print nobody reads: the parent closes the way there once a process is ready.
+// Silences the libraries: the parent closes stderr once the worker is ready.
 for (const level of ["log", "info", "warn", "error", "debug"] as const) {
   console[level] = () => {
     // nothing to do
   };
 }
 
-// A terminal or an init system tells the whole group: the parent finishes what is in flight, and then lets go.
+// A terminal or an init system signals the whole process group: the parent finishes the pictures in flight first.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
-    // not ours to obey
+    // ignored: the parent handles it
   });
 }
 
@@ -63,7 +63,7 @@ async function serve(look: Look): Promise<never> {
     const request = decodeRequest(await header);
     say({ taken: request.number });
     const body = receiveBody(request.bytes);
-    header = receiveHeader(); // waits already while a picture is decoded: so it is seen that the parent is gone
+    header = receiveHeader(); // already during the decode, to notice the end of the parent
     const { clip, ...found } = await look(request, body);
     const { bytes, ...about } = clip ?? noClip;
     say({
@@ -78,7 +78,7 @@ async function serve(look: Look): Promise<never> {
   }
 }
 
-/** Waits beside whatever else is done: for a header, which may not come for hours. */
+/** Reads a header asynchronously: it may not come for hours. */
 async function receiveHeader(): Promise<Buffer> {
   const header = Buffer.alloc(requestBytes);
   for (let at = 0; at < header.length;)
@@ -86,14 +86,14 @@ async function receiveHeader(): Promise<Buffer> {
   return header;
 }
 
-/** At once: nothing else is to be done before it is there. Of the last one nothing is needed any more. */
+/** Reads a body synchronously, since the worker has no other work. May overwrite the previous body. */
 function receiveBody(bytes: number): Buffer {
   const body = bytes <= room.length ? room.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes);
   for (let at = 0; at < bytes;) at += received({ bytesRead: readSync(channel, body, at, bytes - at, null) });
   return body;
 }
 
-/** The parent is gone, or wants no more, where nothing came. Not process.exit(): that waits for a decode under way, perhaps for minutes. */
+/** Ends the worker at end of file. Not with process.exit(), which waits for a decode in flight, perhaps for minutes. */
 function received({ bytesRead }: { bytesRead: number }): number {
   if (bytesRead === 0) process.kill(process.pid, "SIGKILL");
   return bytesRead;
@@ -103,7 +103,7 @@ function say(message: object): void {
   send(Buffer.from(`${JSON.stringify(message)}\n`));
 }
 
-/** Waits until the kernel has taken all of it. */
+/** Writes synchronously, until the kernel has accepted all bytes. */
 function send(bytes: Uint8Array): void {
   for (let at = 0; at < bytes.byteLength;) at += writeSync(channel, bytes, at);
 }

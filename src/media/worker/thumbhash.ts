@@ -21,8 +21,8 @@ function cosines(terms: number, length: number): Float64Array {
  * The cosine terms of a channel in the triangle of low frequencies.
  *
  * Each is summed pixel by pixel in the order of the author's package: where a channel is flat or symmetric the last bits
- * decide the rounding, and the bytes would differ from everybody else's. Four terms go together, since a processor that
- * waits for one sum can add to three others meanwhile.
+ * decide the rounding, and the bytes would differ from other implementations. Four terms go together, since a processor
+ * that waits for one sum can add to three others meanwhile.
  */
 function transform(width: number, height: number, channel: Float64Array, x: number, y: number): Channel {
   const alongX = cosines(x, width);
@@ -65,7 +65,7 @@ interface Channels {
   readonly hasTransparency: boolean;
 }
 
-/** Lays the raster on its own average colour and splits it. */
+/** Composites the raster on its own average colour and splits it into channels. */
 function split(pixels: number, rgba: Uint8Array): Channels {
   let [averageRed, averageGreen, averageBlue, opaque] = [0, 0, 0, 0];
   for (let at = 0; at < pixels * 4; at += 4) {

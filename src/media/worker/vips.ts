@@ -5,20 +5,20 @@ import { type Raster, fitWithin, onWhite, shrink } from "../raster.ts";
 import { asPng } from "../formats/png.ts";
 import type { Pixels } from "./reader.ts";
 
-// The only file that knows libvips. It runs in the decoder's processes alone.
+// The only file that uses libvips (through sharp). It runs only in workers.
 
-/** What libvips knows of a picture before its pixels are decoded. */
+/** The header of a picture, as read by libvips. */
 export interface Measured {
   /** As displayed. */
   readonly size: Size;
   readonly opened: Opened;
 }
 
-/** The two rasters that the hashes are made of. */
+/** The input rasters of the two hashes. */
 export interface Rasters {
-  /** Upright, first frame, sRGB, laid on white, at most 128 x 128 whatever the proportions. */
+  /** Upright, first frame, sRGB, composited on white; each side at most 128, proportions not kept. */
   readonly blurhash: Raster;
-  /** The same with transparency kept and within 100 x 100, proportions right. */
+  /** The same with transparency, within 100 x 100, proportions kept. */
   readonly thumbhash: Raster;
 }
 
@@ -28,14 +28,14 @@ export interface Vips {
   /**
    * Decodes the pixels.
    *
-   * @throws Error where libvips cannot, where bytes of the picture are missing, or where it has more pixels than were told
+   * @throws Error if libvips cannot, if bytes of the picture are missing, or if it has more pixels than `size`
    */
   readRasters(bytes: Uint8Array, size: Size): Promise<Rasters>;
-  /** Makes the same of pixels that another has decoded. */
+  /** Makes the rasters from pixels that another library has decoded. */
   sample(pixels: Pixels): Promise<Rasters>;
 }
 
-/** The version of what is loaded. */
+/** Version of the loaded libvips. */
 export const libvips = sharp.versions.vips;
 
 // Error of the 4x3 hash against the one of all pixels, photos: 4.3 of 255 at 64, 2.6 at 128, 1.3 at 256; but at 256 the
@@ -56,8 +56,8 @@ function sampled(picture: Sharp, size: Size): Sharp {
     .raw({ depth: "uchar" });
 }
 
-// The caller weighs memory, which one number of pixels cannot; but it weighs the pixels that it was told of, and a file may
-// tell libvips of others than it tells us.
+// Limit against pixel bombs. The caller checks the work budget by the size in the header; a file may have another size
+// for libvips than for our parser.
 function open(bytes: Uint8Array, maxPixels: number | false): Sharp {
   return sharp(bytes, {
     // "none" would pass half a picture, grey below, off as whole. The stricter "error" refuses a PNG with one wrong
@@ -68,11 +68,11 @@ function open(bytes: Uint8Array, maxPixels: number | false): Sharp {
 }
 
 /**
- * Reads pictures with libvips, whose loaders are all blocked but those of the formats that are on.
+ * Reads pictures with libvips; blocks all loaders except those of the enabled formats.
  *
  * Changes the whole process: threads, cache and loaders are libvips' globals.
  *
- * @throws where a blocked loader is not blocked, or one that is on does not work
+ * @throws Error if a blocked loader still reads, or an enabled one does not work
  */
 export async function createVips(on: readonly DecodableName[]): Promise<Vips> {
   sharp.cache(false);
@@ -89,7 +89,7 @@ function isOn(setting: string, on: readonly string[]): boolean {
   return on.includes(setting);
 }
 
-/** A misspelt class name is accepted silently by `block` and `unblock`: only reading shows what they did. */
+/** Self-test: `block` and `unblock` accept a misspelt class name silently, so read a sample. */
 async function test({ setting, sample, loader }: VipsDecoding, isExpected: boolean): Promise<void> {
   const isRead = await readRasters(Buffer.from(sample, "base64"), { width: 1, height: 1 }).then(
     () => true,
@@ -100,7 +100,7 @@ async function test({ setting, sample, loader }: VipsDecoding, isExpected: boole
 }
 
 async function measure(bytes: Uint8Array): Promise<Measured | null> {
-  // libvips' only word for anything wrong with the bytes, and sharp's for none at all.
+  // libvips throws the same error for anything wrong with the bytes; sharp throws on an empty buffer.
   const metadata =
     bytes.length === 0
       ? null
@@ -125,7 +125,7 @@ async function sample({ raster: { width, height, rgba }, profile }: Pixels): Pro
   return toRasters(profile ? await inSrgb(small, profile) : small, { width, height });
 }
 
-/** libvips takes a profile only with a file. Where it cannot, since PNG is off or the profile is broken, the colours stay as they are. */
+/** Converts to sRGB through a PNG, since libvips takes a profile only with a file. No change if PNG or the profile fails. */
 function inSrgb(raster: Raster, profile: Uint8Array): Promise<Raster> {
   return toRaster(sampled(open(asPng(raster, profile), false), raster)).catch(() => raster);
 }

@@ -23,7 +23,7 @@ function* chunks(body: Uint8Array, from: number, to: number): Generator<Chunk> {
   }
 }
 
-/** Audio Video Interleave: the picture's size and the length of the longest stream, told from the list at the front. */
+/** Audio Video Interleave: the picture's size and the length of the longest stream, from the list at the front. */
 export const reader: Reader = {
   // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
   measure: async (body) => measure(body),

@@ -4,7 +4,7 @@ import type { Raster } from "../../raster.ts";
 import { type Reader, UnreadableError } from "../reader.ts";
 import { compile } from "./wasm.ts";
 
-/** Of what libheif's build for WebAssembly exports, what is used here; its own types name no more than `any`. */
+/** The part of libheif's WebAssembly API that is used here; its own types are only `any`. */
 interface Libheif {
   readonly heif_colorspace: { readonly heif_colorspace_RGB: unknown };
   readonly heif_chroma: { readonly heif_chroma_interleaved_RGBA: unknown };
@@ -20,7 +20,7 @@ interface Libheif {
   heif_image_release(image: unknown): void;
 }
 
-/** An error where it has a `code`. */
+/** An error if it has a `code`. */
 interface Handle {
   readonly code?: unknown;
 }
@@ -86,7 +86,7 @@ async function decode(libheif: Libheif, handle: unknown): Promise<Raster> {
   }
 }
 
-/** A copy: the library's memory is another's as soon as the picture is released. */
+/** Copies the pixels: the library reuses its memory as soon as the picture is released. */
 function withoutPadding({ width, height, stride, data }: Channel): Raster {
   const rgba = new Uint8Array(width * height * 4);
   for (let row = 0; row < height; row += 1) {

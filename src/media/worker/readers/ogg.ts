@@ -19,13 +19,13 @@ export const reader: Reader = {
 
 interface Stream extends Pick<Facts, "width" | "height"> {
   readonly serial: number;
-  /** Of a position as the pages tell it. */
+  /** Time of a granule position, as in the page headers. */
   readonly secondsOf: (position: number) => number;
 }
 
 const pageHeaderBytes = 27;
 
-/** The first stream of Theora, or else of Speex or FLAC, among the pages that begin the streams (RFC 3533 4). */
+/** Finds the first stream of Theora, or else of Speex or FLAC, among the first pages of the streams (RFC 3533 4). */
 function readStream(body: Uint8Array): Stream | null {
   let found: Stream | null = null;
   let at = 0;
@@ -67,7 +67,7 @@ function soundAt(rate: number, serial: number): Stream {
 // RFC 3533 6: a page is at most so long, so that the last one of a stream is found near the end.
 const searchedBytes = 1024 ** 2;
 
-/** Where the last page of a stream ends; null where none is near the end. */
+/** The granule position of a stream's last page; null if none is near the end. */
 function lastPosition(body: Uint8Array, serial: number): number | null {
   const tail = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const least = Math.max(0, tail.length - searchedBytes);

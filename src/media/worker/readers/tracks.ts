@@ -28,7 +28,7 @@ const jpegMark = [0xff, 0xd8, 0xff];
 const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE];
 
 const clipSeconds = 10;
-// What is around the packets: a few bytes each, and the decoder's settings.
+// Container overhead: a few bytes a packet, and the decoder's settings.
 const maxPacketBytes = maxClipBytes - 256 * 1024;
 
 /** Video and sound in tracks: MP4, QuickTime, Matroska, WebM, Ogg, MP3, ADTS, FLAC and WAVE. */
@@ -45,7 +45,7 @@ async function withInput<T>(body: Uint8Array, use: (input: Input) => Promise<T>)
 
 const oldestFileType = box("ftyp", "qt  \0\0\0\0qt  ");
 
-/** QuickTime files were made without a file type at first, which the library wants to see. The samples' places are wrong then. */
+/** Prepends the file type box that old QuickTime files lack and the library requires. Sample offsets are wrong then. */
 function withFileType(body: Uint8Array): Uint8Array {
   const isOldest = ["moov", "mdat", "wide", "free", "skip", "pnot"].includes(firstBox(body));
   return isOldest ? Buffer.concat([oldestFileType, body]) : body;
@@ -109,7 +109,7 @@ function withoutDescription(data: Uint8Array): Uint8Array {
   return data;
 }
 
-/** The first bytes of a file, for what can be played while it is still being fetched. */
+/** Cuts the first bytes of a file, for containers that are streamable. */
 export function beginning(body: Uint8Array, container: Container): Clip {
   return { bytes: body.slice(0, maxClipBytes), container, rotation: 0 };
 }

@@ -1,20 +1,20 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-// Of the WebAssembly API what is used here: Node's types lack it.
+// The part of the WebAssembly API that is used here: Node's types lack it.
 interface Engine {
   readonly Module: new (binary: Uint8Array) => object;
   readonly Instance: new (module: object, imports: object) => { readonly exports: object };
 }
 
-/** What Emscripten's glue calls to get an instance of its module. */
+/** The hook through which Emscripten's glue code gets an instance of its module. */
 type Instantiate = (imports: object, use: (instance: object, module: object) => void) => object;
 
 /**
- * Compiles a library, once, and gives what its glue needs to make an instance of it.
+ * Compiles a library, once, and returns the hook for its glue code.
  *
- * An instance a file: its memory never shrinks, no file shall see what another left there, and after a fault it is in
- * no known state.
+ * One instance a file: its memory never shrinks, a file must not see the data of another, and after a fault its state
+ * is undefined.
  *
  * @param file as `require` would name it
  */

@@ -80,7 +80,7 @@ const shareOfQueue = 1 / 4;
 
 // Bodies of unpredictable cost (PDF, SVG) that are read or decoded at once: as many as half of FETCH_BYTES has room for, two of
 // 64 MiB with the defaults, but no more than keep the one slow decoder busy. The others wait with their heads only, on a quarter
-// of the fetch slots, for longer than a body that stops keeps its place (5.1 s, see fetch/transfers.ts).
+// of the fetch slots, for longer than a body that stops keeps its place (5.1 s, see load/transfers.ts).
 const unpredictableLimits = { shareOfBytes: 1 / 2, maxActive: 4, shareOfSlots: 1 / 4, patienceMs: 6000 };
 
 // Half of the event loop's time stays for cache hits; on few processors, for the decoders too.

@@ -7,7 +7,7 @@ import { OracleError } from "../domain/errors.ts";
  * counts: name resolution, refused or unreachable, connect timeout, TLS handshake. An established connection, TLS
  * included, is the success that closes the breaker. The response plays no part: a 404, a reset, or
  * silence after the connection is a failure of that URL, bounded by the slots of its host and by the rules for slow
- * transfers (transfers.ts).
+ * transfers (load/transfers.ts).
  *
  * So a link cannot open the breaker of a healthy host, and cannot decide a half-open trial against it. Only control of
  * the host, its name server or the network path can keep the breaker open. The scheme is part of the key because a

@@ -11,7 +11,7 @@ import { isAddressHost, portOf } from "./target.ts";
  * - A lookup counts against its origin (`maxPerHost`) and its site (`maxPerSite`): subdomains are free.
  * - A connection counts against its address and port (`maxPerHost`) and its block of addresses (`maxPerBlock`): domains
  *   are cheap, networks are not.
- * - The memory for bodies counts against the site (budget.ts).
+ * - The memory for bodies counts against the site (load/byte-budget.ts).
  *
  * The operator's own upload hosts, named in ALLOW_ADDRESSES or on the right side of a rewrite, have the host limit
  * only: all their users share one site.

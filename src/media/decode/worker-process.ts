@@ -47,7 +47,7 @@ export interface DecoderProcess {
 
 /** The worker never read the body, so the body cannot be the cause: it is safe to retry. */
 export class NotAcceptedError extends Error {
-  override readonly name = "UntakenError";
+  override readonly name = "NotAcceptedError";
 }
 
 // Heap limit for JavaScript objects, against files with false counts. Pixels are outside the heap.

@@ -73,7 +73,7 @@ const script = `
   process.send(await does.work());
 `;
 
-const neverStarted = { pid: null, asked: "UntakenError", ended: "done", isSlow: false };
+const neverStarted = { pid: null, asked: "NotAcceptedError", ended: "done", isSlow: false };
 
 describe("a worker that cannot be started", () => {
   test.for([

@@ -4,9 +4,9 @@ import { type Cost, type Format, formats } from "./formats/index.ts";
 import { type Clip, containers, rotations } from "./worker/reader.ts";
 
 // The protocol between the decoder and its workers, over one socket. A request is a header of numbers and the bytes of
-// the body. The worker sends a line of JSON when it accepts the request and one with the answer, then perhaps the bytes
-// of a clip. Node's own IPC channel is not used: it copies bodies, and throws uncatchably in the parent if a compromised
-// worker writes invalid JSON.
+// the body. The worker sends a line of JSON when it accepts the request and one with the answer, then perhaps the
+// bytes of a clip. Node's own IPC channel is not used: it copies bodies, and throws uncatchably in the parent if a
+// compromised worker writes invalid JSON.
 
 export const operations = ["measure", "describe"] as const;
 export type Operation = (typeof operations)[number];

@@ -59,7 +59,7 @@ export function createPosters({ ffmpeg, wrapper, timeoutMs, maxWaiting }: Poster
   };
 }
 
-/** Builds ffmpeg's arguments. Input: one container, only from the pipe. Output: the first frame, the first non-black. */
+/** Builds ffmpeg's arguments: input only from the pipe; output is the first frame and the first non-black one. */
 function argumentsFor({ displayed, container, rotation }: Beginning): string[] {
   const { width, height } = fitWithin(displayed, longestSide);
   const filters = [

@@ -22,7 +22,7 @@ export interface Bitmap extends Size {
 
 const coreHeaderBytes = 12; // OS/2 1.x: shorter numbers
 
-/** Reads the size in the header at the offset; null if the header is unknown. A negative height means that the rows are top down. */
+/** Reads the size in the header at the offset; null if the header is unknown. A negative height: rows are top down. */
 export function readBitmapSize(bytes: Uint8Array, at: number): Size | null {
   const headerBytes = readUint32LE(bytes, at);
   if (headerBytes < coreHeaderBytes || headerBytes > 256 || at + headerBytes > bytes.length) return null;
@@ -81,7 +81,7 @@ export function rowBytes(width: number, bitsAPixel: number): number {
  * Reads the pixels of a bitmap.
  *
  * @param at where they begin
- * @throws UnreadableError where some are missing, or where the kind is unknown
+ * @throws UnreadableError if some are missing, or if the kind is unknown
  */
 export function readBitmapPixels(bytes: Uint8Array, bitmap: Bitmap, at: number): Raster {
   const { width, height, bitsAPixel, compression } = bitmap;
@@ -156,7 +156,7 @@ function readPalette(bytes: Uint8Array, { palette, bitsAPixel }: Bitmap): Uint8A
   return rgba;
 }
 
-/** Microsoft, "Bitmap Compression": pairs of a count and a colour; a count of zero escapes. What is skipped is the first colour. */
+/** Microsoft, "Bitmap Compression": pairs of a count and a colour; zero escapes. Gaps get the first colour. */
 function readRuns(bytes: Uint8Array, bitmap: Bitmap, from: number): Raster {
   const { width, height, bitsAPixel, compression } = bitmap;
   const isHalf = compression === compressions.rle4;

@@ -1,8 +1,8 @@
-/** Tells something from the first bytes of a body, however short or hostile. */
+/** Parses the first bytes of a body, however short or hostile. */
 export type Test = (head: Uint8Array) => boolean;
 
 /**
- * Bounds the work of one call of a parser. Each entry of a list takes a step: a box, a chunk, a segment, a directory entry, a comment.
+ * The work budget of one call of a parser, in steps: one for each box, chunk, segment, directory entry or comment.
  * Nested lists share one budget, and so do entries that point at the same bytes: their numbers never multiply.
  */
 export interface WorkBudget {

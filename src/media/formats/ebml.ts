@@ -16,7 +16,7 @@ interface Element {
   readonly end: number;
 }
 
-/** A number whose first byte tells its length by its leading zeros (RFC 8794 4); null where it is not all there. */
+/** Reads a variable-size integer: leading zeros of the first byte give its length (RFC 8794 4); null if cut off. */
 function readVint(head: Uint8Array, at: number, { keepMarker }: { keepMarker: boolean }) {
   const first = head[at] ?? 0;
   const length = Math.clz32(first) - 23;
@@ -31,7 +31,7 @@ function readVint(head: Uint8Array, at: number, { keepMarker }: { keepMarker: bo
   return { value, length, allOnes };
 }
 
-/** The elements one after the other, a step each, each cut where the head ends; one of unknown size takes all that is left. */
+/** Iterates over the elements, a step each, cut at the end of the head; one of unknown size takes the rest. */
 function* elements(head: Uint8Array, from: number, to: number, work: WorkBudget): Generator<Element> {
   let at = from;
   while (at < to && work.step()) {

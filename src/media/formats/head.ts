@@ -2,29 +2,29 @@ import type { Size } from "../../domain/size.ts";
 import type { Format } from "./index.ts";
 import { sniff, sniffBytes } from "./sniff.ts";
 
-/** All that came of a body, as soon as it is at least so many bytes; fewer where no more will come. Its memory is lent. */
+/** Resolves with the received body once it has at least so many bytes; fewer at its end. The memory is borrowed. */
 export type Arrived = (bytes: number) => Promise<Uint8Array>;
 
-/** What the first bytes of a body tell. */
+/** The result of sniffing and measuring the first bytes of a body. */
 export interface Head {
-  /** Null where they say nothing. */
+  /** Null if unknown. */
   readonly format: Format | null;
-  /** As displayed; null where it is not told by them. */
+  /** As displayed; null if these bytes do not have it. */
   readonly size: Size | null;
-  /** How many came so far. */
+  /** Number of bytes received so far. */
   readonly bytes: number;
 }
 
 // Profiles, previews and other segments before a frame header are 64 KiB each; more than a few are not met.
 const maxSizeBytes = 256 * 1024;
 
-// How much more must have come before it is worth another look, so that a dripping body is not gone through for each byte: of
-// what tells the format, and of what only tells the size.
+// Growth of the head before it is parsed again, so that a dripping body (slow loris) is not parsed for each byte: while
+// the format is unknown, and while only the size is.
 const growth = { format: 1.25, size: 2 };
 
 /**
- * Looks at the first bytes while they come, and gives what they tell each time, the last time for good: when enough came to
- * tell the format and its size, or no more will.
+ * Sniffs and measures the first bytes as they arrive, and yields each result. The last one is final: it has the format
+ * and the size, or no more bytes will help.
  */
 export async function* readHead(arrived: Arrived): AsyncGenerator<Head> {
   let format: Format | null = null;
@@ -46,10 +46,10 @@ export async function* readHead(arrived: Arrived): AsyncGenerator<Head> {
 const mediaKinds: readonly string[] = ["image", "video", "audio", "document"];
 
 /**
- * Whether the rest of a body may tell anything of a picture, a clip, a sound or a document.
+ * Whether the rest of a body may add metadata of an image, a video, a sound or a document.
  *
- * Where the bytes say nothing the header may be right: not all sounds begin with a mark. What nobody names is ciphertext for
- * the most part (XEP-0454), of which the rest tells only its own hash: it is not worth up to 64 MB of somebody's traffic.
+ * If sniffing finds nothing, the header may be right: not all sounds have a signature. Bodies without either are mostly
+ * ciphertext (XEP-0454): the rest would add only a hash, which is not worth up to 64 MB of the origin's traffic.
  */
 export function isMedia(format: Format | null, type: string): boolean {
   return format ? mediaKinds.includes(format.kind) : /^(?:image|video|audio)\//.test(type);

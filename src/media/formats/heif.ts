@@ -37,8 +37,8 @@ function readItems(body: Uint8Array): Items | null {
 }
 
 /**
- * ISO/IEC 23008-12, 9.3.2: for each item a list of property numbers, from one; the first bit says "essential". Read once for all items:
- * a walk for each of them would take the product of both numbers.
+ * ISO/IEC 23008-12, 9.3.2: for each item a list of property numbers, from one; the first bit means "essential". Read
+ * once for all items: a walk for each of them would multiply both numbers.
  */
 function readAssociations(body: Uint8Array, inProperties: readonly Box[], work: WorkBudget): Map<number, number[]> {
   const found = new Map<number, number[]>();
@@ -123,7 +123,7 @@ const leastThumbnailSide = 100;
 const mostDistortion = 0.03;
 const maxThumbnails = 16;
 
-/** The smallest copy that a hash may be made of; null where there is none of the same proportions (ISO/IEC 23008-12, 6.4.4). */
+/** The smallest thumbnail for a hash; null if there is none of the same proportions (ISO/IEC 23008-12, 6.4.4). */
 export function readThumbnail(body: Uint8Array): Thumbnail | null {
   const items = readItems(body);
   const whole = items && sizeOf(items.primary, body, items);

@@ -32,19 +32,19 @@ import { readTiffSize } from "./tiff.ts";
 
 export type Kind = "image" | "video" | "audio" | "document" | "text" | "archive";
 
-/** What is told of a file before a pixel is decoded. */
+/** The facts in the header of a picture, before a pixel is decoded. */
 export interface Opened {
   readonly head: Uint8Array;
   /** Progressive or interlaced. */
   readonly isProgressive: boolean;
-  /** Channels times the bytes of each, as libvips gives them. */
+  /** Channels times the bytes of each, as libvips reports them. */
   readonly bytesAPixel: number;
   readonly pages: number;
-  /** Of the file, before anything turns or crops them. */
+  /** Pixels in the file, before rotation and cropping. */
   readonly pixels: number;
 }
 
-/** What decoding a picture is expected to take. */
+/** The estimated work of decoding a picture, to check it against the work budget. */
 export interface Cost {
   /** Memory, the body's own bytes included. */
   readonly bytes: number;
@@ -55,60 +55,60 @@ interface AnyDecoding {
   /** The name in `MEDIA_ORACLE_FORMATS` that switches it on. */
   readonly setting: string;
   /**
-   * Memory that a decode takes, in bytes a pixel of the file, besides the body and the 4 MB that any decode takes:
-   * about the worst of `npm run bench:decode-memory`, which is to be run when libvips is another.
+   * Estimated memory of a decode, in bytes a pixel of the file, besides the body and the 4 MB of any decode:
+   * about the worst of `npm run bench:decode-memory`. Run that after each update of libvips.
    */
   readonly bytesPerPixel: (file: Opened) => number;
-  /** Time that it takes, likewise. */
+  /** Estimated time of a decode, likewise. */
   readonly nanosecondsPerPixel: (file: Opened) => number;
-  /** Whether a small file of few pixels may take any time, so that nothing quick should wait for it. */
+  /** Whether a small file of few pixels may take any time, and so belongs in the slow lane. */
   readonly isUnpredictable?: true;
   readonly isAnimated: (file: Opened) => boolean;
 }
 
-/** Pixels by libvips. */
+/** Decoding by libvips. */
 export interface VipsDecoding extends AnyDecoding {
-  /** The class, as `vips -l` lists it; a misspelt one is found by the self-test of the decoder's processes. */
+  /** The class, as `vips -l` lists it; the self-test of the workers finds a misspelt one. */
   readonly loader: string;
   /** A picture of one pixel, base64. */
   readonly sample: string;
-  /** Leaves out what no pixel needs and no estimate sees; may change the bytes that it is given. */
+  /** Strips chunks that no pixel needs and no estimate covers (decompression bombs); may change the given bytes. */
   readonly strip?: (body: Uint8Array) => Uint8Array;
-  /** Tells what libvips would tell of the header, which takes libvips a third of a millisecond; null where it cannot. */
+  /** Reads the header as libvips would, which takes libvips 0.3 ms; null if it cannot. */
   readonly readHeader?: (body: Uint8Array) => Header | null;
 }
 
-/** Pixels by a file in `readers/`, and the library that it knows. */
+/** Decoding by a file in `readers/`, and its library. */
 export interface ReaderDecoding extends AnyDecoding {
-  /** Loads it, in a decoder's process, when the first such file comes. */
+  /** Loads the reader, in a worker, at the first such file. */
   readonly load: () => Promise<Reader>;
-  /** Memory that the library takes whatever the file. */
+  /** Fixed memory of the library, for any file. */
   readonly libraryBytes: number;
 }
 
-/** How the pixels of a format are had. */
+/** The decoder of a format. */
 export type Decoding = VipsDecoding | ReaderDecoding;
 
 /** A row of {@link table}. */
 interface Row {
-  /** Media type, as registered with IANA where it is. */
+  /** Media type, as registered with IANA if it is. */
   readonly type: string;
   readonly kind: Kind;
-  /** Whether the first bytes are this format's; the rows above have said no. Bounded, and never throws. */
+  /** Sniffs the first bytes, after the rows above did not match. Bounded, and never throws. */
   readonly matches: Test;
-  /** Other names that are right, and those that servers give when they know no better. */
+  /** Other correct names, and wrong ones that servers commonly send. */
   readonly aliases?: readonly string[];
-  /** What a header may add to what the bytes tell: `text/csv` is plain text too. */
+  /** Types in a header that are more specific than the sniffed one: `text/csv` is plain text too. */
   readonly refinedBy?: RegExp;
-  /** Not each and every file of this type is recognised, so a header that names it over unknown bytes may be right. */
+  /** Some files of this type have no signature, so a header that declares it for unknown bytes may be right. */
   readonly isSometimesUnmarked?: true;
-  /** The size as displayed, as far as these bytes tell it; reads little, whatever they are, and never throws. */
+  /** Reads the size as displayed; null if these bytes do not have it. Bounded, and never throws. */
   readonly readSize?: (body: Uint8Array) => Size | null;
-  /** Absent where the pixels cannot be had. */
+  /** Absent if the format cannot be decoded. */
   readonly decoding?: Decoding;
 }
 
-/** The name of a format is its key in the table: unique, and what metrics call it. */
+/** A format. Its name is its key in the table: unique, and used in metrics. */
 export interface Format extends Required<Omit<Row, "refinedBy" | "decoding" | "isSometimesUnmarked" | "readSize">> {
   readonly name: FormatName;
   readonly refinedBy: RegExp | null;
@@ -119,7 +119,7 @@ export interface Format extends Required<Omit<Row, "refinedBy" | "decoding" | "i
 
 type Costs = Pick<Decoding, "bytesPerPixel" | "nanosecondsPerPixel">;
 
-/** Interlaced, it is decoded whole before it is shrunk. */
+/** An interlaced PNG is decoded whole before it is downscaled. */
 const pngCosts: Costs = {
   bytesPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 1.35 : 0.35) * bytesAPixel,
   nanosecondsPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 10 : 5) * bytesAPixel,
@@ -129,7 +129,7 @@ const svgDecoding = {
   setting: "svg",
   loader: "VipsForeignLoadSvg",
   sample: samples.svg,
-  bytesPerPixel: () => 1, // it is drawn small at once; what it draws, nobody can tell
+  bytesPerPixel: () => 1, // it is rendered at the small size; its cost is unpredictable
   nanosecondsPerPixel: () => 0,
   isUnpredictable: true, // a hundred bytes of nested `use` draw for minutes
   isAnimated: () => false,
@@ -144,7 +144,7 @@ const oggIn = memoized(readOgg);
 const textIn = memoized(readHeadText);
 const markupIn = memoized(readMarkup);
 
-/** Of a photo that has a thumbnail only that is decoded. */
+/** If a photo has a thumbnail, only that is decoded. */
 function decodedShare({ head, pixels }: Opened): number {
   const thumbnail = readThumbnail(head);
   return thumbnail ? (thumbnail.width * thumbnail.height) / pixels : 1;
@@ -159,7 +159,7 @@ const heicDecoding = {
   isAnimated: ({ head }) => readBrands(head).some((brand) => ["hevc", "hevx", "hevm", "hevs", "msf1"].includes(brand)),
 } as const satisfies Decoding;
 
-/** What has tracks is measured by reading their headers; the only pixels that are decoded are a cover's. */
+/** Audio and video are measured by the headers of their tracks; the only decoded pixels are those of a cover. */
 const inTracks = {
   load: async () => (await import("../worker/readers/tracks.ts")).reader,
   libraryBytes: 10e6,
@@ -172,8 +172,8 @@ const audio = { ...inTracks, setting: "audio" } as const;
 const loadOgg = async () => (await import("../worker/readers/ogg.ts")).reader;
 
 /**
- * All formats, the first match wins. A later one is a row here and, where its bytes or pixels need more than a
- * signature, a file beside this one.
+ * All formats, for sniffing in this order: the first match wins. To add a format, add a row here and, if its bytes or
+ * pixels need more than a signature, a file beside this one.
  */
 const table = {
   jpeg: {
@@ -248,7 +248,7 @@ const table = {
       setting: "webp",
       loader: "VipsForeignLoadWebp",
       sample: samples.webp,
-      // 4.3 where it is lossless, 2.4 with alpha; both begin otherwise than a plain lossy one.
+      // 4.3 if lossless, 2.4 with alpha; both have another first chunk than a plain lossy one.
       bytesPerPixel: ({ head }) => (hasAt(head, 12, "VP8 ") ? 0.05 : 4.3),
       nanosecondsPerPixel: () => 30,
       isAnimated: ({ pages }) => pages > 1,
@@ -281,7 +281,7 @@ const table = {
   heif: {
     type: "image/heif",
     kind: "image",
-    matches: stillBrand("mif1", "mif2", "msf1", "miaf"), // ISO/IEC 23008-12, 10.2: whatever the codec
+    matches: stillBrand("mif1", "mif2", "msf1", "miaf"), // ISO/IEC 23008-12, 10.2: any codec
     aliases: ["image/heic", "image/heif-sequence"],
     readSize: readHeifSize,
     decoding: heicDecoding,
@@ -391,7 +391,7 @@ const table = {
       libraryBytes: 40e6,
       bytesPerPixel: () => 0,
       nanosecondsPerPixel: () => 0,
-      isUnpredictable: true, // what it draws, nobody can tell
+      isUnpredictable: true, // the cost depends on the content of the page
       isAnimated: () => false,
     },
   },
@@ -530,7 +530,7 @@ const table = {
     kind: "audio",
     matches: isMpegAudio,
     aliases: ["audio/mp3", "audio/x-mp3", "audio/mpeg3", "audio/x-mpeg"],
-    isSometimesUnmarked: true, // players skip whatever stands before the first frame
+    isSometimesUnmarked: true, // players skip anything before the first frame
     decoding: audio,
   },
   zip: {
@@ -609,7 +609,7 @@ const table = {
 
 export type FormatName = keyof typeof table;
 
-/** The formats of which more than the type is told. */
+/** The formats with more metadata than the type. */
 export type MeasuredName = {
   [Name in FormatName]: (typeof table)[Name] extends { readSize: unknown } | { decoding: unknown } ? Name : never;
 }[FormatName];
@@ -692,7 +692,7 @@ function isHtml(head: Uint8Array): boolean {
   return markup.doctype === "html" || (markup.root !== null && htmlElements.includes(markup.root));
 }
 
-/** An object with a first key, or a list of objects: RFC 8259, but what a log line in brackets is not. */
+/** An object with a first key, or a list of objects (RFC 8259), but not a log line in brackets. */
 function isJson(head: Uint8Array): boolean {
   const text = textIn(head)?.trimStart();
   return text !== undefined && /^(?:\{\s*\}\s*$|\[\s*\]\s*$|(?:\[\s*)?\{\s*"(?:[^"\\]|\\.){0,200}"\s*:)/.test(text);

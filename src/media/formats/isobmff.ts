@@ -64,8 +64,8 @@ export function firstBox(head: Uint8Array): string {
 }
 
 /**
- * Where the part of a file begins that has the header of its movie, where the media come first: that is where cameras and
- * phones write it, since they do not know it before the end. Null where it begins in the head, or cannot be found by that.
+ * Finds the offset of the movie header (`moov`) if it comes after the media, as in files of cameras and phones, which
+ * do not know it before the end. Null if it begins in the head, or if the head does not give its offset.
  */
 export function movieOffset(head: Uint8Array): number | null {
   const all = [...boxes(head, 0, head.length, createWorkBudget())];
@@ -75,7 +75,7 @@ export function movieOffset(head: Uint8Array): number | null {
   return last.next;
 }
 
-/** A file of the beginning and the end of a larger one, whose header tells of it what the whole's would. */
+/** Joins the beginning and the end of a larger file to one with the same header, but without the media. */
 export function withoutMedia(head: Uint8Array, tail: Uint8Array): Uint8Array {
   const first = readFirstBox(head);
   return Buffer.concat([head.subarray(0, first?.type === "ftyp" ? first.next : 0), tail]);

@@ -26,7 +26,7 @@ function readMpegFrame(head: Uint8Array, at: number): Frame | null {
   const isFirst = version === 3;
   const row = isFirst ? layer - 1 : layer === 1 ? 3 : 4;
   const bitrate = (bitrates[row]?.[third >> 4] ?? 0) * 1000;
-  if (bitrate === 0) return null; // "free": its length cannot be told from the header
+  if (bitrate === 0) return null; // "free": the header does not give its length
   const rate = sampleRate / (isFirst ? 1 : version === 2 ? 2 : 4);
   const padding = (third >> 1) & 1;
   const bytes =
@@ -52,7 +52,7 @@ function hasFrames(head: Uint8Array, from: number, read: typeof readMpegFrame): 
   return next === head.length || read(head, next)?.stream === frame.stream;
 }
 
-/** Where the ID3v2 tag ends (id3.org, ID3v2.4 3.1: version, flags, then a size of seven bits a byte); 0 without a tag. */
+/** The end of the ID3v2 tag (id3.org, ID3v2.4 3.1: version, flags, a size of seven bits a byte); 0 without a tag. */
 export function afterTag(head: Uint8Array): number {
   const version = head[3] ?? 0;
   if (!hasAt(head, 0, "ID3") || version < 2 || version > 4) return 0;

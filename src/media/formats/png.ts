@@ -3,16 +3,16 @@ import { hasAt, readText, readUint32 } from "./bytes.ts";
 import type { Raster } from "../raster.ts";
 
 /**
- * A PNG without its texts (W3C PNG 3, 11.3.3), which libpng unpacks whether or not they are asked for: 8 kB may be 8 MB, a
- * thousand times over, and no estimate sees them.
+ * Strips the texts of a PNG (W3C PNG 3, 11.3.3): decompression bombs, since libpng always inflates them. 8 kB may be
+ * 8 MB, a thousand times in a file, and no estimate covers them.
  *
- * @param body is changed: what is kept moves to its front
+ * @param body is changed: the kept chunks move to its front
  * @returns the part of `body` that is left
  */
 export function withoutTexts(body: Uint8Array): Uint8Array {
   if (!hasAt(body, 1, "PNG")) return body;
   let chunk = 8;
-  let end = 8; // of what is kept
+  let end = 8; // of the kept chunks
   while (chunk + 12 <= body.length) {
     const next = chunk + 12 + readUint32(body, chunk);
     if (next > body.length) break; // cut off: it stays, to be seen
@@ -26,7 +26,7 @@ export function withoutTexts(body: Uint8Array): Uint8Array {
   return body.subarray(0, end + body.length - chunk);
 }
 
-/** Pixels with their ICC profile as a PNG (W3C PNG 3, 5.3, 11.2 and 11.3.2.3), which takes little time to make, not little memory. */
+/** Encodes pixels and their ICC profile as a PNG (W3C PNG 3, 5.3, 11.2 and 11.3.2.3): fast, but uncompressed. */
 export function asPng({ width, height, rgba }: Raster, profile: Uint8Array): Uint8Array {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);

@@ -4,16 +4,16 @@ import type { Arrived } from "./head.ts";
 // A progressive JPEG comes in scans (ITU-T T.81, G.1.1): first the averages of all blocks (DC), coarse to a bit or two mostly, then
 // the detail. A blurhash needs no more than the averages. How far its hash is from the whole file's: `npm run bench:early`.
 
-// Smaller pictures have few blocks, whose detail shows in the hash; and their end is there soon anyway.
+// Smaller pictures have few blocks, whose detail shows in the hash; and they arrive soon anyway.
 const leastBytes = 100_000;
 const leastSide = 512;
-// Of a block's average, by the bits that it lacks, in sample values of 0 to 255: an average is an eighth of its coefficient.
+// Error of a block's average by its missing bits, in sample values of 0 to 255: the average is 1/8 of its coefficient.
 const maxMeanError = 0.5;
-// The averages of the largest photos take 3 MB. Each byte costs a nanosecond in the process that answers everybody.
+// The averages of the largest photos take 3 MB. Each byte blocks the service's event loop for 1 ns.
 const maxScannedBytes = 4 * 1024 * 1024;
-// Each costs more than its bytes do. A picture in a hundred scans has two hundred.
+// Each marker costs more than its bytes do. A picture in a hundred scans has two hundred.
 const maxSegments = 1000;
-// So seldom it is looked whether enough came.
+// Interval of the checks for enough bytes.
 const stepBytes = 16 * 1024;
 
 const endOfImage = 0xd9;
@@ -24,10 +24,10 @@ const progressiveFrames: readonly number[] = [0xc2, 0xca]; // Huffman, arithmeti
 const otherFrames: readonly number[] = [0xc0, 0xc1, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xcb, 0xcd, 0xce, 0xcf];
 
 /**
- * Waits until so much of a JPEG came that its hash can be told by that.
+ * Waits until enough of a JPEG has arrived for its hash.
  *
- * @param totalBytes of all of it, as declared; null where that is not known
- * @returns how many bytes are enough; null where none are, or where all came first
+ * @param totalBytes declared length of the file; null if unknown
+ * @returns the number of bytes that are enough; null if none are, or if the whole file arrived first
  */
 export async function enoughBytes(arrived: Arrived, totalBytes: number | null): Promise<number | null> {
   const findCut = createCutFinder(totalBytes);
@@ -41,28 +41,28 @@ export async function enoughBytes(arrived: Arrived, totalBytes: number | null): 
   }
 }
 
-/** The beginning of a JPEG as a picture of its own, where its hash can be told by that; else null. */
+/** Cuts the beginning of a JPEG to a picture of its own if that is enough for the hash; else null. */
 export function beginningOf(bytes: Uint8Array, totalBytes: number | null): Uint8Array | null {
   const cut = createCutFinder(totalBytes)(bytes);
   return typeof cut === "number" ? Buffer.concat([bytes.subarray(0, cut), Uint8Array.of(0xff, endOfImage)]) : null;
 }
 
-/** Where the scans with all averages end; `later`: more must come to tell; `never`: they are not to be had, or not good enough. */
+/** The end of the scans with all averages; `later`: more bytes are needed; `never`: they are missing or too coarse. */
 type Cut = number | "later" | "never";
 
 interface Component {
   readonly table: number;
-  /** How many of its lowest bits the averages lack; null until they are there. */
+  /** Number of low bits that the averages still lack; null before their first scan. */
   lackingBits: number | null;
 }
 
-/** Finds the cut in what came so far, and goes on where it left off when it is given more of the same body. */
+/** Finds the cut in the bytes so far; resumes from its position when called with more of the same body. */
 function createCutFinder(totalBytes: number | null): (came: Uint8Array) => Cut {
   const quantisers = new Map<number, number>(); // of the averages, by table
   const components = new Map<number, Component>();
   let shorterSide = 0;
   let segments = 0;
-  let at = 2; // behind the start of image
+  let at = 2; // after the start of image
   let isInScan = false;
 
   /** ITU-T T.81, B.2.4.1: tables of 64 values, each of one byte or two. */
@@ -84,7 +84,7 @@ function createCutFinder(totalBytes: number | null): (came: Uint8Array) => Cut {
     return true;
   }
 
-  /** ITU-T T.81, B.2.3 and G.1.2.1: the first scan of the averages has coefficient 0, and nothing that came before. */
+  /** ITU-T T.81, B.2.3 and G.1.2.1: the first scan of the averages has coefficient 0, and refines no earlier one. */
   function readScan(segment: Uint8Array): void {
     const selectors = 2 * Math.min(maxComponents, segment[0] ?? 0);
     const [firstCoefficient, , bits = 0] = segment.subarray(1 + selectors);
@@ -95,7 +95,7 @@ function createCutFinder(totalBytes: number | null): (came: Uint8Array) => Cut {
     }
   }
 
-  /** Reads what begins at a marker; null where there cannot be any more of use, false where it is not all there. */
+  /** Reads the segment at a marker; null if nothing useful can follow, false if it is incomplete. */
   function readSegment(came: Uint8Array): boolean | null {
     const marker = came[at + 1] ?? 0;
     if (came[at] !== 0xff || marker === endOfImage || otherFrames.includes(marker)) return null;
@@ -115,7 +115,7 @@ function createCutFinder(totalBytes: number | null): (came: Uint8Array) => Cut {
     return true;
   }
 
-  /** Goes to the end of a scan: a marker, which is not what stands for a byte 255, nor a restart. */
+  /** Skips to the end of a scan: a marker other than a stuffed byte 255 or a restart. */
   function skipScan(came: Uint8Array): void {
     const last = Math.min(came.length, maxScannedBytes) - 1;
     let byte = at;

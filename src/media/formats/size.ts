@@ -3,10 +3,10 @@ import { type WorkBudget, createWorkBudget, hasAt, readText, readUint16, readUin
 import { isSideways } from "./exif.ts";
 import { boxes } from "./isobmff.ts";
 
-// The size as displayed, told from the first bytes, for files that libvips opens only whole (or not at all).
-// Null where it is not there, or where a mark further on may turn the picture.
+// The size as displayed, from the first bytes, for files that libvips opens only whole (or not at all).
+// Null if it is missing, or if an orientation further on may turn the picture.
 
-/** What the header of a picture tells of it: all that is to be known before its pixels are decoded. */
+/** The facts in the header of a picture, as needed for the work budget before its pixels are decoded. */
 export interface Header {
   /** As displayed. */
   readonly size: Size;
@@ -32,7 +32,7 @@ export function isPng(head: Uint8Array, at = 0): boolean {
   return hasAt(head, at, pngSignature);
 }
 
-/** Where the header chunk begins: at once, or behind the one that Apple's own variant puts before it. */
+/** Finds the header chunk: the first one, or the second in Apple's variant (CgBI). */
 function pngHeaderAt(head: Uint8Array, at: number): number {
   return at + (hasAt(head, at + 12, "CgBI") ? 8 + 12 + 4 : 8);
 }
@@ -64,8 +64,8 @@ export function* pngChunks(head: Uint8Array, from: number, work: WorkBudget): Ge
 const pngChannels = [1, undefined, 3, 3, 2, undefined, 4];
 
 /**
- * W3C PNG 3, 11.2.1. Null as long as the pixels have not begun: what turns them
- * (11.3.3.5) stands somewhere before, perhaps behind a profile.
+ * W3C PNG 3, 11.2.1. Null until the pixels begin: the orientation (EXIF, 11.3.3.5) is somewhere before, perhaps after a
+ * profile.
  */
 export function readPngHeader(head: Uint8Array): Header | null {
   const header = pngHeaderAt(head, 0);
@@ -109,7 +109,7 @@ export function readWebpSize(head: Uint8Array): Size | null {
   );
 }
 
-/** Of a JPEG: what stands between a marker and its length, and the next marker. */
+/** A segment of a JPEG: from a marker and its length to the next marker. */
 interface Segment {
   readonly marker: number;
   readonly start: number;
@@ -119,8 +119,8 @@ interface Segment {
 /**
  * ITU-T T.81, B.1.1.4: the segments one after the other, a step each, as far as they are sure to be those that libjpeg sees.
  *
- * Behind a marker that has no length libjpeg looks for the next one. Who takes what follows for a length comes to another
- * frame than the one that is decoded: a small one, that hides how large the picture is.
+ * After a marker without a length libjpeg searches for the next one. A parser that reads a length there finds another
+ * frame than the decoded one: a small decoy that hides a pixel bomb.
  */
 function* jpegSegments(head: Uint8Array, from: number, work: WorkBudget): Generator<Segment> {
   for (let at = from; at + 4 < head.length && head[at] === 0xff;) {
@@ -149,7 +149,7 @@ interface Frame extends Header {
   readonly end: number;
 }
 
-/** ITU-T T.81, B.2.2, whatever the process; turned as EXIF data before it says, null where that cannot be read. */
+/** ITU-T T.81, B.2.2, for any coding process; turned by the EXIF data before it, null if that is unreadable. */
 function readFrame(head: Uint8Array, work: WorkBudget): Frame | null {
   let turned: boolean | null = false;
   let hasExif = false;
@@ -169,7 +169,7 @@ function readFrame(head: Uint8Array, work: WorkBudget): Frame | null {
   return null;
 }
 
-/** Up to the first scan (ITU-T T.81, B.2.3): where that lacks components all is kept until the last, as if it were progressive. */
+/** Up to the first scan (ITU-T T.81, B.2.3). If that lacks components, libjpeg buffers all, as if progressive. */
 export function readJpegHeader(head: Uint8Array): Header | null {
   const work = createWorkBudget();
   const frame = readFrame(head, work);

@@ -1,12 +1,12 @@
 import { type Format, formats } from "./index.ts";
 
 /**
- * How many bytes of a head are looked at, at most. Signatures need 16; tracks, profiles and prologs before the telling
- * byte need more. What a fresh connection brings in its first flight (RFC 6928: 14,600 bytes, less headers and TLS).
+ * Maximum bytes of a head to sniff. Signatures need 16; tracks, profiles and prologs before the decisive byte need
+ * more. Fits in the first flight of a new connection (RFC 6928: 14,600 bytes, less headers and TLS).
  */
 export const sniffBytes = 12 * 1024;
 
-/** What the bytes are; null where they say nothing. Never throws, whatever they are. */
+/** Sniffs the format from the first bytes (WHATWG MIME Sniffing); null if unknown. Never throws. */
 export function sniff(head: Uint8Array): Format | null {
   const looked = head.subarray(0, sniffBytes);
   return formats.find((format) => format.matches(looked)) ?? null;
@@ -14,7 +14,7 @@ export function sniff(head: Uint8Array): Format | null {
 
 const unknownType = "application/octet-stream";
 
-// Names that servers give to what they do not know.
+// Default types that servers send for unknown files.
 const emptyTypes = new Set([
   unknownType,
   "binary/octet-stream",
@@ -26,7 +26,7 @@ const emptyTypes = new Set([
   "unknown/unknown",
 ]);
 
-/** Names of formats that would have been recognised if the bytes were theirs. */
+/** Media types of the formats that sniffing would have recognised. */
 const markedTypes = new Set(
   formats
     .filter(({ isSometimesUnmarked }) => !isSometimesUnmarked)
@@ -38,7 +38,7 @@ function namesOf({ type, aliases }: Format): string[] {
   return [type, ...aliases];
 }
 
-/** The media type of a Content-Type header, lower case, without parameters; null where it says nothing. */
+/** Parses the media type of a Content-Type header: lower case, without parameters; null if it is missing or generic. */
 function parseType(declaredType: string | null): string | null {
   const type = (declaredType ?? "").slice(0, 1024).split(";", 1)[0]?.trim().toLowerCase() ?? "";
   // RFC 9110 8.3.1, and the length that RFC 6838 4.2 allows a name.
@@ -47,23 +47,23 @@ function parseType(declaredType: string | null): string | null {
 }
 
 /**
- * The media type of a body: what its bytes are; the header's word only where that adds to what the bytes say
- * (`text/csv`, an office file in a ZIP), or where they say nothing and the header names nothing that has a signature.
+ * Decides the media type of a body: the sniffed one. The declared type wins only if it is more specific (`text/csv`, an
+ * office file in a ZIP), or if sniffing finds nothing and the declared type is one without a signature.
  *
  * @param format as sniffed
- * @param declaredType the header as it came
- * @returns `mismatch`: the header names something that the bytes cannot be
+ * @param declaredType the Content-Type header as received
+ * @returns `mismatch`: the header declares a type that the bytes cannot be
  */
 export function mediaType(format: Format | null, declaredType: string | null): { type: string; mismatch: boolean } {
   const declared = parseType(declaredType);
   if (!format) {
     if (declared === null) return { type: unknownType, mismatch: false };
-    // Encrypted or broken: a picture without a picture's first bytes is none, whatever its header says.
+    // Encrypted or broken: without the signature of an image it is not one, despite its header.
     if (markedTypes.has(declared)) return { type: unknownType, mismatch: true };
     return { type: declared, mismatch: false };
   }
   if (declared === null || namesOf(format).includes(declared)) return { type: format.type, mismatch: false };
-  // A text is no PDF although both are `application/*`; but what is in a container may lie beyond the head.
+  // A text is no PDF although both are `application/*`; but the content of a container may be beyond the head.
   const isElsewhere = markedTypes.has(declared) && format.kind !== "video" && format.kind !== "audio";
   if (format.refinedBy?.test(declared) && !isElsewhere) return { type: declared, mismatch: false };
   return { type: format.type, mismatch: true };

@@ -36,8 +36,9 @@ export function gunzippedHead(head: Uint8Array): Uint8Array | null {
 }
 
 /**
- * Inflates to at most 64 KiB: a decompression bomb has a thousand times its own size. zlib throws beyond that limit and returns no part, so
- * the input is halved until the output fits. Text whose compression ratio is below 16 fits at the first try.
+ * Inflates to at most 64 KiB: a decompression bomb has a thousand times its own size. zlib throws beyond that limit and
+ * returns no part, so the input is halved until the output fits. Text with a compression ratio below 16 fits at the
+ * first try.
  */
 function inflateBeginning(gzipped: Uint8Array): Uint8Array | null {
   // An end that is missing is no fault.
@@ -81,7 +82,7 @@ function readAttributes(element: string): Map<string, string> {
   return attributes;
 }
 
-/** Null for a share of what is around, and for units that depend on a font. */
+/** Null for percentages, and for units that depend on a font. */
 function readLength(text: string | undefined): number | null {
   const [, number, unit = ""] = /^\+?(\d*\.?\d+(?:e[+-]?\d+)?)([a-z]*)$/i.exec(text?.slice(0, 64) ?? "") ?? [];
   const pixels = Number(number) * (unitPixels[unit.toLowerCase()] ?? NaN);

@@ -8,7 +8,7 @@ export function readHeadText(head: Uint8Array): string | null {
     // `stream`: a character that is cut where the head ends is no fault.
     const text = new TextDecoder(encoding, { fatal: true }).decode(head, { stream: true });
     // https://mimesniff.spec.whatwg.org/#binary-data-byte
-    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+    // eslint-disable-next-line no-control-regex -- control characters mean binary
     return /[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]/.test(text) ? null : text;
   } catch {
     return null;
@@ -26,7 +26,7 @@ export interface Markup {
   readonly element: string;
 }
 
-/** Skips the prolog of a document (XML 1.0, 2.8), a step for each comment, instruction or document type; null if it is no markup. */
+/** Skips the prolog (XML 1.0, 2.8), a step for each comment, instruction or document type; null if it is no markup. */
 export function readMarkup(head: Uint8Array): Markup | null {
   // Bytes that are not UTF-8 do not matter before the root: old documents are in any encoding.
   const text = (readHeadText(head) ?? Buffer.from(head).toString("latin1")).replace(/^(?:\ufeff|ï»¿)/, "");

@@ -125,7 +125,7 @@ async function sample({ raster: { width, height, rgba }, profile }: Pixels): Pro
   return toRasters(profile ? await inSrgb(small, profile) : small, { width, height });
 }
 
-/** Converts to sRGB through a PNG, since libvips takes a profile only with a file. No change if PNG or the profile fails. */
+/** Converts to sRGB through a PNG: libvips takes a profile only with a file. No change if PNG or the profile fails. */
 function inSrgb(raster: Raster, profile: Uint8Array): Promise<Raster> {
   return toRaster(sampled(open(asPng(raster, profile), false), raster)).catch(() => raster);
 }

@@ -19,7 +19,7 @@ export const reader: Reader = {
 
 interface Stream extends Pick<Facts, "width" | "height"> {
   readonly serial: number;
-  /** Time of a granule position, as in the page headers. */
+  /** Converts a granule position of the page headers to seconds. */
   readonly secondsOf: (position: number) => number;
 }
 
@@ -64,7 +64,7 @@ function soundAt(rate: number, serial: number): Stream {
   return { ...noSize, serial, secondsOf: (position) => position / rate };
 }
 
-// RFC 3533 6: a page is at most so long, so that the last one of a stream is found near the end.
+// A page has at most 64 kB (RFC 3533 6), so the last one of a stream is near the end.
 const searchedBytes = 1024 ** 2;
 
 /** The granule position of a stream's last page; null if none is near the end. */

@@ -53,13 +53,13 @@ export function zeroPng(side: number, { colour, depth, isInterlaced = false, ext
   ]);
 }
 
-/** A small picture with so many comments of 8 MB, which take their time before a pixel is looked at. */
+/** A small picture with this number of 8 MB comments, which take time before the first pixel. */
 export function makeTextPng(comments: number): Buffer {
   const text = pngChunk("zTXt", Buffer.concat([Buffer.from("a\0\0"), deflateSync(Buffer.alloc(7_900_000, 65))]));
   return zeroPng(64, { colour: 2, depth: 8, extra: Array<Buffer>(comments).fill(text) });
 }
 
-/** A lossless WebP of one colour: its codes have one symbol each and so no bits, whatever the size (RFC 9649 3.7.2). */
+/** A lossless WebP of one colour, of any size: its codes have one symbol each, so no bits (RFC 9649 3.7.2). */
 function onePixelWebp(side: number): Buffer {
   const file = Buffer.from(samples.webp, "base64");
   const size = side - 1;
@@ -158,7 +158,7 @@ export function iconBomb(): Buffer {
   return worstCases.ico(headerBombBytes)["entries that share a PNG of empty chunks"]!;
 }
 
-/** Small files whose headers alone took the service's own process long, or made a decoder process answer what it must not. */
+/** Small files whose headers once blocked the service's process, or led to a wrong result of a decoder process. */
 export function makeHeaderBombs(): Bomb[] {
   return [
     { name: "ICO of 1024 entries that share a PNG", format: "ico", body: iconBomb() },
@@ -174,7 +174,7 @@ const svg = (content: string) =>
     `<svg xmlns="http://www.w3.org/2000/svg" xmlns:x="http://www.w3.org/1999/xlink" width="1000" height="1000">${content}</svg>`,
   );
 
-/** Bombs of the formats that are off unless named. */
+/** Bombs of the formats that are off by default. */
 export function makeSvgBombs(): Bomb[] {
   const level = (n: number) => `<g id="a${n}">${`<use x:href="#a${n - 1}"/>`.repeat(10)}</g>`;
   const nested = [1, 2, 3, 4, 5, 6].map(level).join("");

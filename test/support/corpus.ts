@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Real media with the truth about each; beside the project, and absent from a plain clone: tests that need it skip. */
+/** Real media with reference metadata. It is beside the project: without it, tests that need it are skipped. */
 export const corpusFolder = fileURLToPath(new URL("../../../shared/corpus/", import.meta.url));
 export const hasCorpus = existsSync(join(corpusFolder, "manifest.jsonl"));
 
@@ -12,7 +12,7 @@ export interface CorpusRow {
   readonly kind: "image" | "video" | "audio" | "document" | "other" | "malformed";
   readonly bytes: number;
   readonly type: string;
-  /** Other names of the type that are right too; null where nothing is right as well. */
+  /** Other acceptable names of the type; a null element: no type is acceptable too. */
   readonly acceptableTypes: readonly (string | null)[] | null;
   readonly displayWidth: number | null;
   readonly displayHeight: number | null;

@@ -1,4 +1,4 @@
-/** Processor time of this process that a function takes, in milliseconds: the least of some runs, without other work and collections. */
+/** Returns the CPU time of a function in milliseconds: the minimum of several runs, to exclude garbage collection. */
 export function cpuMs(run: () => void, runs = 5): number {
   let least = Infinity;
   for (let count = 0; count < runs; count += 1) {
@@ -10,7 +10,7 @@ export function cpuMs(run: () => void, runs = 5): number {
   return least;
 }
 
-/** The same for a function that waits in between. */
+/** The same for an asynchronous function. */
 export async function asyncCpuMs(run: () => Promise<void>, runs = 5): Promise<number> {
   let least = Infinity;
   for (let count = 0; count < runs; count += 1) {

@@ -6,10 +6,10 @@ import { type Decoder, type DecoderOptions, createDecoder } from "../../src/medi
 import { type Format, type FormatName, formats } from "../../src/media/formats/index.ts";
 import { requestBytes } from "../../src/media/protocol.ts";
 
-/** The program of the decoder's processes as it is shipped: built, not through a loader. */
+/** The built program of the decoder processes, as it is shipped. */
 export const builtEntry = new URL("../../dist/media/worker/main.js", import.meta.url);
 
-/** Null where it is not installed: videos have no hash then. */
+/** Null if it is not installed: then videos have no hash. */
 export const ffmpeg = existsSync("/usr/bin/ffmpeg") ? "/usr/bin/ffmpeg" : null;
 
 /** A running decoder with the service's own defaults, ended by `onFinished`. */
@@ -36,21 +36,21 @@ export function formatNamed(name: FormatName): Format {
   return formats.find((format) => format.name === name)!;
 }
 
-/** A folder beside the built program, where sharp is found as it finds it. */
+/** A folder beside the built program, from which Node resolves sharp too. */
 export function folderBeside(onFinished: (end: () => void) => void, parent = new URL("../", builtEntry)): string {
   const folder = mkdtempSync(fileURLToPath(new URL("test-", parent)));
   onFinished(() => rmSync(folder, { recursive: true }));
   return folder;
 }
 
-/** A program that stands in for a decoder process. */
+/** A fake decoder program. */
 export function standIn(onFinished: (end: () => void) => void, source: string): URL {
   const file = join(folderBeside(onFinished), "child.mjs");
   writeFileSync(file, `import { readSync, writeSync } from "node:fs";\n${source}`);
   return pathToFileURL(file);
 }
 
-/** What stands in a program before what it shall do: it is ready, and takes the request `number`. */
+/** The beginning of a fake decoder program: it reports ready, and accepts the request `number`. */
 export const takesOne = `
   writeSync(3, '{"libvips":"8"}\\n');
   const header = Buffer.alloc(${requestBytes});
@@ -59,7 +59,7 @@ export const takesOne = `
   writeSync(3, JSON.stringify({ taken: number }) + "\\n");
 `;
 
-/** Memory of a process, in bytes; 0 where it is gone. */
+/** Returns the resident memory of a process, in bytes; 0 if it has ended. */
 export function residentBytes(pid: number): number {
   try {
     return 1024 * Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
@@ -68,7 +68,7 @@ export function residentBytes(pid: number): number {
   }
 }
 
-/** Waits until a process is in the midst of decoding a large picture, and tells which. */
+/** Waits until a process is decoding a large picture, and returns it. */
 export function decodingPid(decoder: Decoder): Promise<number> {
   return until(
     () => decoder.children.find(({ pid, state }) => state === "busy" && residentBytes(pid) > 200e6)?.pid,
@@ -76,7 +76,7 @@ export function decodingPid(decoder: Decoder): Promise<number> {
   );
 }
 
-/** Waits until all processes are idle, after a start for instance. */
+/** Waits until all processes are idle, for example after a start. */
 export async function allIdle(decoder: Decoder): Promise<void> {
   await until(() => decoder.children.every(({ state }) => state === "idle") || undefined, "all are idle");
 }

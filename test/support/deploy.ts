@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseConfig } from "../../src/config.ts";
 
-/** A file of those that operators run, by its path in the project. */
+/** Returns the absolute path of a file in the project. */
 export function pathOf(path: string): string {
   return fileURLToPath(new URL(`../../${path}`, import.meta.url));
 }
@@ -12,9 +12,9 @@ export function read(path: string): string {
 }
 
 /**
- * Has the program read the settings that a deployment gives it.
+ * Parses the settings of a deployment as the program does.
  *
- * @throws ConfigError where one has a name or a value that it does not take, or it would not listen without tokens
+ * @throws ConfigError if a name or a value is invalid, or a required token is missing
  */
 export function expectSettings(environment: Readonly<Record<string, string>>): void {
   const machine = { version: "1.2.3", processors: 2, memoryBytes: 2 ** 30, readFile: () => "a-token-of-a-test" };

@@ -18,18 +18,18 @@ import { createTargetParser, parsePortRange, parseRewrite } from "../../src/fetc
 import type { Transfer } from "../../src/load/transfers.ts";
 import { openSlots } from "./slots.ts";
 
-/** Settings as an operator writes them, with what most tests want where one is absent. */
+/** Settings as an operator writes them, with defaults for most tests. */
 export interface FetcherOptions extends Partial<
   Omit<SourceOptions, "parseTarget" | "budget" | "addressPolicy" | "resolve">
 > {
-  /** The loopback network on every port, where absent. */
+  /** Default: the loopback network on every port. */
   readonly allowAddresses?: readonly string[];
   readonly denyAddresses?: readonly string[];
   readonly allowHosts?: readonly string[];
   readonly allowPorts?: readonly string[];
   readonly rewrites?: readonly string[];
   readonly budgetBytes?: number;
-  /** What names resolve to: each has these addresses. 127.0.0.1 where absent. */
+  /** The addresses of every name; default 127.0.0.1. */
   readonly addresses?: readonly string[];
   readonly resolve?: Resolve;
 }
@@ -40,13 +40,13 @@ export interface Fetcher {
   readonly openSource: OpenSource;
   /** @throws OracleError */
   readonly open: (url: string, limit?: number | AbortSignal) => Promise<Source>;
-  /** As long as it takes. @throws OracleError */
+  /** With a timeout of 10 s. @throws OracleError */
   readonly reopen: (url: string, validators: Validators | null) => Promise<Source | NotModified>;
-  /** How fetching the whole of it ends: `ok`, a warning, or a failure's code with reason or status. */
+  /** Fetches the whole body; returns `ok`, a warning, or a failure's code with reason or status. */
   readonly outcome: (url: string, limit?: number | AbortSignal) => Promise<string>;
 }
 
-/** No limit of a host, a site or a block of addresses. */
+/** Without limits for hosts, sites and address blocks. */
 export const noShares: Shares = createShares({
   maxPerHost: Infinity,
   maxPerSite: Infinity,
@@ -54,13 +54,13 @@ export const noShares: Shares = createShares({
   isOwn: () => true,
 });
 
-/** A transfer that no rule for slow ones applies to. */
+/** A transfer without the rules for slow transfers. */
 export function unmeasured(signal: AbortSignal): Transfer {
   const nothing = () => undefined;
   return { signal, wait: () => nothing, received: nothing, [Symbol.dispose]: nothing };
 }
 
-/** The stage as the composition root makes it, on this machine's own network. */
+/** Creates the fetch stage like the composition root, on this machine's own network. */
 export function createFetcher(options: FetcherOptions = {}): Fetcher {
   const ports = (options.allowPorts ?? ["1-65535"]).map(parsePortRange);
   const allow = (options.allowAddresses ?? ["127.0.0.0/8"]).map(parseAddressRule);
@@ -75,7 +75,7 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
   const openSource = createSource({
     resolve: () => Promise.resolve([...(options.addresses ?? ["127.0.0.1"])]),
     resolveTrusted: () => Promise.reject(new Error("no rewrite, no trusted name")),
-    // Neither is in the way of tests of other things.
+    // Disabled: most tests are about other limits.
     addressSlots: openSlots(),
     shares: noShares,
     breaker: createBreaker({ maxFailures: Infinity, windowMs: 0, openMs: 0, maxOrigins: 1, now: () => 0 }),
@@ -91,7 +91,7 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
     budget,
   });
 
-  /** @param limit of the whole fetch, in milliseconds or as its end */
+  /** @param limit of the whole fetch: a timeout in milliseconds, or a signal */
   async function open(url: string, limit: number | AbortSignal = 10_000): Promise<Source> {
     const signal = typeof limit === "number" ? AbortSignal.timeout(limit) : limit;
     const source = await openSource(parseTarget(url), null, unmeasured(signal));

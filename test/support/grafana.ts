@@ -1,4 +1,4 @@
-/** Grafana's own types, for a dashboard that is plain JSON: a text stands where they have an enumeration. */
+/** Grafana's own types for a dashboard in plain JSON: strings replace their enumerations. */
 import type { Dashboard, Panel, RowPanel } from "@grafana/schema";
 import type {
   FieldConfig,

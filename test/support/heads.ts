@@ -22,7 +22,7 @@ export function fileType(...brands: readonly [string, ...string[]]): Buffer {
   return box("ftyp", brands[0], uint32(0), brands.join(""));
 }
 
-/** A movie with a track a handler. */
+/** A movie with one track for each handler. */
 export function movie(...handlers: readonly string[]): Buffer {
   return box(
     "moov",
@@ -80,7 +80,7 @@ export function icon(): Buffer {
 
 const sample = (name: keyof typeof samples) => Buffer.from(samples[name], "base64");
 
-/** The beginning of a file of each format. A new row of the table does not compile here until it has one. */
+/** The beginning of a file of each format. A new row of the table compiles only with an entry here. */
 export const heads: Readonly<Record<FormatName, Buffer>> = {
   jpeg: sample("jpeg"),
   apng: png(

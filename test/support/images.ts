@@ -6,7 +6,7 @@ export function plain(width: number, height: number, colour: readonly [number, n
   return Uint8Array.from({ length: width * height * 4 }, (_, at) => colour[at % 4]!);
 }
 
-/** Pixels that look random and are the same for the same seed; opaque unless told. */
+/** Returns pseudo-random pixels, the same for the same seed; opaque by default. */
 export function noise(width: number, height: number, seed: number, { alpha = false } = {}): Uint8Array {
   let state = seed;
   return Uint8Array.from({ length: width * height * 4 }, (_, at) => {
@@ -15,7 +15,7 @@ export function noise(width: number, height: number, seed: number, { alpha = fal
   });
 }
 
-/** Another colour in every corner, with the grain of a sensor: a file of it is as large as a photo's. The same each time. */
+/** A different colour in every corner, with sensor noise: its file is as large as a photo's. Deterministic. */
 export function photo(width: number, height: number): Sharp {
   const pixels = noise(width, height, 1);
   for (let at = 0; at < pixels.length; at += 1) {

@@ -22,10 +22,10 @@ export const canBeNobody =
   spawnSync(asNobody[0], [...asNobody.slice(1), "test", "-r", import.meta.filename]).status === 0;
 
 /**
- * Lowers the soft limit of a running process, if need be below its present use: then the kernel refuses every new one.
+ * Lowers the soft limit of a running process, even below its present use: then the kernel refuses every new one.
  *
  * @param wrapper run as the process's own user: the kernel lets others change limits only with CAP_SYS_RESOURCE
- * @returns sets the limit back to what it was
+ * @returns a function that restores the limit
  */
 export function lowerLimit(pid: number, limit: Limit, value: number, wrapper: readonly string[] = []): () => void {
   const [, before = ""] = rows[limit].exec(readFileSync(`/proc/${pid}/limits`, "utf8")) ?? [];
@@ -37,12 +37,12 @@ export function lowerLimit(pid: number, limit: Limit, value: number, wrapper: re
   return () => set(before);
 }
 
-/** Descriptors that a process has open. */
+/** Returns the open descriptors of a process. */
 export function openDescriptors(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-/** The processes that a process has started and that still run. */
+/** Returns the running child processes of a process. */
 export function childrenOf(pid: number): number[] {
   const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
   return text.split(" ").filter(Boolean).map(Number);

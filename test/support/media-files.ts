@@ -9,24 +9,24 @@ import { ffmpeg } from "./decoder.ts";
 import { box, fileType, latin1, ogg, png } from "./heads.ts";
 import { plain } from "./images.ts";
 
-/** Of every file here that shows anything. */
+/** The colour of every visible file here. */
 export const colour = [200, 40, 60] as const;
 const [width, height] = [96, 64];
 const seconds = 2;
 
-/** A whole file of a format, and what is to be told of it. */
+/** A whole file of a format, and its expected metadata. */
 export interface MediaFile {
   readonly make: () => Buffer | Promise<Buffer>;
   readonly size: { readonly width: number; readonly height: number } | null;
   readonly durationMs: number | null;
   readonly animated: boolean | null;
-  /** `poster`: only where there is ffmpeg. */
+  /** `poster`: only with ffmpeg. */
   readonly hash: "own" | "poster" | "none";
   /** Whether ffmpeg is needed to make it. */
   readonly needsFfmpeg: boolean;
 }
 
-/** Has ffmpeg make a file; it finds `cover.png` and the given files where it runs. */
+/** Makes a file with ffmpeg; `cover.png` and the given files are in its working directory. */
 export function runFfmpeg(name: string, args: readonly string[], files: Readonly<Record<string, Buffer>> = {}): Buffer {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));
   try {
@@ -70,7 +70,7 @@ function uint(bytes: number, value: number): Buffer {
   return buffer;
 }
 
-/** A bitmap of 24 bits, without its file's header. */
+/** A bitmap of 24 bits, without the file header. */
 function bitmap(rows = height): Buffer {
   const header = Buffer.alloc(40);
   header.writeUInt32LE(40, 0);
@@ -114,7 +114,7 @@ function boxesIn(file: Buffer, from = 0, to = file.length): Map<string, Buffer> 
 
 export const hevc = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-pix_fmt"];
 
-/** Stored high, shown wide. */
+/** Stored in portrait format, displayed in landscape format. */
 export function heic(brands: readonly [string, ...string[]], profile?: Buffer): Buffer {
   const turned = ["-f", "lavfi", "-i", `color=0x${hex}:s=${height}x${width}:d=0.04:r=25`];
   const movie = runFfmpeg("a.mp4", [...turned, ...hevc, "yuv420p"]);
@@ -199,7 +199,7 @@ const withCover = ["-i", "cover.png", "-map", "0:a", "-map", "1:v", "-dispositio
 
 const h264 = ["-c:v", "libx264", "-pix_fmt", "yuv420p"];
 
-/** A file of each format that is measured. A new row of the table does not compile here until it has one. */
+/** A file of each format that is measured. A new row of the table compiles only with an entry here. */
 export const mediaFiles: Readonly<Record<MeasuredName, MediaFile>> = {
   jpeg: { ...still, make: () => picture().jpeg({ quality: 95 }).toBuffer() },
   apng: {
@@ -239,7 +239,7 @@ export const mediaFiles: Readonly<Record<MeasuredName, MediaFile>> = {
   "3gp": { ...film, make: () => runFfmpeg("a.3gp", [...frames, ...h264]) },
   mp4: { ...film, make: () => runFfmpeg("a.mp4", [...frames, ...tone, ...h264, "-movflags", "faststart"]) },
   isobmff: {
-    ...film, // what it has lies beyond the head
+    ...film, // its metadata is beyond the head
     make: () =>
       runFfmpeg("a.mp4", ["-f", "lavfi", "-i", "anoisesrc=d=2", ...frames, ...h264, "-c:a", "aac", "-b:a", "256k"]),
   },
@@ -265,7 +265,7 @@ export const mediaFiles: Readonly<Record<MeasuredName, MediaFile>> = {
   svgz: { ...still, make: () => gzipSync(svg) },
 };
 
-/** One bit in a hundred bytes is another, the same ones for the same seed. */
+/** Flips one bit in a hundred bytes, the same ones for the same seed. */
 export function flipped(body: Uint8Array, seed: number): Uint8Array {
   const copy = Uint8Array.from(body);
   let state = seed;

@@ -14,7 +14,7 @@ const maxCallMs = 20;
 interface Parser {
   readonly name: string;
   readonly parse: (head: Uint8Array) => unknown;
-  /** Whether a result is one that the service may pass on. */
+  /** Whether the service may return a result. */
   readonly isValid: (result: unknown) => boolean;
 }
 
@@ -50,7 +50,7 @@ const parsers: readonly Parser[] = [
   },
 ];
 
-/** Readers of durations that need no library. They run in the workers and may throw, but must not return a value out of range. */
+/** Duration parsers without a library. They run in the workers and may throw, but must return no value out of range. */
 const durationReaders = { aiff, amr, avi };
 
 async function durationFaults(bytes: Uint8Array): Promise<string[]> {
@@ -73,14 +73,14 @@ function faultOf({ name, parse, isValid }: Parser, bytes: Uint8Array): string | 
     const { user, system } = process.cpuUsage(before);
     if (!isValid(result)) return `${name}: ${JSON.stringify(result)}`;
     if ((user + system) / 1000 <= maxCallMs) return null;
-    const tookMs = cpuMs(() => parse(bytes), 3); // without the collection of garbage that others made
+    const tookMs = cpuMs(() => parse(bytes), 3); // the minimum of 3 runs, to exclude garbage collection
     return tookMs <= maxCallMs ? null : `${name}: ${tookMs} ms`;
   } catch (error) {
     return `${name}: ${String(error)}`;
   }
 }
 
-/** Runs all parsers over mutants of the files beside the project. @returns a line for each fault, with the number of its mutant */
+/** Runs all parsers over mutants of the corpus files; returns a line for each fault, with the number of its mutant. */
 export async function findFaults(mutants: number): Promise<string[]> {
   const files = seedFiles();
   const faults: string[] = [];

@@ -5,18 +5,18 @@ import { corpusFolder, corpusRows } from "./corpus.ts";
 
 /** A file, or a file made of one or two others by a few edits. */
 export interface Mutant {
-  /** Names the files and the number that makes the same mutant again. */
+  /** Names the files, and the number that reproduces the mutant. */
   readonly name: string;
   readonly bytes: Uint8Array;
 }
 
-// What the service reads of a body before it is whole, and a part of it that holds most headers.
+// The length of a head, and of the part that contains most headers.
 const headBytes = 256 * 1024;
 const headerBytes = 4 * 1024;
 
 const faultsFolder = fileURLToPath(new URL("../../../shared/faults/files/", import.meta.url));
 
-/** The beginnings of all real and all broken files beside the project. */
+/** The heads of all valid and malformed corpus files. */
 export function seedFiles(): Mutant[] {
   const faults = existsSync(faultsFolder) ? readdirSync(faultsFolder).map((file) => join(faultsFolder, file)) : [];
   const files = [...corpusRows().map(({ file }) => join(corpusFolder, file)), ...faults];
@@ -86,7 +86,7 @@ const edits: readonly Edit[] = [
 
 const maxEdits = 4;
 
-/** The mutant of a number: always the same one. */
+/** Returns the mutant of a number, always the same one. */
 export function mutantOf(files: readonly Mutant[], number: number): Mutant {
   const random = randomIntegers(number);
   const [file, other] = [files[random(files.length)]!, files[random(files.length)]!];

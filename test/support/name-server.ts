@@ -4,10 +4,10 @@ import ipaddr from "ipaddr.js";
 type OnTestFinished = (cleanUp: () => void) => void;
 export type Family = "A" | "AAAA";
 
-/** What a name server does with a question: answers with addresses, refuses, or is silent (null). */
+/** Responds to a DNS query: with addresses, with REFUSED, or not at all (null). */
 export type Answers = (name: string, family: Family) => readonly string[] | "refused" | null;
 
-/** A name server on this machine (RFC 1035 4.1), as much of one as these tests need. */
+/** Starts a minimal fake name server on this machine (RFC 1035 4.1). */
 export async function startNameServer(onTestFinished: OnTestFinished, answers: Answers) {
   const socket = createSocket("udp4");
   let questions = 0;

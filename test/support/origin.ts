@@ -6,7 +6,7 @@ import { createServer as createTcpServer, type AddressInfo, type Server, type So
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Vitest's hook: what is given to it runs when the test is over, whatever its outcome. */
+/** Vitest's hook: runs the clean-up function after the test, whether it passed or failed. */
 type OnTestFinished = (cleanUp: () => void | Promise<void>) => void;
 
 export interface Origin {
@@ -15,7 +15,7 @@ export interface Origin {
   readonly url: (path: string) => string;
   /** Connections accepted so far. */
   readonly connections: number;
-  /** Requests that were read whole; of a raw origin, connections on which anything was read. */
+  /** Requests that were read completely; of a raw origin, connections that received any data. */
   readonly requests: number;
   /** Connections that are open now. */
   readonly open: number;
@@ -24,13 +24,13 @@ export interface Origin {
 }
 
 interface ListenOptions {
-  /** `127.0.0.1` where absent. */
+  /** Default: `127.0.0.1`. */
   readonly host?: string;
-  /** A free one where absent. */
+  /** Default: a free port. */
   readonly port?: number;
 }
 
-/** An HTTP server on a free port, whose responder each test writes: also one that never ends, or lies. */
+/** Starts an HTTP server on a free port with the test's own responder, which may never end, or lie. */
 export async function startOrigin(
   onTestFinished: OnTestFinished,
   responder: RequestListener,
@@ -40,7 +40,7 @@ export async function startOrigin(
   return listen(onTestFinished, server, "http", "request", options);
 }
 
-/** A TCP server on a free port, for answers that no HTTP server would give. Errors on its sockets are nobody's. */
+/** Starts a TCP server on a free port, for responses that no HTTP server would send. Socket errors are ignored. */
 export async function startRawOrigin(
   onTestFinished: OnTestFinished,
   onConnection: (socket: Socket) => void,
@@ -53,7 +53,7 @@ export async function startRawOrigin(
   return listen(onTestFinished, server, "http", "asked", options);
 }
 
-/** A raw origin that says this on every connection once something was asked, and leaves the connection open. */
+/** Starts a raw origin that sends this on every connection after the first request data, and leaves it open. */
 export async function startSpeakingOrigin(
   onTestFinished: OnTestFinished,
   speak: string | Buffer | ((socket: Socket) => void),
@@ -120,26 +120,26 @@ async function listen(
   };
 }
 
-/** PEM both. */
+/** Both in PEM. */
 export interface Certificate {
   readonly key: string;
   readonly cert: string;
 }
 
 export interface Certificates {
-  /** PEM of the authority that signed the first three. */
+  /** PEM of the authority that signed the next three. */
   readonly ca: string;
   /** For media.example.net, 127.0.0.1 and ::1. */
   readonly good: Certificate;
   /** For another name. */
   readonly wrongName: Certificate;
-  /** Of long ago. */
+  /** Expired long ago. */
   readonly expired: Certificate;
-  /** For the right names, but signed by itself. */
+  /** For the right names, but self-signed. */
   readonly selfSigned: Certificate;
 }
 
-/** Makes an authority and certificates with the system's openssl: half a second, so once for a file of tests. */
+/** Makes an authority and certificates with the system's openssl: takes 0.5 s, so only once per test file. */
 export function makeCertificates(): Certificates {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-certificates-"));
   const openssl = (...parameters: string[]) => execFileSync("openssl", parameters, { cwd: folder, stdio: "pipe" });

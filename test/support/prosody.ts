@@ -11,10 +11,10 @@ import { promisify } from "node:util";
 
 const plugins = ["../../prosody", "./prosody"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 
-/** Another Debian's files, where its Prosody is to be used: the tests of another version set this. */
+/** The root folder of another Debian whose Prosody to use: set for tests of another version. */
 const root = process.env.MEDIA_ORACLE_TEST_PROSODY_ROOT ?? "";
 
-/** `prosody --version` is no test of it: on 0.12 that starts a server. */
+/** Does not run `prosody --version`: on 0.12 that starts a server. */
 export function hasProsody(): boolean {
   if (root !== "") return existsSync(join(root, "usr/bin/prosody"));
   return spawnSync("sh", ["-c", "command -v prosody && command -v prosodyctl"]).status === 0;
@@ -24,7 +24,7 @@ function command(program: string, args: readonly string[]): [string, string[]] {
   return root === "" ? [program, [...args]] : ["chroot", [root, program, ...args]];
 }
 
-/** What is given to it runs when whatever started the server is over. */
+/** Runs the clean-up function when the test or the program that started the server ends. */
 export type OnFinished = (cleanUp: () => void | Promise<void>) => void;
 
 type LuaValue = string | number | boolean | readonly string[];
@@ -34,15 +34,15 @@ export interface ProsodyOptions {
   readonly module: Readonly<Record<string, LuaValue>>;
   /** Further modules on the rooms. */
   readonly roomModules?: readonly string[];
-  /** Options of `media_metadata`, which is on the host where this is set; its users then have accounts and archives. */
+  /** Options of `media_metadata`. If set, the module is loaded on the host, whose users have accounts and archives. */
   readonly hostModule?: Readonly<Record<string, LuaValue>>;
   /** With an upload service (XEP-0363), at `upload.` and the domain. */
   readonly hasUploads?: boolean;
-  /** A free one where it is not given. */
+  /** Default: a free port. */
   readonly httpPort?: number;
-  /** Where `prosodyctl install` put our modules; where it is not given, they are copied from here. */
+  /** The folder in which `prosodyctl install` put our modules; default: copy them from the project. */
   readonly installedIn?: string;
-  /** What other servers know it as, and how it finds them. */
+  /** Its domain for other servers, and their addresses. */
   readonly federation?: Federation;
 }
 
@@ -61,19 +61,19 @@ export interface Prosody {
   /** OpenMetrics. */
   readonly metricsUrl: string;
   readonly process: ChildProcess;
-  /** The bare JID of a room, which the first who enters creates. */
+  /** Returns the bare JID of a room; the first occupant creates the room. */
   room(name: string): string;
-  /** All that it logged so far, of level debug and up. */
+  /** Its log so far, from level debug up. */
   log(): string;
   /** The lines logged at level error. */
   errors(): string[];
-  /** Runs a command of Prosody's own shell, and gives what it printed. */
+  /** Runs a command of Prosody's own shell, and returns its output. */
   shell(command: string): Promise<string>;
-  /** Ends it as an operator would, and waits for it. Its data stay until the end. */
+  /** Stops it as an operator would, and waits until it exits. Its data stay until the test ends. */
   stop(): Promise<void>;
 }
 
-/** The value of a metric of mod_muc_media_metadata, by its name without prefix and one label (`outcome="late"`); 0 if absent. */
+/** Returns a metric of mod_muc_media_metadata by its name without prefix and a label (`outcome="late"`); 0 if absent. */
 export async function moduleMetric({ metricsUrl }: Prosody, name: string, label = ""): Promise<number> {
   const lines = (await (await fetch(metricsUrl)).text()).split("\n");
   const line = lines.find(
@@ -82,7 +82,7 @@ export async function moduleMetric({ metricsUrl }: Prosody, name: string, label 
   return Number(line?.split(" ").at(-1) ?? 0);
 }
 
-/** Starts one in a temporary folder of its own. */
+/** Starts a Prosody in a temporary folder of its own. */
 export async function startProsody(onFinished: OnFinished, options: ProsodyOptions): Promise<Prosody> {
   const folder = mkdtempSync(join(root, tmpdir(), "media-oracle-prosody-"));
   onFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -105,7 +105,7 @@ export async function startProsody(onFinished: OnFinished, options: ProsodyOptio
     await exited;
   };
   onFinished(async () => {
-    child.kill("SIGKILL"); // it has nothing left to say, and takes a second to say it
+    child.kill("SIGKILL"); // a clean exit would take 1 s, and has no use here
     await exited;
   });
   await whenListening(child, lines);
@@ -183,7 +183,7 @@ function moduleOptions(name: string, options: Readonly<Record<string, LuaValue>>
     .join("\n");
 }
 
-/** Without TLS: what is of interest here is who waits for whom. Names are looked up in a file; `.test` is nobody else's (RFC 6761). */
+/** Without TLS: these tests are about delays and order. Names come from a file; `.test` is reserved (RFC 6761). */
 function federated(folder: string, { domain, addresses }: Federation): string {
   return `
 s2s_ports = { 5269 }
@@ -202,12 +202,12 @@ function hostsFile(federation: Federation | undefined): string {
 
 function luaLiteral(value: LuaValue): string {
   if (typeof value === "object") return `{ ${value.map(luaLiteral).join(", ")} }`;
-  return JSON.stringify(value); // Lua reads the same text as the same value, as long as it is printable ASCII
+  return JSON.stringify(value); // Lua reads a JSON string as the same value, if it is printable ASCII
 }
 
 /**
- * Below the range from which the system gives out ports (32768 and up on Linux): between this look and Prosody's own
- * listening, any connection of anybody could take one of those.
+ * Returns a free port below the ephemeral range (32768 and up on Linux): any connection could take an ephemeral port
+ * before Prosody listens on it.
  */
 export async function freePort(): Promise<number> {
   const port = randomInt(12_000, 32_000);
@@ -228,7 +228,7 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** Its services are open before its modules are loaded, but it answers nobody until they are. */
+/** Prosody opens its ports before it loads its modules, but does not respond before all are loaded. */
 async function whenListening(child: ChildProcess, lines: string[]): Promise<void> {
   const missing = new Set(["c2s", "component", "http"]);
   await new Promise<void>((resolve, reject) => {

@@ -1,9 +1,9 @@
 const told = new Set<string>();
 
 /**
- * For `describe.skipIf`: whether to skip what needs something that this machine lacks. Says so, once a file of tests.
+ * For `describe.skipIf`: whether to skip tests because this machine lacks a requirement. Logs it once per test file.
  *
- * @throws Error where MEDIA_ORACLE_TEST_STRICT=1 says that nothing may be skipped
+ * @throws Error if MEDIA_ORACLE_TEST_STRICT=1 forbids skipped tests
  */
 export function requires(what: string, present: boolean): boolean {
   if (present) return false;

@@ -6,15 +6,15 @@ export interface Scene {
   readonly prosody: Prosody;
   readonly oracle: StandIn;
   readonly room: string;
-  /** Entered first: the room's owner. */
+  /** The room's owner, as its first occupant. */
   readonly alice: Person;
   readonly bob: Person;
 }
 
 /**
- * A real Prosody with an oracle that says what the test wants, and two people in a room.
+ * Starts a real Prosody and a fake oracle with the test's responder, and two users in a room.
  *
- * Whatever they do, nothing may be logged at level error: when the test is over, that is looked at.
+ * After the test it checks that Prosody logged nothing at level error.
  */
 export async function openScene(
   onFinished: OnFinished,

@@ -7,7 +7,7 @@ export function hasXmllint(): boolean {
   return spawnSync("sh", ["-c", "command -v xmllint"]).status === 0;
 }
 
-/** What xmllint says against an element by the schemas of the XEPs (in `schemas/`); empty where that is nothing. */
+/** Validates an element with xmllint by the XEPs' schemas (in `schemas/`); returns its errors, empty if valid. */
 export function schemaFaults(xml: string): string {
   const { status, stderr } = spawnSync("xmllint", ["--noout", "--nonet", "--schema", schemas, "-"], {
     input: xml,

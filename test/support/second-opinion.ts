@@ -1,7 +1,7 @@
 import { BlockList, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 
-// Written from the registries once more, by family and text, so that a slip in the bytes of the guard shows.
+// Copied from the registries a second time, as text by family, to detect a wrong byte in the guard.
 const notPublicV4 = [
   ...["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16", "172.16.0.0/12"],
   ...["192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16"],
@@ -23,14 +23,14 @@ const specialV6 = blockListOf("ipv6", notPublicV6);
 const globalV6 = blockListOf("ipv6", ["2000::/3"]);
 
 /**
- * Whether both `ipaddr.js` and `net.BlockList` hold the address for public. Each alone has holes; the guard must never
- * be weaker than the two together.
+ * Whether both `ipaddr.js` and `net.BlockList` treat the address as public. Each alone has gaps; the guard must never
+ * be weaker than both together.
  *
- * @param address plain text of one
+ * @param address in plain text
  */
 export function isPublicToOthers(address: string): boolean {
   if (ipaddr.parse(address).range() !== "unicast") return false;
-  // With the family said: without it, BlockList lets every IPv6 address pass.
+  // Pass the family: without it, BlockList allows every IPv6 address.
   if (!isIPv6(address)) return !specialV4.check(address, "ipv4");
   return globalV6.check(address, "ipv6") && !specialV6.check(address, "ipv6");
 }

@@ -1,6 +1,6 @@
 import type { CacheHeaders } from "../../src/domain/terms.ts";
 
-/** What an origin said, and nothing else. */
+/** Returns cache headers with only the given ones set. */
 export function termsWith(said: Partial<CacheHeaders>): CacheHeaders {
   const nothing = { isRedirected: false, cacheControl: undefined, expires: undefined, age: undefined, date: undefined };
   return { ...nothing, lastModified: undefined, validators: null, ...said };

@@ -12,13 +12,13 @@ export function uint(bytes: number, value: number): Buffer {
   return buffer;
 }
 
-/** A start, and then the unit as often as it fits. */
+/** A start, then repetitions of the unit up to the given length. */
 function fill(start: Buffer | string, unit: Buffer | string, bytes: number): Buffer {
   const [head, one] = [start, unit].map((part) => (typeof part === "string" ? latin1(part) : part)) as [Buffer, Buffer];
   return Buffer.concat([head, Buffer.alloc(Math.max(0, bytes - head.length), one)]);
 }
 
-/** Boxes in boxes, down to the last that fits. */
+/** Nested boxes, as deep as they fit. */
 function nestedBoxes(type: string, bytes: number): Buffer {
   const depth = Math.floor(bytes / 8);
   return Buffer.concat(Array.from({ length: depth }, (_, level) => box(type).fill(uint(4, 8 * (depth - level)), 0, 4)));
@@ -26,7 +26,7 @@ function nestedBoxes(type: string, bytes: number): Buffer {
 
 const emptyBox = box("free");
 const full = Buffer.alloc(4);
-/** Boxes that fill the space that is left in a box of their own. */
+/** Boxes that fill the remaining space, in a box of their own. */
 const boxOf = (type: string, unit: Buffer, bytes: number) => box(type, fill("", unit, Math.max(0, bytes - 8)));
 
 /** An item for each association, or one item with all of them. */
@@ -123,7 +123,7 @@ function oggCases(packet: string): (bytes: number) => WorstCases {
 const emptyChunk = latin1("\0\0\0\0abCd\0\0\0\0");
 const header13 = Buffer.from([0, 0, 0, 16, 0, 0, 0, 16, 8, 6, 0, 0, 0]);
 
-/** A TIFF directory of entries that mean nothing, as EXIF has it too. */
+/** A TIFF directory of entries without a meaning, as in EXIF too. */
 function directory(bytes: number): Buffer {
   const entries = Math.floor((Math.min(bytes, 65_000) - 16) / 12);
   return fill(Buffer.concat([latin1("MM\0*\0\0\0\x08"), uint(2, entries)]), "\x01\x0e\0\x03\0\0\0\x01\0\x01\0\0", 8 + 2 + 12 * entries); // prettier-ignore
@@ -138,7 +138,7 @@ function pngCases(animated: boolean): (bytes: number) => WorstCases {
   });
 }
 
-/** Directory entries that all point at the same picture behind the list. */
+/** Directory entries that all point to the same picture after the directory. */
 export function iconOf(picture: Buffer, entries = 1024): Buffer {
   const at = 6 + 16 * entries;
   const entry = Buffer.alloc(16);
@@ -196,7 +196,7 @@ function markupCases(root: string): (bytes: number) => WorstCases {
   });
 }
 
-// Deflate makes a thousandth of it, and members may follow each other (RFC 1952 2.2).
+// Deflate compresses it to a thousandth, and a file may have several members (RFC 1952 2.2).
 const inflatedBytes = 16 * 1024 ** 2;
 const gzipBomb = (start: string, unit: string, bytes: number) =>
   fill("", gzipSync(fill(start, unit, inflatedBytes)), bytes);
@@ -214,7 +214,7 @@ function gzipCases(bytes: number): WorstCases {
   };
 }
 
-/** For the formats that are recognised and measured by a few bytes at fixed offsets. */
+/** For the formats with type and size in a few bytes at fixed offsets. */
 const filled =
   (name: FormatName) =>
   (bytes: number): WorstCases => ({
@@ -229,7 +229,7 @@ const repeatedTag = (name: FormatName) => (bytes: number) => ({ ...filled(name)(
 /** The boxes that stand before the header of a JPEG 2000 file. */
 export const jp2Start = Buffer.concat([latin1("\0\0\0\x0cjP  \r\n\x87\n"), fileType("jp2 ")]);
 
-/** Worst cases of each format for the parsers that read first bytes. A new row of the table does not compile here until it has one. */
+/** Worst cases of each format for the parsers of heads. A new row of the table compiles only with an entry here. */
 export const worstCases: Readonly<Record<FormatName, (bytes: number) => WorstCases>> = {
   jpeg: (bytes) => ({
     "empty segments": fill("\xff\xd8", "\xff\xe0\0\x02", bytes),

@@ -1,4 +1,4 @@
-/** What the tests use of xmpp.js, which comes without types. */
+/** Declares the parts of xmpp.js that the tests use: it has no types of its own. */
 interface XmppEntity {
   on(event: "stanza", listener: (stanza: import("@xmpp/client").Element) => void): void;
   on(event: "error", listener: (error: Error) => void): void;

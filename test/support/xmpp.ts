@@ -8,44 +8,44 @@ export const metadataNamespace = "xmpp:prosody.im/protocol/media-metadata#0";
 
 const patienceMs = 10_000;
 
-/** Somebody who is connected: a client, or an external component that speaks for a user of its own. */
+/** A connected user: a client, or a user of an external component. */
 export interface Person {
   /** The full JID. */
   readonly jid: string;
-  /** All that they received so far, oldest first. */
+  /** All received stanzas so far, oldest first. */
   readonly received: readonly Element[];
   send(stanza: Element): Promise<void>;
-  /** The first stanza, received already or yet to come, of which this is true. */
+  /** Resolves to the first stanza, past or future, for which the predicate is true. */
   find(what: string, isIt: (stanza: Element) => boolean): Promise<Element>;
-  /** Enters a room, or changes the nick there, and waits until the room says so. */
+  /** Enters a room, or changes the nick there, and waits for the room's confirmation. */
   enter(room: string, nick: string): Promise<void>;
-  /** Leaves a room, and waits until the room says so. */
+  /** Leaves a room, and waits for the room's confirmation. */
   leave(room: string, nick: string): Promise<void>;
-  /** Says something in a room, with a URL out of band for each that is given. */
+  /** Sends a message to a room, with the given URLs out of band. */
   say(room: string, id: string, ...urls: string[]): Promise<void>;
-  /** The room's copy of the message with this id. */
+  /** Waits for the room's copy of the message with this id. */
   hear(id: string): Promise<Element>;
-  /** The error that came back for the stanza with this id: the name of its condition. */
+  /** Waits for the error for the stanza with this id; returns the name of its condition. */
   refusal(id: string): Promise<string>;
-  /** Asks, and waits for the result. */
+  /** Sends an IQ request, and waits for the result. */
   ask(to: string, payload: Element, type?: "get" | "set"): Promise<Element>;
-  /** Closes the connection without a word. */
+  /** Closes the connection without closing the stream. */
   vanish(): void;
 }
 
-/** A client, with an account of its own unless it is told whose device it is. */
+/** Connects a client: anonymously, with an account of its own, or as a device of the given user. */
 export async function connect(
   onFinished: OnFinished,
   { c2sPort, domain }: Pick<Prosody, "c2sPort" | "domain">,
   username?: string,
 ): Promise<Person> {
-  // Told which mechanism: by itself it gives nobody a password without TLS.
+  // Set the mechanism: by default xmpp.js sends no password without TLS.
   const account =
     username === undefined ? {} : { credentials: (login: Login) => login({ username, password: "any" }, "PLAIN") };
   return open(onFinished, client({ service: `xmpp://127.0.0.1:${c2sPort}`, domain, ...account }));
 }
 
-/** A user of an external component, as gateways and bots are. */
+/** Connects a user of an external component, like a gateway or a bot. */
 export async function connectComponent(onFinished: OnFinished, prosody: Prosody): Promise<Person> {
   const { domain, port, secret } = prosody.component;
   return open(
@@ -59,7 +59,7 @@ async function open(onFinished: OnFinished, entity: XmppEntity, user?: string): 
   const received: Element[] = [];
   const waiting = new Set<(stanza: Element) => void>();
   entity.reconnect.stop();
-  entity.on("error", () => undefined); // a lost connection shows in what does not come
+  entity.on("error", () => undefined); // a lost connection shows as missing stanzas
   entity.on("stanza", (stanza) => {
     received.push(stanza);
     for (const look of waiting) look(stanza);
@@ -135,7 +135,7 @@ export function isRoomMessage(stanza: Element): boolean {
   return stanza.is("message") && stanza.attrs.type === "groupchat" && stanza.getChild("subject") === undefined;
 }
 
-/** XEP-0066, as clients send it. */
+/** An out-of-band URL (XEP-0066), as clients send it. */
 export function oob(url: string, ...more: Element[]): Element {
   return xml("x", { xmlns: "jabber:x:oob" }, xml("url", {}, url), ...more);
 }
@@ -144,7 +144,7 @@ export function roomMessage(room: string, id: string, children: readonly Element
   return xml("message", { from, to: room, id, type: "groupchat" }, xml("body", {}, `this is ${id}`), ...children);
 }
 
-/** What the room added, by element and in order: one record for each out-of-band element, null where it has none. */
+/** Returns the room's metadata in order: one record for each out-of-band element, null if it has none. */
 export function metadataOf(message: Element): (Record<string, string> | null)[] {
   return message.getChildren("x", "jabber:x:oob").map((x) => {
     const [metadata, ...others] = x.getChildren("metadata", metadataNamespace);
@@ -153,13 +153,13 @@ export function metadataOf(message: Element): (Record<string, string> | null)[] 
   });
 }
 
-/** The ids of the room's messages as this person received them, without the history they got on entering. */
+/** Returns the ids of the room's messages in the order of arrival, without the history. */
 export function heardIds(person: Person): string[] {
   const live = person.received.filter((stanza) => isRoomMessage(stanza) && !stanza.getChild("delay", "urn:xmpp:delay"));
   return live.map(({ attrs }) => attrs.id ?? "");
 }
 
-/** The room's archive (XEP-0313), oldest first. */
+/** Queries the room's archive (XEP-0313); returns it oldest first. */
 export async function archiveOf(person: Person, room: string): Promise<Element[]> {
   const before = person.received.length;
   await person.ask(room, xml("query", { xmlns: "urn:xmpp:mam:2" }), "set");

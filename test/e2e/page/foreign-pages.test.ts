@@ -1,4 +1,4 @@
-/** What pages of other origins can do to a service without tokens, by a real browser on the same machine. */
+/** Tests with a real browser that pages of other origins cannot use a service without tokens on the same machine. */
 import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -11,10 +11,10 @@ import { type Service, startService } from "../../support/service.ts";
 const executablePath = "/usr/bin/chromium";
 const picture = await photo(64, 48).png().toBuffer();
 
-// What DNS rebinding does: a name of a stranger's that leads to this machine.
+// DNS rebinding: an attacker's name that resolves to this machine.
 const reboundName = "rebind.example";
 
-/** Sends what a script can send with `fetch`, and returns the statuses that it may read; 0 for an answer that it may not. */
+/** Sends the requests that a script can send with `fetch`; returns the readable statuses, 0 for an opaque response. */
 const fetchAll = (service: string, known: string, fresh: string): string => `
   (async () => {
     const post = (path, body) =>
@@ -36,7 +36,7 @@ const fetchAll = (service: string, known: string, fresh: string): string => `
     return statuses;
   })()`;
 
-/** Sends what a page can send without reading the answer: opaque requests, an image, a script, a frame. */
+/** Sends the requests that a page can send without reading the response: opaque ones, an image, a script, a frame. */
 const embedAll = (address: string): string => `
   (async () => {
     const address = ${JSON.stringify(address)};
@@ -100,7 +100,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("without token
 
   const portOf = () => new URL(service.url).port;
 
-  test.for(["127.0.0.1", "localhost"])("the service's own page at %s may ask everything", async (name) => {
+  test.for(["127.0.0.1", "localhost"])("the service's own page at %s may send all requests", async (name) => {
     const { known, fresh, asked } = await startPictures();
     const page = await open(`http://${name}:${portOf()}/`);
     expect(await page.evaluate(fetchAll("", known, fresh))).toEqual([200, 200, 200, 200, 200, 200, 204]);
@@ -133,7 +133,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("without token
 
   test("a page whose name was rebound to this machine reads, starts and deletes nothing", async () => {
     const { known, fresh, asked } = await startPictures();
-    // Open to everybody, and so a document of the same origin as the attacker's page.
+    // /healthz needs no token, so this document has the same origin as the attacker's page.
     const page = await open(`http://${reboundName}:${portOf()}/healthz`);
     expect(await page.evaluate(fetchAll("", known, fresh))).toEqual(Array(7).fill(403));
     expect(asked).toEqual(["/known.png"]);
@@ -141,7 +141,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("without token
     expect((await page.goto(`http://${reboundName}:${portOf()}/`))!.status()).toBe(403);
   });
 
-  test("the documentation's “Try it out” is answered", async () => {
+  test("“Try it out” in the documentation gets a response", async () => {
     const page = await open(`${service.url}/docs`);
     await page.getByText("What answers: version, commit, libraries, formats").click();
     await page.getByRole("button", { name: "Try it out" }).click();

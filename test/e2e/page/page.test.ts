@@ -129,7 +129,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     expect(faults).toEqual([]);
   });
 
-  test("the page explains failures, and what to do", async () => {
+  test("the page explains failures and their remedies", async () => {
     const guarded = await startService();
     onTestFinished(async () => void (await guarded.stop()));
     const { page, faults } = await open("/", {}, guarded.url);

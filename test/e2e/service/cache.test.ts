@@ -14,7 +14,7 @@ beforeAll(async () => {
   service = await startService({
     ALLOW_ADDRESSES: "127.0.0.0/8",
     ALLOW_PORTS: "1-65535",
-    FRESH_MIN_MS: "1", // so that what is to be asked again always, is
+    FRESH_MIN_MS: "1", // so that `no-cache` is always revalidated
   });
 });
 
@@ -22,7 +22,7 @@ afterAll(async () => {
   await service.stop();
 });
 
-/** An origin of one picture that is said to hold for so long. */
+/** Starts an origin of one picture with this Cache-Control. */
 function startPicture(cacheControl: string): Promise<Origin> {
   return startOrigin(onTestFinished, (request, response) => {
     const headers = { "Cache-Control": cacheControl, ETag: '"a"', "Content-Type": "image/png" };
@@ -33,7 +33,7 @@ function startPicture(cacheControl: string): Promise<Origin> {
 
 const metadataOf = (url: string) => `${service.url}/metadata?url=${encodeURIComponent(url)}`;
 
-test("what is fresh is answered from memory, with its age and how long it holds, until it is forgotten", async () => {
+test("a fresh entry is returned from the cache with Age and max-age until it is deleted", async () => {
   const origin = await startPicture("max-age=3600");
   const url = metadataOf(origin.url("/a.png"));
   const first = await ask(url);
@@ -51,7 +51,7 @@ test("what is fresh is answered from memory, with its age and how long it holds,
   expect(origin.requests).toBe(2);
 });
 
-test("what has to be asked about each time costs a 304, and the metrics tell", async () => {
+test("a no-cache entry is revalidated with a 304 for each request, and the metrics count it", async () => {
   const origin = await startPicture("no-cache");
   const url = metadataOf(origin.url("/a.png"));
   const first = await ask(url);

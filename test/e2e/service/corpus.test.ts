@@ -25,29 +25,29 @@ describe.skipIf(lacks)("over real media", () => {
   const wrong = (is: (comparison: Comparison) => boolean | null) =>
     comparisons.filter((one) => is(one) === false).map(({ row, reply }) => ({ file: row.file, reply }));
 
-  test("the type is right for every file", () => {
+  test("the service returns the right type for every corpus file", () => {
     expect(wrong(({ isTypeRight }) => isTypeRight)).toEqual([]);
   });
 
-  test("the bytes are counted right for every file", () => {
+  test("the service counts the right bytes for every corpus file", () => {
     expect(wrong(({ isBytesRight }) => isBytesRight)).toEqual([]);
   });
 
-  test("the dimensions are as displayed for every file that has some", () => {
+  test("the service returns the displayed dimensions of every corpus file with a size", () => {
     expect(wrong(({ isSizeRight }) => isSizeRight)).toEqual([]);
   });
 
-  test("the duration is within 50 ms or a hundredth of what ffprobe says, for every file that lasts", () => {
+  test("the duration differs from ffprobe's by at most 50 ms or 1 %", () => {
     expect(wrong(({ isDurationRight }) => isDurationRight)).toEqual([]);
   });
 
-  test("a picture with several frames that are played is called animated", () => {
+  test("a picture with several played frames is reported as animated", () => {
     const played = ["image/gif", "image/apng", "image/webp", "image/avif", "image/jxl"];
     const still = (one: Comparison) => !played.includes(one.row.type) || one.row.frames === null || one.row.frames < 2;
     expect(wrong((one) => still(one) || one.reply.animated === true)).toEqual([]);
   });
 
-  test("of the files with a reference whose format is on, 98 of 100 have a hash", () => {
+  test("98 % of the files with a reference and an enabled format have a hash", () => {
     const expected = comparisons.filter(({ isHashExpected }) => isHashExpected);
     const had = expected.filter(({ reply }) => reply.blurhash !== null);
     expect(expected.length).toBeGreaterThan(90);

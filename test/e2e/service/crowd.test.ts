@@ -7,7 +7,7 @@ import { startService } from "../../support/service.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
-// A tenth of a second and more for a decoder, and more than what is read before it is wanted.
+// At least 100 ms for a decoder, and larger than the part that is read before the decoder needs it.
 const [width, height] = [3000, 2000];
 const picture = await sharp(noise(width, height, 1), { raw: { width, height, channels: 4 } })
   .jpeg()
@@ -19,8 +19,8 @@ async function startPictures() {
   });
 }
 
-test("of more pictures than can be described soon some are, of others the head is told, and later all are again", async () => {
-  // Four may be on their way to the decoders at once, and no more than a quarter of the queue wait behind them.
+test("under overload some pictures are fully described, others by their head, and later all are again", async () => {
+  // At most four lookups are on their way to the decoders, and at most a quarter of the queue waits behind them.
   const service = await startService({
     ALLOW_ADDRESSES: "127.0.0.0/8",
     ALLOW_PORTS: "1-65535",

@@ -14,7 +14,7 @@ import { hasRedis, startRedis } from "../../support/redis.ts";
 import { requires } from "../../support/require.ts";
 import { type Service, startService } from "../../support/service.ts";
 
-// Each starts some processes, which a busy machine lets wait.
+// Each test starts several processes, which takes long on a busy machine.
 vi.setConfig({ testTimeout: 90_000 });
 const patient = { timeout: 30_000, interval: 100 };
 
@@ -58,7 +58,7 @@ function openLine(service: Service) {
   onTestFinished(() => agent.destroy());
   const sockets = new Set<Socket>();
   return {
-    /** Connections that were used so far. */
+    /** Number of connections used so far. */
     connections: () => sockets.size,
     async get(path: string): Promise<Reply> {
       const asked = request(service.url + path, { agent }).end();
@@ -79,7 +79,7 @@ let urls = 0;
 /** Another URL of the picture each time: nothing is answered from the cache. */
 const pictureOf = (origin: Origin) => origin.url(`/${(urls += 1)}.jpg`);
 
-/** Asks until the picture has all that it should have: workers may still be starting. */
+/** Repeats the request until the metadata are complete: workers may still be starting. */
 async function expectAllIsWell(line: Line, origin: Origin): Promise<void> {
   const described = async () => (await line.describe(pictureOf(origin))).json;
   await expect.poll(described, patient).toMatchObject({ width: 64, blurhash, warnings: [] });
@@ -96,7 +96,7 @@ async function killWorkers({ process: { pid = 0 } }: Service): Promise<void> {
   await expect.poll(() => childrenOf(pid).filter((child) => workers.includes(child)), patient).toEqual([]);
 }
 
-/** The service lives for as long as several attempts to start a worker take, and answers on the open connection. */
+/** The service survives several attempts to start a worker, and responds on the open connection. */
 async function expectAlive(line: Line, service: Service): Promise<void> {
   for (let round = 0; round < 10; round += 1) {
     expect((await line.get("/healthz")).status).toBe(200);
@@ -106,7 +106,7 @@ async function expectAlive(line: Line, service: Service): Promise<void> {
 }
 
 describe.skipIf(requires("prlimit", hasPrlimit))("a service without descriptors", () => {
-  test("outlives the death of its workers, and describes pictures and videos once it has some again", async () => {
+  test("a service without descriptors survives the death of its workers, and recovers with new ones", async () => {
     const origin = await startMedia();
     const service = await start();
     const line = openLine(service);
@@ -122,14 +122,14 @@ describe.skipIf(requires("prlimit", hasPrlimit))("a service without descriptors"
     expect(line.connections()).toBe(1);
   });
 
-  test("is overloaded, and remembers nothing of that against the hosts it could not connect to", async () => {
+  test("a service without descriptors is overloaded, and does not count this against its hosts", async () => {
     const origin = await startMedia();
     const service = await start();
     const line = openLine(service);
     await expectAllIsWell(line, origin);
     const restore = lowerLimit(service.process.pid!, "nofile", 1);
     const overloaded = { status: 503, json: { code: "overloaded" } };
-    // More than the circuit breaker lets pass before it leaves a host alone.
+    // More failures than the circuit breaker needs to open.
     for (let round = 0; round < 12; round += 1) {
       expect(await line.describe(pictureOf(origin))).toMatchObject(overloaded);
       expect(await line.describe(`http://media.example-cdn.net:${origin.port}/${round}`)).toMatchObject(overloaded);
@@ -139,7 +139,7 @@ describe.skipIf(requires("prlimit", hasPrlimit))("a service without descriptors"
     expect(service.output()).not.toContain("unexpected error");
   });
 
-  test.skipIf(ffmpeg === null)("loses the posters of that time, and no later one", async () => {
+  test.skipIf(ffmpeg === null)("a service loses only the posters of its time without descriptors", async () => {
     const beginning = 200;
     const finish: (() => void)[] = [];
     const origin = await startOrigin(onTestFinished, ({ url = "" }, response) => {
@@ -164,7 +164,7 @@ describe.skipIf(requires("prlimit", hasPrlimit))("a service without descriptors"
     expect(await last).toMatchObject({ status: 200, json: { width: 96, blurhash, warnings: [] } });
   });
 
-  test.skipIf(requires("redis-server", hasRedis))("goes on without Redis, and with it afterwards", async () => {
+  test.skipIf(requires("redis-server", hasRedis))("a service without descriptors survives Redis restarts", async () => {
     const origin = await startMedia();
     const redis = await startRedis(onTestFinished);
     const service = await start({ REDIS_URL: redis.url });
@@ -221,7 +221,7 @@ describe.skipIf(requires("prlimit", hasPrlimit))("strangers who open connections
   const limit = 256;
   const strangers = 400;
 
-  /** Keeps so many connections open, as far as the service allows: replaces each that is closed. */
+  /** Keeps this number of connections open, as far as the service allows: replaces closed ones. */
   function besiege({ url }: Service) {
     const { hostname, port } = new URL(url);
     const open = new Set<Socket>();
@@ -249,7 +249,7 @@ describe.skipIf(requires("prlimit", hasPrlimit))("strangers who open connections
 
   const startBesieged = () => start({ FETCH_CONCURRENCY: "8" }, ["prlimit", `--nofile=${limit}:${limit}`]);
 
-  test("are bounded: workers are replaced, and pictures and videos described on a connection that was there", async () => {
+  test("idle connections are bounded: workers are replaced, and existing connections are still served", async () => {
     const origin = await startMedia();
     const service = await startBesieged();
     const line = openLine(service);
@@ -262,15 +262,15 @@ describe.skipIf(requires("prlimit", hasPrlimit))("strangers who open connections
     await expectAlive(line, service);
     expect(line.connections()).toBe(1);
     const refusals = service.output().match(/^.*above the limit.*$/gm);
-    expect(refusals).toHaveLength(1); // once a minute, however many
+    expect(refusals).toHaveLength(1); // once a minute, for any number of refusals
   });
 
-  test("do not lock others out: their connections are closed as idle, and a new one is answered", async () => {
+  test("idle connections do not lock others out: they are closed, and a new connection gets a response", async () => {
     const service = await startBesieged();
     const siege = besiege(service);
     await expect.poll(siege.closed, patient).toBeGreaterThan(0);
-    siege.stopEntering(); // those that got in stay
-    // A connection of its own each time; `fetch` would wait for ever when one is closed before it has sent anything.
+    siege.stopEntering(); // the accepted ones stay open
+    // A new connection each time: `fetch` would wait for ever if one is closed before it has sent anything.
     const healthy = () =>
       new Promise((resolve) => {
         get(`${service.url}/healthz`, { agent: false }, ({ statusCode }) => resolve(statusCode)).on("error", resolve);

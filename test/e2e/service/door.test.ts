@@ -1,4 +1,4 @@
-/** The built program towards those who ask it: tokens, quotas, and connections that ask nothing. */
+/** Tests client access to the built program: tokens, rate limits, and idle connections. */
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
@@ -27,7 +27,7 @@ async function printToken(...parameters: string[]): Promise<string> {
 }
 
 describe("printed tokens", () => {
-  test("open every replica that has the key, by their names, until they are revoked", async () => {
+  test("a printed token is valid for its name on every replica with the key, until it is revoked", async () => {
     const folder = await mkdtemp(join(tmpdir(), "media-oracle-"));
     onTestFinished(() => rm(folder, { recursive: true }));
     await writeFile(join(folder, "key"), `${key}\n`);
@@ -35,7 +35,7 @@ describe("printed tokens", () => {
     const other = await start({ TOKEN_KEY_FILE: join(folder, "key"), REVOKED_TOKENS: "left.example.org" });
     const chat = { authorization: `Bearer ${await printToken("chat.example.org", "--expires", "90d")}` };
     const left = { authorization: `Bearer ${await printToken("left.example.org")}` };
-    const question = { url: "http://localhost/" }; // refused by its text: 400 says that the door was open
+    const question = { url: "http://localhost/" }; // an unsupported URL: 400 shows that the token was accepted
     const statuses = [];
     for (const [service, headers] of [
       [one, {}],
@@ -55,12 +55,12 @@ describe("printed tokens", () => {
     }
   });
 
-  test("are enough to listen for others", async () => {
+  test("a token key is enough to listen on all addresses", async () => {
     const service = await startService({ HOST: "0.0.0.0", TOKEN_KEY: key });
     expect(await service.stop()).toBe(0);
   });
 
-  test("are not printed without a key, for a name that none can have, or with an end that is none", async () => {
+  test("no token is printed without a key, for an invalid name, or with an invalid expiry", async () => {
     const noKey = await runProgram(["token", "chat.example.org"]);
     expect([noKey.code, noKey.stdout]).toEqual([78, ""]);
     expect(noKey.stderr).toContain("MEDIA_ORACLE_TOKEN_KEY");
@@ -80,7 +80,7 @@ describe("printed tokens", () => {
   });
 });
 
-test("the rate limit refuses what would be looked up, and answers what is remembered", async () => {
+test("the rate limit rejects new lookups, and cached metadata is still returned", async () => {
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end("hello"));
   const service = await start({ RATE_LIMIT: "2" });
   const ask = (name: string) => askMetadata(service.url, { url: origin.url(`/${name}`) });
@@ -93,7 +93,7 @@ test("the rate limit refuses what would be looked up, and answers what is rememb
   expect(headers.get("ratelimit")).toBe(`"client";r=0;t=${headers.get("retry-after")}`);
 });
 
-test("500 connections that are silent or slow are closed within 6 s, and a question beside them is answered as ever", async () => {
+test("500 silent or slow connections are closed within 6 s, and do not delay a request beside them", async () => {
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end("hello"));
   const service = await start();
   const beginnings = [
@@ -114,7 +114,7 @@ test("500 connections that are silent or slow are closed within 6 s, and a quest
     await once(socket, "connect");
     const began = performance.now();
     socket.write(beginning);
-    // A character now and then is not more than silence, but after a whole request it would be the next one.
+    // Occasional characters count as silence, but after a whole request they would begin the next one.
     const isWhole = beginning.startsWith("GET");
     const drip = setInterval(() => socket.writable && beginning !== "" && !isWhole && socket.write("a"), 1000);
     await closed;

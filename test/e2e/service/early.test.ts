@@ -33,7 +33,7 @@ async function ask(question: object, at = service): Promise<Record<string, unkno
   return (await reply.json()) as Record<string, unknown>;
 }
 
-/** An origin that sends the beginning of a body, and the rest when it is told to. */
+/** Starts an origin that sends the beginning of a body, and the rest when the test calls `send`. */
 async function startSlowOrigin(body: Buffer, beginning: number, headers = {}): Promise<Origin & { send: () => void }> {
   const waiting: ServerResponse[] = [];
   const origin = await startOrigin(onTestFinished, (_request, response) => {
@@ -52,7 +52,7 @@ describe("by the deadline", () => {
     ["WebP", () => photo(300, 200).webp(), 40, "image/webp"],
     ["GIF", () => photo(300, 200).gif(), 20, "image/gif"],
   ])(
-    "the first bytes of a %s have told its type, its declared size and its dimensions",
+    "the first bytes of a %s give its type, declared size and dimensions by the deadline",
     async (_, make, first, type) => {
       const body = await make().toBuffer();
       const origin = await startSlowOrigin(body, first, { "content-type": "application/octet-stream" });
@@ -62,7 +62,7 @@ describe("by the deadline", () => {
     },
   );
 
-  test("a progressive JPEG has its hash long before its end, and the whole file's afterwards", async () => {
+  test("a progressive JPEG has a preliminary hash at the deadline, and the whole file's hash afterwards", async () => {
     const origin = await startSlowOrigin(progressive, Math.round(progressive.byteLength / 2));
     const url = origin.url("/a.jpg");
     const early = await ask({ url, deadlineMs: 3000 });
@@ -76,13 +76,13 @@ describe("by the deadline", () => {
     expect(origin.requests).toBe(1);
   });
 
-  test("a progressive JPEG of which too little came has none", async () => {
+  test("a progressive JPEG has no hash by the deadline if too little of it has arrived", async () => {
     const origin = await startSlowOrigin(progressive, 5000);
     expect(await ask({ url: origin.url("/a.jpg"), deadlineMs: 500 })).toMatchObject({ width: 1024, blurhash: null });
   });
 });
 
-test("a progressive JPEG that is cut off has its hash all the same, where its averages came", async () => {
+test("a truncated progressive JPEG has a hash if its DC coefficients have arrived", async () => {
   const origin = await startOrigin(onTestFinished, (_request, response) => {
     response.writeHead(200, { "content-length": progressive.byteLength });
     response.write(progressive.subarray(0, progressive.byteLength / 2), () => response.destroy());
@@ -101,7 +101,7 @@ describe("with MEDIA_ORACLE_EARLY_STOP", () => {
     await early.stop();
   });
 
-  test("no more of a progressive JPEG is read than its hash needs", async () => {
+  test("with EARLY_STOP, no more of a progressive JPEG is read than its hash needs", async () => {
     const origin = await startSlowOrigin(progressive, Math.round(progressive.byteLength / 2));
     const url = origin.url("/a.jpg");
     const reply = await ask({ url, deadlineMs: patienceMs }, early);
@@ -117,7 +117,7 @@ describe("with MEDIA_ORACLE_EARLY_STOP", () => {
     expect(origin.requests).toBe(1);
   });
 
-  test("what did not declare its length is counted", async () => {
+  test("with EARLY_STOP, a response without Content-Length is counted to its end", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.write(progressive);
       response.end();
@@ -127,7 +127,7 @@ describe("with MEDIA_ORACLE_EARLY_STOP", () => {
   });
 });
 
-describe("what is no media", () => {
+describe("a file that is not media", () => {
   const text = Buffer.from("what somebody wrote. ".repeat(5000));
   test.each([
     ["a page", Buffer.concat([Buffer.from("<!doctype html><title>"), text]), "text/html"],
@@ -147,7 +147,7 @@ describe("what is no media", () => {
     await origin.idle();
   });
 
-  test("what ended by itself before is counted", async () => {
+  test("a small page that ends within the head is counted and hashed", async () => {
     const page = "<!doctype html><title>a page</title>";
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(page));
     const sha256 = createHash("sha256").update(page).digest("hex");
@@ -158,7 +158,7 @@ describe("what is no media", () => {
 describe("fields", () => {
   const fields = ["url", "type", "bytes", "width", "height", "filename"];
 
-  test("that the head tells are answered without reading on, and a full question completes them", async () => {
+  test("fields that the head contains need no further bytes, and a full request completes the entry", async () => {
     const body = await photo(600, 400).jpeg({ quality: 100 }).toBuffer();
     const origin = await startSlowOrigin(body, 20_000);
     const url = origin.url("/summit.jpg");
@@ -176,7 +176,7 @@ describe("fields", () => {
     expect(origin.requests).toBe(2);
   });
 
-  test("that only the whole tells are read for, whatever the head tells", async () => {
+  test("fields that need the whole body cause a full read", async () => {
     const body = await sharp({ create: { width: 60, height: 40, channels: 3, background: "red" } })
       .png()
       .toBuffer();
@@ -187,7 +187,7 @@ describe("fields", () => {
     }
   });
 
-  test("are counted where they were not declared", async () => {
+  test("the field bytes is counted if it was not declared", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.write(progressive);
       response.end();
@@ -196,7 +196,7 @@ describe("fields", () => {
     expect(reply).toMatchObject({ bytes: progressive.byteLength, bytesSource: "counted" });
   });
 
-  test("of a lookup under way are answered by its head", async () => {
+  test("a request with fields is answered from the head of a lookup in flight", async () => {
     const origin = await startSlowOrigin(progressive, 20_000);
     const url = origin.url("/a.jpg");
     const full = ask({ url });
@@ -208,7 +208,7 @@ describe("fields", () => {
     expect(origin.requests).toBe(1);
   });
 
-  test("that nothing can tell are not read for: a picture that cannot be decoded has no hash", async () => {
+  test("the body of an undecodable picture is not read for its hash", async () => {
     const qoi = Buffer.concat([Buffer.from("qoif\0\0\x01\x2c\0\0\0\xc8\x04\0", "latin1"), Buffer.alloc(60_000)]);
     const origin = await startSlowOrigin(qoi, 30_000);
     const question = { url: origin.url("/a.qoi"), fields: ["width", "height", "blurhash"], deadlineMs: patienceMs };
@@ -216,7 +216,7 @@ describe("fields", () => {
     expect(reply).toMatchObject({ partial: false, type: "image/qoi", width: 300, height: 200, blurhash: null });
   });
 
-  test("of the GET twin are a list with commas", async () => {
+  test("GET accepts fields as a comma-separated list", async () => {
     const origin = await startSlowOrigin(progressive, 20_000);
     const query = new URLSearchParams({
       url: origin.url("/a.jpg"),
@@ -228,14 +228,14 @@ describe("fields", () => {
   });
 });
 
-describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a video whose header stands at its end", () => {
+describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a video with its header at the end", () => {
   const known = { type: "video/mp4", durationMs: 2000, width: 96, height: 64 };
   let video: Buffer;
   beforeAll(async () => {
     video = await mediaFiles.isobmff.make();
   });
 
-  /** Sends the beginning of the whole, and no more of it; ranges as told. */
+  /** Sends only the beginning of the whole file; `answer` responds to range requests. */
   async function startVideoOrigin(answer: (from: number, response: ServerResponse) => void): Promise<Origin> {
     return startOrigin(onTestFinished, (request, response) => {
       const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1]);
@@ -250,7 +250,7 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a video whose header stand
     response.end(video.subarray(from));
   };
 
-  test("tells size and duration by that alone, where no more is needed", async () => {
+  test("a video with its header at the end gets size and duration from one range request", async () => {
     const origin = await startVideoOrigin(sendTail);
     const question = { url: origin.url("/a.mp4"), fields: ["bytes", "width", "durationMs"], deadlineMs: patienceMs };
     expect(await ask(question)).toMatchObject({ ...known, partial: false, bytes: video.byteLength, sha256: null });
@@ -260,7 +260,7 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a video whose header stand
   test.each([
     ["refuses", (_from: number, response: ServerResponse) => response.writeHead(416).end()],
     ["ignores", (_from: number, response: ServerResponse) => response.writeHead(200).end(video)],
-  ])("is read whole where the server %s the range", async (_, answer) => {
+  ])("a video with its header at the end is read whole if the server %s the range", async (_, answer) => {
     const origin = await startOrigin(onTestFinished, (request, response) => {
       if (request.headers.range !== undefined) answer(1, response);
       else response.end(video);
@@ -269,7 +269,7 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a video whose header stand
     expect(reply).toMatchObject({ ...known, bytesSource: "counted" });
   });
 
-  test("tells them although it is too large to be read", async () => {
+  test("a video over the size limit still gets its size and duration from a range request", async () => {
     const small = await startService({ ...settings, MAX_BYTES: "40000" });
     onTestFinished(async () => void (await small.stop()));
     const origin = await startVideoOrigin(sendTail);

@@ -1,4 +1,4 @@
-/** The built program beside hostile origins, which must not take its slots, its memory or other hosts from it. */
+/** Tests fairness: hostile origins must not exhaust the slots or the memory, or block other hosts. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -23,14 +23,14 @@ async function start(environment: NodeJS.ProcessEnv = {}): Promise<Service> {
   return service;
 }
 
-/** The origin answers on all addresses of the loopback network, so on as many hosts as a test wants. */
+/** The origin listens on all loopback addresses, so a test can use any number of hosts. */
 const everyHost = { host: "0.0.0.0" };
 
 const hashesOf = (answers: readonly Answer[]) =>
   answers.map(({ status, json }) => [status, json.code ?? json.warnings, typeof json.blurhash]);
 const described = [200, [], "string"];
 
-test("eight PDFs that stop at 33 MB leave slots and memory for ten photos, which are all described", async () => {
+test("eight PDFs that stall at 33 MB leave slots and memory for ten photos, which are all described", async () => {
   const service = await start();
   const pdf = Buffer.alloc(33 * megabyte, "%PDF-1.7\n"); // in buffers of 32 MiB: seven of them are all but a small rest
   let sent = 0;
@@ -50,11 +50,11 @@ test("eight PDFs that stop at 33 MB leave slots and memory for ten photos, which
     Buffer.alloc(1.4 * megabyte),
   ]);
   const photos = await startOrigin(onTestFinished, (request, response) => {
-    response.end(Buffer.concat([photo, Buffer.from(request.url!)])); // each another file
+    response.end(Buffer.concat([photo, Buffer.from(request.url!)])); // a different file each
   });
   const pdfs = [1, 2, 3, 4, 5, 6, 7, 8].map((host) => ask(service, `http://127.0.${host}.1:${stopping.port}/a.pdf`));
   while (sent < 2) await after(20);
-  await after(1000); // the time that the others take, if they are read
+  await after(1000); // enough time to read the other files
   const answers = await Promise.all(
     Array.from({ length: 10 }, (_, index) => ask(service, photos.url(`/${index}.jpg`))),
   );
@@ -65,7 +65,7 @@ test("eight PDFs that stop at 33 MB leave slots and memory for ten photos, which
   }
 });
 
-test("64 hosts that drip hold every slot, and yield to ten healthy pictures within their deadline", async () => {
+test("64 slow-drip hosts hold every slot, and yield to ten healthy pictures within their deadline", async () => {
   const service = await start();
   const sockets = new Set<Socket>();
   const timer = setInterval(() => {
@@ -107,7 +107,7 @@ test("silent URLs of a host yield to its healthy ones, and are unreachable", asy
   }
 });
 
-test("ten http URLs on the port of an https host, and ten that reset their connection, leave the host reachable", async () => {
+test("ten http URLs on an https port, and ten reset connections, do not make the host unreachable", async () => {
   const { ca, good } = makeCertificates();
   const folder = await mkdtemp(join(tmpdir(), "media-oracle-"));
   onTestFinished(() => rm(folder, { recursive: true }));

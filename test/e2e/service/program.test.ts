@@ -12,7 +12,7 @@ const photo = await sharp({ create: { width: 640, height: 480, channels: 3, back
   .jpeg()
   .toBuffer();
 
-let service: Service; // with nothing but the tests' origins allowed; its URLs are different in each test
+let service: Service; // allows only the tests' origins; each test has its own URLs
 
 beforeAll(async () => {
   service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" });
@@ -39,7 +39,7 @@ function ask(service: Service, body: object, headers: Record<string, string> = {
 }
 
 describe("a picture", () => {
-  test("is described with every key of the contract", async () => {
+  test("a picture is described with every key of the contract", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(200, { "content-type": "image/jpeg", "content-length": photo.byteLength }).end(photo);
     });
@@ -67,7 +67,7 @@ describe("a picture", () => {
     expect(again.headers.get("cache-status")).toMatch(/; ?hit/);
   });
 
-  test("is described by the GET twin in the same words", async () => {
+  test("GET returns the same description of a picture as POST", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(photo));
     const url = origin.url("/a.jpg");
     const posted = await (await ask(service, { url })).json();
@@ -75,7 +75,7 @@ describe("a picture", () => {
     expect(await got.json()).toEqual(posted);
   });
 
-  test("is looked up once for a hundred callers at once", async () => {
+  test("a picture is looked up once for a hundred concurrent callers", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       setTimeout(() => response.end(photo), 300);
     });
@@ -85,7 +85,7 @@ describe("a picture", () => {
     expect(origin.requests).toBe(1);
   });
 
-  test("that is slow is described in part at the deadline, and wholly afterwards", async () => {
+  test("a slow picture is described in part at the deadline, and completely afterwards", async () => {
     const gate = withResolvers();
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(200, { "content-type": "image/jpeg", "content-length": photo.byteLength });
@@ -106,7 +106,7 @@ describe("a picture", () => {
     expect(await (await patient).json()).toMatchObject({ partial: false, width: 640, bytesSource: "counted" });
   });
 
-  test("whose origin says nothing by the deadline is a retryable 504", async () => {
+  test("a picture with a silent origin is a retryable 504 at the deadline", async () => {
     const origin = await startOrigin(onTestFinished, () => undefined);
     const reply = await ask(service, { url: origin.url("/silent.jpg"), deadlineMs: 100 });
     expect(reply.status).toBe(504);
@@ -120,8 +120,8 @@ function withResolvers() {
   return { promise, resolve };
 }
 
-describe("what is no picture", () => {
-  test("is a quiet 200: bytes and type, no hash", async () => {
+describe("a response without a picture", () => {
+  test("a file that is not a picture is a 200 with bytes and type, without a hash or a warning", async () => {
     const ciphertext = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7919 + 131) % 251));
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(ciphertext));
     const reply = await ask(service, { url: origin.url("/secret") });
@@ -134,7 +134,7 @@ describe("what is no picture", () => {
     });
   });
 
-  test("and no success tells the origin's status in a 502, never as our own", async () => {
+  test("an error status of the origin is reported in a 502, never as the service's own status", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.writeHead(404).end("gone"));
     const reply = await ask(service, { url: origin.url("/gone.jpg") });
     expect(reply.status).toBe(502);
@@ -142,7 +142,7 @@ describe("what is no picture", () => {
     expect(await reply.json()).toMatchObject({ code: "source_status", upstreamStatus: 404, retryable: false });
   });
 
-  test("a 404 with a 70 kB body and a closed connection, ten times in a row, leaves the service answering", async () => {
+  test("the service survives ten 404 responses with a 70 kB body and a closed connection", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(404, { "content-length": 70_000, connection: "close" });
       response.end(Buffer.alloc(70_000), () => response.socket?.destroy());
@@ -154,7 +154,7 @@ describe("what is no picture", () => {
     expect(service.process.exitCode).toBeNull();
   });
 
-  test("an address that is not public is answered as a host that is down: nothing tells which", async () => {
+  test("an address that is not public gets the same response as a host that is down", async () => {
     const service = await startService({ ALLOW_PORTS: "1-65535" });
     onTestFinished(async () => {
       await service.stop();
@@ -176,26 +176,26 @@ describe("what is no picture", () => {
 });
 
 describe("the program", () => {
-  test("tells every fault of its settings at once and ends with 78", async () => {
+  test("the program reports every fault of its settings at once, and exits with 78", async () => {
     const { code, stderr } = await runProgram([], { PORT: "x", TYPO: "1", DECODERS: "0" });
     expect(code).toBe(78);
     for (const word of ["MEDIA_ORACLE_PORT", "MEDIA_ORACLE_TYPO", "MEDIA_ORACLE_DECODERS"])
       expect(stderr).toContain(word);
   });
 
-  test("takes its settings as flags too", async () => {
+  test("the program accepts its settings as flags too", async () => {
     const { code, stderr } = await runProgram(["serve", "--fetch-timeout-ms", "soon"]);
     expect(code).toBe(78);
     expect(stderr).toContain("--fetch-timeout-ms must be a whole number");
   });
 
-  test("refuses to listen for others without tokens", async () => {
+  test("the program refuses to listen on all addresses without tokens", async () => {
     const { code, stderr } = await runProgram([], { HOST: "0.0.0.0" });
     expect(code).toBe(78);
     expect(stderr).toContain("MEDIA_ORACLE_TOKENS");
   });
 
-  test("says that it is healthy, and that it is not", async () => {
+  test("the health command reports whether the service is healthy", async () => {
     const service = await start();
     const { port } = new URL(service.url);
     expect((await runProgram(["health"], { PORT: port })).code).toBe(0);
@@ -203,7 +203,7 @@ describe("the program", () => {
     expect((await runProgram(["health"], { PORT: port })).code).toBe(1);
   });
 
-  test("takes tokens from a file, opens only with one of them, and never prints them", async () => {
+  test("the program reads tokens from a file, accepts only these, and never prints them", async () => {
     const folder = await mkdtemp(join(tmpdir(), "media-oracle-"));
     onTestFinished(() => rm(folder, { recursive: true }));
     await writeFile(join(folder, "tokens"), "first-secret-text\nsecond-secret-text\n");
@@ -216,7 +216,7 @@ describe("the program", () => {
     expect(service.output()).not.toMatch(/first-secret-text|second-secret-text/);
   });
 
-  test("finishes the requests in flight on SIGTERM, ends its children and exits with 0", async () => {
+  test("the program finishes the requests in flight on SIGTERM, ends its children, and exits with 0", async () => {
     const gate = withResolvers();
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       void gate.promise.then(() => response.end(photo));
@@ -230,7 +230,7 @@ describe("the program", () => {
     expect(await stopped).toBe(0);
   });
 
-  test("ends by MEDIA_ORACLE_SHUTDOWN_MS even where a request does not", async () => {
+  test("the program exits by MEDIA_ORACLE_SHUTDOWN_MS even if a request does not end", async () => {
     const origin = await startOrigin(onTestFinished, () => undefined);
     const service = await start({ SHUTDOWN_MS: "300" });
     const pending = ask(service, { url: origin.url("/never.jpg") }).catch(() => null);
@@ -268,7 +268,7 @@ describe("the program", () => {
     expect(logged.error[0]!.at).toContainEqual(expect.stringMatching(/^at .*fail\.mjs:1:\d+/));
   });
 
-  test("logs the host and a hash, never the path, the query or the fragment of a URL", async () => {
+  test("the program logs the host and a hash of a URL, never its path, query or fragment", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(photo));
     const service = await start({ LOG_LEVEL: "trace" });
     const planted = ["capability-in-path", "capability-in-query", "key-in-fragment"];

@@ -9,10 +9,10 @@ import { hasRedis, startRedis } from "../../support/redis.ts";
 import { ask, startReplicas } from "../../support/replicas.ts";
 import { requires } from "../../support/require.ts";
 
-// Each starts some processes, which a busy machine lets wait.
+// Each test starts several processes, which takes long on a busy machine.
 vi.setConfig({ testTimeout: 90_000 });
 
-// As in main.ts: for so long a replica may be the only one that asks.
+// As in main.ts: the duration of a replica's lookup lock.
 const lockMs = 5000;
 const slackMs = 4000;
 
@@ -26,7 +26,7 @@ async function startThree() {
 }
 
 describe.skipIf(requires("redis-server", hasRedis))("three replicas with a Redis between them", () => {
-  test("make one request of an origin for 3 × 300 callers, and give all of them the same answer", async () => {
+  test("three replicas send one request to an origin for 3 × 300 callers, and all get the same response", async () => {
     const replicas = await startThree();
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       setTimeout(() => response.end(picture), 500);
@@ -40,7 +40,7 @@ describe.skipIf(requires("redis-server", hasRedis))("three replicas with a Redis
     expect(answers[0]!.json).toMatchObject({ url, bytes: picture.byteLength, width: 64 });
   });
 
-  test("wait no longer for one that is killed than the lock lasts, and their callers no longer than they said", async () => {
+  test("replicas wait for a killed one only until its lock expires, callers only until their deadline", async () => {
     const replicas = await startThree();
     let isOpen = false;
     const waiting: { asker: string; response: ServerResponse }[] = [];
@@ -76,7 +76,7 @@ describe.skipIf(requires("redis-server", hasRedis))("three replicas with a Redis
     for (const { status, json } of await Promise.all(patient)) expect([status, json.width]).toEqual([200, 64]);
   });
 
-  test("lose and mix up no answer while they and the Redis are killed, stalled, filled and flushed", async () => {
+  test("no response is lost or mixed up while replicas and Redis are killed, stalled, filled and flushed", async () => {
     const { wrong, asked, answered, again, blows } = await chaos(onTestFinished, 1000, 700);
     expect(wrong).toEqual([]);
     expect(answered).toBe(asked);

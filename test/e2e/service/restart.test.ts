@@ -8,7 +8,7 @@ import { type Origin, startOrigin } from "../../support/origin.ts";
 import { ask } from "../../support/replicas.ts";
 import { type Service, startService } from "../../support/service.ts";
 
-// Each starts some processes, which a busy machine lets wait.
+// Each test starts several processes, which takes long on a busy machine.
 vi.setConfig({ testTimeout: 90_000 });
 
 function makeFile(): string {
@@ -32,7 +32,7 @@ const startTexts = (): Promise<Origin> =>
     else response.end(`the text of ${request.url}`);
   });
 
-test("what was remembered is remembered after a restart, failures too, and nobody else can read it", async () => {
+test("cached metadata and failures survive a restart, and other users cannot read the cache file", async () => {
   const file = makeFile();
   const origin = await startTexts();
   const before = await start(file);
@@ -50,7 +50,7 @@ test("what was remembered is remembered after a restart, failures too, and nobod
   expect(origin.requests).toBe(2);
 });
 
-test("a line of the cache file that cannot be read is skipped and logged, and the other entries are answered from it", async () => {
+test("an unreadable line of the cache file is skipped and logged, and the other entries are loaded", async () => {
   const file = makeFile();
   const origin = await startTexts();
   const before = await start(file);
@@ -63,7 +63,7 @@ test("a line of the cache file that cannot be read is skipped and logged, and th
   expect((await ask(after, origin.url("/a.txt"))).cacheStatus).toMatch(/; hit/);
 });
 
-test("what is remembered under other settings is not answered under these", async () => {
+test("entries that were cached under other settings are not returned", async () => {
   const file = makeFile();
   const origin = await startTexts();
   const before = await start(file);
@@ -76,7 +76,7 @@ test("what is remembered under other settings is not answered under these", asyn
 test.each([
   ["damaged", "media-oracle cache 1.1\n{}\nend 1 00\n"],
   ["of another program", "SQLite format 3\0"],
-])("a file that is %s is told of, and the service starts with nothing remembered", async (_, text) => {
+])("a cache file that is %s is logged, and the service starts with an empty cache", async (_, text) => {
   const file = makeFile();
   writeFileSync(file, text);
   const origin = await startTexts();
@@ -87,7 +87,7 @@ test.each([
   expect((await start(file)).output()).toContain('"entries":1');
 });
 
-test("a folder that cannot be written costs what was remembered, not the service", async () => {
+test("the service works without a saved cache if the folder is not writable", async () => {
   const service = await start(join(makeFile(), "no", "such", "folder"));
   const origin = await startTexts();
   expect((await ask(service, origin.url("/a.txt"))).status).toBe(200);
@@ -95,7 +95,7 @@ test("a folder that cannot be written costs what was remembered, not the service
   expect(service.output()).toContain("the cache could not be saved");
 });
 
-test("a request that never ends does not cost what was remembered at the shutdown", async () => {
+test("a request that never ends does not prevent the save of the cache at shutdown", async () => {
   const file = makeFile();
   const origin = await startOrigin(onTestFinished, (request, response) => {
     if (request.url !== "/never") response.end("text");
@@ -109,7 +109,7 @@ test("a request that never ends does not cost what was remembered at the shutdow
   expect((await start(file)).output()).toContain('"entries":1');
 });
 
-test("a service killed in the middle of its shutdown, time after time, leaves a file that can be read", async () => {
+test("a service that is repeatedly killed during shutdown leaves a readable cache file", async () => {
   const file = makeFile();
   const origin = await startTexts();
   for (let time = 0; time < 3; time += 1) {

@@ -8,10 +8,10 @@ import { ask, forget, readiness, startReplicas, waitUntilReady } from "../../sup
 import { requires } from "../../support/require.ts";
 import { startService } from "../../support/service.ts";
 
-// Each starts some processes, which a busy machine lets wait.
+// Each test starts several processes, which takes long on a busy machine.
 vi.setConfig({ testTimeout: 90_000 });
 
-// Of one call to the shared cache, and what a busy machine may add to a lookup.
+// The timeout of one call to the shared cache, and the delay that a busy machine may add to a lookup.
 const timeoutMs = 200;
 const slackMs = 2000;
 
@@ -30,7 +30,7 @@ async function startTogether(count: number, settings: Record<string, string> = {
 const skipped = requires("redis-server", hasRedis);
 
 describe.skipIf(skipped)("replicas that share a Redis", () => {
-  test("answer what another has learnt, failures too, and forget what another is told to forget", async () => {
+  test("replicas share metadata and failures through Redis, and a deletion reaches all of them", async () => {
     const { replicas, redis, origin } = await startTogether(3);
     const [one, two, three] = replicas.running;
     for (const path of ["/a.txt", "/gone"]) {
@@ -46,14 +46,14 @@ describe.skipIf(skipped)("replicas that share a Redis", () => {
     expect(redis.command("KEYS", "*")).not.toContain("a.txt");
 
     expect(await forget(three!, origin.url("/a.txt"))).toBe(204);
-    // It is told to them, and so takes a moment.
+    // The deletion arrives by a Redis message, so it takes a moment.
     const askTwo = async () => (await ask(two!, origin.url("/a.txt"))).status === 200 && origin.requests;
     await expect.poll(askTwo).toBe(3);
     await expect.poll(async () => (await ask(one!, origin.url("/a.txt"))).cacheStatus).toMatch(/; hit/);
     expect(origin.requests).toBe(3);
   });
 
-  test("take nothing from it that none of them can have put there", async () => {
+  test("replicas reject entries in Redis that no replica can have written", async () => {
     const { replicas, redis, origin } = await startTogether(1);
     const told = await ask(replicas.running[0]!, origin.url("/a.txt"));
     const [key = ""] = redis.command("KEYS", "media-oracle:entry:*").split("\n");
@@ -66,7 +66,7 @@ describe.skipIf(skipped)("replicas that share a Redis", () => {
       "planted",
       "planted".repeat(1_000_000),
     ];
-    const fresh = await replicas.start(); // one that remembers nothing itself
+    const fresh = await replicas.start(); // with an empty local cache
     await waitUntilReady(fresh);
     for (const poison of poisons) {
       expect(poison).not.toBe(good);
@@ -78,7 +78,7 @@ describe.skipIf(skipped)("replicas that share a Redis", () => {
     expect(fresh.output() + (await (await fetch(`${fresh.url}/metrics`)).text())).not.toContain("planted");
   });
 
-  test("count a client's questions together, and each for itself while they cannot", async () => {
+  test("replicas share a client's rate limit through Redis, and count locally while it is unavailable", async () => {
     const { replicas, redis, origin } = await startTogether(2, { RATE_LIMIT: "4" });
     const [one, two] = replicas.running;
     const statuses: number[] = [];
@@ -86,7 +86,7 @@ describe.skipIf(skipped)("replicas that share a Redis", () => {
       statuses.push((await ask([one!, two!][n % 2]!, origin.url(`/${n}.txt`))).status);
     }
     expect(statuses).toEqual([200, 200, 200, 200, 429, 429]);
-    // What one of them remembers all of them answer.
+    // All replicas return the shared entries, which do not count against the limit.
     for (const replica of [one!, two!]) expect((await ask(replica, origin.url("/0.txt"))).status).toBe(200);
     await redis.kill();
     await waitUntilReady(one!, "degraded");
@@ -102,7 +102,7 @@ describe.skipIf(skipped)("while its Redis", () => {
     ["is full", "degraded", (redis, isSo) => redis.fill(isSo)],
     ["is read-only", "degraded", (redis, isSo) => redis.makeReadOnly(isSo)],
     ["is flushed", "ok", (redis) => redis.flush()],
-  ])("%s in the middle of traffic, all is answered in time, readiness says so, and it comes back", async (...row) => {
+  ])("%s during traffic, all responses are in time, readiness reports it, and the service recovers", async (...row) => {
     const [, word, make] = row;
     const { replicas, redis, origin } = await startTogether(1);
     const [service] = replicas.running;
@@ -142,7 +142,7 @@ describe.skipIf(skipped)("while its Redis", () => {
 });
 
 describe.skipIf(skipped)("the address of the Redis", () => {
-  test("may hold a password and be TLS, from a file, and is never told", async () => {
+  test("a rediss URL with a password is read from a file, and never appears in logs or metrics", async () => {
     const certificates = makeCertificates();
     const folder = mkdtempSync(join(tmpdir(), "media-oracle-shared-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));

@@ -19,7 +19,7 @@ const settings = {
   FETCH_CONCURRENCY: "200",
 };
 
-let service: Service; // as talkative as it can be
+let service: Service; // with the most detailed log level
 
 beforeAll(async () => {
   service = await startService(settings);
@@ -29,7 +29,7 @@ afterAll(async () => {
   await service.stop();
 });
 
-/** A whole reply as text, less the two keys that repeat the URL by contract: `url` and `filename`. */
+/** Returns a whole reply as text, without the two keys that repeat the URL by contract: `url` and `filename`. */
 async function told(reply: Response): Promise<string> {
   const text = await reply.text();
   const isDescription = reply.status === 200 && text.startsWith('{"url"');
@@ -45,14 +45,14 @@ function post(body: string, headers: Record<string, string> = {}, to = service):
   });
 }
 
-/** Both ways to ask; twice, so that what is remembered is told as well. */
+/** Requests a URL by POST and by GET; the second reply comes from the cache. */
 async function ask(url: string): Promise<string[]> {
   const get = () => fetch(`${service.url}/metadata?url=${encodeURIComponent(url)}`, { headers: { authorization } });
   const first = await told(await post(JSON.stringify({ url })));
   return [first, await told(await get())];
 }
 
-/** Everything that the service said so far, to anybody: what it printed, and its metrics. */
+/** Returns all other output of the service so far: its log and its metrics. */
 async function saidElsewhere(): Promise<string> {
   const metrics = await fetch(`${service.url}/metrics`, { headers: { authorization } });
   return `${service.output()}\n${await metrics.text()}`;
@@ -60,8 +60,8 @@ async function saidElsewhere(): Promise<string> {
 
 const plantedPath = "/planted-path/planted-name.jpg?planted=planted-query#planted-fragment";
 
-describe("what is secret is told to nobody", () => {
-  test("in URLs, headers and bodies of good answers", async () => {
+describe("secrets of requests and origins", () => {
+  test("no part of the URL, headers or body of a successful origin response leaks", async () => {
     const picture = sharp({ create: { width: 64, height: 64, channels: 3, background: "#4080c0" } });
     const photo = await picture
       .withExif({ IFD0: { Artist: "planted-artist" } })
@@ -87,7 +87,7 @@ describe("what is secret is told to nobody", () => {
     expect(await saidElsewhere()).not.toContain("planted");
   });
 
-  test("in URLs, headers and bodies of bad ones", async () => {
+  test("no part of the URL, headers or body of an invalid origin response leaks", async () => {
     const answers = [
       "HTTP/1.1 404 planted-reason\r\nX-A: planted-header\r\nContent-Length: 12\r\n\r\nplanted-body",
       "HTTP/1.1 302 Found\r\nLocation: http://planted:planted@127.0.0.1/planted-location\r\n\r\n",
@@ -112,7 +112,7 @@ describe("what is secret is told to nobody", () => {
     expect(await saidElsewhere()).not.toContain("planted");
   });
 
-  test("in requests that are refused", async () => {
+  test("no part of a rejected request leaks", async () => {
     const planted = { cookie: "planted-cookie", referer: "https://planted.example.org/", "x-forwarded-for": "planted" };
     const urls = [
       "https://planted-user:planted-password@example.org/planted-path",
@@ -140,7 +140,7 @@ describe("what is secret is told to nobody", () => {
     expect(await saidElsewhere()).not.toContain("planted");
   });
 
-  test("to or from any of the hostile origins, with none of whom the service breaks", async () => {
+  test("the hostile origins neither leak a URL nor break the service", async () => {
     const replies = await Promise.all(
       hostileOrigins.map(async ({ speak }) => {
         const origin = await startSpeakingOrigin(onTestFinished, speak);
@@ -156,20 +156,20 @@ describe("what is secret is told to nobody", () => {
   });
 });
 
-/** Status, headers and body, without what differs by nature. */
+/** Returns status, headers and body, without the request ID and the date. */
 async function shapeOf(reply: Response): Promise<string> {
   const headers = [...reply.headers].filter(([name]) => !["x-request-id", "date"].includes(name));
   return JSON.stringify([reply.status, headers, await reply.text()], null, 1);
 }
 
-test("refused, unknown, closed, silent and other unreachable targets get the same reply, header by header", async () => {
+test("refused, unknown, closed, silent and other unreachable targets get the same reply and headers", async () => {
   const [refused, ...others] = await unreachableReplies(service);
   for (const reply of refused!.replies) expect(reply).toContain("source_unreachable");
   for (const { name, replies } of others) expect([name, replies]).toEqual([name, refused!.replies]);
 });
 
-test("so they do when some are still remembered and others are looked up again", async () => {
-  // A reset is forgotten before the next question, a time-out after 40 ms, what is refused after a second.
+test("unreachable targets get the same reply even if only some are still cached", async () => {
+  // The cache keeps a reset until the next request, a timeout for 40 ms, and a refused address for 1 s.
   const forgetful = await startService({ ...settings, FAILURE_MS: "20", CONNECT_TIMEOUT_MS: "500" });
   onTestFinished(async () => void (await forgetful.stop()));
   const [refused, ...others] = await unreachableReplies(forgetful);
@@ -177,7 +177,7 @@ test("so they do when some are still remembered and others are looked up again",
   for (const { name, replies } of others) expect([name, replies]).toEqual([name, refused!.replies]);
 });
 
-/** What is told of every kind of target that cannot be reached, the refused address first: asked, remembered, and by the twin. */
+/** Returns the replies for each kind of unreachable target, the refused address first: new, cached, and by GET. */
 async function unreachableReplies(of: Service): Promise<{ name: string; replies: string[] }[]> {
   const silent = await startRawOrigin(onTestFinished, () => undefined);
   const resetting = await startSpeakingOrigin(onTestFinished, (socket) => socket.resetAndDestroy());

@@ -35,7 +35,7 @@ function describeUrl(service: Service, url: string, headers: Record<string, stri
   });
 }
 
-/** The spans below one, in the order in which they began. */
+/** Returns the child spans of a span, in the order of their start. */
 function childrenOf(spans: readonly Span[], parent: Span | undefined): Span[] {
   return spans
     .filter(({ parentSpanId }) => parentSpanId === parent?.spanId)
@@ -76,7 +76,7 @@ test("a request is a span in its caller's trace, with a child for each stage of 
   expect(collector.exports[0]!.path).toBe("/v1/traces");
 });
 
-test("a hit waits for no stage, a failure says its code, and each question of a batch has a span", async () => {
+test("a cache hit has no stage spans, a failure has its code, and each URL of a batch has a span", async () => {
   const collector = await startCollector(onTestFinished);
   const service = await startTraced(collector);
   const origin = await startOrigin(onTestFinished, (request, response) => {
@@ -142,7 +142,7 @@ test("no origin is sent a trace header, and no span holds a path, a query, a fra
   }
 });
 
-test("the standard variables for the service's name, its attributes and the headers of exports hold", async () => {
+test("the standard OTEL variables set the service name, its attributes and the export headers", async () => {
   const collector = await startCollector(onTestFinished);
   const service = await startTraced(collector, {
     OTEL_SERVICE_NAME: "oracle-of-ours",
@@ -159,15 +159,15 @@ test("the standard variables for the service's name, its attributes and the head
 test.for([
   ["OTEL_TRACES_SAMPLER", "always_off"],
   ["OTEL_SDK_DISABLED", "true"],
-] as const)("with %s=%s nothing is sent", async ([variable, value]) => {
+] as const)("no spans are exported with %s=%s", async ([variable, value]) => {
   const collector = await startCollector(onTestFinished);
   const service = await startTraced(collector, { [variable]: value });
   await describeUrl(service, "https://example.com:1/");
-  expect(await service.stop()).toBe(0); // which sends what is there to send
+  expect(await service.stop()).toBe(0); // which flushes the pending spans
   expect(collector.exports).toHaveLength(0);
 });
 
-test("the settings that are printed tell nothing of OpenTelemetry's secrets", async () => {
+test("the printed settings contain no secrets of OpenTelemetry", async () => {
   const environment = { OTEL_EXPORTER_OTLP_HEADERS: "authorization=planted-secret" };
   const { code, stdout, stderr } = await runProgram(["config", "print"], {}, { environment });
   expect([code, stdout + stderr]).toEqual([0, expect.not.stringContaining("planted-secret")]);
@@ -177,7 +177,7 @@ test.for([
   ["fails", 400],
   ["never answers", null],
 ] as const)(
-  "a collector that %s is told of at most once, and keeps neither an answer nor the end waiting",
+  "a collector that %s is logged at most once, and delays neither responses nor the shutdown",
   async ([, status]) => {
     const collector = await startCollector(onTestFinished, () => status);
     const service = await startTraced(collector);
@@ -191,7 +191,7 @@ test.for([
   },
 );
 
-test("an endpoint that is no URL is told of, and the service answers", async () => {
+test("an endpoint that is not a URL is logged, and the service still works", async () => {
   const service = await startService(settings, { OTEL_EXPORTER_OTLP_ENDPOINT: "collector:4317" });
   onTestFinished(async () => void (await service.stop()));
   expect(service.output()).toContain("OTEL_EXPORTER_OTLP_ENDPOINT is not an http(s) URL");
@@ -209,7 +209,7 @@ test.for([
   expect(sdk.filter((name) => service.output().includes(`node_modules/@opentelemetry/${name}/`))).toEqual(expected);
 });
 
-/** The built program, installed without what is optional. */
+/** Installs the built program without its optional dependencies. */
 function installBare(): string {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-bare-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -221,7 +221,7 @@ function installBare(): string {
   return join(folder, "dist/main.js");
 }
 
-test("where the SDK is not installed the service says so, and answers", async () => {
+test("a missing SDK is logged, and the service still works", async () => {
   const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9" };
   const service = await startService(settings, environment, installBare());
   onTestFinished(async () => void (await service.stop()));

@@ -8,7 +8,7 @@ import { archiveOf, connect, isRoomMessage, metadataOf, oob, roomMessage, xml } 
 const picture = "https://upload.example.net/summit.png";
 
 describe.skipIf(requires("Prosody", hasProsody()))("a posted URL in a room", () => {
-  test("everybody gets it with its metadata, the sender too", async ({ onTestFinished }) => {
+  test("all occupants, including the sender, get a posted URL with its metadata", async ({ onTestFinished }) => {
     const { room, alice, bob } = await openScene(onTestFinished);
     await alice.say(room, "m1", picture);
     const message = await bob.hear("m1");
@@ -22,7 +22,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a posted URL in a room", () 
     expect(metadataOf(await alice.hear("m1"))).toEqual([summitElement]);
   });
 
-  test("the archive and the history that a newcomer gets have the metadata too", async ({ onTestFinished }) => {
+  test("the archive and the history for a new occupant contain the metadata too", async ({ onTestFinished }) => {
     const { prosody, room, alice } = await openScene(onTestFinished);
     await alice.say(room, "m1", picture);
     await alice.hear("m1");
@@ -35,7 +35,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a posted URL in a room", () 
     expect(metadataOf(old)).toEqual([summitElement]);
   });
 
-  test("the oracle is asked as its contract says, with the token and a deadline before the room's own", async ({
+  test("the module's request follows the contract, with the token and a deadline before the room's own", async ({
     onTestFinished,
   }) => {
     const { oracle, room, alice } = await openScene(onTestFinished, describeAll, { token: "s3cret" });
@@ -49,14 +49,14 @@ describe.skipIf(requires("Prosody", hasProsody()))("a posted URL in a room", () 
     });
   });
 
-  test("without a token none is sent", async ({ onTestFinished }) => {
+  test("without a token no Authorization header is sent", async ({ onTestFinished }) => {
     const { oracle, room, alice } = await openScene(onTestFinished);
     await alice.say(room, "m1", picture);
     await alice.hear("m1");
     expect(oracle.questions[0]!.headers.authorization).toBeUndefined();
   });
 
-  test("what is unknown is left out, and with nothing known there is no element", async ({ onTestFinished }) => {
+  test("unknown values are omitted, and without any known value there is no element", async ({ onTestFinished }) => {
     const unknown = { bytes: null, blurhash: null, width: null, height: null };
     const { room, alice, bob } = await openScene(
       onTestFinished,
@@ -88,14 +88,14 @@ describe.skipIf(requires("Prosody", hasProsody()))("a posted URL in a room", () 
     expect(metadataOf(await bob.hear("m1"))).toEqual([null, summitElement, null, null]);
   });
 
-  test("the same URL twice in a stanza is asked for once and annotated twice", async ({ onTestFinished }) => {
+  test("a URL that occurs twice in a stanza is looked up once and annotated twice", async ({ onTestFinished }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished);
     await alice.say(room, "m1", picture, "https://a.example.net/other.png", picture);
     expect(metadataOf(await bob.hear("m1"))).toEqual([summitElement, summitElement, summitElement]);
     expect(oracle.urls()).toHaveLength(2);
   });
 
-  test("a message with more URLs than the limit passes as it is", async ({ onTestFinished }) => {
+  test("a message with more URLs than the limit is delivered unchanged", async ({ onTestFinished }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished);
     const urls = (count: number): string[] => Array.from({ length: count }, (_, at) => `https://a.example.net/${at}`);
     await alice.say(room, "m1", ...urls(5));
@@ -107,7 +107,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a posted URL in a room", () 
     expect(new Set(metadataOf(await bob.hear("m3")))).toEqual(new Set([null]));
   });
 
-  test("with hosts set, only URLs on these are looked up", async ({ onTestFinished }) => {
+  test("with a list of hosts, only URLs on these hosts are looked up", async ({ onTestFinished }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished, describeAll, {
       hosts: ["upload.example.net"],
     });
@@ -127,7 +127,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a posted URL in a room", () 
     expect(oracle.questions[0]!.headers.host).toBe(new URL(oracle.endpoint).host);
   });
 
-  test("other children of the stanza and of the out-of-band element stay as they were", async ({ onTestFinished }) => {
+  test("other children of the stanza and of the out-of-band element stay unchanged", async ({ onTestFinished }) => {
     const { room, alice, bob } = await openScene(onTestFinished);
     const described = oob(picture, xml("desc", {}, "the summit"));
     const reply = xml("reply", { xmlns: "urn:xmpp:reply:0", id: "m0" });

@@ -4,7 +4,7 @@ import { hasProsody } from "../../support/prosody.ts";
 import { requires } from "../../support/require.ts";
 
 describe.skipIf(requires("Prosody", hasProsody()))("a full room", () => {
-  test("loses, doubles and disorders nothing while the oracle is well, slow, down and back, and the module reloaded", async ({
+  test("a full room loses, duplicates and reorders no message during oracle failures and module reloads", async ({
     onTestFinished,
   }) => {
     const figures = await talk(onTestFinished, { occupants: 30, speakers: 10, messagesPerSecond: 20, phaseMs: 1500 });

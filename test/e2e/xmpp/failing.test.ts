@@ -37,7 +37,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
     ["far too long a reply", replying({ ...summit, filename: "x".repeat(1_000_000) })],
     ["a reset connection", (_question, response) => void response.socket?.resetAndDestroy()],
     ["half a reply", (_question, response) => void response.writeHead(200).write('{"bytes"')],
-  ])("%s leaves the message as it is", async ([, responder], { onTestFinished }) => {
+  ])("%s leaves the message unchanged", async ([, responder], { onTestFinished }) => {
     const { room, alice, bob } = await openScene(onTestFinished, byFile({ "summit.png": responder }), { timeout: 1 });
     await alice.say(room, "m1", picture);
     expect(metadataOf(await bob.hear("m1"))).toEqual([null]);
@@ -90,7 +90,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
     },
   );
 
-  test("an oracle that is down leaves the messages as they are, at once", async ({ onTestFinished }) => {
+  test("messages are delivered unchanged at once if the oracle is down", async ({ onTestFinished }) => {
     const { port } = await closedPort();
     const prosody = await startProsody(onTestFinished, { module: { url: `http://127.0.0.1:${port}/metadata` } });
     const alice = await connect(onTestFinished, prosody);
@@ -104,7 +104,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
     expect(prosody.errors()).toEqual([]);
   });
 
-  test("a peer that does not speak HTTP leaves the message as it is", async ({ onTestFinished }) => {
+  test("a peer that does not speak HTTP leaves the message unchanged", async ({ onTestFinished }) => {
     const peer = await startRawOrigin(onTestFinished, (socket) => void socket.end("SSH-2.0-OpenSSH_9.2\r\n\r\n"));
     const prosody = await startProsody(onTestFinished, { module: { url: peer.url("/metadata") } });
     const alice = await connect(onTestFinished, prosody);
@@ -115,7 +115,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
     expect(prosody.errors()).toEqual([]);
   });
 
-  test("no connection is kept when the deadline is over", async ({ onTestFinished }) => {
+  test("the connection is closed when the deadline is over", async ({ onTestFinished }) => {
     const peer = await startRawOrigin(onTestFinished, (socket) => void socket.resume());
     const prosody = await startProsody(onTestFinished, { module: { url: peer.url("/metadata"), timeout: 0.3 } });
     const alice = await connect(onTestFinished, prosody);
@@ -203,7 +203,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the operator", () => {
     ["reloads the module", "module:reload('muc_media_metadata', 'rooms.localhost')", [summitElement]],
     ["unloads the module", "module:unload('muc_media_metadata', 'rooms.localhost')", [null]],
     ["reloads the rooms' own module", "module:reload('muc', 'rooms.localhost')", [summitElement]],
-  ])("who %s loses no message that waits", async ([, command, after], { onTestFinished }) => {
+  ])("an operator who %s loses no waiting message", async ([, command, after], { onTestFinished }) => {
     const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": silence }), {
       timeout: 5,
     });
@@ -223,7 +223,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the operator", () => {
     expect(metadataOf(await bob.hear("later"))).toEqual(after);
   });
 
-  test("who stops the server loses no message that waits", async ({ onTestFinished }) => {
+  test("no waiting message is lost when the operator stops the server", async ({ onTestFinished }) => {
     const { prosody, oracle, room, alice } = await openScene(onTestFinished, silence, { timeout: 5 });
     await alice.say(room, "m1", picture);
     await oracle.asked(1);
@@ -231,7 +231,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the operator", () => {
     await alice.hear("m1");
   });
 
-  test("sees in the metrics what was asked, what came of it and by how much messages were delayed", async ({
+  test("the metrics count requests and their outcomes, and measure the delay of messages", async ({
     onTestFinished,
   }) => {
     const { prosody, room, alice } = await openScene(

@@ -9,7 +9,7 @@ const slow = "https://upload.example.net/slow.png";
 const quick = "https://upload.example.net/quick.png";
 const ping = xml("ping", { xmlns: "urn:xmpp:ping" });
 
-/** One that no other test has, so that all can listen on the port of servers: the whole of 127/8 is this machine. */
+/** An address for this test only: each server needs port 5269, and all of 127.0.0.0/8 is this machine. */
 function ownAddress(): string {
   return `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
 }
@@ -19,13 +19,13 @@ interface Federation {
   readonly far: Prosody;
   readonly oracle: StandIn;
   readonly room: string;
-  /** On the server that has the room. */
+  /** On the room's server. */
   readonly alice: Person;
-  /** On the other one. */
+  /** On the other server. */
   readonly bob: Person;
 }
 
-/** Two servers that find and prove each other over the wire (XEP-0220), and a room with somebody of each. */
+/** Starts two servers that authenticate each other by dialback (XEP-0220), and a room with an occupant of each. */
 async function openFederation(onFinished: OnFinished, responder?: Responder): Promise<Federation> {
   const oracle = await startStandIn(onFinished, responder);
   const addresses = { "near.test": ownAddress(), "far.test": ownAddress() };
@@ -49,7 +49,7 @@ async function openFederation(onFinished: OnFinished, responder?: Responder): Pr
 }
 
 describe.skipIf(requires("Prosody", hasProsody()))("between servers", () => {
-  test("the metadata arrives at members on another server, and what they post is annotated", async ({
+  test("the metadata reaches occupants on another server, and their messages are annotated", async ({
     onTestFinished,
   }) => {
     const { room, alice, bob } = await openFederation(onTestFinished);
@@ -60,7 +60,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("between servers", () => {
     expect(metadataOf(await bob.hear("b1"))).toEqual([summitElement]);
   });
 
-  test("fault 5: a slow lookup for somebody there holds up neither the stream nor others there, and order is kept", async ({
+  test("fault 5: a slow lookup for a remote sender delays neither the stream nor others, and order is kept", async ({
     onTestFinished,
   }) => {
     const { responder, release } = heldBack();
@@ -76,7 +76,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("between servers", () => {
     await bob.say(room, "b2");
     await bob.say(room, "b3", quick);
     await oracle.asked(2);
-    // All of these come over the very stream that brought the slow one.
+    // All of these come over the same stream as the slow one.
     expect((await bob.ask(near.domain, ping)).attrs.type).toBe("result");
     await carol.say(room, "c1");
     await alice.hear("c1");
@@ -91,7 +91,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("between servers", () => {
     expect((await archiveOf(alice, room)).map(({ attrs }) => attrs.id)).toEqual(["c1", "b1", "b2", "b3"]);
   });
 
-  test("somebody whose server is lost while a lookup is under way is heard", async ({ onTestFinished }) => {
+  test("a message is delivered even if its sender's server is lost during the lookup", async ({ onTestFinished }) => {
     const { responder, release } = heldBack();
     const { far, oracle, room, alice, bob } = await openFederation(onTestFinished, byFile({ "slow.png": responder }));
     await bob.say(room, "b1", slow);

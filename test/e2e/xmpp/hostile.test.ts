@@ -13,13 +13,13 @@ function forged(): Element {
   return xml("metadata", { xmlns: metadataNamespace }, xml("bytes", {}, "1"), xml("type", {}, "text/forged"));
 }
 
-/** Without the order of attributes, which Prosody does not keep. */
+/** Ignores the order of attributes, which Prosody does not keep. */
 function shapeOf({ name, attrs, children }: Element): unknown {
   return { name, attrs, children: children.map((child) => (typeof child === "string" ? child : shapeOf(child))) };
 }
 
-describe.skipIf(requires("Prosody", hasProsody()))("what a sender may try", () => {
-  test("fault 2: forged metadata is taken out wherever it stands, and does not reach the archive", async ({
+describe.skipIf(requires("Prosody", hasProsody()))("a hostile sender", () => {
+  test("fault 2: forged metadata is removed from every place in the stanza, and does not reach the archive", async ({
     onTestFinished,
   }) => {
     const { room, alice, bob } = await openScene(onTestFinished);
@@ -39,7 +39,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("what a sender may try", () =
     ["an encrypted one", 0, [oob(picture, forged()), forged(), encryption]],
     ["one that the oracle cannot describe", 1, [oob("https://a.example.net/dead", forged())]],
     ["a change of the subject", 1, [xml("subject", {}, "new"), oob(picture, forged())]],
-  ])("fault 2: forged metadata is taken out of %s", async ([, asked, children], { onTestFinished }) => {
+  ])("fault 2: forged metadata is removed from %s", async ([, asked, children], { onTestFinished }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ dead: fail(502) }));
     await alice.send(roomMessage(room, "m1", children));
     const message = await bob.find("m1", ({ attrs }) => attrs.id === "m1");
@@ -57,7 +57,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("what a sender may try", () =
     ["a URL over 2048 bytes", [oob(`https://a.example.net/${"x".repeat(2048)}`)]],
     ["a text that is no URL", [oob("https://a.example.net/a b"), oob("")]],
     ["a URL in another element", [xml("x", { xmlns: "urn:example:x" }, xml("url", {}, picture))]],
-  ])("nothing is asked for %s, and the message passes as it is", async ([, children], { onTestFinished }) => {
+  ])("nothing is looked up for %s, and the message is unchanged", async ([, children], { onTestFinished }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished);
     await alice.send(roomMessage(room, "m1", children));
     const message = await bob.hear("m1");

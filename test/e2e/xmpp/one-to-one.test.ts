@@ -33,7 +33,7 @@ interface Chat {
   readonly bob: Person;
 }
 
-/** Two people with accounts, who are online. */
+/** Two online users with accounts. */
 async function openChat(onFinished: OnFinished, responder?: Responder, options = {}): Promise<Chat> {
   const oracle = await startStandIn(onFinished, responder);
   const prosody = await startProsody(onFinished, { module: {}, hostModule: { url: oracle.endpoint, ...options } });
@@ -69,8 +69,8 @@ function idsOf(person: Person): (string | undefined)[] {
     .map(({ attrs }) => attrs.id);
 }
 
-describe.skipIf(requires("Prosody", hasProsody()))("a message of one to another", () => {
-  test("is delivered with its metadata, which both archives and the sender's other devices have too", async ({
+describe.skipIf(requires("Prosody", hasProsody()))("a one-to-one message", () => {
+  test("a one-to-one message has its metadata, also in both archives and on the sender's other devices", async ({
     onTestFinished,
   }) => {
     const { prosody, alice, bob } = await openChat(onTestFinished);
@@ -97,7 +97,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a message of one to another"
     expect(idsOf(bob)).toEqual(["m1"]);
   });
 
-  test("waits by itself: what is said to the same person follows it, the rest goes on", async ({ onTestFinished }) => {
+  test("a waiting message holds back only later messages to the same recipient", async ({ onTestFinished }) => {
     const { responder, release } = heldBack();
     const { prosody, oracle, alice, bob } = await openChat(onTestFinished, byFile({ "slow.png": responder }));
     const carol = await login(onTestFinished, prosody, "carol");
@@ -114,7 +114,9 @@ describe.skipIf(requires("Prosody", hasProsody()))("a message of one to another"
     expect((await archiveOf(bob, bare(bob.jid))).map(({ attrs }) => attrs.id)).toEqual(["m1", "m2"]);
   });
 
-  test("goes out unchanged, with the deadline, when the oracle is silent", async ({ onTestFinished }) => {
+  test("a one-to-one message is delivered unchanged at the deadline if the oracle is silent", async ({
+    onTestFinished,
+  }) => {
     const { alice, bob } = await openChat(onTestFinished, silence, { timeout: 0.5 });
     const started = performance.now();
     await write(alice, bob, "m1", oob(slow));
@@ -126,7 +128,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a message of one to another"
     ["its sender's connection is lost", ({ alice }) => alice.vanish()],
     ["the module is unloaded", ({ prosody }) => prosody.shell("module:unload('media_metadata', 'localhost')")],
     ["the module is reloaded", ({ prosody }) => prosody.shell("module:reload('media_metadata', 'localhost')")],
-  ])("is sent at once when %s", async ([, happen], { onTestFinished }) => {
+  ])("a waiting message is sent at once when %s", async ([, happen], { onTestFinished }) => {
     const chat = await openChat(onTestFinished, silence, { timeout: 30 });
     const { oracle, alice, bob } = chat;
     await write(alice, bob, "m1", oob(slow));
@@ -137,9 +139,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a message of one to another"
     expect(idsOf(bob)).toEqual(["m1", "m2"]);
   });
 
-  test("to somebody who was blocked while it waited comes back, as it would without the wait", async ({
-    onTestFinished,
-  }) => {
+  test("a waiting message to a newly blocked contact is returned, as without the wait", async ({ onTestFinished }) => {
     const { responder, release } = heldBack();
     const { oracle, alice, bob } = await openChat(onTestFinished, responder);
     await write(alice, bob, "m1", oob(slow));
@@ -151,7 +151,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a message of one to another"
     expect(idsOf(bob)).toEqual([]);
   });
 
-  test("has no metadata of the sender's own", async ({ onTestFinished }) => {
+  test("a one-to-one message contains no metadata of the sender's own", async ({ onTestFinished }) => {
     const { oracle, alice, bob } = await openChat(onTestFinished);
     const forged = xml("metadata", { xmlns: metadataNamespace }, xml("type", {}, "text/forged"));
     await write(alice, bob, "m1", forged, oob("ftp://a.example.net/x", forged));
@@ -159,7 +159,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a message of one to another"
     expect(oracle.urls()).toEqual([]);
   });
 
-  test("that is encrypted is not looked up", async ({ onTestFinished }) => {
+  test("an encrypted one-to-one message is not looked up", async ({ onTestFinished }) => {
     const { oracle, alice, bob } = await openChat(onTestFinished, describeAll);
     await write(alice, bob, "m1", oob(picture), xml("encrypted", { xmlns: "eu.siacs.conversations.axolotl" }));
     expect(metadataOf(await got(bob, "m1"))).toEqual([null]);

@@ -17,7 +17,7 @@ const photoElement = {
   height: "480",
 };
 
-/** The built oracle, which may fetch from these ports of this machine, and somebody in a room. */
+/** Starts the built oracle, which may fetch from these ports of this machine, and a room with one occupant. */
 async function openRoom(
   onFinished: OnFinished,
   ports: readonly number[],
@@ -38,9 +38,7 @@ async function openRoom(
 }
 
 describe.skipIf(requires("Prosody", hasProsody()))("the room, the oracle and a media host together", () => {
-  test("fault 9: a redirect is followed, and what was described once is not fetched again", async ({
-    onTestFinished,
-  }) => {
+  test("fault 9: a redirect is followed, and a cached URL is not fetched again", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (request, response) => {
       if (request.url === "/old.jpg") response.writeHead(301, { location: "/new.jpg" }).end();
       else response.writeHead(200, { "content-type": "image/jpeg" }).end(photo);
@@ -54,7 +52,9 @@ describe.skipIf(requires("Prosody", hasProsody()))("the room, the oracle and a m
     expect(origin.requests).toBe(2);
   });
 
-  test("fault 9: an address that is not public is not connected to, nor by a redirect", async ({ onTestFinished }) => {
+  test("fault 9: no connection is opened to an address that is not public, not even after a redirect", async ({
+    onTestFinished,
+  }) => {
     const inside = await startOrigin(onTestFinished, (_request, response) => void response.end(photo));
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(302, { location: inside.url("/secret") }).end();
@@ -66,7 +66,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the room, the oracle and a m
     expect(inside.connections).toBe(0);
   });
 
-  test("of a picture that comes too slowly the room gets in time what its head tells", async ({ onTestFinished }) => {
+  test("the room gets the metadata from the head of a slow picture in time", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(200, { "content-type": "image/jpeg", "content-length": photo.byteLength });
       response.write(photo.subarray(0, photo.byteLength - 100));

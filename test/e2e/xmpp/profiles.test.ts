@@ -12,14 +12,14 @@ const sha256 = "NdpqDTXaag012moNNdpqDTXaag012moNNdpqDTXaag0=";
 
 const ofRoom = new Set(["occupant-id", "stanza-id"]);
 
-/** Says something that consists of these URLs, and nothing else. */
+/** Sends a message of only these URLs. */
 async function post({ alice, bob, room }: Scene, id: string, urls: readonly string[], ...more: Element[]) {
   const body = xml("body", {}, urls.join("\n"));
   await alice.send(xml("message", { to: room, id, type: "groupchat" }, body, ...urls.map((url) => oob(url)), ...more));
   return bob.hear(id);
 }
 
-/** What the room added to a message of so many children: at the end, and inside the out-of-band elements. */
+/** Returns the elements that the room added: after the first `children`, and inside the out-of-band elements. */
 function addedTo(message: Element, children: number): Element[] {
   const all = message.getChildElements();
   const metadata = message.getChildren("x", "jabber:x:oob").flatMap((x) => x.getChildElements().slice(1));
@@ -30,8 +30,8 @@ function namesOf(elements: readonly Element[]): string[] {
   return elements.map(({ name }) => name);
 }
 
-describe.skipIf(requires("Prosody", hasProsody()) || requires("xmllint", hasXmllint()))("what a room adds", () => {
-  test("by default is our own element and the file metadata of XEP-0446, in the archive too", async ({
+describe.skipIf(requires("Prosody", hasProsody()) || requires("xmllint", hasXmllint()))("the output of a room", () => {
+  test("by default a room adds our own element and the file metadata of XEP-0446, in the archive too", async ({
     onTestFinished,
   }) => {
     const scene = await openScene(onTestFinished);
@@ -68,7 +68,7 @@ describe.skipIf(requires("Prosody", hasProsody()) || requires("xmllint", hasXmll
       ["metadata", "file", "file-sharing", "fallback"],
     ],
   ])(
-    "as %s says what the schemas of the XEPs allow, in at most 1.5 KB a URL",
+    "output %s is valid by the schemas of the XEPs, in at most 1.5 KB a URL",
     async ([output, names], { onTestFinished }) => {
       const clip = { ...summit, type: "video/mp4", durationMs: 63_001, filename: "a & <b>.mp4" };
       const scene = await openScene(
@@ -88,9 +88,7 @@ describe.skipIf(requires("Prosody", hasProsody()) || requires("xmllint", hasXmll
     },
   );
 
-  test("as SIMS is read by a library that knows the file of XEP-0234, the hash and the previews", async ({
-    onTestFinished,
-  }) => {
+  test("a library reads the file of XEP-0234, the hash and the previews from SIMS", async ({ onTestFinished }) => {
     const scene = await openScene(onTestFinished, undefined, { output: ["sims"] });
     const sharing = (await post(scene, "m1", [picture])).getChild("reference")!.getChild("media-sharing")!;
     const { stanzas } = createClient({});
@@ -117,9 +115,7 @@ describe.skipIf(requires("Prosody", hasProsody()) || requires("xmllint", hasXmll
     expect(sharing.getChild("sources")!.getChild("reference")!.attrs.uri).toBe(picture);
   });
 
-  test("as the share of XEP-0447 is not there where a reader of it would lose something", async ({
-    onTestFinished,
-  }) => {
+  test("no share of XEP-0447 is added if its readers would lose a part of the message", async ({ onTestFinished }) => {
     const scene = await openScene(
       onTestFinished,
       byFile({ partial: ({ url }, response) => answer(response, 200, { ...summit, url, sha256: null }) }),
@@ -127,7 +123,7 @@ describe.skipIf(requires("Prosody", hasProsody()) || requires("xmllint", hasXmll
     );
     expect(addedTo(await post(scene, "m1", ["https://a.example.net/partial"]), 2)).toEqual([]);
     expect(addedTo(await post(scene, "m2", [picture, "https://a.example.net/partial"]), 3)).toEqual([]);
-    await scene.alice.say(scene.room, "m3", picture); // with words of its own
+    await scene.alice.say(scene.room, "m3", picture); // with a text of its own
     expect(addedTo(await scene.bob.hear("m3"), 2)).toEqual([]);
     const both = addedTo(await post(scene, "m4", [picture, `${picture}?2`]), 3);
     expect(both.map(({ name, attrs }) => [name, attrs.id])).toEqual([
@@ -160,14 +156,14 @@ describe.skipIf(requires("Prosody", hasProsody()) || requires("xmllint", hasXmll
       ),
     ],
     ["XEP-0446", xml("file", { xmlns: "urn:xmpp:file:metadata:0" }, xml("size", {}, "1"))],
-  ])("leaves it at the sender's word where that is %s", async ([, theirs], { onTestFinished }) => {
+  ])("the room adds no duplicate of the sender's own %s", async ([, theirs], { onTestFinished }) => {
     const output = ["legacy", "file-metadata", "sims", "sfs"];
     const scene = await openScene(onTestFinished, undefined, { output });
     const message = await post(scene, "m1", [picture], theirs);
     expect(namesOf(addedTo(message, 3))).toEqual(["metadata"]);
   });
 
-  test("to an encrypted message is nothing, whatever is switched on", async ({ onTestFinished }) => {
+  test("a room adds nothing to an encrypted message, with any output", async ({ onTestFinished }) => {
     const output = ["legacy", "file-metadata", "sims", "sfs"];
     const scene = await openScene(onTestFinished, undefined, { output });
     const encrypted = xml("encrypted", { xmlns: "eu.siacs.conversations.axolotl" });
@@ -183,7 +179,7 @@ describe.skipIf(requires("Prosody", hasProsody()) || requires("xmllint", hasXmll
     ["nothing but markup", "</name></file></message>"],
     ["a very long name", "x".repeat(5000)],
     ["a number", 5],
-  ] as const)("is safe to read with %s as the file's name", async ([, filename, name], { onTestFinished }) => {
+  ] as const)("added elements are safe with %s as the file's name", async ([, filename, name], { onTestFinished }) => {
     const output = ["file-metadata", "sims"];
     const scene = await openScene(
       onTestFinished,

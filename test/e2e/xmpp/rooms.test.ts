@@ -27,7 +27,7 @@ async function formFieldOf(person: Person, room: string): Promise<Element> {
   return fields.find(({ attrs }) => attrs.var === roomOption)!;
 }
 
-/** What service discovery (XEP-0030) says: whether the feature is there, and the value in the room's info, if any. */
+/** Queries service discovery (XEP-0030): whether the feature is listed, and the value in the room's info, if any. */
 async function discover(person: Person, jid: string): Promise<{ isFeature: boolean; value: string | null }> {
   const namespace = "http://jabber.org/protocol/disco#info";
   const answer = await person.ask(jid, xml("query", { xmlns: namespace }));
@@ -48,7 +48,9 @@ function heard(person: Person, id: string): Promise<Element> {
 }
 
 describe.skipIf(requires("Prosody", hasProsody()))("a room's owners", () => {
-  test("see in the room's form that URLs are looked up, and switch it off and on", async ({ onTestFinished }) => {
+  test("owners see the setting for URL lookups in the room's form, and switch it off and on", async ({
+    onTestFinished,
+  }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished);
     expect((await formFieldOf(alice, room)).attrs.type).toBe("boolean");
     expect((await formFieldOf(alice, room)).getChildText("value")).toBe("1");
@@ -62,7 +64,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a room's owners", () => {
     expect(metadataOf(await bob.hear("m2"))).toEqual([summitElement]);
   });
 
-  test("who change something else leave it as it was", async ({ onTestFinished }) => {
+  test("the setting stays unchanged when an owner changes another one", async ({ onTestFinished }) => {
     const { room, alice, bob } = await openScene(onTestFinished);
     await configure(alice, room, roomOption, "0");
     await configure(alice, room, "muc#roomconfig_roomname", "The summit");
@@ -70,7 +72,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a room's owners", () => {
     expect(metadataOf(await bob.hear("m1"))).toEqual([null]);
   });
 
-  test("who switch it off still have forged metadata taken out, and what waits still comes first", async ({
+  test("after switching it off, forged metadata is still removed, and waiting messages still come first", async ({
     onTestFinished,
   }) => {
     const { responder, release } = heldBack();
@@ -86,7 +88,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a room's owners", () => {
     expect(oracle.urls()).toEqual([slow]);
   });
 
-  test("show everybody who asks what they decided", async ({ onTestFinished }) => {
+  test("service discovery shows the owners' setting", async ({ onTestFinished }) => {
     const { room, alice, bob } = await openScene(onTestFinished);
     expect(await discover(bob, room)).toEqual({ isFeature: true, value: "1" });
     expect(await discover(bob, room.replace(/.*@/, ""))).toEqual({ isFeature: true, value: null });
@@ -96,14 +98,14 @@ describe.skipIf(requires("Prosody", hasProsody()))("a room's owners", () => {
 });
 
 describe.skipIf(requires("Prosody", hasProsody()))("a private message in a room", () => {
-  test("is not looked up unless the operator says so", async ({ onTestFinished }) => {
+  test("a private message is not looked up by default", async ({ onTestFinished }) => {
     const scene = await openScene(onTestFinished);
     await whisper(scene, "m1", oob(picture));
     expect(metadataOf(await heard(scene.bob, "m1"))).toEqual([null]);
     expect(scene.oracle.urls()).toEqual([]);
   });
 
-  test("comes with its metadata where the operator says so, in the order in which the sender spoke", async ({
+  test("a private message has its metadata if the operator enables it, in the sender's order", async ({
     onTestFinished,
   }) => {
     const { responder, release } = heldBack();
@@ -124,7 +126,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a private message in a room"
     expect(bob.received.indexOf(message)).toBeLessThan(bob.received.indexOf(await bob.hear("m2")));
   });
 
-  test("comes back where its reader left while it waited", async ({ onTestFinished }) => {
+  test("a waiting private message is returned if its recipient leaves", async ({ onTestFinished }) => {
     const { responder, release } = heldBack();
     const scene = await openScene(onTestFinished, responder, { private: true });
     await whisper(scene, "m1", oob(slow));
@@ -134,7 +136,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a private message in a room"
     expect(await scene.alice.refusal("m1")).toBe("item-not-found");
   });
 
-  test("of somebody outside of the room is refused without a lookup", async ({ onTestFinished }) => {
+  test("a private message from outside the room is refused without a lookup", async ({ onTestFinished }) => {
     const scene = await openScene(onTestFinished, undefined, { private: true });
     const carol = await connect(onTestFinished, scene.prosody);
     await whisper({ ...scene, alice: carol }, "m1", oob(picture));
@@ -142,7 +144,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a private message in a room"
     expect(scene.oracle.urls()).toEqual([]);
   });
 
-  test("in a room that has it switched off is not looked up", async ({ onTestFinished }) => {
+  test("a private message is not looked up in a room with lookups switched off", async ({ onTestFinished }) => {
     const scene = await openScene(onTestFinished, undefined, { private: true });
     await configure(scene.alice, scene.room, roomOption, "0");
     await whisper(scene, "m1", oob(picture));

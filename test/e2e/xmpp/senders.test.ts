@@ -13,7 +13,7 @@ const bomb = "https://attacker.example.net/bomb.pdf";
 
 type OnFinished = Parameters<typeof connect>[0];
 
-/** Each is another sender: anonymous logins have an account each. */
+/** Each is a different sender: every anonymous login has its own account. */
 async function enterMany(onFinished: OnFinished, prosody: Prosody, room: string, count: number): Promise<Person[]> {
   const people = await Promise.all(Array.from({ length: count }, () => connect(onFinished, prosody)));
   for (const [at, person] of people.entries()) await person.enter(room, `mallory${at}`);
@@ -128,7 +128,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the circuit breaker of all s
 });
 
 describe.skipIf(requires("Prosody", hasProsody()))("a sender whose lookups fail", () => {
-  test("a sender's own circuit breaker lets only the messages of the sender whose lookups time out pass without a lookup", async ({
+  test("a sender's circuit breaker skips lookups only for the sender whose lookups time out", async ({
     onTestFinished,
   }) => {
     const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": silence }), {
@@ -145,7 +145,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a sender whose lookups fail"
 });
 
 describe.skipIf(requires("Prosody", hasProsody()))("the share of a sender", () => {
-  test("a flooding sender has at most a quarter of the lookups in flight, in all rooms together, and other senders are annotated", async ({
+  test("a flooding sender has at most a quarter of all lookups in flight, and other senders are annotated", async ({
     onTestFinished,
   }) => {
     const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "bomb.pdf": silence }), {

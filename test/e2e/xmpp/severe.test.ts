@@ -11,7 +11,7 @@ import { requires } from "../../support/require.ts";
 import { startService } from "../../support/service.ts";
 import { connect, metadataOf } from "../../support/xmpp.ts";
 
-/** 1024 directory entries of one PNG, which has as many empty chunks as fit into 64 kB: four million chunks for a naive parser. */
+/** 1024 icon entries share one PNG, full of empty chunks (64 kB): four million chunks for a naive parser. */
 function icoOfEmptyChunks(): Buffer {
   const entries = 1024;
   const directory = Buffer.alloc(6 + 16 * entries);

@@ -14,7 +14,7 @@ const photo = await sharp({ create: { width: 640, height: 480, channels: 3, back
 
 const upload = "urn:xmpp:http:upload:0";
 
-/** Uploads as clients do (XEP-0363): a slot is asked for, then filled. Gives the URL that others are told. */
+/** Uploads like a client (XEP-0363): requests a slot, then fills it. Returns the URL for recipients. */
 async function uploadPhoto(person: Person, prosody: Prosody): Promise<string> {
   const wanted = { xmlns: upload, filename: "a photo.jpg", size: String(photo.length), "content-type": "image/jpeg" };
   const answer = await person.ask(`upload.${prosody.domain}`, xml("request", wanted));
@@ -22,7 +22,7 @@ async function uploadPhoto(person: Person, prosody: Prosody): Promise<string> {
   const put = slot.getChild("put")!;
   const url = new URL(put.attrs.url!);
   const headers = Object.fromEntries(put.getChildren("header").map((header) => [header.attrs.name!, header.text()]));
-  // Its name is in no name service, so it is called by its address, and told which host is meant.
+  // DNS does not have its name: connect to its address, and send the name as Host.
   const sent = request({
     port: prosody.httpPort,
     path: url.pathname,
@@ -36,8 +36,10 @@ async function uploadPhoto(person: Person, prosody: Prosody): Promise<string> {
 }
 
 describe.skipIf(requires("Prosody", hasProsody()))("a picture on the server's own upload host", () => {
-  test("is looked up where the oracle is told to find that host, and others are not", async ({ onTestFinished }) => {
-    // Both must know the other's address before they start.
+  test("a picture on the upload host is looked up if the oracle rewrites that host, and other hosts are not", async ({
+    onTestFinished,
+  }) => {
+    // Each must know the other's address before it starts.
     const prosodyPort = await freePort();
     const oracle = await startService({
       REWRITES: `http://upload.localhost:${prosodyPort}/=>http://127.0.0.1:${prosodyPort}/`,
@@ -61,7 +63,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a picture on the server's ow
     expect(message.getChild("file", "urn:xmpp:file:metadata:0")?.getChildText("name")).toBe("a photo.jpg");
   });
 
-  test("is all that is asked for, on whatever hosts and ports others are", async ({ onTestFinished }) => {
+  test("only URLs on the upload host are looked up, not on other hosts or ports", async ({ onTestFinished }) => {
     const oracle = await startStandIn(onTestFinished);
     const prosody = await startProsody(onTestFinished, {
       module: { url: oracle.endpoint, scope: "local-uploads", max_urls: 8 },
@@ -83,7 +85,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a picture on the server's ow
     expect(oracle.urls()).toEqual([own]);
   });
 
-  test("is looked up beside the hosts that are named", async ({ onTestFinished }) => {
+  test("the upload host is looked up in addition to the configured hosts", async ({ onTestFinished }) => {
     const oracle = await startStandIn(onTestFinished);
     const prosody = await startProsody(onTestFinished, {
       module: { url: oracle.endpoint, scope: "local-uploads", hosts: ["media.example.net"] },

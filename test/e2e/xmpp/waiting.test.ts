@@ -18,7 +18,7 @@ const slow = "https://upload.example.net/slow.png";
 const quick = "https://upload.example.net/quick.png";
 const ping = xml("ping", { xmlns: "urn:xmpp:ping" });
 
-/** As a moderator or an admin does (XEP-0045 8.2, 8.4, 9.1). */
+/** Changes a role or an affiliation, as a moderator or an admin (XEP-0045 8.2, 8.4, 9.1). */
 async function administer(person: Person, room: string, item: Record<string, string>): Promise<void> {
   const query = xml("query", { xmlns: "http://jabber.org/protocol/muc#admin" }, xml("item", item));
   const { attrs } = await person.ask(room, query, "set");
@@ -26,7 +26,7 @@ async function administer(person: Person, room: string, item: Record<string, str
 }
 
 describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way", () => {
-  test("fault 4: the sender's own session, other rooms and other senders are not held up", async ({
+  test("fault 4: the sender's own session, other rooms and other senders are not delayed", async ({
     onTestFinished,
   }) => {
     const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, silence, { timeout: 5 });
@@ -44,7 +44,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(heardIds(bob)).toEqual(["bobs"]);
   });
 
-  test("a sender's messages keep their order and others overtake, in the room as in the archive", async ({
+  test("a sender's messages keep their order, and other senders overtake, in the room and in the archive", async ({
     onTestFinished,
   }) => {
     const { responder, release } = heldBack();
@@ -66,7 +66,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(metadataOf(await bob.hear("A1"))).toEqual([summitElement]);
   });
 
-  test("two devices under one nick are one sender", async ({ onTestFinished }) => {
+  test("two devices under one nick count as one sender", async ({ onTestFinished }) => {
     const { responder, release } = heldBack();
     const { prosody, oracle, room, bob } = await openScene(onTestFinished, byFile({ "slow.png": responder }));
     const robot = await connectComponent(onTestFinished, prosody);
@@ -102,7 +102,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     ["kicked", "none", "not-acceptable"],
     ["muted", "visitor", "forbidden"],
   ] as const)(
-    "fault 7: a sender who is %s gets the message back, and the room does not hear it",
+    "fault 7: a sender who is %s gets the message back, and the room does not get it",
     async ([, role, condition], { onTestFinished }) => {
       const { responder, release } = heldBack();
       const { oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": responder }));
@@ -120,7 +120,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     },
   );
 
-  test("fault 7: a sender who is banned, or kicked and back at once, is not heard either", async ({
+  test("fault 7: a message of a sender who is banned, or kicked and back at once, is not delivered", async ({
     onTestFinished,
   }) => {
     const { responder, release } = heldBack();
@@ -152,7 +152,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(oracle.questions[0]!.deadlineMs).toBe(400);
   });
 
-  test("a late answer is ignored", async ({ onTestFinished }) => {
+  test("a late response is ignored", async ({ onTestFinished }) => {
     const { responder, release } = heldBack();
     const { room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": responder }), { timeout: 0.3 });
     await alice.say(room, "m1", slow);
@@ -164,7 +164,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(metadataOf(await bob.hear("m1"))).toEqual([null]);
   });
 
-  test("a sender who leaves is heard before the leave is seen", async ({ onTestFinished }) => {
+  test("a leaving sender's messages are delivered before the leave", async ({ onTestFinished }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": silence }), {
       timeout: 5,
     });
@@ -180,7 +180,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect((await archiveOf(alice, room)).map(({ attrs }) => attrs.id)).toEqual(["photo", "quick", "text"]);
   });
 
-  test("with an archive that takes its time the order is kept, and a sender who leaves is heard all the same", async ({
+  test("with a slow archive the order is kept, and a leaving sender's messages are delivered", async ({
     onTestFinished,
   }) => {
     const { responder, release } = heldBack();
@@ -199,7 +199,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(heardIds(alice)).toEqual(["b1", "b2", "b3", "b4", "b5"]);
   });
 
-  test("a message that is lost by another module's fault does not hold up the next", async ({ onTestFinished }) => {
+  test("a message that is lost by another module's fault does not delay the next", async ({ onTestFinished }) => {
     const { responder, release } = heldBack();
     const { oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": responder }), {}, [
       "broken_archive",
@@ -215,7 +215,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(heardIds(bob)).toEqual(["m3", "m4"]);
   });
 
-  test("a sender whose connection is lost is heard before the leave is seen", async ({ onTestFinished }) => {
+  test("a disconnected sender's messages are delivered before the leave", async ({ onTestFinished }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished, silence, { timeout: 5 });
     await bob.say(room, "photo", slow);
     await bob.say(room, "text");
@@ -225,7 +225,9 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(heardIds(alice)).toEqual(["photo", "text"]);
   });
 
-  test("a sender whom the room gives up for lost is heard before that is seen", async ({ onTestFinished }) => {
+  test("the messages of a sender whom the room removes as unreachable are delivered before the leave", async ({
+    onTestFinished,
+  }) => {
     const { prosody, oracle, room, alice } = await openScene(onTestFinished, silence, { timeout: 5 });
     const robot = await connectComponent(onTestFinished, prosody);
     await robot.enter(room, "robot");
@@ -237,7 +239,9 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(heardIds(alice)).toEqual(["photo"]);
   });
 
-  test("after a change of nick the message goes out under the new one, in order", async ({ onTestFinished }) => {
+  test("after a nick change a waiting message is delivered under the new nick, in order", async ({
+    onTestFinished,
+  }) => {
     const { responder, release } = heldBack();
     const { oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": responder }));
     await bob.say(room, "photo", slow);
@@ -255,7 +259,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(metadataOf(photo)).toEqual([summitElement]);
   });
 
-  test("what was said in a room that is destroyed is heard before the end", async ({ onTestFinished }) => {
+  test("waiting messages are delivered before a room is destroyed", async ({ onTestFinished }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished, silence, { timeout: 5 });
     await bob.say(room, "photo", slow);
     await oracle.asked(1);
@@ -265,7 +269,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(heardIds(bob)).toEqual(["photo"]);
   });
 
-  test("past the limit of waiting messages all go out at once, as they are and in order", async ({
+  test("above the limit of waiting messages all are delivered at once, unchanged and in order", async ({
     onTestFinished,
   }) => {
     const { oracle, room, alice, bob } = await openScene(onTestFinished, silence, { timeout: 5, max_queue: 4 });
@@ -280,7 +284,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     expect(metadataOf(await bob.hear("m6"))).toEqual([summitElement]);
   });
 
-  test("past the limit of lookups under way a message passes as it is", async ({ onTestFinished }) => {
+  test("above the limit of lookups in flight a message is delivered unchanged", async ({ onTestFinished }) => {
     const { responder, release } = heldBack();
     const { oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": responder }), {
       max_inflight: 1,

@@ -1,4 +1,4 @@
-/** The load that one destination may get, and the cost of a dead one. */
+/** Tests of the limits per destination, and of the circuit breaker. */
 import type { Socket } from "node:net";
 import { describe, expect, test, type TestContext } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
@@ -16,7 +16,7 @@ import {
 import { openSlots } from "../../support/slots.ts";
 
 describe("connections to one address", () => {
-  /** With so many connections at once to one address, and to one block. */
+  /** Sets the connection limits per address and per block. */
   function limitTo(maxPerHost: number, maxPerBlock = Infinity) {
     const shares = createShares({
       maxPerHost,
@@ -27,12 +27,12 @@ describe("connections to one address", () => {
     return { addressSlots: openSlots({ maxWaiting: 64 }), shares };
   }
 
-  /** A slot comes back with the event that tells of the connection's end, on our side. */
+  /** A slot is released by the close event of our socket. */
   async function allReleased(slots: Semaphore) {
     while (slots.active > 0 || slots.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
-  test("are not more at once than may be, however many names lead there, and all are answered", async ({
+  test("connections to one address stay within its limit, however many names lead there, and all succeed", async ({
     onTestFinished,
   }) => {
     let most = 0;
@@ -48,7 +48,7 @@ describe("connections to one address", () => {
     await allReleased(limits.addressSlots);
   });
 
-  test("without room in time fail as a busy host: nothing is known of the origin", async ({ onTestFinished }) => {
+  test("a lookup without a free connection in time fails as host_busy", async ({ onTestFinished }) => {
     const origin = await startRawOrigin(onTestFinished, () => undefined);
     const limits = limitTo(1);
     const { open, outcome } = createFetcher({ ...limits, connectTimeoutMs: 200 });
@@ -64,7 +64,7 @@ describe("connections to one address", () => {
     await allReleased(limits.addressSlots);
   });
 
-  test("go to another address of the name where the first has no room, and wait for it where that one is dead", async ({
+  test("a connection goes to the next address if the first is at its limit, and waits if the next is dead", async ({
     onTestFinished,
   }) => {
     const first = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
@@ -79,7 +79,7 @@ describe("connections to one address", () => {
     expect(await waiting).toBe("ok");
   });
 
-  test("give their room back, whatever becomes of them", async ({ onTestFinished }) => {
+  test("a connection releases its slots after any outcome", async ({ onTestFinished }) => {
     const { good, ca } = makeCertificates();
     const tls = await startTlsOrigin(onTestFinished, good, (_request, response) => response.end("ok"));
     const mute = await startRawOrigin(onTestFinished, () => undefined);
@@ -97,7 +97,9 @@ describe("connections to one address", () => {
     await allReleased(limits.addressSlots);
   });
 
-  test("of all addresses of a block together are bounded, and leave other blocks alone", async ({ onTestFinished }) => {
+  test("connections to a block of addresses are bounded, and do not affect other blocks", async ({
+    onTestFinished,
+  }) => {
     const origin = await startRawOrigin(onTestFinished, () => undefined, { host: "0.0.0.0" });
     const limits = limitTo(2, 3);
     const { outcome, open } = createFetcher({ ...limits, connectTimeoutMs: 200 });
@@ -127,13 +129,13 @@ describe("the circuit breaker", () => {
     return { breaker, clock };
   }
 
-  /** A port that was free a moment ago, and where an origin may start later. */
+  /** Returns a free port, where an origin may start later. */
   async function closedPort(onTestFinished: TestContext["onTestFinished"]): Promise<number> {
     const origin = await startRawOrigin(onTestFinished, () => undefined, { host: "127.0.0.9" });
     return origin.port; // taken on that address alone
   }
 
-  test("opens for an origin without connections, lets one attempt pass after its time, and closes with a connection", async ({
+  test("the circuit breaker opens without connections, is half-open later, and closes with a connection", async ({
     onTestFinished,
   }) => {
     const port = await closedPort(onTestFinished);
@@ -153,7 +155,7 @@ describe("the circuit breaker", () => {
     expect(origin.connections).toBe(2);
   });
 
-  test("opens for a host whose name is not resolved, whose connect times out, or whose TLS handshake fails", async ({
+  test("the circuit breaker opens after failed name resolutions, connect timeouts or failed TLS handshakes", async ({
     onTestFinished,
   }) => {
     const mute = await startRawOrigin(onTestFinished, () => undefined);
@@ -197,17 +199,22 @@ describe("the circuit breaker", () => {
     ["is silent", () => undefined, "source_unreachable timeout"],
     ["is reset before the head", (socket) => socket.resetAndDestroy(), "source_unreachable reset"],
     ["is closed before the head", (socket) => socket.end(), "source_unreachable reset"],
-  ])("stays closed for a host with a URL that %s, however often", async ([, speak, expected], { onTestFinished }) => {
-    const origin = await startRawOrigin(onTestFinished, (socket) => socket.once("data", () => speak(socket)));
-    const { outcome } = createFetcher({ breaker: startBreaker().breaker, connectTimeoutMs: 1000 });
-    // Longer than the connect timeout: an end of the lookup before it would not count in any case.
-    const asked = Array.from({ length: 5 }, () => outcome(origin.url("/"), 1500));
-    expect(await Promise.all(asked)).toEqual(Array(5).fill(expected));
-    expect(await outcome(origin.url("/"), 1500)).toBe(expected);
-    expect(origin.connections).toBe(6);
-  });
+  ])(
+    "the circuit breaker stays closed for a host with a URL that %s, however often",
+    async ([, speak, expected], { onTestFinished }) => {
+      const origin = await startRawOrigin(onTestFinished, (socket) => socket.once("data", () => speak(socket)));
+      const { outcome } = createFetcher({ breaker: startBreaker().breaker, connectTimeoutMs: 1000 });
+      // Longer than the connect timeout: a lookup that ends before it would not count anyway.
+      const asked = Array.from({ length: 5 }, () => outcome(origin.url("/"), 1500));
+      expect(await Promise.all(asked)).toEqual(Array(5).fill(expected));
+      expect(await outcome(origin.url("/"), 1500)).toBe(expected);
+      expect(origin.connections).toBe(6);
+    },
+  );
 
-  test("is closed by a connection, although the URL of the trial is silent", async ({ onTestFinished }) => {
+  test("the circuit breaker is closed by a connection, although the URL of the trial is silent", async ({
+    onTestFinished,
+  }) => {
     const port = await closedPort(onTestFinished);
     const { breaker, clock } = startBreaker();
     const { outcome } = createFetcher({ breaker });
@@ -227,7 +234,7 @@ describe("the circuit breaker", () => {
     expect(await outcome(origin.url("/picture"))).toBe("ok");
   });
 
-  test("of a redirect's target is not that of the host that redirects", async ({ onTestFinished }) => {
+  test("the circuit breaker of a redirect's target is not that of the redirecting host", async ({ onTestFinished }) => {
     const port = await closedPort(onTestFinished);
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(302, { Location: `http://127.0.0.1:${port}/` }).end();
@@ -240,7 +247,9 @@ describe("the circuit breaker", () => {
     expect(origin.connections).toBe(5);
   });
 
-  test("does not count a connect that slow redirects left too little time for", async ({ onTestFinished }) => {
+  test("the circuit breaker ignores a connect attempt with too little time left after slow redirects", async ({
+    onTestFinished,
+  }) => {
     const mute = await startRawOrigin(onTestFinished, () => undefined); // no TLS handshake in time
     const attacker = await startOrigin(onTestFinished, (_request, response) => {
       setTimeout(() => response.writeHead(302, { Location: `https://127.0.0.1:${mute.port}/` }).end(), 800);
@@ -252,7 +261,7 @@ describe("the circuit breaker", () => {
     expect(mute.connections).toBe(5);
   });
 
-  test("does not count a host that the address policy refuses, nor one without room for a connection", async ({
+  test("the circuit breaker ignores a host that the address policy refuses, and one at its connection limit", async ({
     onTestFinished,
   }) => {
     const { breaker } = startBreaker();
@@ -267,7 +276,7 @@ describe("the circuit breaker", () => {
     expect(await createFetcher({ breaker }).outcome(origin.url("/"))).toBe("ok");
   });
 
-  test("of a port is not opened by the other scheme on that port", async ({ onTestFinished }) => {
+  test("the circuit breaker of a port is not opened by the other scheme on that port", async ({ onTestFinished }) => {
     const { good, ca } = makeCertificates();
     const tls = await startTlsOrigin(onTestFinished, good, (_request, response) => response.end("ok"));
     const plain = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
@@ -281,7 +290,7 @@ describe("the circuit breaker", () => {
     expect(await outcome(plain.url("/"))).toBe("ok");
   });
 
-  test("of one port is not that of another port of the host", async ({ onTestFinished }) => {
+  test("the circuit breaker of one port is not that of another port of the host", async ({ onTestFinished }) => {
     const port = await closedPort(onTestFinished);
     const well = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
     const { outcome } = createFetcher({ breaker: startBreaker().breaker });

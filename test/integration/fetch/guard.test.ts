@@ -8,7 +8,7 @@ import { startNameServer } from "../../support/name-server.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { isPublicToOthers } from "../../support/second-opinion.ts";
 
-/** Counts the connections that this process begins, to wherever: what a listener on one address would not see. */
+/** Counts all connections that this process begins: a listener on one address would not see the others. */
 async function countingSockets<T>(work: () => Promise<T>): Promise<{ result: T; sockets: number }> {
   const sockets = new Set<Socket>();
   const count = (message: unknown) => void sockets.add((message as { socket: Socket }).socket);
@@ -32,10 +32,10 @@ interface Case {
 const casesFile = new URL("../../../../shared/ssrf-cases.json", import.meta.url);
 const cases: Case[] = existsSync(casesFile) ? JSON.parse(readFileSync(casesFile, "utf8")) : [];
 
-/** As most operators run it: nothing allowed beyond the internet on 80 and 443. */
+/** The default settings: only public addresses, on ports 80 and 443. */
 const plain: FetcherOptions = { allowAddresses: [], allowPorts: ["80", "443"] };
 
-/** Answers the first question with the first list, and so on. */
+/** Creates a resolver that answers the first query with the first list, and so on. */
 function answering(lists: readonly string[][]) {
   let questions = 0;
   return {
@@ -46,7 +46,7 @@ function answering(lists: readonly string[][]) {
   };
 }
 
-describe.skipIf(cases.length === 0)("collected attempts (skipped where ../shared/ssrf-cases.json is absent)", () => {
+describe.skipIf(cases.length === 0)("collected SSRF attempts (skipped if ../shared/ssrf-cases.json is absent)", () => {
   const isForbiddenFirst = ({ resolves_seq }: Case) => resolves_seq?.[0]?.[0] !== "1.2.3.4";
   const blocked = cases.filter((each) => each.verdict === "block");
 
@@ -60,11 +60,11 @@ describe.skipIf(cases.length === 0)("collected attempts (skipped where ../shared
     },
   );
 
-  // A header cannot carry the others as they are written.
+  // A header cannot carry the other URLs as written.
   const carried = blocked.filter((each) => isForbiddenFirst(each) && /^[^\s\0][^\r\n\0]*$/.test(each.url));
 
   test.for(carried)(
-    "$url ($why) begins none by redirect either",
+    "a redirect to $url ($why) begins no connection",
     async ({ url, resolves, resolves_seq }, { onTestFinished }) => {
       const origin = await startOrigin(onTestFinished, (_request, response) => {
         response.writeHead(302, { Location: Buffer.from(url).toString("latin1") }).end();
@@ -75,7 +75,7 @@ describe.skipIf(cases.length === 0)("collected attempts (skipped where ../shared
         resolve: answering(resolves_seq ?? [resolves ?? []]).resolve,
       });
       const { result, sockets } = await countingSockets(() => outcome(origin.url("/")));
-      // What is no absolute URL is a path on the origin itself, which says the same again.
+      // A relative URL is a path on the origin itself, which redirects again.
       const isPath = !/^[a-z][a-z0-9+.-]*:/i.test(url);
       expect(result).toMatch(isPath ? /^source_redirects$/ : /^source_unreachable (redirect|address)$/);
       expect(sockets).toBe(origin.connections);
@@ -83,7 +83,7 @@ describe.skipIf(cases.length === 0)("collected attempts (skipped where ../shared
   );
 
   test.each(blocked.filter((each) => !isForbiddenFirst(each)))(
-    "$url is asked for once",
+    "$url is resolved only once",
     async ({ url, resolves_seq }) => {
       const answers = answering(resolves_seq ?? []);
       const { outcome } = createFetcher({ ...plain, resolve: answers.resolve, connectTimeoutMs: 300 });
@@ -93,7 +93,7 @@ describe.skipIf(cases.length === 0)("collected attempts (skipped where ../shared
   );
 
   test.each(cases.filter(({ verdict }) => verdict === "allow-syntax"))(
-    "$url ($why) would be connected to",
+    "$url ($why) passes the SSRF guard and begins a connection",
     async ({ url, resolves }) => {
       const resolve = () => Promise.resolve(resolves ?? ["93.184.215.14"]);
       const { outcome } = createFetcher({ ...plain, resolve, connectTimeoutMs: 30 });
@@ -104,8 +104,8 @@ describe.skipIf(cases.length === 0)("collected attempts (skipped where ../shared
   );
 });
 
-describe("the guard at the connection", () => {
-  test("one bad address among good ones refuses the name, in whatever place", async ({ onTestFinished }) => {
+describe("the SSRF guard at the connection", () => {
+  test("one forbidden address among good ones refuses the name, at any position", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
     for (const addresses of [
       ["127.0.0.1", "10.0.0.1"],
@@ -121,7 +121,9 @@ describe("the guard at the connection", () => {
     expect(origin.connections).toBe(0);
   });
 
-  test("a name that changes its answer between two questions is asked once", async ({ onTestFinished }) => {
+  test("DNS pinning: a name that changes its answer (DNS rebinding) is resolved only once", async ({
+    onTestFinished,
+  }) => {
     const good = await startOrigin(onTestFinished, (_request, response) => response.end(), { host: "127.0.0.2" });
     const answers = answering([["127.0.0.2"], ["127.0.0.1"]]);
     const { outcome } = createFetcher({ allowAddresses: ["127.0.0.2"], resolve: answers.resolve });
@@ -131,7 +133,7 @@ describe("the guard at the connection", () => {
     expect(good.connections).toBe(1);
   });
 
-  test("a redirect by a name that changes its answer is judged anew", async ({ onTestFinished }) => {
+  test("a redirect to a name that changes its answer (DNS rebinding) is checked", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(302, { Location: "/again" }).end();
     });
@@ -169,7 +171,7 @@ describe("the guard at the connection", () => {
     expect(origin.connections).toBe(0);
   });
 
-  test("a name with no address, and one with a hundred, are not a way to keep us busy", async () => {
+  test("a name with no address fails, and a name with a hundred causes few connections", async () => {
     const none = createFetcher({ addresses: [] });
     expect(await none.outcome("http://media.example.net/")).toBe("source_unreachable name");
     const many = createFetcher({ addresses: Array.from({ length: 100 }, (_, index) => `127.0.1.${index}`) });
@@ -178,7 +180,7 @@ describe("the guard at the connection", () => {
     expect(sockets).toBeLessThanOrEqual(4);
   });
 
-  test("an IPv6 literal goes the same way", async ({ onTestFinished }) => {
+  test("an IPv6 literal passes the SSRF guard by the same rules", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(), { host: "::1" });
     expect(await createFetcher({ allowAddresses: [] }).outcome(origin.url("/"))).toBe("source_unreachable address");
     expect(origin.connections).toBe(0);
@@ -188,7 +190,7 @@ describe("the guard at the connection", () => {
 
 const plainHost = (host: string | null) => host?.replace(/^\[|\]$/g, "") ?? "";
 
-/** Addresses that nobody's URL may lead to: our own few, and those of the collected attempts where these are here. */
+/** Addresses that no URL may reach: a few of our own, and those of the collected attempts if present. */
 const forbidden = new Set([
   ...["127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "169.254.169.254", "192.168.0.1", "255.255.255.255"],
   ...["::1", "::", "::ffff:127.0.0.1", "::7f00:1", "64:ff9b::7f00:1", "2002:7f00:1::", "fd00::1", "fe80::1"],
@@ -202,7 +204,7 @@ for (const { verdict, whatwg_host, resolves = [], resolves_seq = [] } of cases) 
 
 const reachesThisMachine = (address: string) => /^(127\.|0\.0\.0\.0$|::1?$|::ffff:127\.|::ffff:7f)/.test(address);
 
-/** Answers on every address of this machine, so that it sees whoever gets round the guard; redirects to what `to` says. */
+/** Starts an origin on all addresses of this machine, to detect a guard bypass; redirects to `to` in the query. */
 function startTrap(onTestFinished: Parameters<typeof startOrigin>[0]) {
   return startOrigin(
     onTestFinished,
@@ -217,7 +219,7 @@ function startTrap(onTestFinished: Parameters<typeof startOrigin>[0]) {
 
 describe("a forbidden address", () => {
   test.for([...forbidden])(
-    "%s is not connected to by DNS, by a redirect, or by a name that changes its answer",
+    "%s is not connected to by DNS, by a redirect, or by DNS rebinding",
     async (address, { onTestFinished }) => {
       const good = "127.0.0.2";
       const trap = await startTrap(onTestFinished);
@@ -245,7 +247,7 @@ describe("a forbidden address", () => {
         expect(await outcome(at("good.example.net", at(literal)))).toMatch(/^source_unreachable (address|redirect)$/);
         expect(await outcome(at("changing.example.net", at("changing.example.net")))).toBe(refused);
       });
-      // One for each that began with the good address, and not one more.
+      // Exactly one for each request to the good address.
       expect([trap.connections, sockets]).toEqual([5, 5]);
     },
   );
@@ -258,7 +260,7 @@ describe("a forbidden address", () => {
   );
 
   test.skipIf(here.length === 0)(
-    "of this machine is not connected to in any of the collected spellings, on a port that listens",
+    "an address of this machine is not connected to in any of the collected spellings, on a listening port",
     async ({ onTestFinished }) => {
       const trap = await startTrap(onTestFinished);
       for (const { url, resolves } of here) {
@@ -277,7 +279,7 @@ describe("a forbidden address", () => {
 });
 
 describe("rewrites", () => {
-  test("fetch from the operator's own address, with the Host that stands in the URL", async ({ onTestFinished }) => {
+  test("a rewrite fetches from the operator's own address, with the Host of the URL", async ({ onTestFinished }) => {
     let host = "";
     const origin = await startOrigin(onTestFinished, (request, response) => {
       host = request.headers.host ?? "";
@@ -292,7 +294,7 @@ describe("rewrites", () => {
     expect(host).toBe("upload.example.net");
   });
 
-  test("know the names of the machine's own hosts file", async ({ onTestFinished }) => {
+  test("a rewrite resolves names in the hosts file of the machine", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
     const { outcome } = createFetcher({
       ...plain,
@@ -303,7 +305,7 @@ describe("rewrites", () => {
     expect(await outcome(`http://prosody:${origin.port}/a.png`)).toBe("url_unsupported");
   });
 
-  test("open nothing else: not the rest of the right side, not its address, not by redirect", async ({
+  test("a rewrite opens nothing else: no other path of the right side, not its address, no redirect to it", async ({
     onTestFinished,
   }) => {
     const paths: string[] = [];

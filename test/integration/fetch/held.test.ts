@@ -6,15 +6,15 @@ import type { Source } from "../../../src/fetch/source.ts";
 import { createFetcher } from "../../support/fetch.ts";
 import { startOrigin } from "../../support/origin.ts";
 
-// More than the buffers of a connection on loopback take.
+// More than the socket buffers of a loopback connection hold.
 const large = Buffer.alloc(24 * 1024 ** 2, "media");
 const smallBytes = 300_000;
 const sha256 = createHash("sha256").update(large).digest("hex");
 
-// Longer than it would take to send all of it.
+// Longer than it takes to send the whole body.
 const whileMs = 300;
 
-/** Opens a body and looks at its beginning only, for a while. */
+/** Opens a source, reads only its head, and then holds the body back for a while (backpressure). */
 async function open(respond: RequestListener, timeoutMs?: number) {
   const origin = await startOrigin(onTestFinished, respond);
   const { open, budget } = createFetcher({ maxBytes: large.length });
@@ -29,7 +29,7 @@ async function bytesOf(source: Source): Promise<{ bytes: number; sha256: string 
   return { bytes: bytes.length, ...rest };
 }
 
-describe("of a body that nobody wants yet", () => {
+describe("backpressure on a body", () => {
   type Send = (response: ServerResponse, isSent: () => void) => void;
   test.each<[title: string, Send]>([
     ["of a known length", (response, isSent) => response.setHeader("Content-Length", large.length).end(large, isSent)],
@@ -41,7 +41,7 @@ describe("of a body that nobody wants yet", () => {
         socket!.end(large, isSent);
       },
     ],
-  ])("only the beginning is read, and the rest when it is wanted: one %s", async (_title, send) => {
+  ])("backpressure reads only the head, and the rest on request: of a body %s", async (_title, send) => {
     let isSent = false;
     const { source, budget } = await open((_request, response) => send(response, () => (isSent = true)));
     expect(isSent).toBe(false);
@@ -55,7 +55,7 @@ describe("of a body that nobody wants yet", () => {
     expect(budget.used).toBe(0);
   });
 
-  test("the rest is there also where the origin has sent it, and hung up, long ago", async () => {
+  test("the rest of a held body can be read after the origin has sent it and hung up", async () => {
     const { source, origin } = await open((_request, response) => {
       response.writeHead(200, { "Content-Length": smallBytes, Connection: "close" }).end(large.subarray(0, smallBytes));
     });
@@ -63,7 +63,7 @@ describe("of a body that nobody wants yet", () => {
     await origin.idle();
   });
 
-  test("the rest is missing where the origin broke off meanwhile", async () => {
+  test("a held body is truncated if the origin resets the connection meanwhile", async () => {
     let sending: ServerResponse | null = null;
     const { source, origin } = await open((_request, response) => {
       sending = response;
@@ -75,7 +75,7 @@ describe("of a body that nobody wants yet", () => {
     await origin.idle();
   });
 
-  test("the rest is missing where the time is over meanwhile", async () => {
+  test("a held body has timed out if its deadline passes meanwhile", async () => {
     const { source, origin } = await open(
       (_request, response) => response.writeHead(200, { "Content-Length": large.length }).write(large),
       whileMs / 2,
@@ -84,7 +84,7 @@ describe("of a body that nobody wants yet", () => {
     await origin.idle();
   });
 
-  test("nothing more comes where nobody ever wants it", async () => {
+  test("a held body that is stopped is not read any further", async () => {
     const { source, budget, origin } = await open((_request, response) => response.end(large));
     source.stop();
     expect((await source.body()).bytes.length).toBeLessThan(256 * 1024);

@@ -5,7 +5,7 @@ import { startRawOrigin, startSpeakingOrigin } from "../../support/origin.ts";
 
 const limitMs = 1500;
 
-/** What was thrown where nobody could catch it: with undici 7 a peer can end the process so. */
+/** Uncaught exceptions: with undici 7 a peer can crash the process with one. */
 const uncaught: unknown[] = [];
 const onUncaught = (error: unknown) => void uncaught.push(error);
 beforeAll(() => void process.on("uncaughtExceptionMonitor", onUncaught));
@@ -16,7 +16,7 @@ afterAll(() => {
 
 describe.concurrent("a hostile origin", () => {
   test.for(hostileOrigins.map((each) => [each.name, each] as const))(
-    "that sends %s ends as it should, in time",
+    "an origin that sends %s has the expected outcome in time",
     async ([, { speak, expected, connections }], { onTestFinished, expect }) => {
       const origin = await startSpeakingOrigin(onTestFinished, speak);
       const { outcome, budget } = createFetcher();
@@ -29,30 +29,30 @@ describe.concurrent("a hostile origin", () => {
     },
   );
 
-  test.for(greetings)("that %s is connected to once, not again and again", async ([, greet], context) => {
+  test.for(greetings)("an origin that %s is connected to only once", async ([, greet], context) => {
     const origin = await startRawOrigin(context.onTestFinished, greet);
-    // Whether the early answer or the question is read first is for the kernel to say.
+    // The kernel decides whether the early response or the request is read first.
     const acceptable = /^(ok|source_protocol|source_unreachable reset)$/;
     context.expect(await createFetcher().outcome(origin.url("/"), limitMs)).toMatch(acceptable);
     context.expect(origin.connections).toBe(1);
   });
 
-  test("that does not accept is given up at the connect timeout", async ({ expect }) => {
-    // TEST-NET-1: nobody is there, and in most networks nobody says so.
+  test("an origin that does not accept fails at the connect timeout", async ({ expect }) => {
+    // TEST-NET-1 has no hosts, and most networks send no ICMP error for it.
     const { outcome } = createFetcher({ allowAddresses: ["192.0.2.0/24"], connectTimeoutMs: 200 });
     const before = performance.now();
     expect(await outcome("http://192.0.2.1/")).toMatch(/^source_unreachable (timeout|network|refused)$/);
     expect(performance.now() - before).toBeLessThan(2000);
   });
 
-  test("that is not there is unreachable", async ({ expect, onTestFinished }) => {
+  test("an origin that refuses the connection is unreachable", async ({ expect, onTestFinished }) => {
     const origin = await startRawOrigin(onTestFinished, () => undefined, { host: "127.0.0.7" });
     const { outcome } = createFetcher();
     expect(await outcome(`http://127.0.0.8:${origin.port}/`)).toBe("source_unreachable refused");
   });
 });
 
-describe("a peer that closes while a body is unread, which ends a process that uses undici otherwise", () => {
+describe("a peer that closes while a body is unread, which can crash a process with undici 7", () => {
   const body = "x".repeat(70_000);
 
   test.for([
@@ -65,17 +65,20 @@ describe("a peer that closes while a body is unread, which ends a process that u
     ["200 that ends early", 200, `Content-Length: 100000${crlf}`, 20, "body_truncated"],
     ["200 that is too large", 200, `Content-Length: 100000000${crlf}`, 20, "body_too_large"],
     ["200 that is coded", 200, `Content-Encoding: gzip${crlf}`, 20, "body_encoded"],
-  ] as const)("%s", async ([, status, headers, delayMs, expected], { onTestFinished }) => {
-    const origin = await startSpeakingOrigin(onTestFinished, (socket) => {
-      socket.write(`HTTP/1.1 ${status} Whatever${crlf}Connection: close${crlf}${headers}${crlf}${body}`);
-      setTimeout(() => socket.end(), delayMs);
-    });
-    const { outcome, budget } = createFetcher();
-    for (let round = 0; round < 10; round += 1) expect(await outcome(origin.url("/"))).toBe(expected);
-    await origin.idle();
-    expect(budget.used).toBe(0);
-    expect(uncaught).toEqual([]);
-  });
+  ] as const)(
+    "a peer that closes an unread %s does not crash the process",
+    async ([, status, headers, delayMs, expected], { onTestFinished }) => {
+      const origin = await startSpeakingOrigin(onTestFinished, (socket) => {
+        socket.write(`HTTP/1.1 ${status} Whatever${crlf}Connection: close${crlf}${headers}${crlf}${body}`);
+        setTimeout(() => socket.end(), delayMs);
+      });
+      const { outcome, budget } = createFetcher();
+      for (let round = 0; round < 10; round += 1) expect(await outcome(origin.url("/"))).toBe(expected);
+      await origin.idle();
+      expect(budget.used).toBe(0);
+      expect(uncaught).toEqual([]);
+    },
+  );
 });
 
 describe("many at once", () => {
@@ -97,7 +100,7 @@ describe("many at once", () => {
     expect(budget.used).toBe(0);
   });
 
-  test("heads and trailers of many short lines do not hold up the others", async ({ onTestFinished }) => {
+  test("heads and trailers of many short lines do not block other lookups", async ({ onTestFinished }) => {
     const lines = `A:${crlf}`.repeat(20_000);
     const { outcome } = createFetcher();
     for (const [said, expected] of [
@@ -109,15 +112,13 @@ describe("many at once", () => {
       const outcomes = await Promise.all(Array.from({ length: 20 }, () => outcome(origin.url("/"))));
       const { user } = process.cpuUsage(before);
       expect(new Set(outcomes)).toEqual(new Set([expected]));
-      // Of the processor, since other work on the machine takes none of it away. Once the parser went on to the end of
-      // what it had: 60 to 130 ms each, in which nobody else was served.
+      // CPU time, since other load on the machine does not affect it. When the parser continued to the end of its
+      // input, each head blocked the event loop for 60 to 130 ms.
       expect(user / 1000 / outcomes.length).toBeLessThan(45);
     }
   });
 
-  test("bodies without end stay within the memory for all of them, and the newcomers are told so", async ({
-    onTestFinished,
-  }) => {
+  test("endless bodies stay within the byte budget, and new ones fail as overloaded", async ({ onTestFinished }) => {
     const endless = await startSpeakingOrigin(onTestFinished, flood(`${ok}${crlf}`, "a"));
     const { outcome, budget } = createFetcher({ budgetBytes: 4_000_000 });
     const outcomes = await Promise.all(Array.from({ length: 50 }, () => outcome(endless.url("/"), 5000)));
@@ -126,7 +127,7 @@ describe("many at once", () => {
     expect(budget.used).toBe(0);
   });
 
-  test("a body in chunks of one byte arrives whole, unless it goes on and on", async ({ onTestFinished }) => {
+  test("a body in chunks of one byte arrives whole, unless it is endless", async ({ onTestFinished }) => {
     const bodyOf = (bytes: number) => `${chunked}${`1${crlf}a${crlf}`.repeat(bytes)}0${crlf}${crlf}`;
     const short = await startSpeakingOrigin(onTestFinished, end(bodyOf(80_000)));
     const source = await createFetcher().open(short.url("/"));

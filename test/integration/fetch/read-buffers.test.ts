@@ -22,9 +22,9 @@ async function connectedPair(buffers: ReadBuffers, onTestFinished: (clean: () =>
 const letters = ["a", "b", "c", "d", "e"];
 const pieceBytes = 1000;
 
-test("what nobody has taken yet is not written over by what comes after", async ({ onTestFinished }) => {
+test("unread bytes are not overwritten by later reads", async ({ onTestFinished }) => {
   const { client, peer } = await connectedPair(createReadBuffers(), onTestFinished);
-  client.on("readable", () => null); // reads from the kernel, and leaves it all lying
+  client.on("readable", () => null); // starts reads from the kernel, but consumes nothing
   for (const [index, letter] of letters.entries()) {
     peer.write(letter.repeat(pieceBytes));
     await vi.waitFor(() => expect(client.readableLength).toBe((index + 1) * pieceBytes), { interval: 1 });
@@ -32,7 +32,9 @@ test("what nobody has taken yet is not written over by what comes after", async 
   expect(String(client.read())).toBe(letters.map((letter) => letter.repeat(pieceBytes)).join(""));
 });
 
-test("a connection that is over lends its memory to the next, which sees nothing of it", async ({ onTestFinished }) => {
+test("a read buffer of a closed connection is reused, and the next connection sees no old bytes", async ({
+  onTestFinished,
+}) => {
   const buffers = createReadBuffers();
   const memory: ArrayBufferLike[][] = [];
   for (const text of ["secret", "public"]) {
@@ -49,7 +51,7 @@ test("a connection that is over lends its memory to the next, which sees nothing
   expect(second.some((buffer) => first.includes(buffer))).toBe(true);
 });
 
-test("a connection on which little comes takes little memory", async ({ onTestFinished }) => {
+test("a connection that receives little takes little memory", async ({ onTestFinished }) => {
   const { client, peer } = await connectedPair(createReadBuffers(), onTestFinished);
   const taken = new Set<ArrayBufferLike>();
   client.on("data", ({ buffer }: Buffer) => taken.add(buffer));

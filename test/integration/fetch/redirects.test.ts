@@ -4,7 +4,7 @@ import { startOrigin, startSpeakingOrigin, type Origin } from "../../support/ori
 
 type OnTestFinished = Parameters<typeof startOrigin>[0];
 
-/** Redirects to what the query says, and answers everything else. */
+/** Starts an origin that redirects to the `to` parameter, and responds with 200 without it. */
 async function startRedirector(onTestFinished: OnTestFinished, status = 302): Promise<Origin> {
   return startOrigin(onTestFinished, (request, response) => {
     const location = new URL(request.url ?? "", "http://a").searchParams.get("to");
@@ -16,7 +16,7 @@ async function startRedirector(onTestFinished: OnTestFinished, status = 302): Pr
 const to = (location: string) => `/?to=${encodeURIComponent(location)}`;
 
 describe("redirects", () => {
-  test.for([301, 302, 303, 307, 308])("%i is followed", async (status, { onTestFinished }) => {
+  test.for([301, 302, 303, 307, 308])("a redirect with status %i is followed", async (status, { onTestFinished }) => {
     const origin = await startRedirector(onTestFinished, status);
     expect(await createFetcher().outcome(origin.url(to("/there")))).toBe("ok");
     expect(origin.connections).toBe(2);
@@ -24,7 +24,7 @@ describe("redirects", () => {
   });
 
   test.for(["/there", "there?a=b", "?a=b", "//HOST/there", "http://HOST/there", "HTTP://HOST/there", "./a/../b", "/ü"])(
-    "to %s are resolved as in a browser",
+    "a redirect to %s is resolved as in a browser",
     async (location, { onTestFinished }) => {
       const origin = await startRedirector(onTestFinished);
       const place = location.replace("HOST", `127.0.0.1:${origin.port}`);
@@ -32,7 +32,7 @@ describe("redirects", () => {
     },
   );
 
-  test("as many as are allowed are followed, one more is too many", async ({ onTestFinished }) => {
+  test("maxRedirects redirects are followed, and one more fails", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (request, response) => {
       const left = Number(request.url?.slice(1));
       if (left === 0) response.end();
@@ -44,7 +44,7 @@ describe("redirects", () => {
     expect(origin.requests).toBe(8);
   });
 
-  test("in a circle end", async ({ onTestFinished }) => {
+  test("a redirect loop ends", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (request, response) => {
       response.writeHead(302, { Location: request.url === "/a" ? "/b" : "/a" }).end();
     });
@@ -53,7 +53,7 @@ describe("redirects", () => {
     await origin.idle();
   });
 
-  test("with an endless body are followed without reading it", async ({ onTestFinished }) => {
+  test("a redirect with an endless body is followed without reading it", async ({ onTestFinished }) => {
     let sent = 0;
     const origin = await startSpeakingOrigin(onTestFinished, (socket) => {
       if (sent > 0) return void socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
@@ -93,14 +93,16 @@ describe("redirects", () => {
     "\\\\evil.example.org/",
     "/a b",
     "http://127.0.0.1:99999/",
-  ])("to %s are not followed, and do not tell why", async (location, { onTestFinished }) => {
+  ])("a redirect to %s is not followed, and the failure does not reveal why", async (location, { onTestFinished }) => {
     const origin = await startRedirector(onTestFinished);
     expect(await createFetcher().outcome(origin.url(to(location)))).toBe("source_unreachable redirect");
     expect(origin.connections).toBe(1);
     await origin.idle();
   });
 
-  test("with control characters in the location are not HTTP or not followed", async ({ onTestFinished }) => {
+  test("a redirect with control characters in Location is a protocol error or not followed", async ({
+    onTestFinished,
+  }) => {
     for (const location of ["/a\tb", "/a\u0001b", "/a\u007fb", "/a\0b", "/a\rb", "\t//evil.example.org/a\tb"]) {
       const head = `HTTP/1.1 302 Found\r\nLocation: ${location}\r\n\r\n`;
       const origin = await startSpeakingOrigin(onTestFinished, head);
@@ -109,7 +111,7 @@ describe("redirects", () => {
     }
   });
 
-  test("to more than 2048 characters are not followed", async ({ onTestFinished }) => {
+  test("a redirect to a URL of more than 2048 characters is not followed", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(302, { Location: `/${"a".repeat(2048)}` }).end();
     });
@@ -117,13 +119,13 @@ describe("redirects", () => {
     expect(origin.connections).toBe(1);
   });
 
-  test("to two places are not HTTP", async ({ onTestFinished }) => {
+  test("a redirect with two Location headers is a protocol error", async ({ onTestFinished }) => {
     const head = "HTTP/1.1 302 Found\r\nLocation: /a\r\nLocation: /b\r\n\r\n";
     const origin = await startSpeakingOrigin(onTestFinished, head);
     expect(await createFetcher().outcome(origin.url("/"))).toBe("source_protocol");
   });
 
-  test("to a port that the settings exclude are not followed", async ({ onTestFinished }) => {
+  test("a redirect to a port that the settings exclude is not followed", async ({ onTestFinished }) => {
     const other = await startOrigin(onTestFinished, (_request, response) => response.end());
     const origin = await startRedirector(onTestFinished);
     const { outcome } = createFetcher({ allowPorts: [String(origin.port)] });
@@ -131,7 +133,7 @@ describe("redirects", () => {
     expect(other.connections).toBe(0);
   });
 
-  test("to a host that the settings exclude are not followed", async ({ onTestFinished }) => {
+  test("a redirect to a host that the settings exclude is not followed", async ({ onTestFinished }) => {
     const origin = await startRedirector(onTestFinished);
     const { outcome } = createFetcher({ allowHosts: ["a.example.net"] });
     const start = `http://a.example.net:${origin.port}`;

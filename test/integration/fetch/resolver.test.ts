@@ -7,7 +7,7 @@ const never = new AbortController().signal;
 setMaxListeners(1000, never); // hundreds of lookups share it
 
 describe("the resolver", () => {
-  test("gives the addresses of both families", async ({ onTestFinished }) => {
+  test("the resolver returns the addresses of both families", async ({ onTestFinished }) => {
     const { servers } = await startNameServer(onTestFinished, (_name, family) =>
       family === "A" ? ["192.0.2.1", "192.0.2.2"] : ["2001:db8:0:0:0:0:0:1"],
     );
@@ -23,7 +23,7 @@ describe("the resolver", () => {
     }
   });
 
-  test("a family that is silent holds up the other for a moment only", async ({ onTestFinished }) => {
+  test("a silent address family delays the other only briefly", async ({ onTestFinished }) => {
     const { servers } = await startNameServer(onTestFinished, (_name, family) =>
       family === "A" ? ["192.0.2.1"] : null,
     );
@@ -33,7 +33,7 @@ describe("the resolver", () => {
   });
 
   test.for([[], "refused"] as const)(
-    "a name without addresses is unreachable by name",
+    "a name without addresses fails with the reason name",
     async (answer, { onTestFinished }) => {
       const { servers } = await startNameServer(onTestFinished, () => answer);
       await expect(createResolver({ timeoutMs: 5000, servers })("media.example.net", never)).rejects.toMatchObject({
@@ -43,7 +43,7 @@ describe("the resolver", () => {
     },
   );
 
-  test("a silent name server is given up at the timeout", async ({ onTestFinished }) => {
+  test("a query to a silent name server fails at the timeout", async ({ onTestFinished }) => {
     const { servers } = await startNameServer(onTestFinished, () => null);
     const before = performance.now();
     await expect(createResolver({ timeoutMs: 200, servers })("media.example.net", never)).rejects.toMatchObject({
@@ -53,14 +53,14 @@ describe("the resolver", () => {
     expect(performance.now() - before).toBeLessThan(1000);
   });
 
-  test("the signal ends a lookup at once", async ({ onTestFinished }) => {
+  test("the signal ends a DNS lookup at once", async ({ onTestFinished }) => {
     const { servers } = await startNameServer(onTestFinished, () => null);
     await expect(
       createResolver({ timeoutMs: 10_000, servers })("media.example.net", AbortSignal.timeout(50)),
     ).rejects.toMatchObject({ code: "source_unreachable", reason: "timeout" });
   });
 
-  test("hundreds of silent names do not hold up one that answers", async ({ onTestFinished }) => {
+  test("hundreds of silent names do not delay one that is answered", async ({ onTestFinished }) => {
     const nameServer = await startNameServer(onTestFinished, (name) =>
       name.startsWith("silent") ? null : ["192.0.2.1"],
     );
@@ -75,7 +75,7 @@ describe("the resolver", () => {
     expect(await Promise.all(silent)).toEqual(silent.map(() => null));
   });
 
-  test("the end of one lookup is not the end of another", async ({ onTestFinished }) => {
+  test("the end of one DNS lookup does not end another", async ({ onTestFinished }) => {
     const { servers } = await startNameServer(onTestFinished, (name) =>
       name.startsWith("silent") ? null : ["192.0.2.1"],
     );
@@ -88,7 +88,7 @@ describe("the resolver", () => {
     expect(await other).toEqual(["192.0.2.1"]);
   });
 
-  test("the names of the hosts file are not for strangers", async ({ onTestFinished }) => {
+  test("the resolver for public names ignores the hosts file", async ({ onTestFinished }) => {
     const nameServer = await startNameServer(onTestFinished, () => []);
     await expect(
       createResolver({ timeoutMs: 2000, servers: nameServer.servers })("localhost", never),
@@ -99,11 +99,11 @@ describe("the resolver", () => {
 });
 
 describe("the operator's own names", () => {
-  test("are resolved as the system does it", async () => {
+  test("the operator's own names are resolved like the system does", async () => {
     expect(await resolveTrusted("localhost", never)).toContain("127.0.0.1");
   });
 
-  test("that do not exist are unreachable by name", async () => {
+  test("an operator's own name that does not exist fails with the reason name", async () => {
     await expect(resolveTrusted("a name that cannot be", never)).rejects.toMatchObject({ reason: "name" });
   });
 });

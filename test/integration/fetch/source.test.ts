@@ -9,7 +9,7 @@ import { startOrigin, startSpeakingOrigin } from "../../support/origin.ts";
 const picture = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
 
 describe("a response with success", () => {
-  test("tells what its headers declare and gives all its bytes", async ({ onTestFinished }) => {
+  test("a source returns the declared metadata and all bytes of the body", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.setHeader("Content-Type", "Image/GIF; a=b");
       response.setHeader("Content-Length", picture.length);
@@ -29,14 +29,14 @@ describe("a response with success", () => {
     await origin.idle();
   });
 
-  test("whose head comes in many pieces is read as it was sent", async ({ onTestFinished }) => {
+  test("a response head that arrives in many pieces is read as sent", async ({ onTestFinished }) => {
     const fillers = Array.from({ length: 12 }, (_, index) => `X-${index}: ${"x".repeat(100)}\r\n`);
     const disposition = "Content-Disposition: attachment; filename=sent.gif\r\n";
     const pieces = ["HTTP/1.1 200 OK\r\nContent-Ty", "pe: image/gif\r\n", disposition, ...fillers, "\r\n", "abc"];
     const send = async (socket: Socket) => {
       for (const piece of pieces) {
         socket.write(piece);
-        await setTimeout(5); // so that each is read by itself
+        await setTimeout(5); // so that each piece is read separately
       }
       socket.end();
     };
@@ -46,7 +46,7 @@ describe("a response with success", () => {
     expect(Buffer.from((await source.body()).bytes).toString()).toBe("abc");
   });
 
-  test("without Content-Length is counted to its end", async ({ onTestFinished }) => {
+  test("a body without Content-Length is counted to its end", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.write(picture.subarray(0, 20)); // no length yet, so Node sends it chunked
       response.end(picture.subarray(20));
@@ -56,25 +56,25 @@ describe("a response with success", () => {
     expect((await source.body()).bytes).toHaveLength(picture.length);
   });
 
-  test("without any framing is read until the connection ends", async ({ onTestFinished }) => {
+  test("a body without any framing is read until the connection ends", async ({ onTestFinished }) => {
     const origin = await startSpeakingOrigin(onTestFinished, (socket) => socket.end("HTTP/1.0 200 OK\r\n\r\nabc"));
     const body = await (await createFetcher().open(origin.url("/"))).body();
     expect([Buffer.from(body.bytes).toString(), body.warning]).toEqual(["abc", null]);
   });
 
-  test("may be empty", async ({ onTestFinished }) => {
+  test("a body may be empty", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
     const body = await (await createFetcher().open(origin.url("/"))).body();
     expect([body.bytes.length, body.warning]).toEqual([0, null]);
     expect(body.sha256).toBe(createHash("sha256").digest("hex"));
   });
 
-  test("may have been altered on its way (203)", async ({ onTestFinished }) => {
+  test("a response altered by a proxy (203) is a success", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.writeHead(203).end("abc"));
     expect(await createFetcher().outcome(origin.url("/"))).toBe("ok");
   });
 
-  test("of sixteen megabytes arrives whole", async ({ onTestFinished }) => {
+  test("a body of 16 MB arrives whole", async ({ onTestFinished }) => {
     const large = Buffer.alloc(16_777_216, "media");
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large));
     const source = await createFetcher({ maxBytes: large.length }).open(origin.url("/"));
@@ -85,7 +85,9 @@ describe("a response with success", () => {
 });
 
 describe("the request", () => {
-  test("says who asks and what for, and nothing else", async ({ onTestFinished }) => {
+  test("the request has only the headers host, connection, user-agent, accept and accept-encoding", async ({
+    onTestFinished,
+  }) => {
     let heard: string[] = [];
     const origin = await startOrigin(onTestFinished, (request, response) => {
       heard = [`${request.method ?? ""} ${request.url ?? ""}`, ...request.rawHeaders];
@@ -107,7 +109,7 @@ describe("the request", () => {
     ]);
   });
 
-  test("makes a connection of its own each time, although the origin would keep it", async ({ onTestFinished }) => {
+  test("each request makes a new connection, although the origin offers keep-alive", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end("abc"));
     const { outcome } = createFetcher();
     expect([await outcome(origin.url("/")), await outcome(origin.url("/"))]).toEqual(["ok", "ok"]);
@@ -115,9 +117,7 @@ describe("the request", () => {
     await origin.idle();
   });
 
-  test("goes to the name's own host where that has several addresses, one of them silent", async ({
-    onTestFinished,
-  }) => {
+  test("Happy Eyeballs: a name with several addresses, one of them silent, is reached", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end("abc"));
     const { outcome } = createFetcher({ addresses: ["127.0.0.2", "127.0.0.1"] });
     expect(await outcome(`http://media.example.net:${origin.port}/`)).toBe("ok");
@@ -126,7 +126,7 @@ describe("the request", () => {
 
 describe("any other status", () => {
   test.for([201, 202, 204, 205, 206, 300, 304, 400, 401, 403, 404, 410, 416, 429, 451, 500, 502, 503, 599])(
-    "%i is no success",
+    "status %i is not a success",
     async (status, { onTestFinished }) => {
       const origin = await startOrigin(onTestFinished, (_request, response) => {
         response.writeHead(status, { Location: "/elsewhere" }).end();
@@ -136,14 +136,14 @@ describe("any other status", () => {
     },
   );
 
-  test("a redirect that leads nowhere is none", async ({ onTestFinished }) => {
+  test("a redirect without Location is an error status", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.writeHead(302).end());
     expect(await createFetcher().outcome(origin.url("/"))).toBe("source_status 302");
   });
 });
 
 describe("bounds", () => {
-  test("of a body announced over the limit only the head is read", async ({ onTestFinished }) => {
+  test("only the head of a body is read if Content-Length exceeds the limit", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(200, { "Content-Length": 10_000_000_000 });
       response.write(Buffer.alloc(100_000, "a"));
@@ -174,7 +174,7 @@ describe("bounds", () => {
     expect(budget.used).toBe(4096);
   });
 
-  test("a body of exactly the limit is whole, one byte more is not", async ({ onTestFinished }) => {
+  test("a body of exactly the limit is whole, but not with one byte more", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (request, response) => {
       response.write("a".repeat(Number(request.url?.slice(1))));
       response.end();
@@ -184,7 +184,7 @@ describe("bounds", () => {
     expect(await outcome(origin.url("/1001"))).toBe("body_too_large");
   });
 
-  test("the newcomer who would exceed the memory of all bodies is overloaded, the others go on", async ({
+  test("a new body that would exceed the byte budget is overloaded, and the others continue", async ({
     onTestFinished,
   }) => {
     let finish = () => undefined as unknown;
@@ -205,7 +205,7 @@ describe("bounds", () => {
     await origin.idle();
   });
 
-  test("a source that is closed while its body comes ends the connection and gives everything back", async ({
+  test("a source that is closed while its body arrives ends the connection and frees its memory", async ({
     onTestFinished,
   }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
@@ -221,9 +221,7 @@ describe("bounds", () => {
     expect((await source.body()).warning).toBe("body_timeout");
   });
 
-  test("a source of which no more is wanted ends the connection, and what came can still be read", async ({
-    onTestFinished,
-  }) => {
+  test("a stopped source ends the connection, and its bytes so far can still be read", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.write("abc");
     });
@@ -236,7 +234,7 @@ describe("bounds", () => {
     source.close();
   });
 
-  test("the signal ends a body at once, with what came", async ({ onTestFinished }) => {
+  test("the signal ends a body at once, with the bytes so far", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.write("abc");
     });
@@ -246,7 +244,7 @@ describe("bounds", () => {
     await origin.idle();
   });
 
-  test("one whose time is over before it began asks nobody", async ({ onTestFinished }) => {
+  test("a lookup that is aborted before it begins makes no connection", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
     expect(await createFetcher().outcome(origin.url("/"), AbortSignal.abort())).toBe("source_unreachable timeout");
     expect(origin.connections).toBe(0);
@@ -255,7 +253,7 @@ describe("bounds", () => {
 
 describe("a coded body", () => {
   test.for(["gzip", "deflate", "br", "zstd", "gzip, gzip", "x-unknown"])(
-    "in %s is not read: the type that was declared is all that is known",
+    "a body with Content-Encoding %s is not read: only its declared type is known",
     async (coding, { onTestFinished }) => {
       const origin = await startOrigin(onTestFinished, (_request, response) => {
         response.writeHead(200, { "Content-Encoding": coding, "Content-Length": 1000, "Content-Type": "image/png" });
@@ -275,7 +273,7 @@ describe("a coded body", () => {
 describe("the end of a body alone", () => {
   const body = Buffer.from(Array.from({ length: 50_000 }, (_, at) => at % 251));
 
-  /** Answers a range as the test says, and the whole where none is asked for; tells the ranges that were asked for. */
+  /** Starts an origin that answers range requests with `answer`, and others with the whole; records the ranges. */
   async function startRanges(onTestFinished: TestContext["onTestFinished"], answer: RequestListener) {
     const ranges: (string | undefined)[] = [];
     const origin = await startOrigin(onTestFinished, (request, response) => {
@@ -292,7 +290,7 @@ describe("the end of a body alone", () => {
       response.writeHead(206, { "Content-Range": contentRange }).end(body.subarray(40_000));
     };
 
-  test("comes by a request of its own, and gives its memory back", async ({ onTestFinished }) => {
+  test("the tail of a body is fetched by a range request, and its memory is freed", async ({ onTestFinished }) => {
     const { origin, ranges } = await startRanges(onTestFinished, partial("bytes 40000-49999/50000"));
     const { open, budget } = createFetcher();
     const source = await open(origin.url("/"));
@@ -319,7 +317,7 @@ describe("the end of a body alone", () => {
       (_request, response) =>
         response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000", "Content-Encoding": "gzip" }).end("abc"),
     ],
-  ])("is not to be had where %s, and what comes of the whole stays", async ([, answer], { onTestFinished }) => {
+  ])("the tail is null if %s, and the bytes of the whole body remain", async ([, answer], { onTestFinished }) => {
     const { origin } = await startRanges(onTestFinished, answer);
     const source = await createFetcher().open(origin.url("/"));
     expect(await source.tail(40_000)).toBeNull();
@@ -328,7 +326,7 @@ describe("the end of a body alone", () => {
     await origin.idle();
   });
 
-  test("is whole also where its end comes late, and nobody asked for it before", async ({ onTestFinished }) => {
+  test("a tail is whole although it ends late and is read after that", async ({ onTestFinished }) => {
     const { origin } = await startRanges(onTestFinished, (_request, response) => {
       response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000" }).write(body.subarray(40_000));
       void setTimeout(200).then(() => response.end());
@@ -340,7 +338,7 @@ describe("the end of a body alone", () => {
     source.close();
   });
 
-  test("is bounded by what was promised, however much comes", async ({ onTestFinished }) => {
+  test("a tail is bounded by its declared range, however much arrives", async ({ onTestFinished }) => {
     const { origin } = await startRanges(onTestFinished, (_request, response) => {
       response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000" }).write(Buffer.alloc(200_000));
     });
@@ -352,7 +350,7 @@ describe("the end of a body alone", () => {
     await origin.idle();
   });
 
-  test("is not asked for from the first byte, from behind the last, or where it is long", async ({
+  test("a tail is not requested from the first byte, from behind the last, or if it is too long", async ({
     onTestFinished,
   }) => {
     const { origin, ranges } = await startRanges(onTestFinished, (_request, response) => response.destroy());

@@ -17,9 +17,7 @@ beforeAll(() => {
 const fetcherWith = (options = {}) => createFetcher({ ca: certificates.ca, ...options });
 
 describe("over TLS", () => {
-  test("a certificate for the name in the URL is good, and the name is what the origin is asked for", async ({
-    onTestFinished,
-  }) => {
+  test("a certificate for the name in the URL is accepted, and the name is sent as SNI", async ({ onTestFinished }) => {
     let servername: unknown;
     const origin = await startTlsOrigin(onTestFinished, certificates.good, (request, response) => {
       servername = (request.socket as { servername?: unknown }).servername;
@@ -30,7 +28,7 @@ describe("over TLS", () => {
     await origin.idle();
   });
 
-  test("an address is not sent as a name, and the certificate must be for it", async ({ onTestFinished }) => {
+  test("an address is not sent as SNI, and the certificate must match it", async ({ onTestFinished }) => {
     let servername: unknown;
     const origin = await startTlsOrigin(onTestFinished, certificates.good, (request, response) => {
       servername = (request.socket as { servername?: unknown }).servername;
@@ -51,7 +49,7 @@ describe("over TLS", () => {
     },
   );
 
-  test("a certificate of an unknown authority is refused, whatever the environment says", async ({
+  test("a certificate of an unknown authority is refused, regardless of the environment", async ({
     onTestFinished,
   }) => {
     const origin = await startTlsOrigin(onTestFinished, certificates.good, (_request, response) => response.end());
@@ -61,7 +59,7 @@ describe("over TLS", () => {
     expect(origin.requests).toBe(0);
   });
 
-  test("a rewrite to https shows the name of the left", async ({ onTestFinished }) => {
+  test("a rewrite to https sends the name of its left side", async ({ onTestFinished }) => {
     const origin = await startTlsOrigin(onTestFinished, certificates.good, (_request, response) => response.end());
     const rewrites = [
       `https://media.example.net/=>https://127.0.0.1:${origin.port}/`,
@@ -84,7 +82,7 @@ describe("over TLS", () => {
   });
 
   test("a body that ends by a reset is truncated", async ({ onTestFinished }) => {
-    // A plain relay in between, since only it can reset what it does not understand.
+    // A TCP relay in between, since only a relay can reset the encrypted connection.
     const origin = await startTlsOrigin(onTestFinished, certificates.good, (request) => {
       request.socket.write("HTTP/1.1 200 OK\r\n\r\nabc");
       setTimeout(() => relay.emit("cut"), 100);
@@ -101,7 +99,7 @@ describe("over TLS", () => {
     expect(await fetcherWith().outcome(`https://127.0.0.1:${port}/`)).toBe("body_truncated");
   });
 
-  test("a handshake that does not end is given up at the connect timeout", async ({ onTestFinished }) => {
+  test("a TLS handshake that does not end fails at the connect timeout", async ({ onTestFinished }) => {
     const origin = await startRawOrigin(onTestFinished, () => undefined);
     const before = performance.now();
     const { outcome } = fetcherWith({ connectTimeoutMs: 300 });
@@ -110,7 +108,9 @@ describe("over TLS", () => {
     await origin.idle();
   });
 
-  test("who does not speak it is not reached", async ({ onTestFinished }) => {
+  test("a plain HTTP origin cannot be reached over TLS, nor a TLS origin over plain HTTP", async ({
+    onTestFinished,
+  }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
     expect(await fetcherWith().outcome(origin.url("/").replace("http", "https"))).toMatch(
       /^source_unreachable (tls|reset)$/,

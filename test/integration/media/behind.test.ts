@@ -6,13 +6,11 @@ import { startOrigin } from "../../support/origin.ts";
 import { createRemembering } from "../../support/remembering.ts";
 import { openSlots } from "../../support/slots.ts";
 
-test("of a picture that gets no turn with the decoders no more than the head is read, and told", async ({
-  onTestFinished,
-}) => {
+test("only the head of a picture is read and described if the decode queue rejects it", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
   const picture = await photo(640, 480).jpeg().toBuffer();
   const origin = await startOrigin(onTestFinished, (_request, response) => {
-    // Never to its end: whoever reads on waits in vain.
+    // The response never ends: a client that reads on hangs.
     response
       .writeHead(200, { "content-length": picture.byteLength })
       .write(picture.subarray(0, picture.byteLength / 2));
@@ -31,7 +29,7 @@ test("of a picture that gets no turn with the decoders no more than the head is 
   expect(decodes()).toBe(0);
 });
 
-test("a picture that has to wait for its turn stays with its origin, and is described then", async ({
+test("the body of a picture is not read while it waits in the decode queue, and is described afterwards", async ({
   onTestFinished,
 }) => {
   const decoder = await startDecoder(onTestFinished);
@@ -52,7 +50,7 @@ test("a picture that has to wait for its turn stays with its origin, and is desc
   expect(ended).toEqual(["arrived", "done"]);
 });
 
-test("of a PDF only the head is described while the queue for formats of unpredictable cost is full", async ({
+test("only the head of a PDF is described while the queue for formats of unpredictable cost is full", async ({
   onTestFinished,
 }) => {
   const decoder = await startDecoder(onTestFinished, { formats: ["pdf", "jpeg"] });
@@ -80,7 +78,7 @@ test("of a PDF only the head is described while the queue for formats of unpredi
   expect(unpredictableSlots.active).toBe(0);
 });
 
-test("where even heads are too much, who asks is refused, and the origin not asked", async ({ onTestFinished }) => {
+test("load shedding rejects a lookup without a request to the origin", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
   const { outcome } = createRemembering(decoder, { refuses: () => true });

@@ -5,7 +5,7 @@ import { hasCorpus } from "../../support/corpus.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { expectWithinLimits, hostileRows } from "../../support/hostile-pictures.ts";
 
-// What is told of the real files: test/e2e/service/corpus.test.ts.
+// The metadata of the real files: test/e2e/service/corpus.test.ts.
 const offByDefault = ["svg", "tiff"];
 const on = decodableFormats.filter((name) => !offByDefault.includes(name));
 
@@ -16,11 +16,11 @@ beforeAll(async () => {
 });
 afterAll(() => end());
 
-// With SVG and TIFF on too: test/slow.
+// With SVG and TIFF enabled too: test/slow.
 describe.skipIf(!hasCorpus)("hostile files (needs the corpus)", () => {
-  test.each(hostileRows)("$file: $expected, within its limits", (row) => expectWithinLimits(decoder, row, on));
+  test.each(hostileRows)("$file: $expected, within the limits", (row) => expectWithinLimits(decoder, row, on));
 
-  test("the formats that are off by default are among those that can be on", () => {
+  test("the formats that are disabled by default can be enabled", () => {
     expect(decodableFormats).toEqual(expect.arrayContaining(offByDefault));
   });
 });

@@ -32,7 +32,7 @@ const busyPid = (decoder: Decoder) => decoder.children.find(({ state }) => state
 
 function isAlive(pid: number): boolean {
   try {
-    // A process that ended but was not yet waited for still takes signals.
+    // A zombie process (ended, not reaped yet) still accepts signals.
     return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
   } catch {
     return false;
@@ -40,7 +40,7 @@ function isAlive(pid: number): boolean {
 }
 
 describe("a decoder", () => {
-  test("describes a picture, and says how long that took", async ({ onTestFinished }) => {
+  test("the decoder describes a picture and reports the time it took", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     const described = await decoder.describe(photo, jpeg);
     expect(described).toMatchObject(good);
@@ -49,13 +49,13 @@ describe("a decoder", () => {
     expect(described.hashMs).toBeGreaterThan(0);
   });
 
-  test("keeps a spare process besides those that may work", async ({ onTestFinished }) => {
+  test("the worker pool has one worker more than the concurrency limit", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished, { processes: 3 });
     expect(decoder.children).toHaveLength(4);
     expect(decoder.isReady).toBe(true);
   });
 
-  test("describes many pictures at once, never more than it has processes for", async ({ onTestFinished }) => {
+  test("the decoder runs many pictures concurrently, at most one for each worker", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     const all = Array.from({ length: 40 }, () => decoder.describe(photo, jpeg));
     expect(decoder.busy).toBeLessThanOrEqual(2);
@@ -69,14 +69,16 @@ describe("a decoder", () => {
     });
   });
 
-  test("says nothing of a format that is off or has no pixels, at once", async ({ onTestFinished }) => {
+  test("the decoder returns nulls at once for a format that is disabled or has no pixels", async ({
+    onTestFinished,
+  }) => {
     const decoder = await startDecoder(onTestFinished, { formats: ["jpeg"] });
     const nothing = { width: null, height: null, blurhash: null, warning: null };
     expect(await decoder.describe(photo, png)).toMatchObject(nothing);
     expect(await decoder.describe(photo, formatNamed("zip"))).toMatchObject(nothing);
   });
 
-  test("does not let a blocked loader read what goes by another name", async ({ onTestFinished }) => {
+  test("a blocked loader does not read a file that is declared as an enabled format", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished, { formats: ["jpeg", "png"] });
     const drawing = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>');
     for (const body of [drawing, await picture().webp().toBuffer(), Buffer.from("P5\n1 1\n255\n\0")]) {
@@ -85,7 +87,7 @@ describe("a decoder", () => {
     expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
   });
 
-  test("does not decode what would take too much memory, but measures it", async ({ onTestFinished }) => {
+  test("a picture beyond the work budget (a pixel bomb) is measured, but not decoded", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished, { decodeBytes: 400_000 });
     const side = { width: 200, height: 200 };
     const large = sharp(noise(200, 200, 1), { raw: { ...side, channels: 4 } });
@@ -100,14 +102,14 @@ describe("a decoder", () => {
     expect(await decoder.describe(await large.png().toBuffer(), png)).toMatchObject({ ...side, warning: null });
   });
 
-  test("answers for an empty body", async ({ onTestFinished }) => {
+  test("the decoder returns decode_failed for an empty body", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     expect(await decoder.describe(Buffer.alloc(0), jpeg)).toMatchObject({ warning: "decode_failed" });
   });
 });
 
 describe("a process", () => {
-  test("that is killed while it decodes costs its own picture only", async ({ onTestFinished }) => {
+  test("a worker that is killed during a decode costs only its own picture", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     const lost = decoder.describe(large, png);
     process.kill(await decodingPid(decoder), "SIGKILL");
@@ -118,11 +120,11 @@ describe("a process", () => {
     expect(decoder.restarts).toBe(1);
   });
 
-  test("that is killed before it looked at its picture costs none", async ({ onTestFinished }) => {
+  test("a worker that is killed before it accepts its picture costs no picture", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     await allIdle(decoder);
     const pids = decoder.children.map(({ pid }) => pid);
-    for (const pid of pids) process.kill(pid, "SIGSTOP"); // or it might be quicker than the signal below
+    for (const pid of pids) process.kill(pid, "SIGSTOP"); // else it might be faster than the signal below
     const asked = decoder.describe(Buffer.concat([photo, Buffer.alloc(4e6)]), jpeg); // the write is half done
     process.kill(busyPid(decoder), "SIGKILL");
     for (const pid of pids) process.kill(pid, "SIGCONT");
@@ -130,7 +132,7 @@ describe("a process", () => {
   });
 
   test(
-    "that hangs is killed at the time limit, and pictures beside it are not held up",
+    "a worker that hangs is killed at the time limit, and does not delay other pictures",
     { timeout: 60_000 },
     async ({ onTestFinished }) => {
       const decoder = await startDecoder(onTestFinished, { processes: 1, decodeTimeoutMs: 8000 });
@@ -138,15 +140,15 @@ describe("a process", () => {
       const pid = await decodingPid(decoder);
       process.kill(pid, "SIGSTOP");
       expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
-      await after(4000); // or the time of the next in the row would be over first
-      const behind = decoder.describe(large, png); // waits for the only place, and may run when that is replaced
+      await after(4000); // else the time limit of the next one in the queue would expire first
+      const behind = decoder.describe(large, png); // waits for the only slow worker, and runs after its replacement
       expect(await hung).toMatchObject({ width: 9000, blurhash: null, warning: "decode_timeout", decodeMs: 8000 });
       expect(await behind).toMatchObject({ width: 9000, warning: null });
       expect(isAlive(pid)).toBe(false);
     },
   );
 
-  test("that stands still is found when it is given a picture, which another then takes", async ({
+  test("a worker that does not accept a picture is replaced, and another worker takes the picture", async ({
     onTestFinished,
   }) => {
     const decoder = await startDecoder(onTestFinished);
@@ -157,7 +159,9 @@ describe("a process", () => {
     await vi.waitFor(() => expect(stopped.filter(isAlive)).toEqual([]), 10_000);
   });
 
-  test("obeys no signal that a terminal or an init system sends to the whole group", async ({ onTestFinished }) => {
+  test("a worker ignores the signals that a terminal or an init system sends to the process group", async ({
+    onTestFinished,
+  }) => {
     const decoder = await startDecoder(onTestFinished);
     const states = () => decoder.children.map(({ state }) => state);
     await vi.waitFor(() => expect(states()).toEqual(["idle", "idle", "idle"]), 10_000);
@@ -166,7 +170,7 @@ describe("a process", () => {
     expect(decoder.restarts).toBe(0);
   });
 
-  test("ends with its parent, however that ends", async ({ onTestFinished }) => {
+  test("a worker ends when its parent ends, also by SIGKILL", async ({ onTestFinished }) => {
     const entry = standIn(
       onTestFinished,
       `import { createDecoder } from ${JSON.stringify(new URL("../decode/decoder.js", builtEntry).href)};
@@ -193,7 +197,7 @@ describe("a process", () => {
     "speaks Node's own protocol": 'writeSync(3, JSON.stringify({ cmd: "NODE_HANDLE", type: "net.Native" }) + "\\n")',
   };
 
-  /** A process that answers each request with the fields of the next of these objects, the last one from then on. */
+  /** A fake worker that answers each request with the fields of the next of these objects, then always the last. */
   const answering = (...answers: readonly object[]) => `
     const read = (bytes) => { const buffer = Buffer.alloc(bytes); for (let at = 0; at < bytes;) at += readSync(3, buffer, at, bytes - at, null); return buffer; };
     const learnt = { width: 5, height: 5, animated: false, blurhash: null, thumbhash: null, durationMs: null, warning: null, clipBytes: 0,
@@ -211,7 +215,7 @@ describe("a process", () => {
     }`;
   const [markup, huge, withClip] = [{ blurhash: "<script>" }, { width: 2 ** 60 }, { height: 0, clipBytes: 7 }];
 
-  test("that breaks a rule in an answer loses that picture only, and is replaced after three in a row", async ({
+  test("an invalid answer of a worker costs only its picture, and three in a row replace the worker", async ({
     onTestFinished,
   }) => {
     const entry = standIn(onTestFinished, answering(markup, huge, {}, withClip, huge, markup, {}));
@@ -230,7 +234,7 @@ describe("a process", () => {
     expect(decoder.children).toHaveLength(2);
   });
 
-  test.each(Object.entries(takenOver))("that %s is replaced, and its picture failed", async (_, does) => {
+  test.each(Object.entries(takenOver))("a worker that %s is replaced, and its picture fails", async (_, does) => {
     const ends: (() => Promise<void> | void)[] = [];
     const entry = standIn((end) => ends.push(end), `${takesOne} ${does}; setInterval(() => {}, 1000);`);
     const decoder = await startDecoder((end) => ends.unshift(end), { entry });
@@ -241,7 +245,7 @@ describe("a process", () => {
 });
 
 describe("slow pictures", () => {
-  test("do not hold up quick ones, however many wait", async ({ onTestFinished }) => {
+  test("any number of pictures in the slow lane does not delay the quick lane", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished, { maxWaiting: 10 });
     await allIdle(decoder);
     const slow = Array.from({ length: 10 }, () => decoder.describe(large, png));
@@ -259,7 +263,7 @@ describe("slow pictures", () => {
   });
 
   test(
-    "go one after another, all within the memory for all, and none is forgotten",
+    "slow pictures are decoded one after another, all of them, within the memory budget",
     { timeout: 60_000 },
     async ({ onTestFinished }) => {
       const decodeBytes = 512 * 1024 ** 2;
@@ -279,7 +283,7 @@ describe("slow pictures", () => {
     },
   );
 
-  test("give way: their process has a lower priority", { timeout: 60_000 }, async ({ onTestFinished }) => {
+  test("the worker of the slow lane has a lower priority (nice)", { timeout: 60_000 }, async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     await allIdle(decoder);
     const priorities = () => decoder.children.map(({ pid }) => getPriority(pid) - getPriority());
@@ -289,7 +293,7 @@ describe("slow pictures", () => {
     expect(await slow).toMatchObject({ warning: null });
   });
 
-  test("that did not look so go on where nothing else is slow, and begin anew behind what is", async ({
+  test("an overdue quick picture continues in the slow lane if that is free, else restarts in its queue", async ({
     onTestFinished,
   }) => {
     const entry = standIn(
@@ -315,14 +319,14 @@ describe("slow pictures", () => {
     const second = await decoder.describe(photo, jpeg);
     expect(await first).toMatchObject({ width: 5, warning: null });
     expect(second).toMatchObject({ width: 5, warning: null });
-    expect(second.queueMs).toBeGreaterThan(300); // it ran for so long, and was then put behind the first
+    expect(second.queueMs).toBeGreaterThan(300); // it ran for 300 ms, and was then queued behind the first
   });
 });
 
 describe("pictures that wait", () => {
   const never = `${takesOne} setInterval(() => {}, 1000);`;
 
-  test("longer than the time limit get the answer that it came", async ({ onTestFinished }) => {
+  test("a picture in the queue is decode_timeout at the time limit", async ({ onTestFinished }) => {
     const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1, decodeTimeoutMs: 300 });
     const outcomes = await Promise.all(Array.from({ length: 5 }, () => decoder.describe(photo, jpeg)));
@@ -330,7 +334,7 @@ describe("pictures that wait", () => {
     expect(decoder.waiting).toBe(0);
   });
 
-  test("in too long a row get it at once", async ({ onTestFinished }) => {
+  test("a picture is decode_timeout at once if the queue is full", async ({ onTestFinished }) => {
     const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1, maxWaiting: 2 });
     await vi.waitFor(() => expect(decoder.children.map(({ state }) => state)).toEqual(["idle", "idle"]), 10_000);
@@ -338,7 +342,7 @@ describe("pictures that wait", () => {
     expect(await decoder.describe(photo, jpeg)).toMatchObject({ warning: "decode_timeout", queueMs: 0 });
   });
 
-  test("leave the row when nobody wants them any more", async ({ onTestFinished }) => {
+  test("a picture leaves the queue when its caller aborts", async ({ onTestFinished }) => {
     const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
     void decoder.describe(photo, jpeg);
@@ -350,9 +354,7 @@ describe("pictures that wait", () => {
     expect(decoder.waiting).toBe(0);
   });
 
-  test("are over when the decoder is closed, as if their time were, and so are later ones", async ({
-    onTestFinished,
-  }) => {
+  test("queued and later pictures are decode_timeout once the decoder is closed", async ({ onTestFinished }) => {
     const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
     const asked = [decoder.describe(photo, jpeg), decoder.describe(photo, jpeg)];
@@ -380,7 +382,7 @@ describe("a start", () => {
       "VipsForeignLoadHief",
       /cannot read avif/,
     ],
-  ])("fails where %s", async (_, file, from, to, reason) => {
+  ])("the start of the decoder fails if %s", async (_, file, from, to, reason) => {
     const ends: (() => Promise<void> | void)[] = [];
     const folder = folderBeside((end) => ends.push(end), new URL("../../", builtEntry));
     cpSync(dirname(dirname(fileURLToPath(builtEntry))), folder, { recursive: true });
@@ -392,7 +394,7 @@ describe("a start", () => {
     for (const end of ends) await end();
   });
 
-  test("fails with the reason where sharp is not installed", async ({ onTestFinished }) => {
+  test("the start of the decoder fails with the reason if sharp is not installed", async ({ onTestFinished }) => {
     const folder = mkdtempSync(join(tmpdir(), "decoder-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     cpSync(dirname(dirname(dirname(fileURLToPath(builtEntry)))), folder, { recursive: true });
@@ -401,24 +403,24 @@ describe("a start", () => {
     await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow(/cannot start: .*sharp/);
   });
 
-  test("fails with what a program that breaks off wrote", async ({ onTestFinished }) => {
+  test("the start of the decoder fails with the stderr of a worker that crashes", async ({ onTestFinished }) => {
     const entry = standIn(onTestFinished, 'throw new Error("the disk is on fire");');
     await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow("the disk is on fire");
   });
 
-  test("fails where a loader that should be blocked is not, or one that is on does not work", async ({
+  test("the start of the decoder fails if a blocked loader reads or an enabled one does not", async ({
     onTestFinished,
   }) => {
     const entry = standIn(onTestFinished, `writeSync(3, JSON.stringify({ fault: "libvips reads svg" }) + "\\n");`);
     await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow("libvips reads svg");
   });
 
-  test("that fails later is tried again, more and more slowly", async ({ onTestFinished }) => {
+  test("a later failed start of a worker is retried with a restart backoff", async ({ onTestFinished }) => {
     const entry = standIn(onTestFinished, `writeSync(3, '{"libvips":"8"}\\n'); setTimeout(() => process.exit(1), 20);`);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
     await vi.waitFor(() => expect(decoder.restarts).toBeGreaterThanOrEqual(6), { timeout: 15_000, interval: 20 });
     const before = decoder.restarts;
-    await after(700); // by now the pause is longer than this
+    await after(700); // the restart backoff is longer than this by now
     expect(decoder.restarts).toBeLessThanOrEqual(before + 2);
     expect(decoder.isReady).toBe(false);
   });

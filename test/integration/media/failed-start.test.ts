@@ -5,15 +5,15 @@ import { builtEntry, ffmpeg } from "../../support/decoder.ts";
 import { asNobody, canBeNobody, hasPrlimit, type Limit, lowerLimit } from "../../support/limits.ts";
 import { requires } from "../../support/require.ts";
 
-// Checked here and in test/e2e/service/descriptors.test.ts, each without descriptors: the start of workers and of ffmpeg, the search
-// for walls, connections to origins and name servers (c-ares, getaddrinfo), the reconnect of Redis. The cache's file has its own
-// tests of a failed write (test/integration/cache/snapshot-file.test.ts).
+// Checked here and in test/e2e/service/descriptors.test.ts, each without descriptors: the start of workers and of
+// ffmpeg, the detection of the sandbox, connections to origins and name servers (c-ares, getaddrinfo), the reconnect of
+// Redis. The cache's file has its own tests of a failed write (test/integration/cache/snapshot-file.test.ts).
 
 type OnFinished = (end: () => Promise<void> | void) => void;
 
 const url = (file: string) => JSON.stringify(new URL(file, builtEntry).href);
 
-/** Runs a script in a process of its own, which leads a group of its own: a signal to that group is not for the tests. */
+/** Runs a script in its own process group, so that a signal to the group does not reach the tests. */
 function runScript(onFinished: OnFinished, script: string, wrapper: readonly string[] = []): ChildProcess {
   const [program, ...args] = [...wrapper, process.execPath, "--input-type=module", "--eval", script];
   const child = spawn(program, args, { detached: true, stdio: ["ignore", "inherit", "inherit", "ipc"] });
@@ -80,7 +80,7 @@ describe("a worker that cannot be started", () => {
     ["missing", "because its program is missing", "ENOENT"],
     ["nul", "because Node refuses its arguments", "ERR_INVALID_ARG_VALUE"],
   ] as const)(
-    "(%s) %s is one that has ended: to kill it or slow it down hits nothing",
+    "(%s) a worker that cannot start %s counts as ended: kill and slowDown reach no process",
     async ([name, , ready], context) => {
       const child = runScript(context.onTestFinished, script);
       expect(await answerOf(child)).toBe("done");
@@ -95,7 +95,7 @@ describe("a worker that cannot be started", () => {
   ];
   for (const [limit, code, wrapper, isSkipped] of shortages) {
     test.skipIf(isSkipped)(
-      `for ${code} is one that has ended, costs one poster each, lets no wall be left out, and can be started later`,
+      `a worker that fails with ${code} counts as ended, does not weaken the sandbox, and can be started later`,
       async ({ onTestFinished }) => {
         const child = runScript(onTestFinished, script, wrapper);
         expect(await answerOf(child)).toBe("done");

@@ -21,14 +21,14 @@ const names = Object.keys(mediaFiles) as MeasuredName[];
 describe.each(names)("a file of the format %s", (name) => {
   const { make, size, durationMs, animated, hash, needsFfmpeg } = mediaFiles[name];
 
-  test.skipIf(needsFfmpeg && lacksFfmpeg)("is told to be one, and described", async () => {
+  test.skipIf(needsFfmpeg && lacksFfmpeg)("the file is sniffed as its format, and described", async () => {
     const body = await make();
     const format = sniff(body)!;
     expect(format.name).toBe(name);
     const described = await decoder.describe(body, format);
     expect(described).toMatchObject({ width: size?.width ?? null, height: size?.height ?? null, animated });
     if (durationMs === null) expect(described.durationMs).toBeNull();
-    else expect(Math.abs(described.durationMs! - durationMs)).toBeLessThan(180); // what encoders add at the ends
+    else expect(Math.abs(described.durationMs! - durationMs)).toBeLessThan(180); // encoders add padding at the ends
     expect(described.blurhash !== null).toBe(hash !== "none");
     if (!described.blurhash) return;
     const average = decode(`00${described.blurhash.slice(2, 6)}`, 1, 1).subarray(0, 3);
@@ -38,7 +38,7 @@ describe.each(names)("a file of the format %s", (name) => {
   });
 
   test.skipIf(needsFfmpeg && lacksFfmpeg)(
-    "that is cut off, or has flipped bits, holds nobody up",
+    "a truncated file or one with flipped bits does not block the decoder",
     async () => {
       const body = await make();
       const format = sniff(body)!;
@@ -46,7 +46,7 @@ describe.each(names)("a file of the format %s", (name) => {
       for (const broken of [...cut, flipped(body, 1), flipped(body, 2)]) {
         const began = performance.now();
         await decoder.describe(broken, format);
-        // At worst one process is killed at the limit, and ffmpeg at its own.
+        // At worst one worker is killed at its time limit, and ffmpeg at its own.
         expect(performance.now() - began).toBeLessThan(4 * decodeTimeoutMs);
       }
       expect(decoder.isReady).toBe(true);

@@ -65,13 +65,13 @@ function storedAs(orientation: number, width: number, height: number, rgba: Uint
 describe("a picture is described upright", () => {
   const upright = corners(90, 60);
 
-  test.each([1, 2, 3, 4, 5, 6, 7, 8])("with EXIF orientation %i", async (orientation) => {
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])("a picture of EXIF orientation %i is read upright", async (orientation) => {
     const picture = await describeAs("webp", storedAs(orientation, 90, 60, upright).webp({ lossless: true }));
     expect(picture).toMatchObject({ width: 90, height: 60, blurhash: hashOf(90, 60, upright), warning: null });
     expect(picture.thumbhash).toBe(Buffer.from(rgbaToThumbHash(90, 60, upright)).toString("base64"));
   });
 
-  test.each([3, 6, 8])("also a JPEG that is scaled while it is read, with orientation %i", async (orientation) => {
+  test.each([3, 6, 8])("a JPEG with shrink-on-load and orientation %i is described upright", async (orientation) => {
     const large = corners(1500, 1000);
     const picture = await describeAs("jpeg", storedAs(orientation, 1500, 1000, large).jpeg({ quality: 95 }));
     expect(picture).toMatchObject({ width: 1500, height: 1000 });
@@ -82,17 +82,17 @@ describe("a picture is described upright", () => {
 describe("transparency", () => {
   const half = plain(50, 30, [255, 0, 0, 128]);
 
-  test("is laid on white for the blurhash", async () => {
+  test("a transparent picture is composited on white for the blurhash", async () => {
     const picture = await describeAs("png", raw(50, 30, half).png());
     expect(picture.blurhash).toBe(hashOf(50, 30, plain(50, 30, [255, 127, 127, 255])));
   });
 
-  test("is kept in the thumbhash", async () => {
+  test("transparency is kept in the thumbhash", async () => {
     const { thumbhash } = await describeAs("png", raw(50, 30, half).png());
     expect(thumbHashToAverageRGBA(Buffer.from(thumbhash!, "base64")).a).toBeCloseTo(0.5, 1);
   });
 
-  test("hides the colours that lie under it", async () => {
+  test("the colours of fully transparent pixels do not affect the hash", async () => {
     const hidden = await describeAs("png", raw(300, 200, plain(300, 200, [0, 255, 0, 0])).png());
     const white = await describeAs("png", raw(300, 200, plain(300, 200, [255, 255, 255, 255])).png());
     expect(hidden.blurhash).toBe(white.blurhash);
@@ -115,7 +115,7 @@ describe("colours", () => {
     ["a GIF", "gif", () => opaque().gif(), 1],
     ["an AVIF", "avif", () => opaque().avif({ quality: 90 }), 4],
     ["a TIFF", "tiff", () => opaque().tiff({ compression: "lzw" }), 1],
-  ])("of %s are its colours in sRGB", async (_, name, make, tolerance) => {
+  ])("the colours of %s are converted to sRGB", async (_, name, make, tolerance) => {
     const picture = await describeAs(name, make());
     expect(picture).toMatchObject({ width: 64, height: 64, animated: false, warning: null });
     averageOf(picture).forEach((value, channel) => {
@@ -123,7 +123,7 @@ describe("colours", () => {
     });
   });
 
-  test("of an SVG are its colours in sRGB", async () => {
+  test("the colours of an SVG are sRGB", async () => {
     const drawing =
       '<svg xmlns="http://www.w3.org/2000/svg" width="64" height="32"><rect width="64" height="32" fill="#b45a3c"/></svg>';
     const picture = await describeAs("svg", Buffer.from(drawing));
@@ -131,7 +131,7 @@ describe("colours", () => {
     expect(averageOf(picture)).toEqual([...colour]);
   });
 
-  test("of a grey picture with transparency are grey on white", async () => {
+  test("a grey picture with transparency is grey on white", async () => {
     const grey = raw(40, 40, plain(40, 40, [100, 100, 100, 255]))
       .toColourspace("b-w")
       .png();
@@ -143,11 +143,11 @@ describe("colours", () => {
     const displayP3 = async (): Promise<Buffer> =>
       (await sharp(await opaque().withIccProfile("p3").png().toBuffer()).metadata()).icc!;
 
-    test("are those of a PNG with the same, in sRGB", async () => {
+    test("the colours of a HEIC with an ICC profile equal those of a PNG with the same profile", async () => {
       const profile = await displayP3();
       const expected = averageOf(await describeAs("png", asPng({ width: 96, height: 64, rgba }, profile)));
       const [red, green] = averageOf(await describeAs("heic", heic(["heic", "mif1"], profile)));
-      expect(expected[0]! - colourOfFiles[0]).toBeGreaterThan(10); // or the profile would make no difference
+      expect(expected[0]! - colourOfFiles[0]).toBeGreaterThan(10); // else the profile would make no difference
       expect(Math.abs(red! - expected[0]!)).toBeLessThan(8);
       expect(Math.abs(green! - expected[1]!)).toBeLessThan(12);
     });
@@ -159,13 +159,13 @@ describe("colours", () => {
         () => startDecoder((close) => onTestFinished(close), { formats: ["heic"], processes: 1 }),
         displayP3,
       ],
-    ])("are taken as sRGB %s", async (_, start, profile) => {
+    ])("the colours of a HEIC are read as sRGB %s", async (_, start, profile) => {
       const picture = await (await start()).describe(heic(["heic"], await profile()), formatNamed("heic"));
       averageOf(picture).forEach((value, channel) => expect(Math.abs(value - colourOfFiles[channel]!)).toBeLessThan(6));
     });
   });
 
-  test("are taken as sRGB where the profile is broken", async () => {
+  test("colours with a broken ICC profile are read as sRGB", async () => {
     const file = await raw(40, 40, plain(40, 40, [...colour, 255]))
       .removeAlpha()
       .png()
@@ -196,13 +196,13 @@ describe("an animation is its first frame", () => {
       { join: { animated: true } },
     );
 
-  test.each(["gif", "webp"] as const)("in a %s", async (name) => {
+  test.each(["gif", "webp"] as const)("the hash of an animated %s is that of its first frame", async (name) => {
     const picture = await describeAs(name, (await frames()).toFormat(name, { lossless: true }));
     expect(picture).toMatchObject({ width: 60, height: 40, animated: true });
     expect(averageOf(picture)).toEqual([255, 0, 0]);
   });
 
-  test("in an animated PNG, which is called animated", async () => {
+  test("the hash of an animated PNG is that of its first frame, and animated is true", async () => {
     const picture = await describeAs("apng", raw(60, 40, plain(60, 40, [1, 2, 3, 255])).png());
     expect(picture).toMatchObject({ width: 60, height: 40, animated: true });
   });
@@ -215,14 +215,14 @@ describe("proportions", () => {
     [2000, 1],
     [129, 127],
     [3000, 20],
-  ])("of %i x %i", async (width, height) => {
+  ])("a picture of %i x %i has the right size and blurhash", async (width, height) => {
     const pixels = corners(width, height);
     const picture = await describeAs("png", raw(width, height, pixels).png());
     expect(picture).toMatchObject({ width, height, warning: null });
     expect(blurhashError(picture.blurhash!, hashOf(width, height, pixels))).toBeLessThan(4);
   });
 
-  test("the thumbhash has those of the picture, not of a square", async () => {
+  test("the thumbhash has the proportions of the picture, not of a square", async () => {
     const { thumbhash } = await describeAs("png", raw(900, 300, corners(900, 300)).png());
     const [, , , low = 0, high = 0] = Buffer.from(thumbhash!, "base64");
     expect({ isLandscape: high >> 7, terms: low & 7 }).toEqual({ isLandscape: 1, terms: 2 }); // 7 · 300 / 900, rounded
@@ -235,7 +235,7 @@ describe("a picture that cannot be decoded", () => {
       .jpeg()
       .toBuffer();
 
-  test("for it is cut off: has its dimensions and no hash, as half of it would have another", async () => {
+  test("a truncated picture has its dimensions and no hash, since half of it has another hash", async () => {
     const file = await photo();
     const picture = await describeAs("jpeg", file.subarray(0, file.length / 2));
     expect(picture).toMatchObject({
@@ -247,13 +247,13 @@ describe("a picture that cannot be decoded", () => {
     });
   });
 
-  test("for it is noise behind the first bytes: has nothing", async () => {
+  test("a picture with noise after its signature has no metadata", async () => {
     const file = Buffer.concat([Buffer.from([0xff, 0xd8, 0xff]), noise(50, 50, 2)]);
     expect(await describeAs("jpeg", file)).toMatchObject({ width: null, blurhash: null, warning: "decode_failed" });
   });
 
   test.each(["gif", "webp", "png"] as const)(
-    "for only its head is there: is measured all the same (%s)",
+    "a picture of which only the head is there is measured (%s)",
     async (name) => {
       const file = await raw(400, 300, noise(400, 300, 9))
         .toFormat(name)

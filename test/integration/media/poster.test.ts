@@ -11,7 +11,7 @@ import { requires } from "../../support/require.ts";
 const source = (what: string, seconds: number) => ["-f", "lavfi", "-i", `${what}:s=96x64:d=${seconds}:r=10`];
 const asH264 = ["-c:v", "libx264", "-pix_fmt", "yuv420p"];
 
-/** Which channel is strongest at a place among 16 x 16. */
+/** Returns the strongest channel at a point of a 16 x 16 grid. */
 function strongest(blurhash: string, at: readonly [x: number, y: number]): "red" | "green" | "blue" | "none" {
   const pixels = decode(blurhash, 16, 16);
   const from = (at[1] * 16 + at[0]) * 4;
@@ -21,7 +21,7 @@ function strongest(blurhash: string, at: readonly [x: number, y: number]): "red"
 }
 
 describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the hash of a video", () => {
-  test("is of the first frame that is not black", async ({ onTestFinished }) => {
+  test("the hash of a video is that of its first non-black frame", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     const join = ["-filter_complex", "[0][1]concat=n=2"];
     const video = runFfmpeg("a.mp4", [...source("color=black", 1), ...source("color=lime", 1), ...join, ...asH264]);
@@ -29,13 +29,13 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the hash of a video", () =
     expect({ colour: strongest(blurhash!, [8, 8]), warning }).toEqual({ colour: "green", warning: null });
   });
 
-  test("is black where all of it is", async ({ onTestFinished }) => {
+  test("the hash of an all-black video is black", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     const video = runFfmpeg("a.webm", [...source("color=black", 1), "-c:v", "libvpx"]);
     expect(strongest((await decoder.describe(video, sniff(video)!)).blurhash!, [8, 8])).toBe("none");
   });
 
-  test("is upright where the video says how it is to be turned", async ({ onTestFinished }) => {
+  test("the hash of a video with a rotation is upright", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     const halves = ["-vf", "drawbox=w=48:h=64:color=blue:t=fill"]; // left
     const flat = runFfmpeg("a.mp4", [...source("color=red", 1), ...halves, ...asH264]);
@@ -47,7 +47,7 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the hash of a video", () =
     expect([strongest(blurhash!, [8, 2]), strongest(blurhash!, [8, 13])]).toEqual(["blue", "red"]);
   });
 
-  test("is missing without ffmpeg, and nothing else", async ({ onTestFinished }) => {
+  test("without ffmpeg only the hash of a video is missing", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished, { ffmpeg: null });
     const video = await mediaFiles.mp4.make();
     const described = await decoder.describe(video, sniff(video)!);
@@ -56,7 +56,7 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the hash of a video", () =
     expect(decoder.enabled).toMatchObject({ video: true, poster: false });
   });
 
-  test("is given up where ffmpeg stands still", async ({ onTestFinished }) => {
+  test("the poster of a video is given up at the time limit if ffmpeg hangs", async ({ onTestFinished }) => {
     const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const program = join(folder, "ffmpeg");

@@ -30,7 +30,7 @@ afterAll(() => void listener.close());
 
 type OnFinished = (end: () => Promise<void> | void) => void;
 
-/** What the JavaScript of a process, started so, can do: `done`, or the code of the error. */
+/** The abilities of a worker's JavaScript in this sandbox: `done`, or the code of the error. */
 async function tryAll(onFinished: OnFinished, wrapper: readonly string[]): Promise<Record<string, unknown>> {
   const folder = folderBeside(onFinished);
   const entry = standIn(
@@ -80,7 +80,7 @@ async function tryAll(onFinished: OnFinished, wrapper: readonly string[]): Promi
 }
 
 const denied = "ERR_ACCESS_DENIED";
-// What Node's permission model gives alone, on 20 as on 24. `native…` is what a picture that took over libvips could do.
+// Node's permission model alone, on Node 20 as on 24. `native…`: the abilities of an exploit of libvips.
 const byPermissions = {
   read: denied,
   domain: "done",
@@ -88,7 +88,7 @@ const byPermissions = {
   write: denied,
   program: denied,
   worker: denied,
-  environment: "MALLOC_ARENA_MAX,LD_PRELOAD_NOT,VIPSHOME", // the last is libvips' own doing
+  environment: "MALLOC_ARENA_MAX,LD_PRELOAD_NOT,VIPSHOME", // libvips sets the last one
   connect: "done",
   datagram: "done",
   signalToParent: "done",
@@ -97,7 +97,7 @@ const byPermissions = {
 };
 
 describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
-  test("reads its own folder and the domain, writes and starts nothing by JavaScript, and sees no settings; native code and the network are open", async ({
+  test("the JavaScript of a worker reads only its own code, writes nothing and sees no settings", async ({
     onTestFinished,
   }) => {
     process.env.MEDIA_ORACLE_TOKENS = "secret";
@@ -106,7 +106,7 @@ describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
   });
 
   test.skipIf(missing.length > 0)(
-    `writes nothing by native code either, and has no network, behind prlimit and unshare${missing.length > 0 ? ` (missing: ${missing.join()})` : ""}`,
+    `a worker in the sandbox of prlimit and unshare has no network, and its native code writes nothing${missing.length > 0 ? ` (missing: ${missing.join()})` : ""}`,
     async ({ onTestFinished }) => {
       expect(await tryAll(onTestFinished, walls.command)).toEqual({
         ...byPermissions,
@@ -117,9 +117,7 @@ describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
     },
   );
 
-  test("is the very process that was spawned, whatever it was started under, and ends with a kill", async ({
-    onTestFinished,
-  }) => {
+  test("a worker has the pid of the spawned sandbox program, and ends with a kill", async ({ onTestFinished }) => {
     const child = startProcess({
       entry: builtEntry,
       settings: { formats: ["png"], clips: false },
@@ -136,7 +134,7 @@ describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
   });
 
   test.skipIf(!walls.names.includes("prlimit"))(
-    "is stopped by prlimit where the estimates did not see it coming",
+    "prlimit stops a decompression bomb that the estimates missed",
     async ({ onTestFinished }) => {
       const narrow = await detectSandbox(16 * mebibyte);
       const child = startProcess({
@@ -168,26 +166,26 @@ describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
   );
 });
 
-describe("the walls", () => {
-  test("that stand are told, and the formats work behind them", async ({ onTestFinished }) => {
+describe("the sandbox", () => {
+  test("the decoder reports the active layers of the sandbox", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     expect(decoder.walls).toEqual(walls.names);
     expect(decoder.walls[0]).toBe("permissions");
   });
 
-  test.skipIf(missing.length > 0)("that a system forbids are done without", ({ onTestFinished }) => {
+  test.skipIf(missing.length > 0)("a sandbox layer that the system forbids is left out", ({ onTestFinished }) => {
     const script = `
       import { detectSandbox } from ${JSON.stringify(new URL("../decode/sandbox.js", builtEntry).href)};
       console.log((await detectSandbox(1e8)).names.join());`;
     const entry = standIn(onTestFinished, script);
-    // As a container does: no namespace may be made within (user_namespaces(7)).
+    // Like a container: no namespaces inside (user_namespaces(7)).
     const forbid = "echo 0 > /proc/sys/user/max_user_namespaces";
     const command = `${forbid} && exec "$0" "$1"`;
     const run = spawnSync("unshare", ["-r", "sh", "-c", command, process.execPath, fileURLToPath(entry)]);
     expect(run.stdout.toString().trim()).toBe("permissions,prlimit");
   });
 
-  test.skipIf(!hasCorpus)("hold up no healthy picture (needs the corpus)", async ({ onTestFinished }) => {
+  test.skipIf(!hasCorpus)("the sandbox breaks no healthy picture (needs the corpus)", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     const largest = corpusRows()
       .filter(({ kind }) => kind === "image")

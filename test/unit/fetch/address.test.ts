@@ -10,7 +10,7 @@ import {
 } from "../../../src/fetch/address.ts";
 import { isPublicToOthers } from "../../support/second-opinion.ts";
 
-/** What the registries exclude, named at both ends; the address next to it is public where nothing else follows. */
+/** Both ends of each block that the registries exclude, and the public addresses next to them. */
 const boundaries: [string, string, boolean][] = [
   ["0/8 starts", "0.0.0.0", false],
   ["0/8 ends", "0.255.255.255", false],
@@ -141,7 +141,7 @@ describe("public addresses", () => {
     expect(isPublicAddress(text)).toBe(false);
   });
 
-  test("spelling does not matter, the bytes do", () => {
+  test("an address is judged by its bytes, not by its spelling", () => {
     expect(isPublicAddress("2003:0:0:0:0:0:0:1")).toBe(true);
     expect(isPublicAddress("2001:DB8::1")).toBe(false);
     expect(isPublicAddress("0:0:0:0:0:ffff:7f00:1")).toBe(false);
@@ -149,7 +149,7 @@ describe("public addresses", () => {
   });
 });
 
-test("two texts name the same address by its bytes", () => {
+test("two spellings of an address are the same address if their bytes are equal", () => {
   expect(isSameAddress("2001:DB8::1", "2001:db8:0:0:0:0:0:1")).toBe(true);
   expect(isSameAddress("127.0.0.1", "127.0.0.1")).toBe(true);
   expect(isSameAddress("127.0.0.1", "127.0.0.2")).toBe(false);
@@ -157,7 +157,7 @@ test("two texts name the same address by its bytes", () => {
   expect(isSameAddress("127.0.0.1", "")).toBe(false);
 });
 
-describe("against two other opinions", () => {
+describe("compared with ipaddr.js and the registries", () => {
   const v4 = fc.array(fc.oneof(fc.nat(255), fc.constantFrom(0, 10, 100, 127, 169, 172, 192, 198, 203, 254)), {
     minLength: 4,
     maxLength: 4,
@@ -215,7 +215,7 @@ describe("the operator's rules", () => {
     expect(policy(["10.0.0.0/8"])("192.168.0.1", 80)).toBe(false);
   });
 
-  test("an allowed block with a port is reached on that port only, and nobody else is", () => {
+  test("an allowed block with a port is reached on that port only, and no other address is reached on it", () => {
     const allowed = policy(["10.0.0.0/8:5280"]);
     expect(allowed("10.1.2.3", 5280)).toBe(true);
     expect(allowed("10.1.2.3", 80)).toBe(false);
@@ -237,12 +237,12 @@ describe("the operator's rules", () => {
     expect(policy(["10.0.0.0/8"], ["10.0.0.5/32"])("10.0.0.6", 80)).toBe(true);
   });
 
-  test("an IPv4 rule is no rule for the same address inside an IPv6 one", () => {
+  test("an IPv4 rule does not apply to the same address embedded in an IPv6 address", () => {
     expect(policy(["127.0.0.0/8", "0.0.0.0/0"])("::ffff:127.0.0.1", 80)).toBe(false);
     expect(policy(["127.0.0.0/8"])("64:ff9b::7f00:1", 80)).toBe(false);
   });
 
-  test("mapped addresses and zone ids are refused even where every address is allowed", () => {
+  test("IPv4-mapped addresses and zone ids are refused even if every address is allowed", () => {
     expect(policy(["::/0"])("fd00::1", 80)).toBe(true);
     expect(policy(["::/0"])("::ffff:8.8.8.8", 80)).toBe(false);
     expect(policy(["::/0"])("fe80::1%eth0", 80)).toBe(false);
@@ -282,7 +282,7 @@ describe("the operator's rules", () => {
     ["[::ffff:10.0.0.1]:80", "not inside an IPv6 one"],
     ["fe80::1%eth0", "written"],
     ["example.org", "written"],
-  ])("the rule %j is refused with a sentence that helps", (rule, words) => {
+  ])("the rule %j is refused with a helpful message", (rule, words) => {
     expect(() => parseAddressRule(rule)).toThrow(words);
   });
 });

@@ -21,15 +21,18 @@ const bytesOf = (length: number) => Uint8Array.from({ length }, (_, index) => in
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 describe("a body that is read to its end", () => {
-  test.each([0, 1, 4096, 4097, 65_536, 99_999, 100_000])("has all its %i bytes and their hash", async (length) => {
-    const { body } = bodyWith();
-    const bytes = bytesOf(length);
-    for (let at = 0; at < length; at += 1000) expect(body.write(bytes.subarray(at, at + 1000))).toBe(true);
-    body.end("complete");
-    expect(await body.body()).toEqual({ bytes, sha256: sha256(bytes), warning: null });
-  });
+  test.each([0, 1, 4096, 4097, 65_536, 99_999, 100_000])(
+    "a body that is read to its end has all its %i bytes and their hash",
+    async (length) => {
+      const { body } = bodyWith();
+      const bytes = bytesOf(length);
+      for (let at = 0; at < length; at += 1000) expect(body.write(bytes.subarray(at, at + 1000))).toBe(true);
+      body.end("complete");
+      expect(await body.body()).toEqual({ bytes, sha256: sha256(bytes), warning: null });
+    },
+  );
 
-  test("is the same in chunks of one byte", async () => {
+  test("a body in chunks of one byte has the same bytes and hash", async () => {
     const { body } = bodyWith();
     const bytes = bytesOf(70_000);
     for (const byte of bytes) body.write(Uint8Array.of(byte));
@@ -37,7 +40,7 @@ describe("a body that is read to its end", () => {
     expect(await body.body()).toEqual({ bytes, sha256: sha256(bytes), warning: null });
   });
 
-  test("does not change with the chunk that it was given", async () => {
+  test("a body does not change if a chunk is overwritten after write()", async () => {
     const { body } = bodyWith();
     const chunk = Uint8Array.of(1, 2, 3);
     body.write(chunk);
@@ -47,8 +50,8 @@ describe("a body that is read to its end", () => {
   });
 });
 
-describe("what has arrived", () => {
-  test("is there as soon as it is as much as was asked for", async () => {
+describe("arrived()", () => {
+  test("arrived() resolves as soon as the requested number of bytes has arrived", async () => {
     const { body } = bodyWith();
     const four = body.arrived(4);
     const two = body.arrived(2);
@@ -59,7 +62,7 @@ describe("what has arrived", () => {
   });
 
   test.each(["complete", "truncated", "timeout"] as const)(
-    "is shorter where the body ended before: %s",
+    "arrived() resolves with fewer bytes if the body ends before: %s",
     async (how) => {
       const { body } = bodyWith();
       const four = body.arrived(4);
@@ -70,7 +73,7 @@ describe("what has arrived", () => {
     },
   );
 
-  test("is in the memory that was lent by then, however often that was another before", async () => {
+  test("arrived() returns all bytes although the buffer was replaced by larger ones", async () => {
     const { body } = bodyWith();
     const one = body.arrived(1);
     for (let at = 0; at < 50_000; at += 1000) body.write(bytesOf(50_000).subarray(at, at + 1000));
@@ -79,7 +82,7 @@ describe("what has arrived", () => {
 });
 
 describe("a body that is stopped", () => {
-  test("is what came, without a hash and without a warning, and takes no more", async () => {
+  test("a stopped body has the bytes so far, no hash and no warning, and refuses further chunks", async () => {
     const { body } = bodyWith();
     const more = body.arrived(100);
     body.write(bytesOf(7));
@@ -90,7 +93,7 @@ describe("a body that is stopped", () => {
     expect(await body.body()).toEqual({ bytes: bytesOf(7), sha256: null, warning: null });
   });
 
-  test("is whole where its end came first", async () => {
+  test("a body that is stopped after its end is whole", async () => {
     const { body } = bodyWith();
     body.write(bytesOf(7));
     body.end("complete");
@@ -100,14 +103,14 @@ describe("a body that is stopped", () => {
 });
 
 describe("the limit", () => {
-  test("a body of exactly that size is whole", async () => {
+  test("a body of exactly maxBytes is whole", async () => {
     const { body } = bodyWith({ maxBytes: 20 });
     expect(body.write(bytesOf(20))).toBe(true);
     body.end("complete");
     expect((await body.body()).warning).toBeNull();
   });
 
-  test("of one byte more, only the head is kept, and the budget has the rest back", async () => {
+  test("only the head of a body of maxBytes + 1 is kept, and the rest goes back to the byte budget", async () => {
     const { body, budget } = bodyWith({ maxBytes: 50_000 });
     expect(body.write(bytesOf(50_000))).toBe(true);
     expect(body.write(bytesOf(1))).toBe(false);
@@ -115,7 +118,7 @@ describe("the limit", () => {
     expect(budget.used).toBe(4096);
   });
 
-  test("of a body that is announced as larger, only the head is read", async () => {
+  test("only the head is read if Content-Length exceeds maxBytes", async () => {
     const { body, budget } = bodyWith({ declaredBytes: 100_001 });
     expect(body.write(bytesOf(9))).toBe(true);
     expect(body.write(bytesOf(1000))).toBe(false);
@@ -124,14 +127,14 @@ describe("the limit", () => {
     expect(budget.used).toBe(4096);
   });
 
-  test("an announced body whose head does not come whole says why", async () => {
+  test("a body with a too large Content-Length and an incomplete head has the warning of its end", async () => {
     const { body } = bodyWith({ declaredBytes: 100_001 });
     body.write(bytesOf(9));
     body.end("timeout");
     expect(await body.body()).toEqual({ bytes: bytesOf(9), sha256: null, warning: "body_timeout" });
   });
 
-  test("nothing more is taken after the end", async () => {
+  test("a body refuses chunks after its end", async () => {
     const { body } = bodyWith({ maxBytes: 20 });
     body.write(bytesOf(21));
     expect(body.write(bytesOf(1))).toBe(false);
@@ -141,7 +144,7 @@ describe("the limit", () => {
 });
 
 describe("the budget", () => {
-  test("counts what came, not what was announced", () => {
+  test("the byte budget counts received bytes, not Content-Length", () => {
     const { body, budget } = bodyWith({ declaredBytes: 90_000 });
     expect(budget.used).toBe(0);
     body.write(bytesOf(1));
@@ -150,14 +153,14 @@ describe("the budget", () => {
     expect(budget.used).toBe(8192);
   });
 
-  test("keeps only the head of a body that turned out too large", async () => {
+  test("the byte budget counts only the head of a body that turned out too large", async () => {
     const { body, budget } = bodyWith();
     for (let sent = 0; sent <= 100_000; sent += 10_000) body.write(bytesOf(10_000));
     expect((await body.body()).warning).toBe("body_too_large");
     expect(budget.used).toBe(4096);
   });
 
-  test("lends the same memory again, and the next body has nothing of the last one", async () => {
+  test("the byte budget reuses memory, and the next body contains no bytes of the last one", async () => {
     const budget = createByteBudget(100_000);
     const first = bodyWith({ budget }).body;
     first.write(bytesOf(5000));
@@ -174,7 +177,7 @@ describe("the budget", () => {
     expect([...bytes.subarray(0, 5)]).toEqual([1, 2, 3, 4, 4]);
   });
 
-  test("the body that would exceed it is overloaded, to whoever waits, and gives all back", async () => {
+  test("a body beyond the byte budget fails as overloaded for all its callers, and frees its memory", async () => {
     const { body, budget } = bodyWith({ budget: createByteBudget(10_000) });
     const head = body.arrived(50_000);
     const whole = body.body();
@@ -186,7 +189,7 @@ describe("the budget", () => {
     expect(budget.used).toBe(0);
   });
 
-  test("the others go on", async () => {
+  test("other bodies continue if one exceeds the byte budget", async () => {
     const budget = createByteBudget(10_000);
     const first = bodyWith({ budget }).body;
     const second = bodyWith({ budget }).body;
@@ -196,7 +199,7 @@ describe("the budget", () => {
     expect((await first.body()).bytes).toHaveLength(8000);
   });
 
-  test("has everything back when the body is let go, once", () => {
+  test("the byte budget gets all memory back once when a body is released", () => {
     const { body, budget } = bodyWith();
     body.write(bytesOf(50_000));
     body.end("complete");
@@ -205,7 +208,7 @@ describe("the budget", () => {
     expect(budget.used).toBe(0);
   });
 
-  test("whoever still waits when a body is let go gets nothing, but an answer", async () => {
+  test("pending calls resolve without bytes when a body is released", async () => {
     const { body } = bodyWith();
     const head = body.arrived(10);
     const whole = body.body();

@@ -102,7 +102,7 @@ test("the number of origins in memory is bounded", () => {
   fail("https://b", 1);
   expect(() => breaker.begin("https://a")).toThrow(shut);
   fail("https://c", 1);
-  expect(() => breaker.begin("https://a")).not.toThrow(); // dropped, as the one with the oldest failure
+  expect(() => breaker.begin("https://a")).not.toThrow(); // dropped: it has the oldest failure
   fail("https://c", 2);
   expect(() => breaker.begin("https://c")).toThrow(shut);
 });

@@ -30,7 +30,7 @@ test.for<[retryAfter: string | null, seconds: number]>([
   ["soon", 60],
   ["-5 seconds", 60],
   ["", 60],
-])("Retry-After: %s leaves the host alone for %i seconds", ([retryAfter, seconds]) => {
+])("Retry-After: %s begins a backoff of %i seconds", ([retryAfter, seconds]) => {
   const { pauses, clock, failure } = openPauses();
   expect(pauses.begin("https://a", 503, retryAfter)).toBe(seconds * 1000);
   clock.ms += seconds * 1000 - 1;
@@ -39,13 +39,13 @@ test.for<[retryAfter: string | null, seconds: number]>([
   expect(failure("https://a")).toBeNull();
 });
 
-test("a pause holds for one scheme, host and port alone", () => {
+test("a Retry-After backoff applies to one scheme, host and port only", () => {
   const { pauses, failure } = openPauses();
   pauses.begin("https://a", 429, "60");
   expect([failure("https://b"), failure("http://a")]).toEqual([null, null]);
 });
 
-test("the number of pauses in memory is bounded: the oldest are dropped", () => {
+test("the number of backoffs in memory is bounded: the oldest are dropped", () => {
   const { pauses, failure } = openPauses({ maxOrigins: 3 });
   for (const host of ["a", "b", "c", "a", "d"]) pauses.begin(host, 503, null);
   expect(["a", "b", "c", "d"].filter((host) => failure(host))).toEqual(["a", "c", "d"]);

@@ -42,7 +42,7 @@ test.each([
 });
 
 describe("limits", () => {
-  test("of a lookup are those of its scheme, host and port, and of its site", () => {
+  test("a lookup counts against its origin and its site", () => {
     expect(shares.ofLookup(parse("https://a.example.net/x"))).toEqual([
       { key: "host https://a.example.net", maxActive: 16 },
       { key: "site example.net", maxActive: 32 },
@@ -50,27 +50,27 @@ describe("limits", () => {
     expect(shares.ofLookup(parse("http://a.example.net:81/x"))[0].key).toBe("host http://a.example.net:81");
   });
 
-  test("of a connection are those of its address and port, and of its block", () => {
+  test("a connection counts against its address and port, and its block", () => {
     expect(shares.ofConnection(parse("https://a.example.net/"), "192.0.2.9", 443)).toEqual([
       { key: "address 192.0.2.9 443", maxActive: 16 },
       { key: "block 192.0.2.0/24", maxActive: 24 },
     ]);
   });
 
-  test("of an address that the operator named are those of the host alone, on that port alone", () => {
+  test("an address and port in ALLOW_ADDRESSES have the host limit only", () => {
     expect(shares.ofLookup(parse("http://10.0.0.5:5280/"))).toHaveLength(1);
     expect(shares.ofLookup(parse("http://10.0.0.5:5281/"))).toHaveLength(2);
     const byName = parse("http://upload.example.net:5280/");
     expect(shares.ofConnection(byName, "10.0.0.5", 5280)).toHaveLength(1);
     expect(shares.ofConnection(byName, "10.0.0.6", 5280)).toHaveLength(2);
-    expect(shares.ofConnection(byName, "203.0.113.7", 443)).toHaveLength(1); // a public one may be named too
+    expect(shares.ofConnection(byName, "203.0.113.7", 443)).toHaveLength(1); // a public address may be named too
     expect([shares.siteOfBody(byName, "10.0.0.5"), shares.siteOfBody(byName, "10.0.0.6")]).toEqual([
       null,
       "example.net",
     ]);
   });
 
-  test("of a rewrite are those of the host alone", () => {
+  test("a rewritten URL has the host limit only", () => {
     const rewritten = parse("https://upload.example.org/a.png");
     expect(shares.ofLookup(rewritten)).toEqual([{ key: "host https://upload.example.org", maxActive: 16 }]);
     expect(shares.ofConnection(rewritten, "172.18.0.2", 5280)).toHaveLength(1);

@@ -3,18 +3,18 @@ import { describe, expect, test } from "vitest";
 import { isPublicToOthers } from "../../support/second-opinion.ts";
 import { addresses, isNeverWeaker, passes, spellings, urlOf } from "../../support/spellings.ts";
 
-// `npm run test:slow` tries ten times as many.
+// `npm run test:slow` runs ten times as many.
 const numRuns = 20_000;
 
 describe("addresses as hosts of URLs", () => {
-  test("whatever the spelling, nothing passes that ipaddr.js, BlockList and the WHATWG parser do not all call public", () => {
+  test("in any spelling, only addresses pass that ipaddr.js, BlockList and the WHATWG parser all call public", () => {
     fc.assert(fc.property(spellings, isNeverWeaker), { numRuns });
   });
 
-  test("a public address in plain text passes, so the guard does not just refuse everything", () => {
+  test("a public address in plain spelling passes the SSRF guard", () => {
     fc.assert(
       fc.property(addresses, (address) => {
-        // ISATAP, which the guard knows and the others do not.
+        // ISATAP, which only the guard recognizes.
         const isSpecial = !isPublicToOthers(address) || address.includes("5efe");
         return isSpecial || passes(urlOf(address)) !== null;
       }),
@@ -22,7 +22,7 @@ describe("addresses as hosts of URLs", () => {
     );
   });
 
-  test("the spellings are those that parsers take for addresses", () => {
+  test("the generated spellings are read as addresses by parsers", () => {
     const some = fc.sample(spellings, { numRuns: 2000, seed: 1 });
     const readByWhatwg = some.filter(({ url }) => URL.canParse(url)).length;
     const passed = some.filter(({ url }) => passes(url) !== null).length;

@@ -128,7 +128,7 @@ describe("the text of a URL", () => {
     "https://example.org:65536/",
     "https://example.org:-1/",
     `https://example.org/${"a".repeat(2048)}`,
-  ])("%j is no URL", (text) => {
+  ])("%j is not a valid URL", (text) => {
     expect(outcomeOf(text)).toBe("url_invalid");
   });
 
@@ -170,20 +170,20 @@ describe("the text of a URL", () => {
     expect(outcomeOf(text)).toBe("url_unsupported");
   });
 
-  test("2048 characters are allowed, the fragment not among them", () => {
+  test("a URL may have 2048 characters, not counting its fragment", () => {
     const text = `https://example.org/${"a".repeat(2048 - 20)}`;
     expect(outcomeOf(text)).toBe(text);
     expect(outcomeOf(`${text}#${"k".repeat(5000)}`)).toBe(text);
     expect(outcomeOf(`${text}b`)).toBe("url_invalid");
   });
 
-  test("the ten thousandth URL is read like the first", () => {
+  test("the 10,000th URL is parsed like the first", () => {
     const text = "https://münchen.de/ü.png";
     const outcomes = new Set(Array.from({ length: 10_000 }, () => outcomeOf(text)));
     expect([...outcomes]).toEqual(["https://xn--mnchen-3ya.de/%C3%BC.png"]);
   });
 
-  test("no failure holds any of the text", () => {
+  test("no failure contains any part of the URL", () => {
     const secret = "s3cr3t";
     for (const text of [
       `https://${secret}:${secret}@a.b/`,
@@ -204,7 +204,7 @@ describe("the text of a URL", () => {
   });
 });
 
-describe("whatever the text", () => {
+describe("random texts", () => {
   const scraps = fc.constantFrom(
     ..."http:// https:// HTTP: : / // \\ @ ? # . .. % %2e %2f %00 [ ] ::1 ::ffff: 127.0.0.1 127.1 0x7f 0177 2130706433".split(
       " ",
@@ -219,7 +219,7 @@ describe("whatever the text", () => {
     fc.webUrl(),
   );
 
-  test("what is accepted reads the same to every parser, and the second time", () => {
+  test("every accepted URL reads the same to all parsers, and when parsed again", () => {
     fc.assert(
       fc.property(texts, (text) => {
         const href = outcomeOf(text);
@@ -229,7 +229,7 @@ describe("whatever the text", () => {
         expect(outcomeOf(href)).toBe(href);
         expect(url.username + url.password + url.hash).toBe("");
         expect(href).toMatch(/^https?:\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d+)?\/[\x21-\x7e]*$/);
-        // What RFC 3986's own expression takes for the host, once its letters are small, is what was parsed.
+        // The host by the regular expression of RFC 3986, in lower case, equals the parsed host.
         const [, host = ""] = /^[^:]+:\/\/(\[[^\]]*\]|[^:/?#]*)/.exec(text) ?? [];
         expect(new URL(`http://${host.normalize("NFC")}/`).hostname.replace(/\.$/, "")).toBe(url.hostname);
       }),
@@ -239,13 +239,13 @@ describe("whatever the text", () => {
 });
 
 describe("ports", () => {
-  test("a port that a rule for addresses names may stand in a URL", () => {
+  test("a URL may have a port that an address rule names", () => {
     const parseTarget = parserWith({ extraPorts: [5280] });
     expect(outcomeOf("http://example.org:5280/", parseTarget)).toBe("http://example.org:5280/");
     expect(outcomeOf("http://example.org:5281/", parseTarget)).toBe("url_unsupported");
   });
 
-  test("a range has both its ends", () => {
+  test("a port range includes both ends", () => {
     const parseTarget = parserWith({ allowPorts: [parsePortRange("8000-8999")] });
     expect(outcomeOf("http://example.org:8000/", parseTarget)).toBe("http://example.org:8000/");
     expect(outcomeOf("http://example.org:8999/", parseTarget)).toBe("http://example.org:8999/");
@@ -255,7 +255,7 @@ describe("ports", () => {
   });
 
   test.each(["", "a", "80,443", "0", "65536", "080", "90-80", "80-", "-80", "1-2-3", " 80"])(
-    "%j is no port",
+    "%j is not a valid port or range",
     (text) => {
       expect(() => parsePortRange(text)).toThrow();
     },
@@ -263,7 +263,7 @@ describe("ports", () => {
 });
 
 describe("hosts", () => {
-  test("a pattern with a star is for what lies below a name, not for the name and not for what ends alike", () => {
+  test("a wildcard pattern matches subdomains, not the name itself and not names with the same ending", () => {
     const parseTarget = parserWith({ allowHosts: ["*.example.org"] });
     expect(outcomeOf("https://a.example.org/", parseTarget)).toBe("https://a.example.org/");
     expect(outcomeOf("https://a.b.example.org/", parseTarget)).toBe("https://a.b.example.org/");
@@ -273,7 +273,7 @@ describe("hosts", () => {
     expect(outcomeOf("https://8.8.8.8/", parseTarget)).toBe("url_unsupported");
   });
 
-  test("letters, punycode and the last dot make no difference", () => {
+  test("a host pattern matches regardless of case, punycode and a trailing dot", () => {
     const parseTarget = parserWith({ denyHosts: [parseHostPattern("MÜNCHEN.de"), parseHostPattern("Example.org.")] });
     expect(outcomeOf("https://xn--mnchen-3ya.de/", parseTarget)).toBe("url_unsupported");
     expect(outcomeOf("https://münchen.DE./", parseTarget)).toBe("url_unsupported");
@@ -281,17 +281,17 @@ describe("hosts", () => {
     expect(outcomeOf("https://a.example.org/", parseTarget)).toBe("https://a.example.org/");
   });
 
-  test("denied wins over allowed", () => {
+  test("a denied host is refused although it is allowed", () => {
     const parseTarget = parserWith({ allowHosts: ["*.example.org"], denyHosts: ["a.example.org"] });
     expect(outcomeOf("https://a.example.org/", parseTarget)).toBe("url_unsupported");
     expect(outcomeOf("https://b.example.org/", parseTarget)).toBe("https://b.example.org/");
   });
 
-  test("an allowed name must still be one that can be public", () => {
+  test("an allowed host with a private name is still refused", () => {
     expect(outcomeOf("https://nas.local/", parserWith({ allowHosts: ["nas.local"] }))).toBe("url_unsupported");
   });
 
-  test("an address is a host, too", () => {
+  test("a host pattern may be an IP address", () => {
     const parseTarget = parserWith({ denyHosts: [parseHostPattern("8.8.8.8"), parseHostPattern("[2A00::1]")] });
     expect(outcomeOf("http://8.8.8.8/", parseTarget)).toBe("url_unsupported");
     expect(outcomeOf("http://[2a00::1]/", parseTarget)).toBe("url_unsupported");
@@ -325,19 +325,19 @@ describe("rewrites", () => {
   });
   const viaOf = (text: string) => parseTarget(text).via?.href ?? null;
 
-  test("what lies under the left is fetched from the right, and known under the left", () => {
+  test("a URL under the left side is fetched from the right side, and keeps its href", () => {
     const target = parseTarget("https://Upload.example.org./x/a.png?b=c#d");
     expect(target.href).toBe("https://upload.example.org/x/a.png?b=c");
     expect(target.via?.href).toBe("http://10.0.0.5:5280/x/a.png?b=c");
   });
 
-  test("the longest left wins, whatever the order", () => {
+  test("the rewrite with the longest left side applies, regardless of order", () => {
     expect(viaOf("https://upload.example.org/files/a.png")).toBe("http://10.0.0.6/upload/a.png");
     expect(viaOf("https://upload.example.org/filesystem/a.png")).toBe("http://10.0.0.5:5280/filesystem/a.png");
     expect(viaOf("https://upload.example.org/files")).toBe("http://10.0.0.5:5280/files");
   });
 
-  test("names and ports that are otherwise refused may stand on the left", () => {
+  test("the left side may have names and ports that are refused otherwise", () => {
     expect(viaOf("http://files.local:5443/a/x.png")).toBe("http://prosody:5280/b/x.png");
     expect(outcomeOf("http://files.local:5443/b/x.png", parseTarget)).toBe("url_unsupported");
     expect(outcomeOf("http://files.local/a/x.png", parseTarget)).toBe("url_unsupported");
@@ -351,12 +351,12 @@ describe("rewrites", () => {
     expect(outcomeOf("https://upload.example.org:8443/a.png", parseTarget)).toBe("url_unsupported");
   });
 
-  test("the rules for text hold for rewritten ones as well", () => {
+  test("a rewritten URL must pass the strict parser too", () => {
     expect(outcomeOf("https://user@upload.example.org/a.png", parseTarget)).toBe("url_unsupported");
     expect(outcomeOf("https://upload.example.org/a\\b", parseTarget)).toBe("url_invalid");
   });
 
-  test("plain dots are resolved before, so they leave the left, not the right", () => {
+  test("plain dot segments are resolved before the rewrite, so they leave the left side, not the right", () => {
     expect(viaOf("https://upload.example.org/files/../a.png")).toBe("http://10.0.0.5:5280/a.png");
     expect(viaOf("https://upload.example.org/files/%2e%2E/a.png")).toBe("http://10.0.0.5:5280/a.png");
     expect(outcomeOf("http://files.local:5443/a/../c/x.png", parseTarget)).toBe("url_unsupported");
@@ -384,7 +384,7 @@ describe("rewrites", () => {
   });
 
   test.each(["a..b.png", "...", "..a", "a..", "100%25.png", "a%20b.png", "a%2Fb.png", "%C3%BC.png", "/a.png", "a;b"])(
-    "what only looks a little like it is: %s",
+    "a path that only resembles traversal is rewritten: %s",
     (remainder) => {
       expect(viaOf(`https://upload.example.org/files/${remainder}`)).toBe(`http://10.0.0.6/upload/${remainder}`);
     },
@@ -415,7 +415,7 @@ describe("rewrites", () => {
 const casesFile = new URL("../../../../shared/ssrf-cases.json", import.meta.url);
 
 describe.skipIf(!existsSync(casesFile))(
-  "the collected cases (skipped where ../shared/ssrf-cases.json is absent)",
+  "the collected SSRF cases (skipped if ../shared/ssrf-cases.json is absent)",
   () => {
     interface Case {
       readonly url: string;
@@ -431,7 +431,7 @@ describe.skipIf(!existsSync(casesFile))(
 );
 
 describe("the port of the other scheme", () => {
-  test("is refused although the operator allows the port, for all addresses or for one", () => {
+  test("the other scheme's port is refused although the operator allows it, for all addresses or for one", () => {
     for (const allowed of [{ allowPorts: [parsePortRange("1-65535")] }, { extraPorts: [80, 443] }]) {
       const parseTarget = parserWith(allowed);
       for (const text of ["http://10.0.0.5:443/", "http://example.org:443/", "https://example.org:80/"]) {
@@ -440,7 +440,7 @@ describe("the port of the other scheme", () => {
     }
   });
 
-  test("may stand on either side of a rewrite, which the operator wrote", () => {
+  test("the other scheme's port is accepted on either side of a rewrite", () => {
     const parseTarget = parserWith({ rewrites: [parseRewrite("http://files.local:443/=>https://prosody:80/")] });
     expect(parseTarget("http://files.local:443/a.png").via?.href).toBe("https://prosody:80/a.png");
   });

@@ -27,12 +27,12 @@ test.for<[name: string, headers: Record<string, string | string[]>, conditions: 
   ["a date in another form", { "last-modified": "2025-06-10" }, null],
   ["a date with more behind it", { "last-modified": `${lastModified}\r\nX: y` }, null],
   ["two dates", { "last-modified": [lastModified, lastModified] }, null],
-])("%s is asked about as it is, or not at all", ([, headers, conditions]) => {
+])("a conditional request sends %s unchanged, or not at all", ([, headers, conditions]) => {
   const { validators } = cacheHeadersOf(headers, urlHash, false);
   expect(validators && conditionsOf(validators)).toEqual(conditions);
 });
 
-test("of a header that came more than once everything is told", () => {
+test("the values of a repeated header are joined", () => {
   const { cacheControl, expires } = cacheHeadersOf(
     { "cache-control": ["no-cache", "max-age=5"], expires: ["0", "1"] },
     urlHash,

@@ -4,7 +4,7 @@ import { type ByteLender, createByteBudget } from "../../../src/load/byte-budget
 const none = new Uint8Array(0);
 const megabyte = 1024 ** 2;
 
-/** Borrows so many buffers; a failure code for each that is refused. */
+/** Borrows a number of buffers; returns a failure code for each refused one. */
 const borrow = (lender: ByteLender, count: number, bytes: number) =>
   Array.from({ length: count }, () => lender.lend(bytes, none, 0));
 const lentOf = (lent: (Uint8Array | string)[]) => lent.filter((each) => typeof each !== "string");
@@ -41,13 +41,13 @@ test("a single large body of a site is always possible, beside any number of its
   borrow(lender, 4, megabyte);
   const half = lender.lend(16 * megabyte, none, 0) as Uint8Array;
   expect(lender.lend(2 * megabyte, none, 0)).toBe("host_busy");
-  expect(lender.lend(17 * megabyte, half, 1)).toBe("overloaded"); // of the whole, not of the site
+  expect(lender.lend(17 * megabyte, half, 1)).toBe("overloaded"); // the limit of the whole, not of the site
   const roomy = createByteBudget(96 * megabyte).lenderTo("a");
   const grown = roomy.lend(17 * megabyte, roomy.lend(16 * megabyte, none, 0) as Uint8Array, 1);
   expect(grown).toHaveLength(32 * megabyte);
 });
 
-test("the memory that a site gives back is its own to borrow again", () => {
+test("a site can borrow the memory again that it has given back", () => {
   const lender = createByteBudget(64 * megabyte).lenderTo("a");
   for (let round = 0; round < 3; round += 1) {
     const lent = lentOf(borrow(lender, 20, 8 * megabyte));
@@ -56,7 +56,7 @@ test("the memory that a site gives back is its own to borrow again", () => {
   }
 });
 
-test("an operator's own hosts have no share of a site", () => {
+test("the operator's own hosts have no site limit", () => {
   const own = createByteBudget(64 * megabyte).lenderTo(null);
   expect(lentOf(borrow(own, 20, 8 * megabyte))).toHaveLength(7);
 });

@@ -17,7 +17,7 @@ function turnsWith(options: Partial<DecodeQueueOptions> = {}) {
     shortMs: 1000,
     ...options,
   });
-  /** Whether each has a turn, was turned away, or waits. */
+  /** Whether each caller has a permit, was rejected, or waits. */
   const asked: ("has" | "none" | "waits")[] = [];
   const held: DecodePermit[] = [];
   const take = (bytes: number, signal = new AbortController().signal) => {
@@ -27,14 +27,14 @@ function turnsWith(options: Partial<DecodeQueueOptions> = {}) {
       if (turn) held[at] = turn;
     });
   };
-  /** Lets time pass, and what was promised be told. */
+  /** Advances the time, and lets promises settle. */
   const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds);
   const end = (at: number) => held[at]![Symbol.dispose]();
   return { turns, take, asked, held, pass, end };
 }
 
-describe("turns", () => {
-  test("are had at once while little waits for the decoders, then in the order of asking", async () => {
+describe("decode permits", () => {
+  test("the decode queue grants permits at once while little waits for the decoders, then in FIFO order", async () => {
     const { take, asked, pass, end } = turnsWith();
     for (let index = 0; index < 6; index += 1) take(25);
     await pass(0);
@@ -44,14 +44,14 @@ describe("turns", () => {
     expect(asked).toEqual(["has", "has", "has", "has", "has", "waits"]);
   });
 
-  test("are for so much work, however few bytes it is", async () => {
+  test("the decode queue is bounded by estimated work, not only by bytes", async () => {
     const { take, asked, pass } = turnsWith({ expectedMs: () => 250 });
     for (let index = 0; index < 3; index += 1) take(1);
     await pass(0);
     expect(asked).toEqual(["has", "has", "waits"]);
   });
 
-  test("are had for a large body beside others, and for one whatever is expected of it", async () => {
+  test("a large body gets a permit beside others, and a single body does at any estimate", async () => {
     const { take, asked, pass } = turnsWith();
     for (let index = 0; index < 5; index += 1) take(1_000_000);
     await pass(0);
@@ -62,7 +62,7 @@ describe("turns", () => {
     expect(slow.asked).toEqual(["has"]);
   });
 
-  test("of bodies that are slow to come keep nobody waiting, until they are there", async () => {
+  test("a slowly arriving body does not count against the decode queue until it is complete", async () => {
     const { take, asked, held, pass, end } = turnsWith();
     for (let index = 0; index < 5; index += 1) take(25);
     await pass(249);
@@ -79,7 +79,7 @@ describe("turns", () => {
     expect(asked[5]).toBe("has");
   });
 
-  test("of pictures that take long do not keep others waiting for ever", async () => {
+  test("a slow decode counts against the decode queue for one second only", async () => {
     const { take, asked, held, pass } = turnsWith();
     for (let index = 0; index < 5; index += 1) take(25);
     await pass(0);
@@ -91,10 +91,10 @@ describe("turns", () => {
   });
 });
 
-describe("who waits for a turn", () => {
+describe("a caller in the decode queue", () => {
   const full = { expectedMs: () => 500, arrivalMs: 60_000 };
 
-  test("gets none after two seconds, and nobody else waits until there is enough for a second", async () => {
+  test("callers are rejected after two seconds in the decode queue, later ones at once in a 1 s cooldown", async () => {
     const { turns, take, asked, pass, end } = turnsWith(full);
     take(1);
     take(1);
@@ -121,7 +121,7 @@ describe("who waits for a turn", () => {
     expect(asked[5]).toBe("has");
   });
 
-  test("gets none at once where others could not even begin", async () => {
+  test("callers in the decode queue are rejected if other lookups cannot even begin", async () => {
     let isCrowded = false;
     const { take, asked, pass } = turnsWith({ ...full, isCrowded: () => isCrowded });
     take(1);
@@ -133,7 +133,7 @@ describe("who waits for a turn", () => {
     expect(asked).toEqual(["has", "none"]);
   });
 
-  test("gets none when its time is over, and who is next is not held up by it", async () => {
+  test("a caller leaves the decode queue when its signal is aborted, and does not block the next one", async () => {
     const limit = new AbortController();
     const { turns, take, asked, pass, end } = turnsWith(full);
     take(1);
@@ -150,7 +150,7 @@ describe("who waits for a turn", () => {
     expect(asked).toEqual(["has", "none", "has", "none"]);
   });
 
-  test("has it too where what it waited for was the work of others", async () => {
+  test("a caller in the decode queue is admitted if the estimated work decreases", async () => {
     let expectedMs = 500;
     const { take, asked, pass } = turnsWith({ ...full, expectedMs: () => expectedMs });
     take(1);
@@ -162,7 +162,7 @@ describe("who waits for a turn", () => {
   });
 });
 
-test("whether there is a turn at once is told with those in mind who are on their way to one", async () => {
+test("the decode queue is not free if the lookups on their way to it would fill it", async () => {
   let coming = 0;
   const { turns, take, pass } = turnsWith({ expectedMs: () => 100, coming: () => coming });
   take(1);

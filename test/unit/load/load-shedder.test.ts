@@ -4,17 +4,17 @@ import { createLoadShedder, type ShouldShed } from "../../../src/load/load-shedd
 
 const limits = { mostBusy: 0.5, everyMs: 20 };
 
-/** Leaves the event loop no rest. */
+/** Keeps the event loop busy. */
 async function beBusy(milliseconds: number): Promise<void> {
   for (const end = performance.now() + milliseconds; performance.now() < end;) await nextTurn();
 }
 
-/** The share of a hundred who ask that are refused. */
+/** Returns the rejected share of a hundred requests. */
 function shareRefused(sheds: ShouldShed): number {
   return Array.from({ length: 100 }, sheds).filter(Boolean).length / 100;
 }
 
-test("a process that is too busy refuses more and more of those who ask, and all in the end", async () => {
+test("an overloaded process rejects a growing share of the requests, and all of them in the end", async () => {
   const sheds = createLoadShedder({ ...limits, isNeeded: () => true });
   expect(shareRefused(sheds)).toBe(0);
   const shares: number[] = [];
@@ -26,19 +26,19 @@ test("a process that is too busy refuses more and more of those who ask, and all
   expect(shares).toEqual(shares.toSorted((a, b) => a - b));
 });
 
-test("it lets all in again when it has rested", async () => {
+test("the load shedder accepts all requests again when the event loop is idle", async () => {
   const sheds = createLoadShedder({ ...limits, isNeeded: () => true });
   await beBusy(1000);
   await vi.waitFor(() => expect(shareRefused(sheds)).toBe(0), 15_000);
 });
 
-test("however busy it is, nobody is refused while all that is asked for can be done", async () => {
+test("a busy event loop alone rejects no request while the service is not overloaded", async () => {
   const sheds = createLoadShedder({ ...limits, isNeeded: () => false });
   await beBusy(500);
   expect(shareRefused(sheds)).toBe(0);
 });
 
-test("while it refuses somebody there is still too much to do, until there is not", async () => {
+test("load shedding continues while requests are rejected and the event loop is busy, then ends", async () => {
   let isNeeded = true;
   const sheds = createLoadShedder({ ...limits, isNeeded: () => isNeeded });
   await beBusy(1000);
@@ -50,7 +50,7 @@ test("while it refuses somebody there is still too much to do, until there is no
   await vi.waitFor(() => expect(shareRefused(sheds)).toBe(0), 15_000);
 });
 
-test("refusals are spread evenly", async () => {
+test("rejections are spread evenly over the requests", async () => {
   const sheds = createLoadShedder({ ...limits, isNeeded: () => true });
   while (shareRefused(sheds) < 0.2) await beBusy(5);
   const between = Array.from({ length: 60 }, () => (sheds() ? "x" : "."))

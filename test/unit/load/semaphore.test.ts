@@ -23,7 +23,7 @@ interface Settings {
   readonly maxWaitingPerSite?: number;
 }
 
-/** Slots, and the limits of a host written as `host.site`. */
+/** Creates a semaphore; hosts are written as `host.site`. */
 function slotsWith({ maxPerHost = 100, maxPerSite = 100, ...settings }: Settings) {
   const clock = { ms: 0 };
   const slots = createSemaphore({ maxWaiting: 16, maxWaitingPerSite: 16, now: () => clock.ms, ...settings });
@@ -32,7 +32,7 @@ function slotsWith({ maxPerHost = 100, maxPerSite = 100, ...settings }: Settings
     { key: `site ${host.split(".").at(-1)}`, maxActive: maxPerSite },
   ];
   const order: string[] = [];
-  /** Asks, and notes the host when the slot is there. */
+  /** Takes a slot, and records the host when it is granted. */
   const take = async (host: string, signal = never): Promise<Permit> => {
     const slot = await slots.take(limitsOf(host), signal);
     order.push(host);
@@ -45,7 +45,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 const counts = ({ active, waiting }: Semaphore) => [active, waiting];
 
 describe("slots", () => {
-  test("are limited in number, and a site's lookups are served in the order of asking", async () => {
+  test("slots are limited in number, and the lookups of a site are served in FIFO order", async () => {
     const { slots, take, order } = slotsWith({ maxActive: 2 });
     const [one, two] = await Promise.all([take("1.a"), take("2.a")]);
     const three = take("3.a");
@@ -65,7 +65,7 @@ describe("slots", () => {
     ]);
   });
 
-  test("of a host at its limit are not taken from the hosts behind it in the queue", async () => {
+  test("a host at its limit does not block the hosts behind it in the queue", async () => {
     const { slots, take, order } = slotsWith({ maxActive: 3, maxPerHost: 1 });
     const first = await take("a");
     const second = take("a");
@@ -76,7 +76,7 @@ describe("slots", () => {
     expect(order).toEqual(["a", "b", "a"]);
   });
 
-  test("of all hosts of a site are bounded by the limit of the site", async () => {
+  test("all hosts of a site together are bounded by the limit of the site", async () => {
     const { slots, take, order } = slotsWith({ maxActive: 10, maxPerHost: 2, maxPerSite: 3 });
     const slot = await take("1.a");
     await take("2.a");
@@ -89,7 +89,7 @@ describe("slots", () => {
     expect(order.at(-1)).toBe("4.a");
   });
 
-  test("are given to the sites in turn, however many lookups of one site came first", async () => {
+  test("slots are granted round-robin over sites, however many lookups of one site came first", async () => {
     const { take, order } = slotsWith({ maxActive: 1 });
     let slot = await take("0.a");
     const waiting = ["1.a", "2.a", "3.a", "4.a", "1.b", "2.b", "1.c"].map((host) => take(host));
@@ -101,7 +101,7 @@ describe("slots", () => {
     }
   });
 
-  test("that come free go to a lookup that may have one, not to one whose host is at its limit", async () => {
+  test("a released slot skips a lookup whose host is at its limit", async () => {
     const { slots, take, order } = slotsWith({ maxActive: 2, maxPerHost: 1 });
     await take("a");
     const other = await take("b");
@@ -115,7 +115,7 @@ describe("slots", () => {
     ]);
   });
 
-  test("past the queue are refused at once: as overloaded if all are taken, as a busy host if its own are", async () => {
+  test("a full queue refuses at once: overloaded if all slots are taken, host_busy if the host's are", async () => {
     const { slots, take } = slotsWith({ maxActive: 2, maxPerHost: 1, maxWaiting: 4 });
     const slot = await take("a");
     const waits = take("a");
@@ -129,7 +129,7 @@ describe("slots", () => {
     expect(slots.waiting).toBe(0);
   });
 
-  test("are waited for by a bounded number of lookups of one site", async () => {
+  test("the number of waiting lookups of one site is bounded", async () => {
     const { slots, take } = slotsWith({ maxActive: 1, maxWaiting: 8, maxWaitingPerSite: 2 });
     await take("1.a");
     void take("2.a");
@@ -139,7 +139,7 @@ describe("slots", () => {
     expect(slots.waiting).toBe(3);
   });
 
-  test("in a full queue the last of the site with the most makes room for a site with fewer", async () => {
+  test("a full queue evicts the last lookup of the site with the most for a site with fewer", async () => {
     const { slots, take, order } = slotsWith({ maxActive: 1, maxWaiting: 4 });
     const slot = await take("0.a");
     void take("1.a");
@@ -148,7 +148,7 @@ describe("slots", () => {
     void take("1.b");
     const other = take("1.c");
     await expect(last).rejects.toThrow(busyHost);
-    await expect(take("4.a")).rejects.toThrow(overloaded); // none has more than its own
+    await expect(take("4.a")).rejects.toThrow(overloaded); // no site has more waiting than this one
     expect(slots.waiting).toBe(4);
     slot.release();
     await turn();
@@ -156,7 +156,7 @@ describe("slots", () => {
     void other;
   });
 
-  test("are not given to a lookup that gave up, which leaves the queue", async () => {
+  test("an aborted lookup leaves the queue and gets no slot", async () => {
     const { slots, take, order } = slotsWith({ maxActive: 1 });
     const slot = await take("a");
     const leaver = new AbortController();
@@ -170,7 +170,7 @@ describe("slots", () => {
     expect(order).toEqual(["a", "c"]);
   });
 
-  test("that do not come in time fail as a busy host if only that host has none left", async () => {
+  test("a lookup without a slot in time fails as host_busy if only its host is at its limit", async () => {
     const { take } = slotsWith({ maxActive: 5, maxPerHost: 1 });
     await take("a");
     const leaver = new AbortController();
@@ -179,13 +179,13 @@ describe("slots", () => {
     await expect(left).rejects.toThrow(busyHost);
   });
 
-  test("are refused to a lookup whose time is over before", async () => {
+  test("a lookup that is already aborted gets no slot", async () => {
     const { slots, take } = slotsWith({ maxActive: 1 });
     await expect(take("a", AbortSignal.abort())).rejects.toThrow(overloaded);
     expect(slots.active).toBe(0);
   });
 
-  test("stay taken if the signal comes after the slot", async () => {
+  test("a slot stays taken if the signal is aborted afterwards", async () => {
     const { slots, take } = slotsWith({ maxActive: 1 });
     const slot = await take("a");
     const leaver = new AbortController();
@@ -198,7 +198,7 @@ describe("slots", () => {
     expect(slots.active).toBe(0);
   });
 
-  test("are given back once", async () => {
+  test("a second release of a slot does nothing", async () => {
     const { slots, take } = slotsWith({ maxActive: 2 });
     const one = await take("a");
     await take("a");
@@ -207,13 +207,13 @@ describe("slots", () => {
     expect(slots.active).toBe(1);
   });
 
-  test("without a queue are taken or refused", async () => {
+  test("a semaphore without a queue grants or refuses a slot at once", async () => {
     const { take } = slotsWith({ maxActive: 1, maxWaiting: 0 });
     await take("a");
     await expect(take("b")).rejects.toThrow(overloaded);
   });
 
-  test("that are not free are null to a caller that does not wait", () => {
+  test("tryTake returns null if no slot is free", () => {
     const { tryTake } = slotsWith({ maxActive: 2, maxPerHost: 1 });
     const slot = tryTake("a");
     expect([slot !== null, tryTake("a")]).toEqual([true, null]);
@@ -223,7 +223,7 @@ describe("slots", () => {
     expect(tryTake("c")).not.toBeNull();
   });
 
-  test("are waited for no longer than the caller says", async () => {
+  test("takeWithin waits no longer than its timeout", async () => {
     const { slots, take, limitsOf } = slotsWith({ maxActive: 1 });
     const slot = await take("a");
     expect(await takeWithin(10, slots, limitsOf("b"), never)).toBeNull();
@@ -234,7 +234,7 @@ describe("slots", () => {
     expect(counts(slots)).toEqual([1, 0]);
   });
 
-  test("name the limit that starves the lookups in the queue, once they have waited so long", async () => {
+  test("starved() names the limit that blocks each lookup in the queue, once it has waited long enough", async () => {
     const { slots, take, clock } = slotsWith({ maxActive: 3, maxPerHost: 1, maxPerSite: 2 });
     await take("1.a");
     void take("1.a");

@@ -29,7 +29,7 @@ const answer: WorkerAnswer = {
   rssBytes: 1,
 };
 
-test("a whole answer to the request is taken", () => {
+test("a complete answer to the request is accepted", () => {
   expect(parseAnswer(JSON.stringify(answer), 7)).toEqual(answer);
 });
 
@@ -73,7 +73,7 @@ test("no line makes the parser throw", () => {
   );
 });
 
-test("a process that does not say that it is ready is not", () => {
+test("a worker without a valid greeting is not ready", () => {
   expect(parseGreeting('{"libvips":"8.18.0"}')).toEqual({ libvips: "8.18.0" });
   expect(parseGreeting('{"fault":"no sharp"}')).toEqual({ fault: "no sharp" });
   for (const line of ["[]", "{}", '{"libvips":8}', '{"libvips":"<script>"}']) {
@@ -81,7 +81,7 @@ test("a process that does not say that it is ready is not", () => {
   }
 });
 
-test("a request arrives as it was sent", () => {
+test("a request is the same after encoding and decoding", () => {
   const allowed = { bytes: 2 ** 40, milliseconds: Infinity };
   const request = { number: 2 ** 32 - 1, operation: "describe", format: formats[3]!, bytes: 2 ** 31, allowed } as const;
   expect(decodeRequest(Buffer.from(encodeRequest(request)))).toEqual(request);

@@ -13,7 +13,7 @@ function withResolvers<T>() {
   return { promise, resolve, reject };
 }
 
-/** A process that the test makes ready, or ends. */
+/** A fake process that the test makes ready, or ends. */
 function fakeProcess(pid: number | null) {
   const [ready, ended] = [withResolvers<string>(), withResolvers<undefined>()];
   const process: DecoderProcess = {
@@ -33,7 +33,7 @@ function fakeProcess(pid: number | null) {
 
 type Fake = ReturnType<typeof fakeProcess>;
 
-/** A pool of 5 + 1 processes whose starts do what `next` does at the time. */
+/** A worker pool of 5 + 1 processes; `next` decides the outcome of each start. */
 function startPool() {
   const started: Fake[] = [];
   let next = (fake: Fake) => fake.makeReady();
@@ -77,7 +77,7 @@ async function startFullPool() {
   return starting;
 }
 
-/** Ends all members at once, each after it has been of use. */
+/** Ends all members at once, each after a first answer. */
 async function endAll(pool: ReturnType<typeof createPool>): Promise<void> {
   for (const member of pool.members) {
     member.taken += 1;
@@ -86,7 +86,7 @@ async function endAll(pool: ReturnType<typeof createPool>): Promise<void> {
   await settle();
 }
 
-test("a pool without descriptors tries one start at a time, every 2 s in the end, and is full soon after they are back", async () => {
+test("a worker pool without descriptors tries one start at a time, every 2 s, and refills afterwards", async () => {
   const { pool, started, failWithoutProcess, succeed } = await startFullPool();
   failWithoutProcess();
   await endAll(pool);
@@ -102,7 +102,7 @@ test("a pool without descriptors tries one start at a time, every 2 s in the end
   expect(pool.members.every(({ state }) => state === "idle")).toBe(true);
 });
 
-test("a pool whose processes die at once starts them every 30 s in the end", async () => {
+test("a worker pool whose processes die at once starts them every 30 s in the end", async () => {
   const { pool, started, failAfterStart } = await startFullPool();
   failAfterStart();
   await endAll(pool);
@@ -137,21 +137,21 @@ test("a new process's first answer ends the restart backoff: the next one that d
   const [first, second] = pool.members;
   pool.proven(first!);
   started.length = 0;
-  second!.process.kill(); // it was never of use
+  second!.process.kill(); // it never answered
   await settle();
   expect(started).toHaveLength(0);
   await vi.advanceTimersByTimeAsync(200);
   expect(started).toHaveLength(1);
 });
 
-test("processes that were of use are replaced at once, all together", async () => {
+test("workers that have answered are replaced at once, all together", async () => {
   const { pool, started } = await startFullPool();
   await endAll(pool);
   expect(started).toHaveLength(6);
   expect(pool.members).toHaveLength(6);
 });
 
-test("a pool that is closed during its restart backoff starts nothing more", async () => {
+test("a worker pool that is closed during its restart backoff starts no more processes", async () => {
   const { pool, started, failWithoutProcess } = await startFullPool();
   failWithoutProcess();
   await endAll(pool);

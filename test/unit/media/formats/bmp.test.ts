@@ -48,60 +48,60 @@ function pixelsOf({ width, height, rgba }: Raster): string[] {
 }
 
 const palette = [0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0, 255, 255, 255, 0]; // red, green, blue, white
-// The upper row is red, green; the lower blue, white. Files have the lower one first.
+// The upper row is red, green; the lower blue, white. In files the lower row is first.
 const upright = ["red", "green", "blue", "white"];
 
-describe("a bitmap is read upright, whatever it is made of", () => {
+describe("a bitmap of any encoding is read upright", () => {
   test.each<[string, Kind, readonly number[]]>([
     ["24 bits", { bits: 24 }, [255, 0, 0, 255, 255, 255, 0, 0, 0, 0, 255, 0, 255, 0, 0, 0]],
     ["24 bits from the top", { bits: 24, height: -2 }, [0, 0, 255, 0, 255, 0, 0, 0, 255, 0, 0, 255, 255, 255, 0, 0]],
-    ["32 bits, whose fourth byte says nothing", { bits: 32 }, [255, 0, 0, 7, 255, 255, 255, 0, 0, 0, 255, 9, 0, 255, 0, 0]],
+    ["32 bits with an unused fourth byte", { bits: 32 }, [255, 0, 0, 7, 255, 255, 255, 0, 0, 0, 255, 9, 0, 255, 0, 0]],
     ["16 bits", { bits: 16 }, [0x1f, 0, 0xff, 0x7f, 0, 0x7c, 0xe0, 0x03]],
     ["16 bits under masks", { bits: 16, compression: 3, masks: [0xf800, 0x7e0, 0x1f] }, [0x1f, 0, 0xff, 0xff, 0, 0xf8, 0xe0, 0x07]],
     ["8 bits", { bits: 8, palette }, [2, 3, 0, 0, 0, 1, 0, 0]],
     ["4 bits", { bits: 4, palette }, [0x23, 0, 0, 0, 0x01, 0, 0, 0]],
     ["runs of 8 bits", { bits: 8, compression: 1, palette }, [1, 2, 1, 3, 0, 0, 1, 0, 1, 1, 0, 1]],
-    ["runs of 8 bits, some told one by one", { bits: 8, compression: 1, palette }, [0, 3, 2, 3, 3, 0, 0, 0, 1, 0, 1, 1, 0, 1]],
+    ["runs of 8 bits, some of them literal", { bits: 8, compression: 1, palette }, [0, 3, 2, 3, 3, 0, 0, 0, 1, 0, 1, 1, 0, 1]],
     ["runs of 4 bits", { bits: 4, compression: 2, palette }, [2, 0x23, 0, 0, 2, 0x01, 0, 1]],
-  ])("%s", (_, kind, pixels) => {
+  ])("a bitmap of %s is read upright", (_, kind, pixels) => {
     expect(read(kind, pixels)).toEqual(upright);
   }); // prettier-ignore
 
-  test("one bit, in a palette of two", () => {
+  test("a bitmap of 1 bit with a palette of two colours is read upright", () => {
     expect(read({ bits: 1, palette: palette.slice(0, 8) }, [0b0100_0000, 0, 0, 0, 0b1000_0000, 0, 0, 0])).toEqual(
       ["green", "red", "red", "green"], // the upper row first
     );
   });
 
-  test("a mask of opacity is heeded", () => {
+  test("the alpha mask of a bitmap is applied", () => {
     const masks = [0xff0000, 0xff00, 0xff, 0xff000000];
     const half = [0, 0, 255, 128];
     expect(read({ bits: 32, compression: 6, masks }, [...half, ...half, ...half, ...half])).toContain("255,0,0,128");
   });
 });
 
-describe("a bitmap is refused", () => {
+describe("an invalid bitmap is rejected", () => {
   test.each<[string, Kind, readonly number[]]>([
     ["with pixels missing", { bits: 24 }, [255, 0, 0, 255]],
     ["of 7 bits", { bits: 7 }, Array.from({ length: 64 }, () => 0)],
     ["whose runs do not end", { bits: 8, compression: 1, palette }, [2, 0]],
-    ["of a compression that nobody knows", { bits: 24, compression: 9 }, Array.from({ length: 64 }, () => 0)],
-  ])("%s", (_, kind, pixels) => {
+    ["of an unknown compression", { bits: 24, compression: 9 }, Array.from({ length: 64 }, () => 0)],
+  ])("a bitmap %s is rejected", (_, kind, pixels) => {
     expect(() => read(kind, pixels)).toThrow();
   });
 
-  test("whose runs move beyond its edges: they draw nothing there", () => {
+  test("the runs of a bitmap draw nothing beyond its edges", () => {
     const runs = [0, 2, 255, 255, 9, 1, 0, 1];
     expect(read({ bits: 8, compression: 1, palette }, runs)).toEqual(["red", "red", "red", "red"]);
   });
 
-  test("of no size", () => {
+  test("a bitmap of width 0 is rejected", () => {
     const bytes = dib({ bits: 24 }, []);
     bytes.writeInt32LE(0, 4);
     expect(readBitmap(bytes, 0)).toBeNull();
   });
 
-  test("of which only the first bytes are there", async () => {
+  test("a bitmap that ends after its signature is rejected", async () => {
     await expect(reader.show(Buffer.from("BM"))).rejects.toThrow();
   });
 });
@@ -125,13 +125,13 @@ describe("an icon", () => {
   };
   const pixels = [255, 0, 0, 255, 255, 255, 0, 0, 0, 0, 255, 0, 255, 0, 0, 0];
 
-  test("has the pixels that its mask leaves", async () => {
+  test("the mask of an icon makes pixels transparent", async () => {
     const mask = [0b1000_0000, 0, 0, 0, 0, 0, 0, 0]; // the lower left one is hidden
     const shown = await iconReader.show(icon([2, dib({ bits: 24, height: 4 }, [...pixels, ...mask])]));
     expect(shown && "raster" in shown && pixelsOf(shown.raster)).toEqual(["red", "green", "0,0,255,0", "white"]);
   });
 
-  test("is its largest picture, by what the picture says", () => {
+  test("an icon has the size of its largest picture, by the picture's own header", () => {
     const large = Buffer.from(dib({ bits: 24, height: 120 }, []));
     large.writeInt32LE(60, 4);
     expect(readIconSize(icon([32, large], [48, Buffer.alloc(9)]))).toEqual({ width: 60, height: 60 });
@@ -139,7 +139,7 @@ describe("an icon", () => {
   });
 });
 
-test("a bitmap is what its header says", () => {
+test("the header of a bitmap gives size, bits a pixel and palette", () => {
   const bitmap: Bitmap = readBitmap(dib({ bits: 8, palette }, []), 0)!;
   expect(bitmap).toMatchObject({ width: 2, height: 2, bitsAPixel: 8, palette: { at: 40, colours: 4, bytes: 4 } });
 });

@@ -7,7 +7,7 @@ import { plain } from "../../../support/images.ts";
 
 const picture = () => sharp(plain(123, 45, [1, 200, 3, 100]), { raw: { width: 123, height: 45, channels: 4 } });
 
-/** All that is told of a body of which so many bytes come at a time. */
+/** All results for a body of which so many bytes arrive at a time. */
 async function told(body: Uint8Array, step: number): Promise<(Head & { readonly asked: number })[]> {
   let came = 0;
   let asked = 0;
@@ -21,7 +21,7 @@ async function told(body: Uint8Array, step: number): Promise<(Head & { readonly 
   return heads;
 }
 
-test("the first bytes tell type and size, however few come at a time", async () => {
+test("type and size are read from the first bytes, in steps of any length", async () => {
   const body = await picture().png().toBuffer();
   for (const step of [1, 7, 100, 100_000]) {
     const heads = await told(body, step);
@@ -31,13 +31,13 @@ test("the first bytes tell type and size, however few come at a time", async () 
   expect(first).toMatchObject({ format: { name: "png" }, size: { width: 123, height: 45 }, bytes: 200 });
 });
 
-test("a body that drips is not looked at for each byte", async () => {
+test("a body that drips is not parsed again for each byte", async () => {
   const heads = await told(Buffer.alloc(30_000, 0x80), 1);
   expect(heads).toHaveLength(heads.at(-1)!.asked);
   expect(heads.length).toBeLessThan(50);
 });
 
-test("no more is waited for once the type is told, where the size is too or will not be", async () => {
+test("reading the head ends when the type is known and the size is known or impossible", async () => {
   const [end] = (
     await told(Buffer.concat([Buffer.from("GIF89a\x05\0\x06\0", "latin1"), Buffer.alloc(50_000)]), 1)
   ).slice(-1);
@@ -45,7 +45,7 @@ test("no more is waited for once the type is told, where the size is too or will
   expect((await told(Buffer.from("x".repeat(50_000)), 1)).at(-1)).toMatchObject({ size: null, bytes: sniffBytes });
 });
 
-test("a size behind long segments is waited for, up to a limit", async () => {
+test("reading the head continues to a size after long segments, up to a limit", async () => {
   const jpeg = await picture().jpeg().toBuffer();
   const segment = Buffer.concat([Buffer.from([0xff, 0xe2, 0xff, 0xff]), Buffer.alloc(0xfffd)]);
   const behind = (segments: number) =>
@@ -55,7 +55,7 @@ test("a size behind long segments is waited for, up to a limit", async () => {
   expect((await told(behind(30), 1460)).at(-1)!.bytes).toBeLessThan(300_000);
 });
 
-test("nothing tells nothing", async () => {
+test("an empty body has neither format nor size", async () => {
   expect(await told(Buffer.alloc(0), 1)).toEqual([{ format: null, size: null, bytes: 0, asked: 1 }]);
 });
 
@@ -66,7 +66,7 @@ test.each([
   ["a document", "pdf", "application/pdf", true],
   ["a page", "html", "text/html", false],
   ["an office file", "zip", "application/vnd.oasis.opendocument.text", false],
-  ["what the header calls a sound, over bytes that say nothing", null, "audio/mpeg", true],
+  ["unknown bytes with the Content-Type of a sound", null, "audio/mpeg", true],
   ["ciphertext", null, "application/octet-stream", false],
 ] as const)("%s is media: %s, %s: %s", (_, name, type, expected) => {
   expect(isMedia(name && formatNamed(name), type)).toBe(expected);

@@ -18,10 +18,10 @@ test.each([
   ["10 bits", [settings(0xfd, 0xfa, 0xfa)], false],
   ["10 bits in the colours alone, in one of several pictures", [plain, settings(0xfd, 0xf8, 0xfa)], false],
   ["settings that are cut off", [box("hvcC", Buffer.alloc(4))], true],
-] as const)("HEVC is looked at for what takes more memory: %s", (_, properties, isPlain) => {
+] as const)("HEVC settings decide the memory estimate of a HEIF: %s", (_, properties, isPlain) => {
   expect(hasPlainHevc(file(...properties))).toBe(isPlain);
 });
 
-test("a file without HEVC lacks nothing", () => {
+test("a file without HEVC settings has the plain memory estimate", () => {
   expect([file(), Buffer.alloc(0), Buffer.from("no HEIF")].map(hasPlainHevc)).toEqual([true, true, true]);
 });

@@ -7,7 +7,7 @@ import { iconOf } from "../../../support/worst-cases.ts";
 const picture = (width: number, height: number) =>
   sharp(plain(width, height, [1, 200, 3, 255]), { raw: { width, height, channels: 4 } });
 
-/** Directory entries that say 1 x 1, and the pictures behind them. */
+/** Directory entries that declare 1 x 1, and the pictures behind them. */
 function iconWith(...pictures: readonly Buffer[]): Buffer {
   let at = 6 + 16 * pictures.length;
   const entries = pictures.map((bytes) => {
@@ -47,14 +47,14 @@ test("a PNG in an icon is as large as it is displayed, turned by its EXIF data",
   expect(readIconSize(iconWith(turned))).toEqual({ width: 32, height: 48 });
 });
 
-test("a PNG of which only the header is there has the size in it; without that, the size in the list counts", async () => {
+test("a PNG in an icon has the size in its header; if that is cut off, the size in the list", async () => {
   const png = await picture(48, 32).png().toBuffer();
   const file = iconWith(png);
   expect(readIconSize(file.subarray(0, 22 + 30))).toEqual({ width: 48, height: 32 });
   expect(readIconSize(file.subarray(0, 22))).toEqual({ width: 1, height: 1 });
 });
 
-test("entries that share one picture are that picture", async () => {
+test("an icon whose entries share one picture is that picture", async () => {
   const png = await picture(48, 32).png().toBuffer();
   expect(largestPicture(iconOf(png, 300))).toEqual({ width: 48, height: 32, bytes: png });
 });

@@ -13,13 +13,13 @@ test.each([
   ["in the head", Buffer.concat([ftyp, movie("vide"), media]).subarray(0, 1000), null],
   ["cut off, in the head", Buffer.concat([ftyp, movie("vide")]).subarray(0, ftyp.length + 20), null],
   ["nowhere behind media that go on to the end", Buffer.concat([ftyp, endless]), null],
-  ["not to be found in what is no such file", Buffer.from("what somebody wrote"), null],
-  ["not to be found in nothing", Buffer.alloc(0), null],
+  ["missing in another kind of file", Buffer.from("what somebody wrote"), null],
+  ["missing in an empty file", Buffer.alloc(0), null],
 ])("the header of a movie is %s", (_, head, expected) => {
   expect(movieOffset(head)).toBe(expected);
 });
 
-test("a file without its media has its type and its header", () => {
+test("a movie file without its media keeps its type and its header", () => {
   const tail = movie("vide", "soun");
   expect(withoutMedia(Buffer.concat([ftyp, media]), tail)).toEqual(Buffer.concat([ftyp, tail]));
   expect(withoutMedia(media, tail)).toEqual(tail);

@@ -8,23 +8,23 @@ import { noise } from "../../../support/images.ts";
 const options = { colour: 2, depth: 8 } as const;
 const text = (type: string) => pngChunk(type, Buffer.from("a\0\0whatever"));
 
-test("the texts of a PNG are left out, and nothing else is", () => {
+test("only the text chunks of a PNG are stripped", () => {
   const extra = [text("tEXt"), text("gAMA"), text("zTXt"), text("iTXt"), text("eXIf")];
   const left = withoutTexts(zeroPng(8, { ...options, extra }));
   expect(Buffer.from(left)).toEqual(zeroPng(8, { ...options, extra: [text("gAMA"), text("eXIf")] }));
 });
 
-test("texts behind the pixels are left out too", () => {
+test("text chunks after the pixels of a PNG are stripped too", () => {
   const file = zeroPng(8, options);
   expect(Buffer.from(withoutTexts(Buffer.concat([file, text("zTXt")])))).toEqual(file);
 });
 
-test("what is cut off stays cut off", () => {
+test("a truncated PNG stays truncated when its texts are stripped", () => {
   const file = zeroPng(8, options);
   expect(Buffer.from(withoutTexts(file.subarray(0, -20)))).toEqual(zeroPng(8, options).subarray(0, -20));
 });
 
-test("whatever follows the signature, no more comes out than went in, and nothing is thrown", () => {
+test("stripping the texts of a PNG never throws, drops no other chunk and never adds bytes", () => {
   const signature = zeroPng(1, options).subarray(0, 8);
   const chunk = fc.tuple(fc.constantFrom("tEXt", "IDAT", "zTXt"), fc.uint8Array({ maxLength: 40 }));
   fc.assert(
@@ -38,7 +38,7 @@ test("whatever follows the signature, no more comes out than went in, and nothin
   );
 });
 
-test("pixels with a profile become a PNG that says the same", async () => {
+test("pixels with an ICC profile are encoded as a PNG with the same pixels and profile", async () => {
   const rgba = noise(7, 5, 1, { alpha: true });
   const { icc } = await sharp(noise(8, 8, 2), { raw: { width: 8, height: 8, channels: 4 } })
     .withIccProfile("p3")

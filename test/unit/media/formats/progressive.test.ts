@@ -6,7 +6,7 @@ import { photo } from "../../../support/images.ts";
 
 const total = 1_000_000;
 
-/** Gives more of it whenever more is asked for. */
+/** A body of which any number of bytes arrives on request. */
 const arriving = (body: Uint8Array) => (bytes: number) => Promise.resolve(body.subarray(0, bytes));
 
 describe("a progressive JPEG", () => {
@@ -15,7 +15,7 @@ describe("a progressive JPEG", () => {
     body = await photo(1024, 768).jpeg({ progressive: true, quality: 90 }).toBuffer();
   });
 
-  test("has enough for its hash long before its end, and that is a picture of the same size", async () => {
+  test("30 % of a progressive JPEG are enough for its hash, as a picture of the same size", async () => {
     const enough = await enoughBytes(arriving(body), body.length);
     expect(enough).toBeLessThan(0.3 * body.length);
     const beginning = beginningOf(body, body.length)!;
@@ -25,14 +25,14 @@ describe("a progressive JPEG", () => {
     expect((await sharp(beginning, { failOn: "truncated" }).stats()).isOpaque).toBe(true); // all of it can be decoded
   });
 
-  test("cut off before, has not", async () => {
+  test("a progressive JPEG that is cut off earlier is not enough for its hash", async () => {
     const enough = (await enoughBytes(arriving(body), body.length))!;
     expect(beginningOf(body.subarray(0, enough), body.length)).toBeNull();
     expect(beginningOf(body.subarray(0, enough + 2), body.length)).not.toBeNull();
     expect(await enoughBytes(arriving(body.subarray(0, enough - 1)), body.length)).toBeNull();
   });
 
-  test("of less than 100 kB is waited for; where that was not declared, until so much came", async () => {
+  test("a progressive JPEG of less than 100 kB is read whole; without a length 100 kB must arrive first", async () => {
     expect(await enoughBytes(arriving(body), 99_999)).toBeNull();
     expect(await enoughBytes(arriving(body), null)).not.toBeNull();
     expect(beginningOf(body.subarray(0, 99_999), null)).toBeNull();
@@ -45,16 +45,16 @@ test.each([
   ["a small one", () => photo(511, 2000).jpeg({ quality: 90, progressive: true })],
   ["one whose averages come too coarse", () => photo(512, 512).jpeg({ quality: 20, progressive: true })],
   ["a PNG", () => photo(512, 512).png()],
-])("%s is waited for", async (_, make) => {
+])("the hash needs all of a file: %s", async (_, make) => {
   expect(beginningOf(await make().toBuffer(), total)).toBeNull();
 });
 
-test("averages that come whole are good enough at any quality", async () => {
+test("a first scan with exact averages is enough for the hash at any JPEG quality", async () => {
   const body = await photo(512, 512).jpeg({ quality: 20, mozjpeg: true }).toBuffer();
   expect(beginningOf(body, total)).not.toBeNull();
 });
 
-test("no bytes are too strange, nor do they take long", () => {
+test("the search for the scans of a JPEG never throws, and takes less than 150 ms for 20 MB of any filling", () => {
   const frame = [0xff, 0xd8, 0xff, 0xc2, 0, 11, 8, 4, 0, 4, 0, 1, 1, 0x11, 0];
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (tail) => {
@@ -67,7 +67,7 @@ test("no bytes are too strange, nor do they take long", () => {
       const body = Buffer.concat([Buffer.from(head), Buffer.alloc(20_000_000, filling, "latin1")]);
       const before = process.cpuUsage();
       expect(beginningOf(body, total)).toBeNull();
-      const { user } = process.cpuUsage(before); // of the processor: other work does not count
+      const { user } = process.cpuUsage(before); // CPU time: other processes do not count
       expect(user / 1000).toBeLessThan(150); // milliseconds; mostly less than 10
     }
   }

@@ -12,7 +12,7 @@ import { plain } from "../../../support/images.ts";
 
 const picture = () => sharp(plain(123, 45, [1, 200, 3, 100]), { raw: { width: 123, height: 45, channels: 4 } });
 
-describe("the size is told from the first bytes", () => {
+describe("the size is read from the first bytes", () => {
   test.each([
     ["a GIF", readGifSize, () => picture().gif()],
     ["a PNG", readPngSize, () => picture().png()],
@@ -21,20 +21,20 @@ describe("the size is told from the first bytes", () => {
     ["a WebP with alpha", readWebpSize, () => picture().webp()],
     ["a JPEG", readJpegSize, () => picture().jpeg()],
     ["a progressive JPEG", readJpegSize, () => picture().jpeg({ progressive: true })],
-  ])("of %s", async (_, read, make) => {
+  ])("the size of %s is read from its first bytes", async (_, read, make) => {
     const file = await make().toBuffer();
     expect(read(file.subarray(0, 400))).toEqual({ width: 123, height: 45 });
     expect(read(file.subarray(0, 9))).toBeNull();
   });
 
-  test.each([1, 2, 3, 4, 5, 6, 7, 8])("as it is displayed with orientation %i", async (orientation) => {
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])("the size is as displayed with orientation %i", async (orientation) => {
     const displayed = orientation < 5 ? { width: 123, height: 45 } : { width: 45, height: 123 };
     const marked = picture().withMetadata({ orientation });
     const [jpeg, png] = [await marked.clone().jpeg().toBuffer(), await marked.clone().png().toBuffer()];
     expect([readJpegSize(jpeg), readPngSize(png)]).toEqual([displayed, displayed]);
   });
 
-  test("of a PNG not before its pixels begin: a mark behind a long profile may turn it", async () => {
+  test("the size of a PNG is unknown until its pixels begin: EXIF data after a long profile may turn it", async () => {
     const png = await picture().withMetadata({ orientation: 6 }).png().toBuffer();
     const mark = png.indexOf("eXIf") - 4;
     const profile = Buffer.concat([Buffer.from("\0\0\x0b\xb8iCCP", "latin1"), Buffer.alloc(3000 + 4)]);
@@ -44,7 +44,7 @@ describe("the size is told from the first bytes", () => {
     expect(readPngSize(file.subarray(0, pixels))).toEqual({ width: 45, height: 123 });
   });
 
-  test("but not of pictures that a mark behind them may turn, or one that cannot be read", async () => {
+  test("the size is unknown if EXIF data after the pixels may turn them, or is unreadable", async () => {
     const marked = picture().withMetadata({ orientation: 6 });
     expect(readWebpSize(await marked.clone().webp().toBuffer())).toBeNull();
     const [jpeg, png] = [await marked.clone().jpeg().toBuffer(), await marked.clone().png().toBuffer()];
@@ -53,7 +53,7 @@ describe("the size is told from the first bytes", () => {
   });
 });
 
-describe("the header tells what libvips says of it", () => {
+describe("the header parsers agree with libvips", () => {
   const colour = (pixels: Sharp) => pixels.flatten();
   const grey = (pixels: Sharp) => pixels.flatten().toColourspace("b-w");
   const deep = (pixels: Sharp) => pixels.toColourspace("rgb16");
@@ -68,7 +68,7 @@ describe("the header tells what libvips says of it", () => {
     ["a PNG of 16 bits", deep, {}],
     ["a PNG with a palette", colour, { palette: true }],
     ["a PNG with a palette that is transparent in places", withAlpha, { palette: true }],
-  ])("%s", async (_, change, options) => {
+  ])("the header parser agrees with libvips on %s", async (_, change, options) => {
     const file = await change(picture()).png(options).toBuffer();
     expect(readPngHeader(file)).toEqual(await headerByVips(file));
   });
@@ -78,12 +78,12 @@ describe("the header tells what libvips says of it", () => {
     ["a progressive JPEG", colour, { progressive: true }],
     ["a grey JPEG", grey, {}],
     ["a JPEG in four inks", (pixels: Sharp) => pixels.flatten().toColourspace("cmyk"), {}],
-  ])("%s", async (_, change, options) => {
+  ])("the header parser agrees with libvips on %s", async (_, change, options) => {
     const file = await change(picture()).jpeg(options).toBuffer();
     expect(readJpegHeader(file)).toEqual(await headerByVips(file));
   });
 
-  test("a JPEG whose colours come one after the other, all of which are kept until the last", async () => {
+  test("a JPEG with a scan for each colour counts as progressive: libjpeg buffers all of it", async () => {
     const jpeg = await colour(picture()).jpeg().toBuffer();
     const scan = jpeg.indexOf("\xff\xda", "latin1");
     const file = Buffer.concat([jpeg.subarray(0, scan), Buffer.from("\xff\xda\0\x08\x01\x01\0\0\x3f\0", "latin1")]);
@@ -91,12 +91,12 @@ describe("the header tells what libvips says of it", () => {
     expect(readJpegHeader(file)).toEqual(await headerByVips(file));
   });
 
-  test.each([0, 1, 0xd0, 0xd7, 0xd8])("or nothing, where marker %i hides the frame behind another", async (marker) => {
+  test.each([0, 1, 0xd0, 0xd7, 0xd8])("a JPEG with a decoy frame after marker %i has no size", async (marker) => {
     const [large, small] = [
       await colour(picture().resize(1000)).jpeg().toBuffer(),
       await colour(picture()).jpeg().toBuffer(),
     ];
-    // Whoever reads "ff e5" as a length comes to the small picture; whoever looks for the next marker skips it.
+    // A parser that reads "ff e5" as a length finds the small picture; one that searches for the next marker skips it.
     const skipped = Buffer.alloc(0xffff);
     small.copy(skipped, 0xffe5 - 2, small.indexOf("\xff\xc0", "latin1"));
     const file = Buffer.concat([Buffer.from([0xff, 0xd8, 0xff, marker, 0xff, 0xe5]), skipped, large.subarray(2)]);
@@ -110,11 +110,11 @@ describe("the header tells what libvips says of it", () => {
   }
 });
 
-test("a size of nothing is none", () => {
+test("a GIF of height 0 has no size", () => {
   expect(readGifSize(Buffer.from("GIF89a\x03\0\0\0", "latin1"))).toBeNull();
 });
 
-test("a JPEG of nothing but fill bytes and empty segments ends", () => {
+test("a JPEG of only fill bytes or empty segments has no size", () => {
   expect(readJpegSize(Buffer.alloc(100_000, 0xff))).toBeNull();
   expect(readJpegSize(Buffer.from("\xff\xd8" + "\xff\xe0\0\0".repeat(50_000), "latin1"))).toBeNull();
 });

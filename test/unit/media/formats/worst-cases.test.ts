@@ -16,7 +16,7 @@ const noiseFactor = 1.75;
 
 const names = formats.map(({ name }) => name);
 
-/** All that the service does with first bytes of a format. */
+/** All parsers that the service runs on the first bytes of a format. */
 function parsersOf(name: FormatName): Readonly<Record<string, (head: Uint8Array) => unknown>> {
   const { readSize } = formats.find((format) => format.name === name)!;
   return {
@@ -28,7 +28,7 @@ function parsersOf(name: FormatName): Readonly<Record<string, (head: Uint8Array)
   };
 }
 
-/** Looks at a body each byte of which comes alone. */
+/** Reads a head that drips byte by byte (slow loris). */
 async function drip(body: Uint8Array): Promise<void> {
   const arrived = (bytes: number) => Promise.resolve(body.subarray(0, bytes));
   for await (const head of readHead(arrived)) void head;

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { createVips } from "../../../../src/media/worker/vips.ts";
 import { plain } from "../../../support/images.ts";
 
-test("no more pixels are decoded than were told before", async () => {
+test("libvips decodes no more pixels than the size in the call allows", async () => {
   const file = await sharp(plain(60, 40, [1, 200, 3, 255]), { raw: { width: 60, height: 40, channels: 4 } })
     .png()
     .toBuffer();

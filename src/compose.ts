@@ -16,6 +16,7 @@ import { type Config, isLoopback } from "./config.ts";
 import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
 import { createBreaker } from "./fetch/circuit-breaker.ts";
 import { createByteBudget } from "./load/byte-budget.ts";
+import { createPartialBodies } from "./fetch/partial-bodies.ts";
 import { createPauses } from "./fetch/pauses.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
 import { createShares } from "./fetch/shares.ts";
@@ -73,6 +74,9 @@ const slowDecoders = 1;
 const turnLimits = { maxWorkMs: 500, arrivalMs: 250, lookMs: 1000, patienceMs: 5000, shortMs: 1000 };
 const waitingShare = 1 / 8;
 const crowdedShare = 1 / 4;
+
+// Beginnings of slow bodies, besides FETCH_BYTES: 32 MB with the defaults.
+const partialShare = 1 / 8;
 
 // One site, or one block of addresses, has at most half of the fetches at once, and a quarter of each queue.
 const shareOfFetches = 1 / 2;
@@ -241,6 +245,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
       now: Date.now,
     }),
     budget: createByteBudget(config.FETCH_BYTES),
+    partialBodies: createPartialBodies({ maxBytes: config.FETCH_BYTES * partialShare, now }),
     maxBytes: config.MAX_BYTES,
     headBytes,
     connectTimeoutMs: config.CONNECT_TIMEOUT_MS,

@@ -128,10 +128,8 @@ export function createOracle(options: OracleOptions): Oracle {
     const head = (await source.arrived(1)).slice(0, sniffBytes);
     const from = movieOffset(head);
     if (from === null) return;
-    using tail = await source.tail(from);
-    if (!tail) return;
-    const { bytes } = await tail.body();
-    progress.learn(factsOf(await decoder.measure(withoutMedia(head, bytes), format)));
+    const tail = source.declaredBytes === null ? null : await source.range(from, source.declaredBytes);
+    if (tail) progress.learn(factsOf(await decoder.measure(withoutMedia(head, tail), format)));
   }
 
   /** Reads the body to the end, or as far as the hash needs it; decodes the prefix of a slow progressive JPEG early. */

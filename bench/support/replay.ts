@@ -124,6 +124,7 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
     figures.bodies += 1;
     await time.after(fetchMs);
     const bytes = Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.from(version)]);
+    const body = { bytes, sha256: hash("sha256", bytes), warning: null };
     return {
       isNotModified: false,
       terms,
@@ -131,10 +132,12 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
       declaredType: "image/png",
       filename: null,
       arrived: () => Promise.resolve(bytes),
-      body: () => Promise.resolve({ bytes, sha256: hash("sha256", bytes), warning: null }),
+      body: () => Promise.resolve(body),
       isTooLarge: false,
       stop: () => undefined,
-      tail: () => Promise.resolve(null),
+      received: bytes,
+      outcome: body,
+      range: () => Promise.resolve(null),
       close: () => undefined,
       [Symbol.dispose]: () => undefined,
     };

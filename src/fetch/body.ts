@@ -30,6 +30,10 @@ export interface IncomingBody extends BodySink {
    * @throws OracleError `overloaded` or `host_busy`: no memory; nothing else
    */
   body(): Promise<Body>;
+  /** The bytes so far. Inspect them before the next `await`: the buffer is lent and reused. */
+  readonly received: Uint8Array;
+  /** Null until the body has ended. */
+  readonly outcome: Body | null;
   /** Ends the body with the bytes so far. Does nothing if the body has ended. */
   stop(): void;
   /** Returns the buffer to the byte budget for reuse. Pending promises resolve with no bytes. */
@@ -41,11 +45,14 @@ export interface IncomingBodyOptions {
   readonly meter: Meter;
   readonly maxBytes: number;
   /**
-   * Size of the head: read ahead before the first request for bytes (backpressure after that), read if `Content-Length`
-   * exceeds `maxBytes`, and kept if the counted size does.
+   * Size of the head: read ahead before the first request for bytes (backpressure after that), all that `body` waits for if
+   * `Content-Length` exceeds `maxBytes`, and kept if the counted size does.
    */
   readonly headBytes: number;
+  /** Length of the whole body, `beginning` included. */
   readonly declaredBytes: number | null;
+  /** The bytes before the first received one, from an earlier response with the same validators: copied. */
+  readonly beginning?: Uint8Array;
 }
 
 const nothing = new Uint8Array(0);
@@ -55,7 +62,7 @@ const hashedAtOnce = 64 * 1024; // bytes; takes 0.1 ms. Hashing byte by byte wou
 export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
   const { lender, meter, maxBytes, headBytes, declaredBytes } = options;
   const announcedTooLarge = declaredBytes !== null && declaredBytes > maxBytes;
-  const allowedBytes = announcedTooLarge ? Math.min(headBytes, maxBytes) : maxBytes;
+  let allowedBytes = maxBytes;
   const hash = createHash("sha256");
   let buffer: Uint8Array = nothing;
   let length = 0;
@@ -65,6 +72,7 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
   let endWait: (() => void) | null = meter.wait();
   let failure: OracleError | null = null;
   let waiters: { readonly bytes: number; readonly proceed: () => void }[] = [];
+  let outcome: Body | null = null;
   let resolveDone!: (body: Body) => void; // set by the next line
   const done = new Promise<Body>((resolve) => (resolveDone = resolve));
 
@@ -100,7 +108,8 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
   function settle(warning: WarningCode | null, sha256: string | null = null) {
     ended = true;
     updateWait();
-    resolveDone({ bytes: buffer.subarray(0, length), sha256, warning });
+    outcome = { bytes: buffer.subarray(0, length), sha256, warning };
+    resolveDone(outcome);
     wake();
   }
 
@@ -110,31 +119,48 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
     length = 0;
   }
 
+  /** Appends bytes; false if there is no memory for them, or if nothing more is allowed. */
+  function append(bytes: Uint8Array): boolean {
+    failure = makeRoom(length + bytes.length);
+    if (failure) {
+      drop();
+      settle(null);
+      return false;
+    }
+    buffer.set(bytes, length);
+    length += bytes.length;
+    return true;
+  }
+
   /** Keeps only the head of a body that is too large, in a smaller buffer. */
   function keepHead() {
+    if (announcedTooLarge) return; // its caller bounds what it reads, and may still inspect it
     length = Math.min(length, headBytes);
     const smaller = lender.lend(length, buffer, length);
     if (typeof smaller !== "string") buffer = smaller;
   }
+
+  if (options.beginning) append(options.beginning);
 
   return {
     get hasEnough() {
       return hasEnough();
     },
 
+    get received() {
+      return buffer.subarray(0, length);
+    },
+
+    get outcome() {
+      return outcome;
+    },
+
     write(chunk) {
       if (ended) return false;
       const fitting = chunk.length > allowedBytes - length ? chunk.subarray(0, allowedBytes - length) : chunk;
       meter.received(chunk.length);
-      failure = makeRoom(length + fitting.length);
-      if (failure) {
-        drop();
-        settle(null);
-        return false;
-      }
-      buffer.set(fitting, length);
-      length += fitting.length;
-      if (announcedTooLarge ? length === allowedBytes : fitting.length < chunk.length) {
+      if (!append(fitting)) return false;
+      if (announcedTooLarge ? length >= allowedBytes : fitting.length < chunk.length) {
         keepHead();
         settle("body_too_large");
         return false;
@@ -164,6 +190,10 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
 
     async body() {
       wanted = Infinity;
+      if (announcedTooLarge) {
+        allowedBytes = Math.min(maxBytes, Math.max(headBytes, length));
+        if (!ended && length >= allowedBytes) settle("body_too_large");
+      }
       updateWait();
       const body = await done;
       if (failure) throw failure;

@@ -8,6 +8,7 @@ import type { ByteBudget, ByteLender } from "../load/byte-budget.ts";
 import { type ConnectOptions, createConnect } from "./connect.ts";
 import { exchange, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
+import type { PartialBodies, PartialBody } from "./partial-bodies.ts";
 import type { Pauses } from "./pauses.ts";
 import { conditionsOf, cacheHeadersOf, urlHash } from "./terms.ts";
 import type { Meter, Transfer } from "../load/transfers.ts";
@@ -39,7 +40,7 @@ export interface Source extends Disposable {
   readonly terms: CacheHeaders;
   /** `Content-Length` in bytes; null if absent or malformed, or if the body is encoded. */
   readonly declaredBytes: number | null;
-  /** Whether `declaredBytes` exceeds `maxBytes`: only the head will be read. */
+  /** Whether `declaredBytes` exceeds `maxBytes`: {@link body} reads only the head. */
   readonly isTooLarge: boolean;
   /** `type/subtype` of `Content-Type`, in lower case. */
   readonly declaredType: string | null;
@@ -60,23 +61,23 @@ export interface Source extends Disposable {
   body(): Promise<Body>;
   /** Closes the connection and ends the body with the bytes so far; it is complete if it has ended already. */
   stop(): void;
+  /** The bytes so far, without waiting. */
+  readonly received: Uint8Array;
+  /** How the body ended; null while it arrives. */
+  readonly outcome: Body | null;
   /**
-   * Requests only the end of the body: a range request (RFC 9110 14) to the final URL after redirects.
+   * Requests a part of the body on a connection of its own: a range request (RFC 9110 14.2) to the final URL after redirects.
    *
-   * Null if the tail is too long, if the server ignores ranges (200) or refuses them (416), or if the length has
-   * changed. Never rejects.
+   * Resolves with exactly these bytes, valid until the source is closed. Null if the range is too long, if the server
+   * ignores ranges (200) or refuses them (416), or if the file has changed since the first response (`If-Range`, length,
+   * validators). After a null this source sends no further range request. Never rejects.
    *
    * @param from offset in bytes; not 0, which Prosody's upload module refuses
+   * @param to excluded
    */
-  tail(from: number): Promise<Tail | null>;
+  range(from: number, to: number): Promise<Uint8Array | null>;
   /** Closes the connection and returns the body's memory, which must not be read afterwards. May be called twice. */
   close(): void;
-}
-
-/** The end of a body, arriving in the background. Disposing closes it. */
-export interface Tail extends Disposable {
-  /** @throws OracleError `overloaded` or `host_busy`: no memory; nothing else */
-  body(): Promise<Body>;
 }
 
 export interface SourceOptions extends ConnectOptions {
@@ -85,6 +86,8 @@ export interface SourceOptions extends ConnectOptions {
   readonly breaker: Breaker;
   readonly pauses: Pauses;
   readonly budget: ByteBudget;
+  /** Beginnings of bodies that arrived too slowly, for the next lookup to continue. */
+  readonly partialBodies: PartialBodies;
   readonly maxBytes: number;
   /** Size of the head: read of a body larger than `maxBytes`, and ahead of the first request for bytes. */
   readonly headBytes: number;
@@ -94,11 +97,14 @@ export interface SourceOptions extends ConnectOptions {
 }
 
 // Enough for the index of a film of three hours.
-const maxTailBytes = 8 * 1024 * 1024;
+const maxRangeBytes = 8 * 1024 * 1024;
 
 interface HopResponse {
   readonly response: Response;
+  /** Null if the response has none that is read. */
   readonly body: IncomingBody | null;
+  /** Length of the whole body; null if unknown. */
+  readonly declaredBytes: number | null;
 }
 
 // Without 300, which leaves the choice to the reader, and 304: an unrequested one is an error status.
@@ -125,9 +131,10 @@ export function createSource(options: SourceOptions): OpenSource {
       // If a redirect has a new target, the validators of the old target must not be sent to it.
       const hash = urlHash(hop);
       const asked = validators?.urlHash === hash ? validators : null;
-      const { response, body } = await ask(hop, asked, transfer);
+      const hopResponse = await ask(hop, asked, transfer);
+      const { response } = hopResponse;
       const terms = cacheHeadersOf(response.headers, hash, redirects > 0);
-      if (body) return openedSource(hop, response, terms, body, transfer);
+      if (hopResponse.body) return openedSource(hop, hopResponse, hopResponse.body, terms, transfer);
       if (isSuccess(response)) return codedSourceOf(response, terms);
       if (asked && response.status === 304) return notModified(terms, asked);
       const location = locationOf(response);
@@ -139,18 +146,39 @@ export function createSource(options: SourceOptions): OpenSource {
     }
   }
 
-  /** Sends one request, unless the circuit breaker or a Retry-After backoff prevents it. */
+  /**
+   * Sends one request, unless the circuit breaker or a Retry-After backoff prevents it.
+   *
+   * If an earlier transfer of the body was too slow, only the rest is requested. `If-Range` makes the origin send the whole
+   * body instead if the file has changed; a server that refuses the range is asked again without one.
+   */
   async function ask(target: Target, validators: Validators | null, transfer: Transfer): Promise<HopResponse> {
+    const partial = options.partialBodies.take(urlHash(target));
+    const rest = partial && restOf(partial);
+    const { socket, lender } = await connectHop(target, transfer.signal);
+    const more = rest ? rangeHeaders(rest) : validators ? conditionsOf(validators) : {};
+    const { response, body } = await askOver(socket, target, more, transfer.signal, (head) => {
+      const limits = { maxBytes: options.maxBytes, headBytes: options.headBytes };
+      if (partial && rest && isRange(head, rest)) {
+        const { bytes: beginning, length: declaredBytes } = partial;
+        return createIncomingBody({ lender, meter: transfer, ...limits, declaredBytes, beginning });
+      }
+      if (!isSuccess(head) || isCoded(head.headers)) return null;
+      return createIncomingBody({ lender, meter: transfer, ...limits, declaredBytes: declaredBytesOf(head.headers) });
+    });
+    const isPart = response.status === 206;
+    if (partial && !body && (isPart || response.status === 416)) return ask(target, validators, transfer);
+    if (!partial || !isPart) return { response, body, declaredBytes: declaredBytesOf(response.headers) };
+    // A 206 need not repeat the headers of the first response (RFC 9110 15.3.7).
+    const headers = { ...partial.headers, ...response.headers };
+    return { response: { ...response, headers }, body, declaredBytes: partial.length };
+  }
+
+  async function connectHop(target: Target, signal: AbortSignal): Promise<{ socket: Socket; lender: ByteLender }> {
     // Per hop: a redirect to a dead host must not open the breaker of the redirecting host.
     options.pauses.check(originOf(target));
-    const socket = await connectOrBreak(target, transfer.signal);
-    const lender = lenderFor(target, socket);
-    return askOver(socket, target, validators ? conditionsOf(validators) : {}, transfer.signal, (head) => {
-      if (!isSuccess(head) || isCoded(head.headers)) return null;
-      const { maxBytes, headBytes } = options;
-      const declaredBytes = declaredBytesOf(head.headers);
-      return createIncomingBody({ lender, meter: transfer, maxBytes, headBytes, declaredBytes });
-    });
+    const socket = await connectOrBreak(target, signal);
+    return { socket, lender: lenderFor(target, socket) };
   }
 
   /** Connects and reports the result to the circuit breaker, which counts only connections: see circuit-breaker.ts. */
@@ -176,7 +204,7 @@ export function createSource(options: SourceOptions): OpenSource {
     more: Readonly<Record<string, string>>,
     signal: AbortSignal,
     accept: (head: ResponseHead) => IncomingBody | null,
-  ): Promise<HopResponse> {
+  ): Promise<Pick<HopResponse, "response" | "body">> {
     const { pathname, search } = target.via ?? target.url;
     const request = { host: target.url.host, path: pathname + search, headers: { ...headers, ...more } };
     let body: IncomingBody | null = null;
@@ -188,28 +216,55 @@ export function createSource(options: SourceOptions): OpenSource {
     return options.budget.lenderTo(options.shares.siteOfBody(target, socket.remoteAddress ?? ""));
   }
 
-  async function askTail(hop: Target, from: number, total: number, transfer: Transfer): Promise<Tail | null> {
-    const maxBytes = total - from;
-    if (from <= 0 || maxBytes <= 0 || maxBytes > maxTailBytes) return null;
+  /** Sends a range request; null if the response is not exactly this range of the same file. */
+  async function askRange(hop: Target, range: Range, transfer: Transfer): Promise<OpenRange | null> {
+    const rangeBytes = range.to - range.from;
     const socket = await connect(hop, transfer.signal);
     const lender = lenderFor(hop, socket);
-    const { response, body } = await askOver(socket, hop, { range: `bytes=${from}-` }, transfer.signal, (head) => {
-      if (!isTail(head, from, total) || isCoded(head.headers)) return null;
-      return createIncomingBody({ lender, meter: transfer, maxBytes, headBytes: maxBytes, declaredBytes: null });
+    const { response, body } = await askOver(socket, hop, rangeHeaders(range), transfer.signal, (head) => {
+      if (!isRange(head, range)) return null;
+      const limits = { maxBytes: rangeBytes, headBytes: rangeBytes, declaredBytes: null };
+      return createIncomingBody({ lender, meter: transfer, ...limits });
     });
-    return body && { ...resumeOnDemand(response, body), [Symbol.dispose]: () => closeBoth(response, body) };
+    return body && { response, body };
   }
 
   function openedSource(
     hop: Target,
-    response: Response,
-    terms: CacheHeaders,
+    { response, declaredBytes }: HopResponse,
     body: IncomingBody,
+    terms: CacheHeaders,
     transfer: Transfer,
   ): Source {
     const { headers } = response;
-    const declaredBytes = declaredBytesOf(headers);
-    const close = () => closeBoth(response, body);
+    const { validators } = terms;
+    const ranges: OpenRange[] = [];
+    let hasRanges = declaredBytes !== null;
+
+    async function readRange(from: number, to: number): Promise<Uint8Array | null> {
+      if (!hasRanges || from <= 0 || to <= from || to > (declaredBytes ?? 0) || to - from > maxRangeBytes) return null;
+      hasRanges = false; // until this one is complete
+      const range = { from, to, total: declaredBytes ?? 0, validators };
+      // No connection or no response: no range.
+      const opened = await whileWaiting(transfer, () => askRange(hop, range, transfer)).catch(() => null);
+      if (!opened) return null;
+      ranges.push(opened);
+      const body = await opened.body.body().catch(() => null);
+      if (!body || body.warning || body.bytes.byteLength !== to - from) return null;
+      hasRanges = true;
+      return body.bytes;
+    }
+
+    function close(): void {
+      const { outcome } = body;
+      const isTooSlow = outcome?.warning === "body_timeout" || outcome?.warning === "body_truncated";
+      if (isTooSlow && validators && declaredBytes !== null && outcome.bytes.byteLength < declaredBytes) {
+        options.partialBodies.keep({ bytes: outcome.bytes, length: declaredBytes, validators, headers });
+      }
+      closeBoth(response, body);
+      for (const range of ranges) closeBoth(range.response, range.body);
+    }
+
     return {
       isNotModified: false,
       terms,
@@ -217,16 +272,18 @@ export function createSource(options: SourceOptions): OpenSource {
       isTooLarge: declaredBytes !== null && declaredBytes > options.maxBytes,
       declaredType: declaredTypeOf(headers),
       filename: filenameOf(headers),
+      get received() {
+        return body.received;
+      },
+      get outcome() {
+        return body.outcome;
+      },
       ...resumeOnDemand(response, body),
       stop() {
         response.close();
         body.stop();
       },
-      async tail(from) {
-        if (declaredBytes === null) return null;
-        // No connection or no response: no tail.
-        return whileWaiting(transfer, () => askTail(hop, from, declaredBytes, transfer)).catch(() => null);
-      },
+      range: readRange,
       close,
       [Symbol.dispose]: close,
     };
@@ -274,9 +331,45 @@ function isUnreachable(error: unknown): boolean {
   return error instanceof OracleError && error.code === "source_unreachable" && error.reason !== "address";
 }
 
-/** Checks for the complete rest of the body, with an unchanged total length (RFC 9110 14.4). */
-function isTail({ status, headers }: ResponseHead, from: number, total: number): boolean {
-  return status === 206 && singleHeader(headers, "content-range") === `bytes ${from}-${total - 1}/${total}`;
+/** A range of a file: `to` is excluded, `total` is the length of the whole file. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  readonly total: number;
+  /** Of the first response. */
+  readonly validators: Validators | null;
+}
+
+/** A range that arrives. */
+interface OpenRange {
+  readonly response: Response;
+  readonly body: IncomingBody;
+}
+
+/** The rest of a body, from where its earlier transfer ended. */
+function restOf({ bytes, length, validators }: PartialBody): Range {
+  return { from: bytes.byteLength, to: length, total: length, validators };
+}
+
+/** `If-Range` needs a strong validator (RFC 9110 13.1.5): a weak tag would make every server send the whole file. */
+function rangeHeaders({ from, to, validators }: Range): Record<string, string> {
+  const { etag = null, lastModified = null } = validators ?? {};
+  const strong = etag?.startsWith('"') ? etag : lastModified;
+  return { range: `bytes=${from}-${to - 1}`, ...(strong !== null && { "if-range": strong }) };
+}
+
+/**
+ * Checks that a response is exactly this range of the same file: the bytes of two versions are never mixed.
+ *
+ * The validators are compared as well, because servers without `If-Range` send a range of whatever the file is now.
+ */
+function isRange({ status, headers }: ResponseHead, { from, to, total, validators }: Range): boolean {
+  if (status !== 206 || isCoded(headers)) return false;
+  if (singleHeader(headers, "content-range") !== `bytes ${from}-${to - 1}/${total}`) return false;
+  const etag = singleHeader(headers, "etag");
+  const lastModified = singleHeader(headers, "last-modified");
+  if (etag !== null && etag !== (validators?.etag ?? null)) return false;
+  return lastModified === null || lastModified === (validators?.lastModified ?? null);
 }
 
 /** Resumes the response after backpressure whenever the caller requests more of the body. */
@@ -296,6 +389,7 @@ function closeBoth(response: Response, body: IncomingBody): void {
 /** Skips a body with Content-Encoding: without a decoder, no decompression bomb. Its Content-Length is not the size. */
 function codedSourceOf({ headers, close }: Response, terms: CacheHeaders): Source {
   const nothing = new Uint8Array(0);
+  const body: Body = { bytes: nothing, sha256: null, warning: "body_encoded" };
   return {
     isNotModified: false,
     terms,
@@ -304,9 +398,11 @@ function codedSourceOf({ headers, close }: Response, terms: CacheHeaders): Sourc
     declaredType: declaredTypeOf(headers),
     filename: filenameOf(headers),
     arrived: () => Promise.resolve(nothing),
-    body: () => Promise.resolve({ bytes: nothing, sha256: null, warning: "body_encoded" }),
+    body: () => Promise.resolve(body),
     stop: close,
-    tail: () => Promise.resolve(null),
+    received: nothing,
+    outcome: body,
+    range: () => Promise.resolve(null),
     close,
     [Symbol.dispose]: close,
   };

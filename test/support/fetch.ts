@@ -2,6 +2,7 @@ import { OracleError } from "../../src/domain/errors.ts";
 import { createAddressPolicy, parseAddressRule, parseCidr } from "../../src/fetch/address.ts";
 import { createBreaker } from "../../src/fetch/circuit-breaker.ts";
 import { type ByteBudget, createByteBudget } from "../../src/load/byte-budget.ts";
+import { createPartialBodies } from "../../src/fetch/partial-bodies.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
 import type { Resolve } from "../../src/fetch/resolver.ts";
 import { createShares, type Shares } from "../../src/fetch/shares.ts";
@@ -80,6 +81,7 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
     shares: noShares,
     breaker: createBreaker({ maxFailures: Infinity, windowMs: 0, openMs: 0, maxOrigins: 1, now: () => 0 }),
     pauses: createPauses({ defaultMs: 1, maxMs: 1, maxOrigins: 1, now: () => Date.now() }),
+    partialBodies: createPartialBodies({ maxBytes: 1_000_000, now: () => performance.now() }),
     maxBytes: 1_000_000,
     headBytes: 4096,
     connectTimeoutMs: 2000,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { RequestListener } from "node:http";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, RequestListener } from "node:http";
 import type { Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test, type TestContext } from "vitest";
@@ -270,18 +270,22 @@ describe("a coded body", () => {
   );
 });
 
-describe("the end of a body alone", () => {
+describe("ranges of a body", () => {
   const body = Buffer.from(Array.from({ length: 50_000 }, (_, at) => at % 251));
 
-  /** Starts an origin that answers range requests with `answer`, and others with the whole; records the ranges. */
-  async function startRanges(onTestFinished: TestContext["onTestFinished"], answer: RequestListener) {
-    const ranges: (string | undefined)[] = [];
+  /** Starts an origin that answers range requests with `answer`, and others with the beginning of the whole. */
+  async function startRanges(
+    onTestFinished: TestContext["onTestFinished"],
+    answer: RequestListener,
+    headers: OutgoingHttpHeaders = {},
+  ) {
+    const asked: IncomingHttpHeaders[] = [];
     const origin = await startOrigin(onTestFinished, (request, response) => {
-      ranges.push(request.headers.range);
+      asked.push(request.headers);
       if (request.headers.range !== undefined) return answer(request, response);
-      response.writeHead(200, { "Content-Length": body.length }).write(body.subarray(0, 1000));
+      response.writeHead(200, { "Content-Length": body.length, ...headers }).write(body.subarray(0, 1000));
     });
-    return { origin, ranges };
+    return { origin, asked };
   }
 
   const partial =
@@ -290,18 +294,46 @@ describe("the end of a body alone", () => {
       response.writeHead(206, { "Content-Range": contentRange }).end(body.subarray(40_000));
     };
 
-  test("the tail of a body is fetched by a range request, and its memory is freed", async ({ onTestFinished }) => {
-    const { origin, ranges } = await startRanges(onTestFinished, partial("bytes 40000-49999/50000"));
+  test("a range of a body is fetched by a request of its own, and its memory is freed", async ({ onTestFinished }) => {
+    const { origin, asked } = await startRanges(onTestFinished, partial("bytes 40000-49999/50000"));
     const { open, budget } = createFetcher();
     const source = await open(origin.url("/"));
-    const tail = (await source.tail(40_000))!;
-    expect(Buffer.from((await tail.body()).bytes)).toEqual(body.subarray(40_000));
-    expect(ranges).toEqual([undefined, "bytes=40000-"]);
-    tail[Symbol.dispose]();
+    expect(Buffer.from((await source.range(40_000, 50_000))!)).toEqual(body.subarray(40_000));
+    expect(asked.map(({ range }) => range)).toEqual([undefined, "bytes=40000-49999"]);
     source.close();
     expect(budget.used).toBe(0);
     await origin.idle();
   });
+
+  test.for<[validators: OutgoingHttpHeaders, ifRange: string | undefined]>([
+    [{ ETag: '"1"', "Last-Modified": "Sat, 28 Nov 2026 00:00:00 GMT" }, '"1"'],
+    [{ ETag: 'W/"1"', "Last-Modified": "Sat, 28 Nov 2026 00:00:00 GMT" }, "Sat, 28 Nov 2026 00:00:00 GMT"],
+    [{ ETag: 'W/"1"' }, undefined],
+    [{}, undefined],
+  ])("a response with %j makes a range request with If-Range %s", async ([validators, ifRange], { onTestFinished }) => {
+    const answer = partial("bytes 40000-49999/50000");
+    const { origin, asked } = await startRanges(onTestFinished, answer, validators);
+    const source = await createFetcher().open(origin.url("/"));
+    expect(await source.range(40_000, 50_000)).toHaveLength(10_000);
+    expect(asked[1]?.["if-range"]).toBe(ifRange);
+    source.close();
+  });
+
+  test.for<[first: OutgoingHttpHeaders, then: OutgoingHttpHeaders]>([
+    [{ ETag: '"1"' }, { ETag: '"2"' }],
+    [{}, { ETag: '"2"' }],
+    [{ ETag: '"1"' }, { "Last-Modified": "Sat, 28 Nov 2026 00:00:01 GMT" }],
+  ])(
+    "a range with %j and %j before it is of another version, and refused",
+    async ([first, then], { onTestFinished }) => {
+      const answer: RequestListener = (_request, response) =>
+        response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000", ...then }).end(body.subarray(40_000));
+      const { origin } = await startRanges(onTestFinished, answer, first);
+      const source = await createFetcher().open(origin.url("/"));
+      expect(await source.range(40_000, 50_000)).toBeNull();
+      source.close();
+    },
+  );
 
   test.for<[name: string, answer: RequestListener]>([
     ["the server refuses the range, as Prosody does", (_request, response) => response.writeHead(416).end()],
@@ -317,51 +349,110 @@ describe("the end of a body alone", () => {
       (_request, response) =>
         response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000", "Content-Encoding": "gzip" }).end("abc"),
     ],
-  ])("the tail is null if %s, and the bytes of the whole body remain", async ([, answer], { onTestFinished }) => {
-    const { origin } = await startRanges(onTestFinished, answer);
+    [
+      "more arrives than the range has",
+      (_request, response) => {
+        response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000" }).write(Buffer.alloc(200_000));
+      },
+    ],
+    [
+      "the connection breaks in the middle of it",
+      (_request, response) => {
+        response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000", "Content-Length": 10_000 });
+        response.write(body.subarray(40_000, 45_000), () => response.destroy());
+      },
+    ],
+  ])("there is no range if %s, no second request, and the body goes on", async ([, answer], { onTestFinished }) => {
+    const { origin, asked } = await startRanges(onTestFinished, answer);
     const source = await createFetcher().open(origin.url("/"));
-    expect(await source.tail(40_000)).toBeNull();
+    expect(await source.range(40_000, 50_000)).toBeNull();
+    expect(await source.range(30_000, 50_000)).toBeNull();
+    expect(asked).toHaveLength(2);
     expect(await source.arrived(1000)).toHaveLength(1000);
     source.close();
     await origin.idle();
   });
 
-  test("a tail is whole although it ends late and is read after that", async ({ onTestFinished }) => {
-    const { origin } = await startRanges(onTestFinished, (_request, response) => {
-      response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000" }).write(body.subarray(40_000));
-      void setTimeout(200).then(() => response.end());
-    });
-    const source = await createFetcher().open(origin.url("/"));
-    using tail = (await source.tail(40_000))!;
-    await setTimeout(400);
-    expect(await tail.body()).toMatchObject({ warning: null });
-    source.close();
-  });
-
-  test("a tail is bounded by its declared range, however much arrives", async ({ onTestFinished }) => {
-    const { origin } = await startRanges(onTestFinished, (_request, response) => {
-      response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000" }).write(Buffer.alloc(200_000));
-    });
-    const source = await createFetcher().open(origin.url("/"));
-    const tail = (await source.tail(40_000))!;
-    expect(await tail.body()).toMatchObject({ warning: "body_too_large", sha256: null });
-    tail[Symbol.dispose]();
-    source.close();
-    await origin.idle();
-  });
-
-  test("a tail is not requested from the first byte, from behind the last, or if it is too long", async ({
+  test("a range is not requested from the first byte, beyond the end, or if it is too long", async ({
     onTestFinished,
   }) => {
-    const { origin, ranges } = await startRanges(onTestFinished, (_request, response) => response.destroy());
+    const { origin, asked } = await startRanges(onTestFinished, (_request, response) => response.destroy());
     const source = await createFetcher().open(origin.url("/"));
-    expect([await source.tail(0), await source.tail(50_000)]).toEqual([null, null]);
+    expect([await source.range(0, 10), await source.range(49_999, 50_001)]).toEqual([null, null]);
     const huge = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(200, { "Content-Length": 100_000_000 }).write("a");
     });
     const other = await createFetcher().open(huge.url("/"));
-    expect([other.isTooLarge, await other.tail(1), huge.requests]).toEqual([true, null, 1]);
-    expect(ranges).toEqual([undefined]);
+    expect([other.isTooLarge, await other.range(1, 90_000_000), huge.requests]).toEqual([true, null, 1]);
+    expect(asked).toHaveLength(1);
     for (const opened of [source, other]) opened.close();
+  });
+});
+
+describe("a body whose transfer was too slow", () => {
+  const body = Buffer.from(Array.from({ length: 200_000 }, (_, at) => (at * 7) % 251));
+  const sent = 100_000;
+
+  /** Starts an origin that stops after the first half, and then answers with `second`. */
+  async function startStopping(onTestFinished: TestContext["onTestFinished"], second: RequestListener, headers = {}) {
+    const asked: IncomingHttpHeaders[] = [];
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      asked.push(request.headers);
+      if (asked.length > 1) return void second(request, response);
+      const first = { "Content-Length": body.length, "Content-Type": "image/png", ETag: '"1"', ...headers };
+      response.writeHead(200, first).write(body.subarray(0, sent));
+    });
+    const { open, budget } = createFetcher();
+    using source = await open(origin.url("/a"), 500);
+    expect(await source.body()).toMatchObject({ warning: "body_timeout" });
+    return { origin, asked, open, budget };
+  }
+
+  test("the next lookup requests only the rest, and has the whole body", async ({ onTestFinished }) => {
+    const { origin, asked, open, budget } = await startStopping(onTestFinished, (_request, response) => {
+      const range = `bytes ${sent}-${body.length - 1}/${body.length}`;
+      response.writeHead(206, { "Content-Range": range, ETag: '"1"' }).end(body.subarray(sent));
+    });
+    const source = await open(origin.url("/a"));
+    const whole = await source.body();
+    expect(asked[1]).toMatchObject({ range: `bytes=${sent}-199999`, "if-range": '"1"' });
+    expect(source).toMatchObject({ declaredBytes: body.length, declaredType: "image/png" });
+    expect(Buffer.from(whole.bytes).equals(body)).toBe(true);
+    expect(whole.sha256).toBe(createHash("sha256").update(body).digest("hex"));
+    source.close();
+    expect(budget.used).toBe(0);
+  });
+
+  test("a file that has changed since is read from its start, without a byte of the old one", async ({
+    onTestFinished,
+  }) => {
+    const changed = Buffer.alloc(150_000, 1);
+    const { origin, open } = await startStopping(onTestFinished, (_request, response) => {
+      response.writeHead(200, { "Content-Length": changed.length, ETag: '"2"' }).end(changed);
+    });
+    using source = await open(origin.url("/a"));
+    expect(Buffer.from((await source.body()).bytes).equals(changed)).toBe(true);
+  });
+
+  test.for<[name: string, status: number, headers: OutgoingHttpHeaders]>([
+    ["refuses the range", 416, {}],
+    ["sends another range", 206, { "Content-Range": "bytes 0-9/200000", ETag: '"1"' }],
+    ["sends the range of another version", 206, { "Content-Range": "bytes 100000-199999/200000", ETag: '"2"' }],
+  ])("an origin that %s is asked once more, without a range", async ([, status, headers], { onTestFinished }) => {
+    const { origin, asked, open } = await startStopping(onTestFinished, (request, response) => {
+      if (request.headers.range !== undefined) return void response.writeHead(status, headers).end(body.subarray(sent));
+      response.writeHead(200, { "Content-Length": body.length, ETag: '"1"' }).end(body);
+    });
+    using source = await open(origin.url("/a"));
+    expect(Buffer.from((await source.body()).bytes).equals(body)).toBe(true);
+    expect(asked.map(({ range }) => range)).toEqual([undefined, "bytes=100000-199999", undefined]);
+  });
+
+  test("a body without a validator is read from its start", async ({ onTestFinished }) => {
+    const answer: RequestListener = (_request, response) => response.end(body);
+    const { origin, asked, open } = await startStopping(onTestFinished, answer, { ETag: "" });
+    using source = await open(origin.url("/a"));
+    expect(await source.body()).toMatchObject({ warning: null });
+    expect(asked[1]?.range).toBeUndefined();
   });
 });

@@ -120,11 +120,20 @@ describe("the limit", () => {
 
   test("only the head is read if Content-Length exceeds maxBytes", async () => {
     const { body, budget } = bodyWith({ declaredBytes: 100_001 });
+    const whole = body.body();
     expect(body.write(bytesOf(9))).toBe(true);
     expect(body.write(bytesOf(1000))).toBe(false);
-    expect((await body.body()).warning).toBe("body_too_large");
-    expect((await body.body()).bytes).toHaveLength(10);
+    expect((await whole).warning).toBe("body_too_large");
+    expect((await whole).bytes).toHaveLength(10);
     expect(budget.used).toBe(4096);
+  });
+
+  test("a body with a too large Content-Length arrives as far as it is requested", async () => {
+    const { body } = bodyWith({ declaredBytes: 100_001 });
+    const arrived = body.arrived(5000);
+    expect(body.write(bytesOf(5000))).toBe(true);
+    expect(await arrived).toHaveLength(5000);
+    expect(await body.body()).toMatchObject({ warning: "body_too_large", bytes: bytesOf(5000) });
   });
 
   test("a body with a too large Content-Length and an incomplete head has the warning of its end", async () => {

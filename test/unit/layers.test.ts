@@ -26,7 +26,7 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   "@hyzyla/pdfium": ["media"],
   mediabunny: ["media"],
   blurhash: ["cli"], // decodes there, in the tests and on the page: its encoder has a fault
-  "lru-cache": ["cache"],
+  "lru-cache": ["cache", "fetch"],
   "http-cache-semantics": ["cache"],
   ioredis: ["cache"],
   "@opentelemetry/api": ["tracing.ts"],

@@ -24,6 +24,29 @@ local max_growth = 1536; -- bytes that one URL may add to a stanza, which is sen
 
 -- The elements.
 
+-- The fields of the oracle's answer that each output carries, as its keys. Of these only sha256 makes the oracle read a file to its
+-- end: where another output carries a hash, it does so only if it is known.
+local output_fields = {
+	["legacy"] = { "bytes", "type", "blurhash", "width", "height" };
+	["file-metadata"] = { "bytes", "type", "filename", "width", "height", "durationMs" };
+	["sims"] = { "bytes", "type", "filename", "width", "height", "durationMs", "thumbhash", "blurhash" };
+	["sfs"] = { "bytes", "type", "filename", "width", "height", "durationMs", "sha256" };
+};
+
+local function fields_of(outputs) -- > array of the keys that the outputs carry, sorted
+	local found, fields = {}, {};
+	for output, names in pairs(output_fields) do
+		for _, name in ipairs(outputs:contains(output) and names or {}) do
+			if not found[name] then
+				found[name] = true;
+				table.insert(fields, name);
+			end
+		end
+	end
+	table.sort(fields);
+	return fields;
+end
+
 local function is_informative(metadata) -- > boolean
 	local is_typed = metadata.type ~= nil and metadata.type ~= "application/octet-stream";
 	return is_typed or (metadata.bytes or metadata.blurhash or metadata.width or metadata.height) ~= nil;
@@ -332,6 +355,7 @@ local function add_elements(stanza, media, described, outputs) -- > boolean: whe
 end
 
 return {
+	fields_of = fields_of;
 	xmlns_metadata = xmlns_metadata;
 	strip_metadata = strip_metadata;
 	is_wanted = is_wanted;

@@ -56,6 +56,8 @@ elseif scope ~= "all" and scope ~= "local-uploads" then
 	error(("%s is either \"all\" or \"local-uploads\", not %q"):format(option("scope"), scope));
 end
 
+local fields = elements.fields_of(outputs);
+
 local client = http.default.new({});
 
 local measure_lookups = module:metric("counter", "lookups", "", "Lookups by outcome", { "outcome" });
@@ -181,7 +183,7 @@ local function start_lookup(sender, url, on_end) -- > lookup
 	local request_options = {
 		method = "POST";
 		headers = headers;
-		body = json.encode({ url = url; deadlineMs = oracle_deadline });
+		body = json.encode({ url = url; deadlineMs = oracle_deadline; fields = fields });
 	};
 	breaker.start_lookup(sender);
 	add_inflight(sender, 1);

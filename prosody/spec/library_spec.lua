@@ -285,6 +285,17 @@ describe("the library of the modules", function ()
 		end);
 	end);
 
+	describe("the fields that the oracle is asked for", function ()
+		it("are those that the outputs carry, and the hash of the file only for an output that needs it", function ()
+			assert.same({ "blurhash", "bytes", "height", "type", "width" }, m.fields_of(set("legacy")));
+			assert.same({ "blurhash", "bytes", "durationMs", "filename", "height", "type", "width" },
+				m.fields_of(set("legacy", "file-metadata")));
+			assert.same({ "blurhash", "bytes", "durationMs", "filename", "height", "thumbhash", "type", "width" },
+				m.fields_of(set("sims")));
+			assert.same({ "bytes", "durationMs", "filename", "height", "sha256", "type", "width" }, m.fields_of(set("sfs")));
+		end);
+	end);
+
 	describe("a sender's own metadata", function ()
 		local function forged() return st.stanza("metadata", { xmlns = xmlns_metadata }):text_tag("bytes", "1"); end
 

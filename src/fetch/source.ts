@@ -352,10 +352,10 @@ function restOf({ bytes, length, validators }: PartialBody): Range {
 }
 
 /** `If-Range` needs a strong validator (RFC 9110 13.1.5): a weak tag would make every server send the whole file. */
-function rangeHeaders({ from, to, validators }: Range): Record<string, string> {
+function rangeHeaders({ from, to, total, validators }: Range): Record<string, string> {
   const { etag = null, lastModified = null } = validators ?? {};
   const strong = etag?.startsWith('"') ? etag : lastModified;
-  return { range: `bytes=${from}-${to - 1}`, ...(strong !== null && { "if-range": strong }) };
+  return { range: `bytes=${from}-${to === total ? "" : to - 1}`, ...(strong !== null && { "if-range": strong }) };
 }
 
 /**

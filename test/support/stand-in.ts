@@ -7,6 +7,7 @@ import { startOrigin } from "./origin.ts";
 export interface Question {
   readonly url: string;
   readonly deadlineMs: number;
+  readonly fields: readonly string[];
   readonly method: string | undefined;
   readonly path: string | undefined;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -106,8 +107,15 @@ export async function startStandIn(
       let body = "";
       request.setEncoding("utf8").on("data", (text: string) => (body += text));
       void once(request, "end").then(async () => {
-        const { url, deadlineMs } = JSON.parse(body) as Pick<Question, "url" | "deadlineMs">;
-        const question = { url, deadlineMs, method: request.method, path: request.url, headers: request.headers };
+        const { url, deadlineMs, fields } = JSON.parse(body) as Pick<Question, "url" | "deadlineMs" | "fields">;
+        const question = {
+          url,
+          deadlineMs,
+          fields,
+          method: request.method,
+          path: request.url,
+          headers: request.headers,
+        };
         questions.push(question);
         for (const check of waiters) check();
         await standIn.responder(question, response);

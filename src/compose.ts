@@ -93,10 +93,10 @@ const sheddingLimits = { mostBusy: 0.5, everyMs: 50 };
 /** The settings that change metadata: part of the cache key, so that a change invalidates the cache. */
 function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
   const { ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS } = config;
-  const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS, EARLY_STOP } = config;
+  const { MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS, WHOLE_BYTES } = config;
   return [
     [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
-    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), ffmpeg, EARLY_STOP],
+    [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), ffmpeg, WHOLE_BYTES],
   ];
 }
 
@@ -203,6 +203,9 @@ async function openTracing(collector: string, { program, logger }: Dependencies)
 /** Composes the service: the one place that knows every room. */
 export async function compose(config: Config, surroundings: Dependencies): Promise<Service> {
   const { logger, program, decoderEnvironment } = surroundings;
+  if (config.EARLY_STOP) {
+    logger.warn("MEDIA_ORACLE_EARLY_STOP is deprecated and has no effect: see MEDIA_ORACLE_WHOLE_BYTES");
+  }
   const ffmpeg = config.FORMATS.includes("video") ? surroundings.ffmpeg : null;
   const parseTarget = createTargetParser({
     allowPorts: config.ALLOW_PORTS,
@@ -288,7 +291,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
       isFinal: ({ warning }) => warning === null,
     }),
     fetchTimeoutMs: config.FETCH_TIMEOUT_MS,
-    stopEarly: config.EARLY_STOP,
+    wholeBytes: config.WHOLE_BYTES,
     patienceMs,
   });
   const shared = config.REDIS_URL && openShared(config.REDIS_URL, logger);

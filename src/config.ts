@@ -168,11 +168,12 @@ const settings = {
     "https://left/=>http://right/: URLs under the left are fetched from the right",
   ),
   MAX_BYTES: setting(integer(1, 2 ** 31), String(64 * mebibyte), "largest body that is read"),
-  EARLY_STOP: setting(
-    flag,
-    "false",
-    "read a progressive JPEG only as far as its hash needs: `bytes` is then as declared, and there is no `sha256`",
+  WHOLE_BYTES: setting(
+    integer(0, 2 ** 31),
+    String(16 * mebibyte),
+    "largest body that a request without `fields` reads to its end, for `sha256`; of a larger one only what the other fields need",
   ),
+  EARLY_STOP: setting(flag, "false", "deprecated, without effect: see MEDIA_ORACLE_WHOLE_BYTES"),
   DECODE_BYTES: setting(
     integer(1, 2 ** 40),
     // Half of what there is: the other half is for bodies, the cache and the program.

@@ -1,8 +1,7 @@
-import { setTimeout as after } from "node:timers/promises";
 import { type Oracle, type Previous, type Progress, startDescription } from "./domain/description.ts";
 import { OracleError } from "./domain/errors.ts";
-import type { Fields } from "./domain/fields.ts";
-import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
+import { type Fields, missingIn } from "./domain/fields.ts";
+import { type Metadata, unknownMetadata, type WarningCode } from "./domain/metadata.ts";
 import { startTimeLimit } from "./load/deadline.ts";
 import { countedIn, declaredBy } from "./fetch/facts.ts";
 import type { Shares } from "./fetch/shares.ts";
@@ -11,11 +10,8 @@ import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Transfers } from "./load/transfers.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import type { Format } from "./media/formats/index.ts";
-import { type Head, isMedia, readHead } from "./media/formats/head.ts";
-import { movieOffset, withoutMedia } from "./media/formats/isobmff.ts";
-import { decodeQueueOf, isMovieWanted, suffices } from "./media/needs.ts";
-import { beginningOf, enoughBytes } from "./media/formats/progressive.ts";
-import { mediaType, sniffBytes } from "./media/formats/sniff.ts";
+import { decodeQueueOf, type Extent, extentOf, factFields, isMissing, previewFields } from "./media/needs.ts";
+import { createReading, factsOf, formatOf, type Reading, type Rest } from "./reading.ts";
 import type { EnterDecodeQueue, DecodePermit } from "./load/decode-queue.ts";
 
 export interface OracleOptions {
@@ -33,9 +29,9 @@ export interface OracleOptions {
   readonly decodeOnce: DecodeOnce;
   /** Timeout from the start of the lookup to the last byte, the wait for a slot included. */
   readonly fetchTimeoutMs: number;
-  /** Whether a progressive JPEG is read only as far as its hash needs; it then has declared `bytes` and no SHA-256. */
-  readonly stopEarly: boolean;
-  /** Wait for the rest of a picture before its prefix is decoded, for callers with short deadlines. */
+  /** Largest declared length of a body that is read to its end if no `fields` are requested. */
+  readonly wholeBytes: number;
+  /** Wait for the rest of a body before an excerpt of it is decoded, for callers with short deadlines. */
   readonly patienceMs: number;
 }
 
@@ -45,27 +41,21 @@ export type DecodeOnce = (
   decode: () => Promise<Picture>,
 ) => Promise<{ readonly result: Picture; readonly isOwn: boolean }>;
 
-/** The sniffed format, and whether to read on: `answered` if all requested fields are known, `of no use` if it is no media. */
-interface Beginning {
-  readonly format: Format | null;
-  readonly rest: "wanted" | "answered" | "of no use";
-}
-
-/** A body and its format. */
-interface DecodeInput {
-  readonly format: Format;
-  readonly body: Body;
-  /** Declared length of the whole body. */
-  readonly declaredBytes: number | null;
-}
-
 // Assumed length of a body without Content-Length.
 const guessedBytes = 1024 ** 2;
 
-/** The pipeline: target → slot → source → head → decode queue → body → decode and hash. Each step uses the result of the one before. */
+// The clip or the first frame of a file that is not read to its end.
+const plannedBytes = 4 * 1024 ** 2;
+
+/**
+ * The pipeline: target → slot → source → head → decode queue → body → decode and hash. Each step uses the result of the one before.
+ *
+ * The body is read by the read plan of its format (reading.ts): to its end if its hash is requested, else as far as the
+ * requested fields need.
+ */
 export function createOracle(options: OracleOptions): Oracle {
   const { refuses, slots, shares, transfers, openSource, decoder, takeTurn, unpredictable } = options;
-  const { decodeOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
+  const { decodeOnce, fetchTimeoutMs, wholeBytes, patienceMs } = options;
   return (target, fields = null, previous) =>
     startDescription(async (progress) => {
       if (refuses()) throw new OracleError("overloaded", "more is asked for than can be done");
@@ -77,23 +67,29 @@ export function createOracle(options: OracleOptions): Oracle {
       using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, transfer));
       progress.setCacheHeaders(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
-      const { format, rest } = await progress.timed("fetch", readBeginning(source, fields, progress));
-      const queue = rest === "wanted" ? decodeQueueOf(format) : null;
-      const expectedBytes = source.declaredBytes ?? guessedBytes;
+      progress.learn(declaredBy(source));
+      const reading = createReading({ source, fields, progress, decoder, patienceMs });
+      await progress.timed("fetch", reading.readHead());
+      progress.reportHead();
+      const { format } = reading;
+      const extent = extentOf(source, format, progress.learn({}), fields, wholeBytes);
+      const queue = extent === "head" ? null : decodeQueueOf(format);
+      const expectedBytes = expectedBytesOf(source, extent);
       using turn = await progress.timed("queue", takeTurnIn(queue, expectedBytes, limits, limit.signal));
       // The decode queue is full: skip the body instead of adding latency for all callers.
       const isTooLate = queue !== null && !turn;
-      if (rest !== "wanted" || isTooLate) source.stop();
-      const body = await progress.timed("fetch", readBody(source, format, progress));
+      const rest = await progress.timed("fetch", isTooLate ? reading.stop() : readRest(reading, extent));
       turn?.arrived();
       slot.release(); // other lookups can fetch while this one is decoded
-      const { bytes } = progress.learn(countedIn(body));
-      const isCut = body.warning !== null;
+      const { bytes } = progress.learn(countedIn(rest.body));
+      const isCut = rest.body.warning !== null;
       if (!isCut && !format && bytes !== 0) progress.learn({ warnings: ["decode_failed"] });
-      if (!isCut && rest === "answered") progress.limitTo(fields);
-      else if (!isCut && isTooLate) progress.learn({ warnings: ["decode_timeout"] });
-      else if (format && !isTooLate)
-        await decode({ format, body, declaredBytes: source.declaredBytes }, previous, progress);
+      if (!isCut && isTooLate) return progress.learn({ warnings: ["decode_timeout"] });
+      const isComplete = format !== null && (await decode(rest, format, fields, previous, progress));
+      if (!isCut && !isComplete) progress.limitTo(fields);
+      if (source.isTooLarge && extent !== "head" && isIncomplete(progress.learn({}), fields)) {
+        progress.learn({ warnings: ["body_too_large"] });
+      }
       return progress.learn({});
     });
 
@@ -110,111 +106,67 @@ export function createOracle(options: OracleOptions): Oracle {
     return slot && { arrived: () => undefined, [Symbol.dispose]: () => slot.release() };
   }
 
-  /** Reads the head: sniffs the format and decides whether to read on. */
-  async function readBeginning(source: Source, fields: Fields, progress: Progress): Promise<Beginning> {
-    progress.learn(declaredBy(source));
-    const { format } = await learnHead(source, progress);
-    if (format && isMovieWanted(source.isTooLarge, progress.learn({}), fields))
-      await learnMovie(source, format, progress);
-    const known = progress.learn({});
-    progress.reportHead();
-    if (!isMedia(format, known.type)) return { format, rest: "of no use" };
-    return { format, rest: suffices(known, format, fields) ? "answered" : "wanted" };
-  }
-
-  /** Reads the movie header at the end of a file by a range request, for dimensions and duration. */
-  async function learnMovie(source: Source, format: Format, progress: Progress): Promise<void> {
-    if (format.kind !== "video" && format.kind !== "audio") return;
-    const head = (await source.arrived(1)).slice(0, sniffBytes);
-    const from = movieOffset(head);
-    if (from === null) return;
-    const tail = source.declaredBytes === null ? null : await source.range(from, source.declaredBytes);
-    if (tail) progress.learn(factsOf(await decoder.measure(withoutMedia(head, tail), format)));
-  }
-
-  /** Reads the body to the end, or as far as the hash needs it; decodes the prefix of a slow progressive JPEG early. */
-  async function readBody(source: Source, format: Format | null, progress: Progress): Promise<Body> {
-    if (format?.name !== "jpeg") return source.body();
-    const enough = enoughBytes((bytes) => source.arrived(bytes), source.declaredBytes);
-    // Without counting, `bytes` must be declared.
-    if (stopEarly && source.declaredBytes !== null) {
-      if ((await enough) !== null) source.stop();
-      return source.body();
-    }
-    const end = new AbortController();
-    lookEarly(source, format, enough, progress, end.signal).catch(() => null); // the body has the error
-    try {
-      return await source.body();
-    } finally {
-      end.abort();
-    }
-  }
-
-  /** Decodes the prefix of a picture for its hash, unless the end arrives first. */
-  async function lookEarly(
-    source: Source,
+  /**
+   * Decodes what was read: the whole body, or the excerpt for the preview. Of a truncated body without an excerpt only the
+   * dimensions are read: half a picture has another hash.
+   *
+   * @returns whether nothing more can be known of the file
+   */
+  async function decode(
+    { body, excerpt, isPreviewed }: Rest,
     format: Format,
-    enough: Promise<number | null>,
+    fields: Fields,
+    previous: Previous | undefined,
     progress: Progress,
-    end: AbortSignal,
-  ): Promise<void> {
-    const bytes = await enough;
-    if (bytes === null) return;
-    await after(patienceMs, null, { signal: end });
-    const beginning = beginningOf(await source.arrived(bytes), source.declaredBytes);
-    if (!beginning) return;
-    const { blurhash, thumbhash, animated } = await decoder.describe(beginning, format, end);
-    if (!end.aborted && blurhash !== null) progress.learn({ blurhash, thumbhash, animated });
-  }
-
-  async function decodeBody({
-    format,
-    body,
-    declaredBytes,
-  }: DecodeInput): Promise<{ picture: Picture; isOwn: boolean }> {
-    const { bytes, sha256 } = body;
-    if (sha256 !== null) {
-      const { result, isOwn } = await decodeOnce(sha256, () => decoder.describe(bytes, format));
-      return { picture: result, isOwn };
+  ): Promise<boolean> {
+    const isWhole = body.sha256 !== null;
+    const before = seenBefore(body, previous);
+    if (before) progress.learn(before);
+    if (before || (isPreviewed && !isMissing(factFields, progress.learn({}), fields))) return isWhole;
+    if (fields !== null && !isMissing([...factFields, ...previewFields], progress.learn({}), fields)) return false;
+    if (body.sha256 !== null) {
+      const { result, isOwn } = await decodeOnce(body.sha256, () => decoder.describe(body.bytes, format));
+      const { animated, blurhash, thumbhash } = result;
+      progress.learn({ ...factsOf(result), animated, blurhash, thumbhash, warnings: warningsOf(result) });
+      if (isOwn) countTimes(result, progress); // else the time belongs to another lookup
+    } else if (excerpt) {
+      const picture = await decoder.describe(excerpt.bytes, formatOf(excerpt) ?? format);
+      const { blurhash, thumbhash } = picture;
+      // A truncated body already has its own warning.
+      progress.learn({ blurhash, thumbhash, warnings: body.warning ? [] : warningsOf(picture) });
+      countTimes(picture, progress);
+    } else if (body.warning && isMissing(factFields, progress.learn({}), fields)) {
+      progress.learn(factsOf(await decoder.measure(body.bytes, format)));
     }
-    const beginning = format.name === "jpeg" ? beginningOf(bytes, declaredBytes) : null;
-    const picture = beginning ? decoder.describe(beginning, format) : decoder.measure(bytes, format);
-    return { picture: await picture, isOwn: true };
-  }
-
-  /** Decodes the body. A truncated body has mostly its dimensions only: half a picture has another hash. */
-  async function decode(sight: DecodeInput, previous: Previous | undefined, progress: Progress): Promise<void> {
-    const known = seenBefore(sight.body, previous);
-    if (known) return void progress.learn(known);
-    const { picture, isOwn } = await decodeBody(sight);
-    const { animated, blurhash, thumbhash, warning } = picture;
-    // A truncated body already has its own warning.
-    const warnings = warning && !sight.body.warning ? [warning] : [];
-    progress.learn({ ...factsOf(picture), animated, blurhash, thumbhash, warnings });
-    if (!isOwn) return; // the time belongs to another lookup
-    progress.took("queue", picture.queueMs);
-    progress.took("decode", picture.decodeMs);
-    progress.took("hash", picture.hashMs);
+    return isWhole;
   }
 }
 
-/** Sniffs the first bytes while they arrive. */
-async function learnHead(source: Source, progress: Progress): Promise<Head> {
-  let last: Head = { format: null, size: null, bytes: 0 };
-  for await (const head of readHead((bytes) => source.arrived(bytes))) {
-    last = head;
-    // For unknown bytes and text, Content-Type can be more precise.
-    if (!head.format || head.format.kind === "text") continue;
-    progress.learn({ type: mediaType(head.format, source.declaredType).type, ...head.size });
-  }
-  const { type, mismatch } = mediaType(last.format, source.declaredType);
-  progress.learn({ type, warnings: mismatch ? ["type_mismatch"] : [] });
-  return last;
+/** Reads the rest of a body, of which the head has been read. */
+function readRest(reading: Reading, extent: Extent): Promise<Rest> {
+  if (extent === "head") return reading.stop();
+  return extent === "whole" ? reading.readWhole() : reading.readPlanned();
 }
 
-/** Returns the known dimensions and duration; unknown ones keep their earlier value. */
-function factsOf({ width, height, durationMs }: Picture): Partial<Metadata> {
-  return { ...(width !== null && { width, height }), ...(durationMs !== null && { durationMs }) };
+/** The size of a body for the decode queue: what is expected to be read of it. */
+function expectedBytesOf({ declaredBytes }: Source, extent: Extent): number {
+  const bytes = declaredBytes ?? guessedBytes;
+  return extent === "planned" ? Math.min(bytes, plannedBytes) : bytes;
+}
+
+/** Whether a requested field is unknown; without `fields`, the hash of a body that is not read to its end always is. */
+function isIncomplete(known: Metadata, fields: Fields): boolean {
+  return fields === null || missingIn(known, fields).length > 0;
+}
+
+function warningsOf({ warning }: Picture): readonly WarningCode[] {
+  return warning ? [warning] : [];
+}
+
+function countTimes({ queueMs, decodeMs, hashMs }: Picture, progress: Progress): void {
+  progress.took("queue", queueMs);
+  progress.took("decode", decodeMs);
+  progress.took("hash", hashMs);
 }
 
 /** Returns the earlier decode result if the origin sent the same bytes again. */

@@ -226,7 +226,7 @@ function pipelineOf(
     takeTurn,
     unpredictable: { slots: openSlots(), patienceMs: 0 },
     decodeOnce,
-    stopEarly: false,
+    wholeBytes: 16 * 1024 ** 2,
     ...spans,
   });
 }

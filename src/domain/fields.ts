@@ -8,7 +8,13 @@ const toldByHead: readonly (keyof Metadata)[] = ["type", "filename", "warnings"]
 
 /** Returns the requested fields that are still unknown. */
 export function missingIn(metadata: Metadata, fields: NonNullable<Fields>): NonNullable<Fields> {
-  return fields.filter((field) => metadata[field] === null && !toldByHead.includes(field));
+  return fields.filter((field) => !isKnown(metadata, field));
+}
+
+function isKnown(metadata: Metadata, field: keyof Metadata): boolean {
+  if (toldByHead.includes(field)) return true;
+  // The source of a declared size is known for good only once the body has been counted.
+  return field === "bytesSource" ? metadata.bytesSource === "counted" : metadata[field] !== null;
 }
 
 /** Whether all requested fields are known. */

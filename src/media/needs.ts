@@ -2,14 +2,63 @@ import { type Fields, missingIn } from "../domain/fields.ts";
 import type { Metadata } from "../domain/metadata.ts";
 import type { Format } from "./formats/index.ts";
 
-// The fields that the rest of a body can add if its format is not decoded.
-const toldByReading: NonNullable<Fields> = ["bytes", "bytesSource", "sha256"];
+/** How far a body is read: its head alone; as far as the read plan of its format needs; to its end. */
+export type Extent = "head" | "planned" | "whole";
 
-/** Whether the rest of the body can be skipped: it would add none of the requested fields. */
-export function suffices(known: Metadata, format: Format | null, fields: Fields): boolean {
-  if (fields === null) return false;
-  const missing = missingIn(known, fields);
-  return format?.decoding ? missing.length === 0 : !missing.some((field) => toldByReading.includes(field));
+/** The facts of a file without its pixels, and the fields that need them. */
+export const factFields: NonNullable<Fields> = ["width", "height", "animated", "durationMs"];
+export const previewFields: NonNullable<Fields> = ["blurhash", "thumbhash"];
+
+// The fields that only the end of a body gives: the hash, and the counted size.
+const wholeFields: NonNullable<Fields> = ["sha256", "bytesSource"];
+
+const mediaKinds: readonly string[] = ["image", "video", "audio", "document"];
+
+/** The declared length of a body. */
+export interface DeclaredLength {
+  readonly declaredBytes: number | null;
+  readonly isTooLarge: boolean;
+}
+
+/**
+ * Decides how far to read a body whose head is known.
+ *
+ * @param wholeBytes largest declared length of a body that is read to its end if no fields are requested
+ */
+export function extentOf(
+  { declaredBytes, isTooLarge }: DeclaredLength,
+  format: Format | null,
+  known: Metadata,
+  fields: Fields,
+  wholeBytes: number,
+): Extent {
+  if (!isMedia(format, known.type)) return "head";
+  const missing = fields && missingIn(known, fields);
+  if (missing?.length === 0) return "head";
+  if (!isTooLarge && isWholeWanted(missing, declaredBytes, wholeBytes)) return "whole";
+  return format?.decoding ? "planned" : "head";
+}
+
+function isWholeWanted(missing: Fields, declaredBytes: number | null, wholeBytes: number): boolean {
+  if (missing === null) return (declaredBytes ?? 0) <= wholeBytes;
+  return missing.includes("bytes") || missing.some((field) => wholeFields.includes(field));
+}
+
+/**
+ * Whether the rest of a body may add metadata of an image, a video, a sound or a document.
+ *
+ * If sniffing finds nothing, the header may be right: not all sounds have a signature. Bodies without either are mostly
+ * ciphertext (XEP-0454): the rest would add only a hash, which is not worth up to 64 MB of the origin's traffic.
+ */
+function isMedia(format: Format | null, type: string): boolean {
+  return format ? mediaKinds.includes(format.kind) : /^(?:image|video|audio)\//.test(type);
+}
+
+/** Whether one of the candidates is requested and unknown. */
+export function isMissing(candidates: NonNullable<Fields>, known: Metadata, fields: Fields): boolean {
+  return (
+    missingIn(known, fields === null ? candidates : candidates.filter((field) => fields.includes(field))).length > 0
+  );
 }
 
 /**
@@ -22,14 +71,4 @@ export function suffices(known: Metadata, format: Format | null, fields: Fields)
 export function decodeQueueOf(format: Format | null): "regular" | "unpredictable" | null {
   if (!format?.decoding) return null;
   return format.decoding.isUnpredictable ? "unpredictable" : "regular";
-}
-
-// The fields in the header of a movie.
-const toldByMovie: readonly (keyof Metadata)[] = ["width", "height", "durationMs"];
-
-/** Whether to fetch the header of a movie with a request of its own: the rest will not come, or is not needed. */
-export function isMovieWanted(isTooLarge: boolean, known: Metadata, fields: Fields): boolean {
-  if (isTooLarge) return true;
-  const missing = fields === null ? [] : missingIn(known, fields);
-  return missing.length > 0 && missing.every((field) => toldByMovie.includes(field));
 }

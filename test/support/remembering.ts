@@ -64,7 +64,7 @@ export function createRemembering(
     unpredictable: { slots: options.unpredictableSlots ?? openSlots(), patienceMs: 100 },
     decodeOnce: memoizeAsync<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
     fetchTimeoutMs: options.fetchTimeoutMs ?? 10_000,
-    stopEarly: false,
+    wholeBytes: 16 * 1024 ** 2,
     patienceMs: 10_000,
   });
   const oracle = cached(

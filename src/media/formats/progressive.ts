@@ -1,5 +1,6 @@
 import { readUint16 } from "./bytes.ts";
-import type { Arrived } from "./head.ts";
+/** Resolves with the received body once it has at least so many bytes; fewer at its end. The memory is borrowed. */
+type Arrived = (bytes: number) => Promise<Uint8Array>;
 
 // A progressive JPEG comes in scans (ITU-T T.81, G.1.1): first the averages of all blocks (DC), coarse to a bit or two mostly, then
 // the detail. A blurhash needs no more than the averages. How far its hash is from the whole file's: `npm run bench:early`.

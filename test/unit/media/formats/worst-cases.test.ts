@@ -1,9 +1,13 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { type FormatName, formats } from "../../../../src/media/formats/index.ts";
-import { readHead } from "../../../../src/media/formats/head.ts";
 import { movieOffset, withoutMedia } from "../../../../src/media/formats/isobmff.ts";
 import { beginningOf } from "../../../../src/media/formats/progressive.ts";
 import { sniff, sniffBytes } from "../../../../src/media/formats/sniff.ts";
+import { planOf } from "../../../../src/media/formats/plans/index.ts";
+import type { Picture } from "../../../../src/media/decode/decoder.ts";
+import { startDescription } from "../../../../src/domain/description.ts";
+import { createReading } from "../../../../src/reading.ts";
+import { createFakeSource } from "../../../support/fake-source.ts";
 import { asyncCpuMs, cpuMs } from "../../../support/cpu.ts";
 import { worstCases } from "../../../support/worst-cases.ts";
 
@@ -18,20 +22,33 @@ const names = formats.map(({ name }) => name);
 
 /** All parsers that the service runs on the first bytes of a format. */
 function parsersOf(name: FormatName): Readonly<Record<string, (head: Uint8Array) => unknown>> {
-  const { readSize } = formats.find((format) => format.name === name)!;
+  const format = formats.find((format) => format.name === name)!;
+  const { readSize } = format;
+  const plan = planOf(format);
   return {
     sniff,
     readSize: (head) => [readSize, sniff(head)?.readSize].map((read) => read?.(head)),
     movieOffset: (head) => movieOffset(head.subarray(0, sniffBytes)),
     withoutMedia: (head) => withoutMedia(head.subarray(0, sniffBytes), head),
     beginningOf: (head) => beginningOf(head, null),
+    facts: (head) => plan.facts({ prefix: head, parts: [], length: 2 * head.byteLength }),
+    preview: (head) => plan.preview({ prefix: head, parts: [], length: 2 * head.byteLength }),
   };
 }
 
+const nothing: Picture = {
+  ...{ width: null, height: null, animated: null, durationMs: null, blurhash: null, thumbhash: null },
+  ...{ warning: null, queueMs: 0, decodeMs: 0, hashMs: 0 },
+};
+const decoder = { describe: () => Promise.resolve(nothing), measure: () => Promise.resolve(nothing) };
+
 /** Reads a head that drips byte by byte (slow loris). */
 async function drip(body: Uint8Array): Promise<void> {
-  const arrived = (bytes: number) => Promise.resolve(body.subarray(0, bytes));
-  for await (const head of readHead(arrived)) void head;
+  const source = createFakeSource(body, { step: 1, declaredBytes: null });
+  await startDescription(async (progress) => {
+    await createReading({ source, fields: null, progress, decoder, patienceMs: 0 }).readHead();
+    return progress.learn({});
+  }).done;
 }
 
 beforeAll(async () => {

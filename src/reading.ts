@@ -1,0 +1,256 @@
+import { setTimeout as after } from "node:timers/promises";
+import type { Progress } from "./domain/description.ts";
+import type { Fields } from "./domain/fields.ts";
+import type { Body, Source } from "./fetch/source.ts";
+import type { Decoder, Picture } from "./media/decode/decoder.ts";
+import { type Format, formats } from "./media/formats/index.ts";
+import type { Excerpt, Need, Part, PlannedFacts, PreviewStep, ReadPlan, ReceivedFile } from "./media/formats/plan.ts";
+import { planOf } from "./media/formats/plans/index.ts";
+import { mediaType, sniff, sniffBytes } from "./media/formats/sniff.ts";
+import { factFields, isMissing, previewFields } from "./media/needs.ts";
+
+/**
+ * Follows the read plan of a format: reads what the plan needs, and publishes each fact as soon as the bytes tell it.
+ *
+ * The plan is asked again whenever the needed bytes are there, and when the body stalls: so at a deadline the answer has
+ * everything that the bytes so far can tell.
+ */
+export interface Reading {
+  /** Null if the bytes have no known signature, and before {@link readHead}. */
+  readonly format: Format | null;
+  /** Sniffs the format, and reads the facts that need little: the first bytes, or a range such as the header of a movie. */
+  readHead(): Promise<void>;
+  /** Reads no further. */
+  stop(): Promise<Rest>;
+  /** Reads as far as the plan needs, and stops there. Publishes a provisional preview on the way. */
+  readPlanned(): Promise<Rest>;
+  /** Reads to the end. Publishes facts and previews on the way. */
+  readWhole(): Promise<Rest>;
+}
+
+/** A body that has been read as far as it will be. */
+export interface Rest {
+  readonly body: Body;
+  /** The best excerpt for the preview that the bytes have; null if there is none. */
+  readonly excerpt: Excerpt | null;
+  /** Whether an exact preview has been published already. */
+  readonly isPreviewed: boolean;
+}
+
+export interface ReadingOptions {
+  readonly source: Source;
+  /** The requested fields; null for all. */
+  readonly fields: Fields;
+  readonly progress: Progress;
+  readonly decoder: Pick<Decoder, "describe" | "measure">;
+  /** Wait for the rest of a body before an excerpt of it is decoded. */
+  readonly patienceMs: number;
+}
+
+type Mode = "head" | "planned" | "whole";
+
+// A body that brings nothing for so long has stalled. The pause doubles each time: a dripping body is not parsed for each byte.
+const stallMs = 50;
+
+// Growth of the head before it is sniffed again, for the same reason.
+const headGrowth = 1.25;
+
+// The facts that are read ahead of the decode queue lie within the first bytes, or in a range.
+const maxFactsPrefixBytes = 256 * 1024;
+
+// A range costs a connection. If the body is read to its end anyway, it is worth that only beyond so many bytes.
+const minSkippedBytes = 1024 * 1024;
+
+// A worker measures a file once its header is there, and perhaps again once more has come.
+const maxMeasures = 3;
+
+export function createReading({ source, fields, progress, decoder, patienceMs }: ReadingOptions): Reading {
+  const wantsPreview = fields === null || previewFields.some((field) => fields.includes(field));
+  const parts: Part[] = [];
+  const end = new AbortController();
+  let format: Format | null = null;
+  let plan: ReadPlan | null = null;
+  let isSniffed = false;
+  let hasRanges = true;
+  let pauseMs = stallMs;
+  let measures = 0;
+  let measuredBytes = 0;
+  let shown: Excerpt["accuracy"] | null = null;
+  let showing: { readonly accuracy: Excerpt["accuracy"]; readonly done: Promise<void> } | null = null;
+
+  const hasMissingFacts = () => isMissing(factFields, progress.learn({}), fields);
+
+  function file(): ReceivedFile {
+    const { received, outcome, declaredBytes } = source;
+    const isWhole = outcome !== null && outcome.sha256 !== null;
+    return { prefix: received, parts, length: isWhole ? received.byteLength : declaredBytes };
+  }
+
+  /** Sniffs the bytes so far, until there are enough of them or the body has ended. */
+  function sniffSoFar(): void {
+    const { received, outcome } = source;
+    isSniffed = outcome !== null || received.byteLength >= sniffBytes;
+    format = sniff(received.subarray(0, sniffBytes));
+    plan = format && planOf(format);
+    // For unknown bytes and text, Content-Type can be more precise.
+    if (!isSniffed && (!format || format.kind === "text")) return;
+    const { type, mismatch } = mediaType(format, source.declaredType);
+    progress.learn({ type, warnings: isSniffed && mismatch ? ["type_mismatch"] : [] });
+  }
+
+  /** Publishes the facts in the bytes so far; returns the need for the missing ones. */
+  async function learnFacts(): Promise<Need | null> {
+    if (!isSniffed) sniffSoFar();
+    const unsniffed = isSniffed ? null : { prefix: sniffBytes };
+    if (!plan || !format || !hasMissingFacts()) return unsniffed;
+    const { known: facts, measurable, need } = plan.facts(file());
+    progress.learn(facts);
+    if (!hasMissingFacts()) return unsniffed;
+    if (measurable && measurable.byteLength > measuredBytes && measures < maxMeasures) {
+      measures += 1;
+      measuredBytes = measurable.byteLength;
+      // Copied: the buffer may be replaced while the worker receives it.
+      progress.learn(factsOf(await decoder.measure(measurable.slice(), format)));
+    }
+    return unsniffed ?? need;
+  }
+
+  /** Returns the preview in the bytes so far, if it is wanted. */
+  function findPreview(mode: Mode): PreviewStep {
+    if (mode === "head" || !wantsPreview || !format?.decoding || !plan) return { excerpt: null, need: null };
+    return plan.preview(file());
+  }
+
+  /** Decodes an excerpt while the rest arrives, and publishes its preview; one at a time, each accuracy once. */
+  function showEarly(excerpt: Excerpt): void {
+    const { accuracy } = excerpt;
+    if (showing || shown === accuracy || shown === "exact") return;
+    // Copied: the buffer may be replaced while the worker receives it.
+    const done = decodeEarly({ ...excerpt, bytes: excerpt.bytes.slice() }).finally(() => (showing = null));
+    showing = { accuracy, done };
+  }
+
+  async function decodeEarly(excerpt: Excerpt): Promise<void> {
+    if (!format || !(await waits(patienceMs, end.signal))) return;
+    const { bytes, accuracy } = excerpt;
+    // An exact preview is worth waiting for at the end of the body: nothing else needs to be decoded then.
+    const signal = accuracy === "exact" ? undefined : end.signal;
+    const { blurhash, thumbhash } = await decoder.describe(bytes, formatOf(excerpt) ?? format, signal);
+    if (blurhash === null || signal?.aborted) return;
+    shown = accuracy;
+    progress.learn({ blurhash, thumbhash });
+  }
+
+  /** Whether to read these bytes now; a whole body comes anyway. */
+  function mayRead(need: Need, mode: Mode): boolean {
+    if (need === "whole") return mode !== "head" && !source.isTooLarge;
+    if (mode === "head") return "from" in need ? hasRanges : need.prefix <= maxFactsPrefixBytes;
+    if (mode === "whole" && "from" in need) return need.from - source.received.byteLength > minSkippedBytes;
+    return true;
+  }
+
+  /** Reads the needed bytes; false if nothing more comes. */
+  async function read(need: Need): Promise<boolean> {
+    if (need === "whole") return (await source.body()).sha256 !== null;
+    if ("prefix" in need) return grow(need.prefix);
+    if (!hasRanges) return grow(need.to); // the server has no ranges: read on to there
+    const bytes = await source.range(need.from, need.to);
+    if (bytes) parts.push({ at: need.from, bytes });
+    hasRanges = bytes !== null;
+    return true;
+  }
+
+  /** Waits until the prefix has so many bytes, or until it has grown and stalls; false if nothing more comes. */
+  async function grow(bytes: number): Promise<boolean> {
+    if (source.outcome !== null) return false;
+    const before = source.received.byteLength;
+    const arrived = source.arrived(bytes);
+    for (let last = before; ;) {
+      if (await settlesWithin(arrived, pauseMs)) return source.received.byteLength > before;
+      const now = source.received.byteLength;
+      if (now > before && now === last) break;
+      last = now;
+    }
+    pauseMs *= 2;
+    return true;
+  }
+
+  /** Follows the plan as far as the mode allows; returns the best excerpt. */
+  async function follow(mode: Mode): Promise<Excerpt | null> {
+    for (let hasMore = true; ;) {
+      const factsNeed = await learnFacts();
+      const { excerpt, need: previewNeed } = findPreview(mode);
+      const isFinal = mode === "planned" && excerpt !== null && excerpt.accuracy !== "provisional";
+      const need = factsNeed ?? (isFinal ? null : previewNeed);
+      if (need === null || !hasMore || !mayRead(need, mode)) return excerpt;
+      if (excerpt) showEarly(excerpt);
+      hasMore = await read(need);
+    }
+  }
+
+  /** Ends the body here. If all its bytes are there, its end is there too: then it is counted. */
+  async function stopSource(): Promise<Body> {
+    if (source.received.byteLength !== source.declaredBytes) source.stop();
+    return source.body();
+  }
+
+  return {
+    get format() {
+      return format;
+    },
+
+    async readHead() {
+      for (let bytes = 1; !isSniffed; bytes = Math.ceil(source.received.byteLength * headGrowth) + 1) {
+        await grow(Math.min(sniffBytes, bytes));
+        await learnFacts();
+      }
+      await follow("head");
+    },
+
+    async stop() {
+      return { body: await stopSource(), excerpt: null, isPreviewed: false };
+    },
+
+    async readPlanned() {
+      const excerpt = await follow("planned");
+      end.abort();
+      await showing?.done;
+      return { body: await stopSource(), excerpt, isPreviewed: shown === "exact" };
+    },
+
+    async readWhole() {
+      const whole = source.body().finally(() => end.abort());
+      const [body, excerpt] = await Promise.all([whole, follow("whole")]);
+      await showing?.done;
+      return { body, excerpt, isPreviewed: shown === "exact" };
+    },
+  };
+}
+
+/** Returns the format of an excerpt, if it is another one than the file's. */
+export function formatOf({ format }: Excerpt): Format | null {
+  return formats.find(({ name }) => name === format) ?? null;
+}
+
+/** Returns the known dimensions and duration; an unknown one is absent. */
+export function factsOf({ width, height, durationMs }: Picture): PlannedFacts {
+  return {
+    ...(width !== null && height !== null && { width, height }),
+    ...(durationMs !== null && { durationMs }),
+  };
+}
+
+/** Whether the promise settles within this time. */
+async function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  const over = new AbortController();
+  try {
+    return await Promise.race([promise.then(() => true), after(milliseconds, false, { signal: over.signal })]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** Waits; false if the signal is aborted before. */
+async function waits(milliseconds: number, signal: AbortSignal): Promise<boolean> {
+  return after(milliseconds, true, { signal }).catch(() => false);
+}

@@ -138,7 +138,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     const { blurhash, thumbhash } = await decoder.describe(bytes, formatOf(excerpt) ?? format, signal);
     if (blurhash === null || signal?.aborted) return;
     shown = accuracy;
-    progress.learn({ blurhash, thumbhash });
+    if (accuracy === "exact") progress.learn({ blurhash, thumbhash });
+    else progress.suggest({ blurhash, thumbhash });
   }
 
   /** Whether to read these bytes now; a whole body comes anyway. */

@@ -20,7 +20,7 @@ export function describeCachedAnswer({ cached, part }: CachedAnswer): Descriptio
   const description: Description = {
     known: isFailure ? null : outcome,
     done,
-    head: done,
+    until: () => done,
     fields: "fields" in part ? part.fields : null,
     cached,
     timings: {},

@@ -1,4 +1,5 @@
 import type { Cached, Description } from "../domain/description.ts";
+import type { Fields } from "../domain/fields.ts";
 import { OracleError } from "../domain/errors.ts";
 import type { Metadata } from "../domain/metadata.ts";
 import { lifetimeOf, outcomeOf } from "./cached-answer.ts";
@@ -30,13 +31,13 @@ export function startCacheDescription(
   let known: Metadata | null = null;
   let cached: Cached = "miss";
   let kept: Description["kept"] = null;
-  let resolveHead!: (known: Metadata) => void; // set by the next line
-  const originHead = new Promise<Metadata>((resolve) => (resolveHead = resolve));
+  let resolveOrigin!: (origin: Description) => void; // set by the next line
+  const followed = new Promise<Description>((resolve) => (resolveOrigin = resolve));
 
   const done = lookup({
     follow(description) {
       origin = description;
-      description.head.then(resolveHead, () => undefined);
+      resolveOrigin(description);
     },
     answerWith(how, part, isStored) {
       cached = how;
@@ -46,15 +47,20 @@ export function startCacheDescription(
       return (known = outcome);
     },
   });
-  const head = Promise.race([originHead, done]);
-  // A rejection that has no listener would end the process.
-  for (const promise of [done, head]) promise.catch(() => undefined);
+  done.catch(() => undefined); // a rejection that has no listener would end the process
+
+  /** Never rejects: a lookup that fails at the origin may still end with a stale answer. */
+  async function untilOrigin(fields: NonNullable<Fields>): Promise<Metadata> {
+    const description = await followed;
+    return description.until(fields).catch(() => done);
+  }
+
   return {
     get known() {
       return known ?? origin?.known ?? knownBefore();
     },
     done,
-    head,
+    until: (fields) => Promise.race([untilOrigin(fields), done]),
     get fields() {
       return origin?.fields ?? null;
     },

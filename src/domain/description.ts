@@ -36,12 +36,15 @@ export interface StageTime {
 
 /** A lookup, in progress or ended. It has its own timeout: a caller that disconnects never cancels it. */
 export interface Description {
-  /** The metadata so far: null until the origin responds with success, then replaced by fuller values as stages end. */
+  /**
+   * The metadata so far, provisional values included: null until the origin responds with success, then replaced by fuller
+   * values as they become known.
+   */
   readonly known: Metadata | null;
   /** The final metadata; rejects with an {@link OracleError} if the lookup failed. The rejection may stay unhandled. */
   readonly done: Promise<Metadata>;
-  /** The metadata from the first bytes, once these are exhausted; else the same as {@link done}. */
-  readonly head: Promise<Metadata>;
+  /** Resolves as soon as these fields are known for good, at the latest with {@link done}. */
+  readonly until: (fields: NonNullable<Fields>) => Promise<Metadata>;
   /** The fields that this lookup is complete for; null (all) unless it stopped reading early. */
   readonly fields: Fields;
   readonly cached: Cached;
@@ -59,9 +62,11 @@ export interface Description {
 
 /** Receives the intermediate results of a lookup. */
 export interface Progress {
-  /** Merges new facts into the known metadata; warnings are appended. */
+  /** Merges new facts into the known metadata, and returns it; warnings are appended. */
   learn(part: Partial<Metadata>): Metadata;
-  /** The first bytes have no further facts. */
+  /** Shows values to callers whose deadline passes before they are known for good. */
+  suggest(part: Partial<Metadata>): void;
+  /** The first bytes have been read: type and file name are known for good. */
   reportHead(): void;
   /** Reading stopped early: the result is complete for these fields only. */
   limitTo(fields: Fields): void;
@@ -88,16 +93,22 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   let terms: CacheHeaders | null = null;
   let fields: Fields = null;
   let cached: Cached = "miss";
-  let tellHead!: (known: Metadata) => void; // set by the next line
-  const firstTold = new Promise<Metadata>((resolve) => (tellHead = resolve));
+  let provisional: Partial<Metadata> = {};
+  let isHeadKnown = false;
+  const waiting = new Set<() => void>();
   const progress: Progress = {
     learn(part) {
       const before = known ?? unknownMetadata;
       const warnings = part.warnings ? [...before.warnings, ...part.warnings] : before.warnings;
       known = Object.freeze({ ...before, ...part, warnings: Object.freeze(warnings) });
+      for (const check of waiting) check();
       return known;
     },
-    reportHead: () => tellHead(known ?? unknownMetadata),
+    suggest: (part) => void (provisional = { ...provisional, ...part }),
+    reportHead() {
+      isHeadKnown = true;
+      for (const check of waiting) check();
+    },
     limitTo: (needed) => void (fields = needed),
     confirm(metadata) {
       known = metadata;
@@ -122,14 +133,27 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   const done = lookup(progress).catch((error: unknown) => {
     throw toOracleError(error);
   });
-  const head = Promise.race([firstTold, done]);
-  for (const promise of [done, head]) promise.catch(() => undefined); // callers get the rejection; without a caller it is not an unhandled one
+  done.catch(() => undefined); // callers get the rejection; without a caller it is not an unhandled one
+
+  /** Resolves once the fields are known; never if the lookup ends without them. */
+  function untilKnown(fields: NonNullable<Fields>): Promise<Metadata> {
+    return new Promise((resolve) => {
+      const check = () => {
+        if (!isHeadKnown || !known || !tells(known, fields)) return;
+        waiting.delete(check);
+        resolve(known);
+      };
+      waiting.add(check);
+      check();
+    });
+  }
+
   return {
     get known() {
-      return known;
+      return known && withProvisional(known, provisional);
     },
     done,
-    head,
+    until: (fields) => Promise.race([untilKnown(fields), done]),
     get fields() {
       return fields;
     },
@@ -145,6 +169,12 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   };
 }
 
+function withProvisional(known: Metadata, provisional: Partial<Metadata>): Metadata {
+  const isUnknown = ([field]: [string, unknown]) => known[field as keyof Metadata] === null;
+  const values = Object.entries(provisional).filter(isUnknown);
+  return values.length === 0 ? known : Object.freeze({ ...known, ...Object.fromEntries(values) });
+}
+
 /** Wraps a description so that it shows another cache result. */
 export function seenAs(description: Description, cached: (own: Cached) => Cached): Description {
   return {
@@ -152,7 +182,7 @@ export function seenAs(description: Description, cached: (own: Cached) => Cached
       return description.known;
     },
     done: description.done,
-    head: description.head,
+    until: description.until,
     get fields() {
       return description.fields;
     },
@@ -193,7 +223,7 @@ export async function answerBy(
   deadlineMs: number | null,
   fields: Fields = null,
 ): Promise<LookupAnswer> {
-  const enough = fields === null ? description.done : untilTold(description, fields);
+  const enough = fields === null ? description.done : description.until(fields);
   if (deadlineMs === null) return { metadata: await enough, partial: false };
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<null>((resolve) => {
@@ -207,9 +237,4 @@ export async function answerBy(
   }
   if (!description.known) throw new OracleError("deadline_exceeded", `nothing known after ${String(deadlineMs)} ms`);
   return { metadata: description.known, partial: true };
-}
-
-async function untilTold({ head, done }: Description, fields: Fields): Promise<Metadata> {
-  const known = await head;
-  return tells(known, fields) ? known : done;
 }

@@ -90,7 +90,8 @@ export function remembered(
   cached: Description["cached"] = "hit",
 ): Description {
   const done = Promise.resolve(metadata);
-  return { known: metadata, done, head: done, fields: null, cached, timings: {}, stages: [], terms: null, kept };
+  const until = () => done;
+  return { known: metadata, done, until, fields: null, cached, timings: {}, stages: [], terms: null, kept };
 }
 
 export interface RunningApp {

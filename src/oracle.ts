@@ -1,31 +1,22 @@
 import { type Oracle, type Previous, type Progress, startDescription } from "./domain/description.ts";
-import { OracleError } from "./domain/errors.ts";
 import { type Fields, missingIn } from "./domain/fields.ts";
 import { type Metadata, unknownMetadata, type WarningCode } from "./domain/metadata.ts";
+import type { Admission } from "./load/admission.ts";
 import { startTimeLimit } from "./load/deadline.ts";
 import { countedIn, declaredBy } from "./fetch/facts.ts";
 import type { Shares } from "./fetch/shares.ts";
-import { type Limits, type Semaphore, takeWithin, wholeKey } from "./load/semaphore.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
-import type { Transfers } from "./load/transfers.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import type { Format } from "./media/formats/index.ts";
 import { decodeQueueOf, type Extent, extentOf, factFields, isMissing, previewFields } from "./media/needs.ts";
 import { createReading, factsOf, formatOf, type Reading, type Rest } from "./reading.ts";
-import type { EnterDecodeQueue, DecodePermit } from "./load/decode-queue.ts";
 
 export interface OracleOptions {
-  /** Whether to reject new lookups with 503 because the service is overloaded (load shedding). */
-  readonly refuses: () => boolean;
-  readonly slots: Semaphore;
+  readonly admission: Admission;
   /** Which limits a lookup counts against. */
-  readonly shares: Shares;
-  readonly transfers: Transfers;
+  readonly shares: Pick<Shares, "ofLookup">;
   readonly openSource: OpenSource;
   readonly decoder: Decoder;
-  readonly takeTurn: EnterDecodeQueue;
-  /** The queue for bodies of unpredictable cost: read and decoded under one permit, waited for at most so long. */
-  readonly unpredictable: { readonly slots: Semaphore; readonly patienceMs: number };
   readonly decodeOnce: DecodeOnce;
   /** Timeout from the start of the lookup to the last byte, the wait for a slot included. */
   readonly fetchTimeoutMs: number;
@@ -54,17 +45,15 @@ const plannedBytes = 4 * 1024 ** 2;
  * requested fields need.
  */
 export function createOracle(options: OracleOptions): Oracle {
-  const { refuses, slots, shares, transfers, openSource, decoder, takeTurn, unpredictable } = options;
-  const { decodeOnce, fetchTimeoutMs, wholeBytes, patienceMs } = options;
+  const { admission, shares, openSource, decoder, decodeOnce, fetchTimeoutMs, wholeBytes, patienceMs } = options;
   return (target, fields = null, previous) =>
     startDescription(async (progress) => {
-      if (refuses()) throw new OracleError("overloaded", "more is asked for than can be done");
+      admission.admit();
       using limit = startTimeLimit(fetchTimeoutMs);
       const limits = shares.ofLookup(target);
-      using slot = await progress.timed("queue", slots.take(limits, limit.signal));
-      using transfer = transfers.begin([...limits.map(({ key }) => key), wholeKey], limit.signal, () => slot.release());
+      using slot = await progress.timed("queue", admission.takeFetchSlot(limits, limit.signal));
       // Closed only at the end: until then the body counts against the byte budget.
-      using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, transfer));
+      using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, slot.transfer));
       progress.setCacheHeaders(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
       progress.learn(declaredBy(source));
@@ -75,11 +64,12 @@ export function createOracle(options: OracleOptions): Oracle {
       const extent = extentOf(source, format, progress.learn({}), fields, wholeBytes);
       const queue = extent === "head" ? null : decodeQueueOf(format);
       const expectedBytes = expectedBytesOf(source, extent);
-      using turn = await progress.timed("queue", takeTurnIn(queue, expectedBytes, limits, limit.signal));
+      const entering = queue && admission.enterDecodeQueue(queue, expectedBytes, limits, limit.signal);
+      using permit = await progress.timed("queue", Promise.resolve(entering));
       // The decode queue is full: skip the body instead of adding latency for all callers.
-      const isTooLate = queue !== null && !turn;
+      const isTooLate = queue !== null && !permit;
       const rest = await progress.timed("fetch", isTooLate ? reading.stop() : readRest(reading, extent));
-      turn?.arrived();
+      permit?.arrived();
       slot.release(); // other lookups can fetch while this one is decoded
       const { bytes } = progress.learn(countedIn(rest.body));
       const isCut = rest.body.warning !== null;
@@ -92,19 +82,6 @@ export function createOracle(options: OracleOptions): Oracle {
       }
       return progress.learn({});
     });
-
-  /** Waits in the decode queue of the format; null if the queue is full, or if the body is not decoded. */
-  async function takeTurnIn(
-    queue: ReturnType<typeof decodeQueueOf>,
-    bytes: number,
-    limits: Limits,
-    signal: AbortSignal,
-  ): Promise<DecodePermit | null> {
-    if (queue === null) return null;
-    if (queue === "regular") return takeTurn(bytes, signal);
-    const slot = await takeWithin(unpredictable.patienceMs, unpredictable.slots, limits, signal);
-    return slot && { arrived: () => undefined, [Symbol.dispose]: () => slot.release() };
-  }
 
   /**
    * Decodes what was read: the whole body, or the excerpt for the preview. Of a truncated body without an excerpt only the

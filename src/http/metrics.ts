@@ -24,8 +24,8 @@ export interface Metrics {
 export interface Gauges {
   /** Lookups under way. */
   inflight(): number;
-  /** Lookups that wait for a slot. */
-  queueDepth(): number;
+  /** Lookups in each queue, by its name. */
+  queueDepths(): Readonly<Record<string, number>>;
   /** Decoder processes that had to be replaced since the start. */
   decoderRestarts(): number;
   /** The enabled formats by their names in the settings, and `poster` for frames of videos. */
@@ -174,10 +174,11 @@ export function createMetrics(gauges: Gauges): Metrics {
   });
   new Gauge({
     name: "media_oracle_queue_depth",
-    help: "Lookups in all queues",
+    help: "Lookups that wait, by queue: for a fetch slot (fetch), until the decoders need their body (decode; unpredictable for PDF and SVG), for a worker (workers)",
+    labelNames: ["queue"],
     registers,
     collect() {
-      this.set(gauges.queueDepth());
+      for (const [queue, depth] of Object.entries(gauges.queueDepths())) this.set({ queue }, depth);
     },
   });
   new Counter({

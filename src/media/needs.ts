@@ -5,6 +5,9 @@ import type { Format } from "./formats/index.ts";
 /** How far a body is read: its head alone; as far as the read plan of its format needs; to its end. */
 export type Extent = "head" | "planned" | "whole";
 
+/** The queue for most formats, and the one for formats of unpredictable cost. */
+export type DecodeQueueName = "decode" | "unpredictable";
+
 /** The facts of a file without its pixels, and the fields that need them. */
 export const factFields: NonNullable<Fields> = ["width", "height", "animated", "durationMs"];
 export const previewFields: NonNullable<Fields> = ["blurhash", "thumbhash"];
@@ -68,7 +71,7 @@ export function isMissing(candidates: NonNullable<Fields>, known: Metadata, fiel
  * work, and without a queue all their bodies would be read at once, and hold slots and memory while they wait for the
  * slow lane.
  */
-export function decodeQueueOf(format: Format | null): "regular" | "unpredictable" | null {
+export function decodeQueueOf(format: Format | null): DecodeQueueName | null {
   if (!format?.decoding) return null;
-  return format.decoding.isUnpredictable ? "unpredictable" : "regular";
+  return format.decoding.isUnpredictable ? "unpredictable" : "decode";
 }

@@ -5,17 +5,13 @@ import { memoizeAsync } from "../../src/cache/memoize.ts";
 import { createCachePolicy } from "../../src/cache/cache-policy.ts";
 import type { Description } from "../../src/domain/description.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
-import type { Semaphore } from "../../src/load/semaphore.ts";
+import type { Admission } from "../../src/load/admission.ts";
 import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
-import type { DecodePermit } from "../../src/load/decode-queue.ts";
 import { createOracle, type OracleOptions } from "../../src/oracle.ts";
-import { createFetcher, type FetcherOptions, noShares, unmeasured } from "./fetch.ts";
-import { openSlots } from "./slots.ts";
+import { openAdmission } from "./admission.ts";
+import { createFetcher, type FetcherOptions, noShares } from "./fetch.ts";
 
 const minuteMs = 60_000;
-
-/** A turn without waiting. */
-const turn: DecodePermit = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
 
 export interface Remembering {
   readonly oracle: CachedOracle;
@@ -36,8 +32,7 @@ export interface Remembering {
 /** Creates the service without HTTP: the documented TTLs, no jitter, and a clock that the test advances. */
 export function createRemembering(
   decoder: Decoder,
-  options: FetcherOptions &
-    Partial<Pick<OracleOptions, "fetchTimeoutMs" | "takeTurn" | "refuses">> & { unpredictableSlots?: Semaphore } = {},
+  options: FetcherOptions & Partial<Pick<OracleOptions, "fetchTimeoutMs">> & { admission?: Partial<Admission> } = {},
 ): Remembering {
   let offsetMs = 0;
   const now = () => Date.now() + offsetMs;
@@ -54,14 +49,10 @@ export function createRemembering(
   });
   const inProgress = new Set<Promise<unknown>>();
   const pipeline = createOracle({
-    refuses: options.refuses ?? (() => false),
-    slots: openSlots({ maxActive: 100 }),
+    admission: openAdmission(options.admission),
     shares: noShares,
-    transfers: { begin: (_keys, outer) => unmeasured(outer) },
     openSource,
     decoder: counted,
-    takeTurn: options.takeTurn ?? (() => Promise.resolve(turn)),
-    unpredictable: { slots: options.unpredictableSlots ?? openSlots(), patienceMs: 100 },
     decodeOnce: memoizeAsync<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
     fetchTimeoutMs: options.fetchTimeoutMs ?? 10_000,
     wholeBytes: 16 * 1024 ** 2,

@@ -70,7 +70,8 @@ const known: Readonly<Record<string, readonly string[]>> = {
   client: [],
   cli: ["client", "compose.ts", "config.ts", "domain", "http"],
   "main.ts": ["cli"],
-  "oracle.ts": ["domain", "fetch", "load", "media"],
+  "oracle.ts": ["domain", "fetch", "load", "media", "reading.ts"],
+  "reading.ts": ["domain", "fetch", "media"],
   "config.ts": ["cache", "fetch", "media"],
   "tracing.ts": ["http"],
 };

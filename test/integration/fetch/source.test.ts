@@ -299,7 +299,7 @@ describe("ranges of a body", () => {
     const { open, budget } = createFetcher();
     const source = await open(origin.url("/"));
     expect(Buffer.from((await source.range(40_000, 50_000))!)).toEqual(body.subarray(40_000));
-    expect(asked.map(({ range }) => range)).toEqual([undefined, "bytes=40000-49999"]);
+    expect(asked.map(({ range }) => range)).toEqual([undefined, "bytes=40000-"]);
     source.close();
     expect(budget.used).toBe(0);
     await origin.idle();
@@ -415,7 +415,7 @@ describe("a body whose transfer was too slow", () => {
     });
     const source = await open(origin.url("/a"));
     const whole = await source.body();
-    expect(asked[1]).toMatchObject({ range: `bytes=${sent}-199999`, "if-range": '"1"' });
+    expect(asked[1]).toMatchObject({ range: `bytes=${sent}-`, "if-range": '"1"' });
     expect(source).toMatchObject({ declaredBytes: body.length, declaredType: "image/png" });
     expect(Buffer.from(whole.bytes).equals(body)).toBe(true);
     expect(whole.sha256).toBe(createHash("sha256").update(body).digest("hex"));
@@ -445,7 +445,7 @@ describe("a body whose transfer was too slow", () => {
     });
     using source = await open(origin.url("/a"));
     expect(Buffer.from((await source.body()).bytes).equals(body)).toBe(true);
-    expect(asked.map(({ range }) => range)).toEqual([undefined, "bytes=100000-199999", undefined]);
+    expect(asked.map(({ range }) => range)).toEqual([undefined, "bytes=100000-", undefined]);
   });
 
   test("a body without a validator is read from its start", async ({ onTestFinished }) => {

@@ -65,7 +65,7 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
     readiness: () => "ok",
     metrics: createMetrics({
       inflight: () => 0,
-      queueDepth: () => 0,
+      queueDepths: () => ({}),
       decoderRestarts: () => 0,
       enabled: () => ({}),
       shared: null,
@@ -125,7 +125,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
   const lines: string[] = [];
   const metrics = createMetrics({
     inflight: () => 1,
-    queueDepth: () => 2,
+    queueDepths: () => ({ fetch: 2, decode: 0 }),
     decoderRestarts: () => 3,
     enabled: () => ({ png: true, svg: false }),
     shared: settings.shared ?? null,

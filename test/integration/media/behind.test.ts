@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
+import { OracleError } from "../../../src/domain/errors.ts";
+import type { Admission } from "../../../src/load/admission.ts";
 import type { DecodePermit } from "../../../src/load/decode-queue.ts";
+import { decodePermit } from "../../support/admission.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { photo } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { createRemembering } from "../../support/remembering.ts";
-import { openSlots } from "../../support/slots.ts";
 
 test("only the head of a picture is read and described if the decode queue rejects it", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
@@ -15,7 +17,7 @@ test("only the head of a picture is read and described if the decode queue rejec
       .writeHead(200, { "content-length": picture.byteLength })
       .write(picture.subarray(0, picture.byteLength / 2));
   });
-  const { ask, decodes } = createRemembering(decoder, { takeTurn: () => Promise.resolve(null) });
+  const { ask, decodes } = createRemembering(decoder, { admission: { enterDecodeQueue: () => Promise.resolve(null) } });
   expect(await ask(origin.url("/a.jpg")).done).toMatchObject({
     type: "image/jpeg",
     width: 640,
@@ -38,7 +40,10 @@ test("the body of a picture is not read while it waits in the decode queue, and 
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large, () => (isSent = true)));
   let begin!: (turn: DecodePermit) => void;
   const turn = new Promise<DecodePermit>((resolve) => (begin = resolve));
-  const { ask } = createRemembering(decoder, { takeTurn: () => turn, maxBytes: large.byteLength });
+  const { ask } = createRemembering(decoder, {
+    admission: { enterDecodeQueue: () => turn },
+    maxBytes: large.byteLength,
+  });
   const description = ask(origin.url("/a.jpg"));
   expect(await description.until(["width"])).toMatchObject({ type: "image/jpeg", width: 640, blurhash: null });
   await new Promise((resolve) => setTimeout(resolve, 300));
@@ -61,9 +66,10 @@ test("only the head of a PDF is described while the queue for formats of unpredi
     if (request.url === "/a.jpg") return void response.end(picture);
     response.writeHead(200, { "content-length": pdf.byteLength }).end(pdf, () => (isSent = true));
   });
-  const unpredictableSlots = openSlots({ maxActive: 1, maxWaiting: 4 });
-  const held = await unpredictableSlots.take([{ key: "another site", maxActive: 1 }], new AbortController().signal);
-  const { ask, decodes } = createRemembering(decoder, { unpredictableSlots, maxBytes: pdf.byteLength });
+  let isFull = true;
+  const enterDecodeQueue: Admission["enterDecodeQueue"] = (queue) =>
+    Promise.resolve(queue === "unpredictable" && isFull ? null : decodePermit);
+  const { ask, decodes } = createRemembering(decoder, { admission: { enterDecodeQueue }, maxBytes: pdf.byteLength });
   expect(await ask(origin.url("/a.pdf")).done).toMatchObject({
     type: "application/pdf",
     bytes: pdf.byteLength,
@@ -72,16 +78,18 @@ test("only the head of a PDF is described while the queue for formats of unpredi
   });
   expect([isSent, decodes()]).toEqual([false, 0]);
   expect((await ask(origin.url("/a.jpg")).done).blurhash).not.toBeNull(); // a queue of its own
-  held.release();
+  isFull = false;
   const later = ask(origin.url("/b.pdf"));
   expect((await later.done).bytesSource).toBe("counted");
-  expect(unpredictableSlots.active).toBe(0);
 });
 
 test("load shedding rejects a lookup without a request to the origin", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
-  const { outcome } = createRemembering(decoder, { refuses: () => true });
+  const admit = () => {
+    throw new OracleError("overloaded", "the test rejects everything");
+  };
+  const { outcome } = createRemembering(decoder, { admission: { admit } });
   expect(await outcome(origin.url("/a.jpg"))).toEqual(["miss", "overloaded"]);
   expect(origin.connections).toBe(0);
 });

@@ -6,7 +6,13 @@ import { createMetrics, observed } from "../../../src/http/metrics.ts";
 
 const url = new URL("https://upload.example.org/a");
 const target: Target = { href: url.href, url, via: null };
-const none = { inflight: () => 0, queueDepth: () => 0, decoderRestarts: () => 0, enabled: () => ({}), shared: null };
+const none = {
+  inflight: () => 0,
+  queueDepths: () => ({}),
+  decoderRestarts: () => 0,
+  enabled: () => ({}),
+  shared: null,
+};
 
 test("media types that origins invent share one label", async () => {
   const metrics = createMetrics(none);

@@ -92,19 +92,19 @@ test("a truncated progressive JPEG has a hash if its DC coefficients have arrive
   expect(reply.blurhash).toHaveLength(28);
 });
 
-describe("with MEDIA_ORACLE_EARLY_STOP", () => {
-  let early: Service;
+describe("a body above MEDIA_ORACLE_WHOLE_BYTES", () => {
+  let small: Service;
   beforeAll(async () => {
-    early = await startService({ ...settings, EARLY_STOP: "true" });
+    small = await startService({ ...settings, WHOLE_BYTES: "1000", EARLY_STOP: "true" });
   });
   afterAll(async () => {
-    await early.stop();
+    await small.stop();
   });
 
-  test("with EARLY_STOP, no more of a progressive JPEG is read than its hash needs", async () => {
+  test("a body above WHOLE_BYTES is read only as far as its hash needs", async () => {
     const origin = await startSlowOrigin(progressive, Math.round(progressive.byteLength / 2));
     const url = origin.url("/a.jpg");
-    const reply = await ask({ url, deadlineMs: patienceMs }, early);
+    const reply = await ask({ url, deadlineMs: patienceMs }, small);
     expect(reply).toMatchObject({
       partial: false,
       bytes: progressive.byteLength,
@@ -113,17 +113,27 @@ describe("with MEDIA_ORACLE_EARLY_STOP", () => {
     });
     expect([reply.sha256, reply.width, reply.height, (reply.blurhash as string).length]).toEqual([null, 1024, 768, 28]);
     await origin.idle();
-    expect(await ask({ url }, early)).toEqual(reply);
+    expect(await ask({ url }, small)).toEqual(reply);
     expect(origin.requests).toBe(1);
   });
 
-  test("with EARLY_STOP, a response without Content-Length is counted to its end", async () => {
+  test("a body above WHOLE_BYTES is read to its end if sha256 is requested", async () => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(progressive));
+    const reply = await ask({ url: origin.url("/a.jpg"), fields: ["sha256"] }, small);
+    expect(reply.sha256).toBe(createHash("sha256").update(progressive).digest("hex"));
+  });
+
+  test("a response without Content-Length is counted to its end", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.write(progressive);
       response.end();
     });
-    const reply = await ask({ url: origin.url("/a.jpg") }, early);
+    const reply = await ask({ url: origin.url("/a.jpg") }, small);
     expect(reply).toMatchObject({ bytes: progressive.byteLength, bytesSource: "counted" });
+  });
+
+  test("EARLY_STOP is accepted, and its deprecation is logged", () => {
+    expect(small.log()).toContain("MEDIA_ORACLE_EARLY_STOP is deprecated");
   });
 });
 

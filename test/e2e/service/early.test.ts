@@ -133,7 +133,7 @@ describe("a body above MEDIA_ORACLE_WHOLE_BYTES", () => {
   });
 
   test("EARLY_STOP is accepted, and its deprecation is logged", () => {
-    expect(small.log()).toContain("MEDIA_ORACLE_EARLY_STOP is deprecated");
+    expect(small.output()).toContain("MEDIA_ORACLE_EARLY_STOP is deprecated");
   });
 });
 

@@ -10,8 +10,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { DecodableName } from "../formats/index.ts";
 import type { Look } from "./describe.ts";
-import { decodeRequest, requestBytes } from "../protocol.ts";
-import type { Clip } from "./reader.ts";
+import { type Clip, decodeRequest, requestBytes } from "../protocol.ts";
 
 export interface ChildSettings {
   readonly formats: readonly DecodableName[];

@@ -1,6 +1,7 @@
 import { createDurationMs, createSize } from "../../../domain/size.ts";
 import { hasAt, readUint16, readUint32, readUint32LE } from "../../formats/bytes.ts";
-import { type Facts, type Reader, UnreadableError, noSize } from "../reader.ts";
+import type { Facts } from "../../protocol.ts";
+import { type Reader, UnreadableError, noSize } from "../reader.ts";
 import { beginning, reader as tracks } from "./tracks.ts";
 
 /** Ogg: Vorbis and Opus by the library, Theora, Speex and FLAC, which it does not know, by their first packets. */

@@ -21,8 +21,8 @@ import { createDurationMs, createSize } from "../../../domain/size.ts";
 import { hasAt } from "../../formats/bytes.ts";
 import { box, firstBox } from "../../formats/isobmff.ts";
 import { afterTag } from "../../formats/mpeg-audio.ts";
-import { maxClipBytes } from "../../protocol.ts";
-import { type Clip, type Container, type Facts, type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
+import { type Clip, type Container, type Facts, maxClipBytes } from "../../protocol.ts";
+import { type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
 
 const jpegMark = [0xff, 0xd8, 0xff];
 const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE];

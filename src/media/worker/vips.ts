@@ -2,7 +2,7 @@ import sharp, { type Sharp } from "sharp";
 import { type Size, createSize } from "../../domain/size.ts";
 import { type DecodableName, type Opened, type VipsDecoding, formats } from "../formats/index.ts";
 import { type Raster, fitWithin, onWhite, shrink } from "../raster.ts";
-import { asPng } from "../formats/png.ts";
+import { encodePng } from "./encode-png.ts";
 import type { Pixels } from "./reader.ts";
 
 // The only file that uses libvips (through sharp). It runs only in workers.
@@ -127,7 +127,7 @@ async function sample({ raster: { width, height, rgba }, profile }: Pixels): Pro
 
 /** Converts to sRGB through a PNG: libvips takes a profile only with a file. No change if PNG or the profile fails. */
 function inSrgb(raster: Raster, profile: Uint8Array): Promise<Raster> {
-  return toRaster(sampled(open(asPng(raster, profile), false), raster)).catch(() => raster);
+  return toRaster(sampled(open(encodePng(raster, profile), false), raster)).catch(() => raster);
 }
 
 async function toRaster(picture: Sharp): Promise<Raster> {

@@ -1,4 +1,4 @@
-import { type Size, createSize } from "../../domain/size.ts";
+import { type Size, createSize } from "../raster.ts";
 import { readInt32LE, readUint16LE, readUint32LE } from "./bytes.ts";
 
 /** Microsoft, BITMAPFILEHEADER. */

@@ -1,4 +1,4 @@
-import { type Size, createSize } from "../../domain/size.ts";
+import { type Size, createSize } from "../raster.ts";
 import { type WorkBudget, createWorkBudget, readInt32, readText, readUint16, readUint32 } from "./bytes.ts";
 import { type Box, boxes, findBox } from "./isobmff.ts";
 

@@ -1,7 +1,7 @@
-import { type Size, createSize } from "../../domain/size.ts";
+import { type Size, createSize } from "../raster.ts";
 import { hasAt, readUint16LE, readUint32LE } from "./bytes.ts";
 import { readBitmapSize } from "./bmp.ts";
-import { isPng, readPngDimensions, readPngSize } from "./size.ts";
+import { isPng, readPngDimensions, readPngSize } from "./png.ts";
 
 /** A picture of an icon, or of a cursor. */
 export interface IconPicture extends Size {

@@ -1,4 +1,4 @@
-import { type Size, createSize } from "../../domain/size.ts";
+import { type Size, createSize } from "../raster.ts";
 import { createWorkBudget, hasAt } from "./bytes.ts";
 import { boxes } from "./isobmff.ts";
 

@@ -1,5 +1,5 @@
 import { constants, gunzipSync } from "node:zlib";
-import { type Size, createSize, maxSide } from "../../domain/size.ts";
+import { type Size, createSize, maxSide } from "../raster.ts";
 import { createWorkBudget, hasAt } from "./bytes.ts";
 import { readMarkup } from "./text.ts";
 

@@ -1,4 +1,4 @@
-import { type Size, createSize } from "../../domain/size.ts";
+import { type Size, createSize } from "../raster.ts";
 import { createWorkBudget, hasAt } from "./bytes.ts";
 
 const [widthTag, heightTag, orientationTag] = [256, 257, 274];

@@ -4,7 +4,7 @@ import type { Cost, Decoding, Format, Opened, ReaderDecoding } from "../formats/
 import { type Raster, onWhite, shrink } from "../raster.ts";
 import type { Clip, Facts, Request, WorkerAnswer } from "../protocol.ts";
 import { type Rasters, type Measured as VipsMeasured, createVips } from "./vips.ts";
-import type { Header } from "../formats/size.ts";
+import type { Header } from "../formats/format.ts";
 import { sniff } from "../formats/sniff.ts";
 import { rgbaToThumbhash } from "./thumbhash.ts";
 

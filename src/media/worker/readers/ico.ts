@@ -1,5 +1,5 @@
 import { iconHeight, largestPicture } from "../../formats/ico.ts";
-import { isPng } from "../../formats/size.ts";
+import { isPng } from "../../formats/png.ts";
 import type { Raster } from "../../raster.ts";
 import { type Reader, type Shown, UnreadableError } from "../reader.ts";
 import { type Bitmap, readBitmap, readBitmapPixels, rowBytes } from "./bitmap.ts";

@@ -1,0 +1,83 @@
+import { type Size, createSize } from "../raster.ts";
+import { type WorkBudget, createWorkBudget, hasAt, readUint16 } from "./bytes.ts";
+import { isSideways } from "./exif.ts";
+import type { Header } from "./format.ts";
+
+/** A segment of a JPEG: from a marker and its length to the next marker. */
+interface Segment {
+  readonly marker: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * ITU-T T.81, B.1.1.4: the segments one after the other, a step each, as far as they are sure to be those that libjpeg sees.
+ *
+ * After a marker without a length libjpeg searches for the next one. A parser that reads a length there finds another
+ * frame than the decoded one: a small decoy that hides a pixel bomb.
+ */
+function* jpegSegments(head: Uint8Array, from: number, work: WorkBudget): Generator<Segment> {
+  for (let at = from; at + 4 < head.length && head[at] === 0xff;) {
+    const marker = head[at + 1] ?? 0;
+    if (marker === 0xff) {
+      at += 1; // a fill byte
+      continue;
+    }
+    const hasLength = marker > 1 && (marker < 0xd0 || marker > 0xd9);
+    const end = at + 2 + readUint16(head, at + 2);
+    if (!hasLength || end < at + 4 || !work.step()) return;
+    yield { marker, start: at + 4, end };
+    at = end;
+  }
+}
+
+/** SOF0 to SOF15, less the tables (DHT, JPG, DAC) that share the range. */
+function isFrame(marker: number): boolean {
+  return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+}
+
+const startOfScan = 0xda;
+
+interface Frame extends Header {
+  readonly components: number;
+  readonly end: number;
+}
+
+/** ITU-T T.81, B.2.2, for any coding process; turned by the EXIF data before it, null if that is unreadable. */
+function readFrame(head: Uint8Array, work: WorkBudget): Frame | null {
+  let turned: boolean | null = false;
+  let hasExif = false;
+  for (const { marker, start, end } of jpegSegments(head, 2, work)) {
+    if (marker === startOfScan) return null;
+    if (marker === 0xe1 && !hasExif && hasAt(head, start, "Exif\0")) {
+      hasExif = true;
+      turned = isSideways(head.subarray(start + 6, end), work);
+    }
+    if (!isFrame(marker)) continue;
+    if (turned === null || start + 6 > head.length) return null;
+    const [height, width] = [readUint16(head, start + 1), readUint16(head, start + 3)];
+    const displayed = turned ? createSize(height, width) : createSize(width, height);
+    const components = head[start + 5] ?? 0;
+    const bytesAPixel = components * ((head[start] ?? 0) > 8 ? 2 : 1);
+    return displayed && { size: displayed, isProgressive: [0xc2, 0xca].includes(marker), bytesAPixel, components, end };
+  }
+  return null;
+}
+
+/** Up to the first scan (ITU-T T.81, B.2.3). If that lacks components, libjpeg buffers all, as if progressive. */
+export function readJpegHeader(head: Uint8Array): Header | null {
+  const work = createWorkBudget();
+  const frame = readFrame(head, work);
+  if (!frame) return null;
+  const { size, bytesAPixel, components } = frame;
+  for (const { marker, start } of jpegSegments(head, frame.end, work)) {
+    if (marker === startOfScan) {
+      return { size, isProgressive: frame.isProgressive || head[start] !== components, bytesAPixel };
+    }
+  }
+  return null;
+}
+
+export function readJpegSize(head: Uint8Array): Size | null {
+  return readFrame(head, createWorkBudget())?.size ?? null;
+}

@@ -398,7 +398,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
 }
 
 function isByReader({ decoding }: Format): boolean {
-  return decoding !== null && "load" in decoding;
+  return decoding !== null && "reader" in decoding;
 }
 
 function dueIn(expectedMs: number): number {

@@ -1,5 +1,6 @@
 import { type Size, createSize } from "../raster.ts";
-import { readInt32LE, readUint16LE, readUint32LE } from "./bytes.ts";
+import { hasAt, readInt32LE, readUint16LE, readUint32LE } from "./bytes.ts";
+import type { Row } from "./format.ts";
 
 /** Microsoft, BITMAPFILEHEADER. */
 export const fileHeaderBytes = 14;
@@ -19,3 +20,25 @@ export function readBitmapSize(bytes: Uint8Array, at: number): Size | null {
 export function readBmpSize(head: Uint8Array): Size | null {
   return readBitmapSize(head, fileHeaderBytes);
 }
+
+/** Two letters may begin any text, so the header behind them must be one too (Microsoft, BITMAPFILEHEADER). */
+function isBmp(head: Uint8Array): boolean {
+  const headerBytes = readUint32LE(head, 14);
+  return hasAt(head, 0, "BM") && [12, 16, 40, 52, 56, 64, 108, 124].includes(headerBytes);
+}
+
+export const bmp = {
+  type: "image/bmp",
+  kind: "image",
+  matches: isBmp,
+  aliases: ["image/x-ms-bmp", "image/x-bmp"],
+  readSize: readBmpSize,
+  decoding: {
+    setting: "bmp",
+    reader: "bmp",
+    libraryBytes: 0,
+    bytesPerPixel: () => 6,
+    nanosecondsPerPixel: () => 50,
+    isAnimated: () => false,
+  },
+} as const satisfies Row;

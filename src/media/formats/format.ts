@@ -1,5 +1,4 @@
 import type { Size } from "../raster.ts";
-import type { Reader } from "../worker/reader.ts";
 import type { Test } from "./bytes.ts";
 
 /** The facts in the header of a picture, as needed for the work budget before its pixels are decoded. */
@@ -52,18 +51,16 @@ interface AnyDecoding {
 export interface VipsDecoding extends AnyDecoding {
   /** The class, as `vips -l` lists it; the self-test of the workers finds a misspelt one. */
   readonly loader: string;
-  /** A picture of one pixel, base64. */
-  readonly sample: string;
   /** Strips chunks that no pixel needs and no estimate covers (decompression bombs); may change the given bytes. */
   readonly strip?: (body: Uint8Array) => Uint8Array;
   /** Reads the header as libvips would, which takes libvips 0.3 ms; null if it cannot. */
   readonly readHeader?: (body: Uint8Array) => Header | null;
 }
 
-/** Decoding by a file in `readers/`, and its library. */
+/** Decoding by a file in `worker/readers/`, and its library. */
 export interface ReaderDecoding extends AnyDecoding {
-  /** Loads the reader, in a worker, at the first such file. */
-  readonly load: () => Promise<Reader>;
+  /** Its name in the list of readers, which only workers load. */
+  readonly reader: string;
   /** Fixed memory of the library, for any file. */
   readonly libraryBytes: number;
 }

@@ -1,5 +1,6 @@
 import { type Size, createSize } from "../raster.ts";
-import { createWorkBudget, readUint32 } from "./bytes.ts";
+import { at, createWorkBudget, readUint32 } from "./bytes.ts";
+import type { Row } from "./format.ts";
 import { boxes } from "./isobmff.ts";
 
 /** ITU-T T.800, I.5.3.1: the image header of a JPEG 2000 file. */
@@ -19,3 +20,19 @@ export function readJ2cSize(head: Uint8Array): Size | null {
   if (head.length < 24) return null;
   return createSize(readUint32(head, 8) - readUint32(head, 16), readUint32(head, 12) - readUint32(head, 20));
 }
+
+export const jp2 = {
+  type: "image/jp2",
+  kind: "image",
+  matches: at(0, [0, 0, 0, 12, 0x6a, 0x50, 0x20, 0x20, 13, 10, 0x87, 10]), // ITU-T T.800, I.5.1
+  aliases: ["image/jpx", "image/jpm", "image/jpeg2000", "image/jpeg2000-image"],
+  readSize: readJp2Size,
+} as const satisfies Row;
+
+export const j2c = {
+  type: "image/j2c",
+  kind: "image",
+  matches: at(0, [0xff, 0x4f, 0xff, 0x51]), // ITU-T T.800, A.4: start of codestream, then the size
+  aliases: ["image/j2k", "image/x-j2c", "image/x-jp2-codestream", "image/jp2"],
+  readSize: readJ2cSize,
+} as const satisfies Row;

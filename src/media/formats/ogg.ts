@@ -1,4 +1,6 @@
-import { createWorkBudget, hasAt } from "./bytes.ts";
+import { createWorkBudget, hasAt, memoized } from "./bytes.ts";
+import type { Row } from "./format.ts";
+import { audio, video } from "./tracks.ts";
 
 const videoCodecs = ["\x80theora", "\x01video", "BBCD\0"]; // Theora I 6.2, OGM, Dirac
 const audioCodecs = ["\x01vorbis", "OpusHead", "\x7fFLAC", "Speex   "]; // Vorbis I 4.2.1, RFC 7845 5.1, FLAC, Speex
@@ -19,3 +21,29 @@ export function readOgg(head: Uint8Array): "audio" | "video" | "unknown" | null 
   }
   return answer;
 }
+
+const oggIn = memoized(readOgg);
+
+export const oggVideo = {
+  type: "video/ogg",
+  kind: "video",
+  matches: (head) => oggIn(head) === "video", // RFC 5334
+  aliases: ["application/ogg"],
+  decoding: { ...video, reader: "ogg" },
+} as const satisfies Row;
+
+export const oggAudio = {
+  type: "audio/ogg",
+  kind: "audio",
+  matches: (head) => oggIn(head) === "audio",
+  aliases: ["application/ogg", "audio/opus", "audio/x-opus+ogg", "audio/vorbis", "audio/x-vorbis+ogg"],
+  decoding: { ...audio, reader: "ogg" },
+} as const satisfies Row;
+
+export const ogg = {
+  type: "application/ogg",
+  kind: "audio",
+  matches: (head) => oggIn(head) === "unknown",
+  refinedBy: /^(?:audio|video)\/(?:x-)?(?:ogg|opus|vorbis|speex|theora|flac)/,
+  decoding: { ...audio, reader: "ogg" },
+} as const satisfies Row;

@@ -1,7 +1,7 @@
 import { type Size, createSize } from "../raster.ts";
 import { type WorkBudget, createWorkBudget, hasAt, readText, readUint32 } from "./bytes.ts";
 import { isSideways } from "./exif.ts";
-import type { Header } from "./format.ts";
+import type { Decoding, Header, Row } from "./format.ts";
 
 const pngSignature = [0x89, 0x50, 0x4e, 0x47, 13, 10, 0x1a, 10];
 
@@ -92,3 +92,42 @@ export function withoutTexts(body: Uint8Array): Uint8Array {
   if (end < chunk) body.copyWithin(end, chunk);
   return body.subarray(0, end + body.length - chunk);
 }
+
+/** W3C PNG 3, 11.3.6.1: the animation control stands before the first image data. */
+function isAnimatedPng(head: Uint8Array): boolean {
+  if (!isPng(head)) return false;
+  for (const { type } of pngChunks(head, 8, createWorkBudget())) {
+    if (type === "acTL") return true;
+    if (type === "IDAT" || type === "IEND") return false;
+  }
+  return false;
+}
+
+/** An interlaced PNG is decoded whole before it is downscaled. */
+const decoding = {
+  setting: "png",
+  loader: "VipsForeignLoadPng",
+  strip: withoutTexts,
+  readHeader: readPngHeader,
+  bytesPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 1.35 : 0.35) * bytesAPixel,
+  nanosecondsPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 10 : 5) * bytesAPixel,
+  isAnimated: () => false,
+} as const satisfies Decoding;
+
+export const apng = {
+  type: "image/apng",
+  kind: "image",
+  matches: isAnimatedPng,
+  aliases: ["image/png", "image/vnd.mozilla.apng"],
+  readSize: readPngSize,
+  decoding: { ...decoding, isAnimated: () => true },
+} as const satisfies Row;
+
+export const png = {
+  type: "image/png",
+  kind: "image",
+  matches: isPng,
+  aliases: ["image/x-png"],
+  readSize: readPngSize,
+  decoding,
+} as const satisfies Row;

@@ -1,5 +1,7 @@
 import { type Size, createSize } from "../raster.ts";
 import { hasAt, readUint16LE } from "./bytes.ts";
+import type { Row } from "./format.ts";
+import { riff } from "./riff.ts";
 
 /** RFC 9649: 2.7 the extended header, 3.4 lossless, and RFC 6386 9.1 for lossy. */
 export function readWebpSize(head: Uint8Array): Size | null {
@@ -18,3 +20,18 @@ export function readWebpSize(head: Uint8Array): Size | null {
     1 + readUint16LE(head, 27) + (head[29] ?? 0) * 65536,
   );
 }
+
+export const webp = {
+  type: "image/webp",
+  kind: "image",
+  matches: riff("WEBP"), // RFC 9649 2.4
+  readSize: readWebpSize,
+  decoding: {
+    setting: "webp",
+    loader: "VipsForeignLoadWebp",
+    // 4.3 if lossless, 2.4 with alpha; both have another first chunk than a plain lossy one.
+    bytesPerPixel: ({ head }) => (hasAt(head, 12, "VP8 ") ? 0.05 : 4.3),
+    nanosecondsPerPixel: () => 30,
+    isAnimated: ({ pages }) => pages > 1,
+  },
+} as const satisfies Row;

@@ -73,7 +73,7 @@ async function serve(look: Look): Promise<never> {
       rssBytes: process.memoryUsage.rss(),
     });
     send(bytes);
-    if (request.format.decoding && "load" in request.format.decoding) collectGarbage();
+    if (request.format.decoding && "reader" in request.format.decoding) collectGarbage();
   }
 }
 

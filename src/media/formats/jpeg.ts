@@ -11,37 +11,53 @@ export function isJpeg(bytes: Uint8Array, at = 0): boolean {
 /** A segment of a JPEG: from a marker and its length to the next marker. */
 interface Segment {
   readonly marker: number;
+  /** Offset of its content. */
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * ITU-T T.81, B.1.1.4: the segments one after the other, a step each, as far as they are sure to be those that libjpeg sees.
+ * Reads the marker and the length at an offset (ITU-T T.81, B.1.1.4); "fill" if a fill byte precedes the marker (B.1.1.2).
  *
  * After a marker without a length libjpeg searches for the next one. A parser that reads a length there finds another
  * frame than the decoded one: a small decoy that hides a pixel bomb.
+ *
+ * @returns null if no segment begins there of which libjpeg would see the same end
  */
+export function readSegment(bytes: Uint8Array, at: number): Segment | "fill" | null {
+  if (bytes[at] !== 0xff) return null;
+  const marker = bytes[at + 1] ?? 0;
+  if (marker === 0xff) return "fill";
+  const hasLength = marker > 1 && (marker < 0xd0 || marker > 0xd9);
+  const end = at + 2 + readUint16(bytes, at + 2);
+  return hasLength && end >= at + 4 ? { marker, start: at + 4, end } : null;
+}
+
+/** The segments one after the other, a step each, up to the first that is not sure. */
 function* jpegSegments(head: Uint8Array, from: number, work: WorkBudget): Generator<Segment> {
-  for (let at = from; at + 4 < head.length && head[at] === 0xff;) {
-    const marker = head[at + 1] ?? 0;
-    if (marker === 0xff) {
-      at += 1; // a fill byte
+  for (let at = from; at + 4 < head.length;) {
+    const segment = readSegment(head, at);
+    if (segment === "fill") {
+      at += 1;
       continue;
     }
-    const hasLength = marker > 1 && (marker < 0xd0 || marker > 0xd9);
-    const end = at + 2 + readUint16(head, at + 2);
-    if (!hasLength || end < at + 4 || !work.step()) return;
-    yield { marker, start: at + 4, end };
-    at = end;
+    if (!segment || !work.step()) return;
+    yield segment;
+    at = segment.end;
   }
 }
 
 /** SOF0 to SOF15, less the tables (DHT, JPG, DAC) that share the range. */
-function isFrame(marker: number): boolean {
+export function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
 }
 
-const startOfScan = 0xda;
+/** SOF2 and SOF10: Huffman, arithmetic. */
+export function isProgressiveFrame(marker: number): boolean {
+  return marker === 0xc2 || marker === 0xca;
+}
+
+export const startOfScan = 0xda;
 
 interface Frame extends Header {
   readonly components: number;
@@ -64,7 +80,7 @@ function readFrame(head: Uint8Array, work: WorkBudget): Frame | null {
     const displayed = turned ? createSize(height, width) : createSize(width, height);
     const components = head[start + 5] ?? 0;
     const bytesAPixel = components * ((head[start] ?? 0) > 8 ? 2 : 1);
-    return displayed && { size: displayed, isProgressive: [0xc2, 0xca].includes(marker), bytesAPixel, components, end };
+    return displayed && { size: displayed, isProgressive: isProgressiveFrame(marker), bytesAPixel, components, end };
   }
   return null;
 }

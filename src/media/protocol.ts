@@ -1,11 +1,18 @@
 import { isBlurhash, isThumbhash } from "../domain/metadata.ts";
 import { isDurationMs, isSide } from "../domain/size.ts";
-import { type Cost, type Format, formats } from "./formats/index.ts";
+import { type Cost, type DecodableName, type Format, formats } from "./formats/index.ts";
 
 // The protocol between the decoder and its workers, over one socket. A request is a header of numbers and the bytes of
 // the body. The worker sends a line of JSON when it accepts the request and one with the answer, then perhaps the
 // bytes of a clip. Node's own IPC channel is not used: it copies bodies, and throws uncatchably in the parent if a
 // compromised worker writes invalid JSON.
+
+/** The settings of a worker: its one argument, as JSON. */
+export interface ChildSettings {
+  readonly formats: readonly DecodableName[];
+  /** Whether to cut clips of videos, for ffmpeg. */
+  readonly clips: boolean;
+}
 
 export const operations = ["measure", "describe"] as const;
 export type Operation = (typeof operations)[number];

@@ -1,8 +1,7 @@
 import { rgbaToBlurhash } from "./blurhash.ts";
-import type { ChildSettings } from "./main.ts";
 import type { Cost, Format, FormatDecoding, Opened } from "../formats/index.ts";
 import { type Raster, onWhite, shrink } from "../raster.ts";
-import type { Clip, Facts, Request, WorkerAnswer } from "../protocol.ts";
+import type { ChildSettings, Clip, Facts, Request, WorkerAnswer } from "../protocol.ts";
 import { type Rasters, type Measured as VipsMeasured, createVips } from "./vips.ts";
 import type { Decoding, Header, ReaderDecoding } from "../formats/format.ts";
 import { readers } from "./readers/index.ts";

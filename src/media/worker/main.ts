@@ -8,15 +8,8 @@ import { read, readSync, writeSync } from "node:fs";
 import { promisify } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { DecodableName } from "../formats/index.ts";
 import type { Look } from "./describe.ts";
-import { type Clip, decodeRequest, requestBytes } from "../protocol.ts";
-
-export interface ChildSettings {
-  readonly formats: readonly DecodableName[];
-  /** Whether to cut clips of videos, for ffmpeg. */
-  readonly clips: boolean;
-}
+import { type ChildSettings, type Clip, decodeRequest, requestBytes } from "../protocol.ts";
 
 // WebAssembly memory is freed only by garbage collection, and would otherwise exhaust the memory limit.
 setFlagsFromString("--expose-gc");

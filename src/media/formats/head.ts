@@ -1,4 +1,4 @@
-import type { Size } from "../../domain/size.ts";
+import type { Size } from "../raster.ts";
 import type { Format } from "./index.ts";
 import { sniff, sniffBytes } from "./sniff.ts";
 

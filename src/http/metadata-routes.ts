@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, preParsingHookHandler } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { FailureCode } from "../domain/errors.ts";
@@ -23,8 +23,6 @@ export interface MetadataRoutesOptions {
   readonly forget: (target: Target) => Promise<void>;
   readonly guards: Guards;
   readonly send: SendDescribed;
-  /** For questions whose body was read before. */
-  readonly replay: preParsingHookHandler;
 }
 
 const lookupFailures: readonly FailureCode[] = [
@@ -53,7 +51,7 @@ const forgetFailures: readonly FailureCode[] = [
 
 /** Adds `POST /metadata`, `GET` for curl, browsers and HTTP caches, and `DELETE` to forget cached metadata. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
-  const { lookups, forget, guards, send, replay } = options;
+  const { lookups, forget, guards, send } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   /** @throws OracleError the failure, for the error handler */
@@ -82,7 +80,6 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     method: "POST",
     url: "/metadata",
     onRequest: guards,
-    preParsing: replay,
     schema: {
       ...shared,
       operationId: "describe",

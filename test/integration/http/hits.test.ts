@@ -5,14 +5,14 @@ import type { Description } from "../../../src/domain/description.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import type { Target } from "../../../src/domain/target.ts";
 import { ask, askMetadata, assertDocumented } from "../../support/contract.ts";
-import { described, failed, remembered, type RunningApp, startApp, summit } from "./app.ts";
+import { described, failed, cachedDescription, type RunningApp, startApp, summit } from "./app.ts";
 
 const kept = { since: Date.now() - 500_000, until: Date.now() + 500_000 };
 
 /** Returns the cache hit of a URL, by its path; null for a miss. */
 function findCached({ url }: Target): Description | null {
-  if (url.pathname.startsWith("/hit")) return remembered(summit, kept);
-  if (url.pathname === "/stale") return remembered(summit, { ...kept, until: Date.now() - 30_000 }, "stale");
+  if (url.pathname.startsWith("/hit")) return cachedDescription(summit, kept);
+  if (url.pathname === "/stale") return cachedDescription(summit, { ...kept, until: Date.now() - 30_000 }, "stale");
   if (url.pathname === "/gone")
     return { ...failed(new OracleError("source_status", "", { upstreamStatus: 410 })), cached: "hit", kept };
   return null;

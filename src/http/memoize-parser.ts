@@ -4,7 +4,7 @@
  * @param maxTexts of each of two generations: when the young one is full, the old one is dropped
  * @param maxLength of a memoized text, in characters
  */
-export function remembered<T>(
+export function memoizeParser<T>(
   parse: (text: string) => T,
   { maxTexts, maxLength }: { readonly maxTexts: number; readonly maxLength: number },
 ): (text: string) => T {

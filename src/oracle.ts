@@ -192,9 +192,9 @@ export function createOracle(options: OracleOptions): Oracle {
     const warnings = warning && !sight.body.warning ? [warning] : [];
     progress.learn({ ...factsOf(picture), animated, blurhash, thumbhash, warnings });
     if (!isOwn) return; // the time belongs to another lookup
-    progress.took("queue", picture.queueMs);
-    progress.took("decode", picture.decodeMs);
-    progress.took("hash", picture.hashMs);
+    progress.addTime("queue", picture.queueMs);
+    progress.addTime("decode", picture.decodeMs);
+    progress.addTime("hash", picture.hashMs);
   }
 }
 

@@ -1,5 +1,5 @@
 import { OracleError, toOracleError } from "./errors.ts";
-import { type Fields, tells } from "./fields.ts";
+import { type Fields, isCompleteFor } from "./fields.ts";
 import { type Metadata, unknownMetadata } from "./metadata.ts";
 import type { Target } from "./target.ts";
 import type { CacheHeaders, Validators } from "./terms.ts";
@@ -70,7 +70,7 @@ export interface Progress {
   /** Records the cache headers of the response. */
   setCacheHeaders(terms: CacheHeaders): void;
   /** Adds to the time of a stage. */
-  took(stage: Stage, milliseconds: number): void;
+  addTime(stage: Stage, milliseconds: number): void;
   /** Awaits a stage and adds its duration, also if it fails. */
   timed<T>(stage: Stage, work: Promise<T>): Promise<T>;
 }
@@ -88,8 +88,8 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   let terms: CacheHeaders | null = null;
   let fields: Fields = null;
   let cached: Cached = "miss";
-  let tellHead!: (known: Metadata) => void; // set by the next line
-  const firstTold = new Promise<Metadata>((resolve) => (tellHead = resolve));
+  let resolveHead!: (known: Metadata) => void; // set by the next line
+  const reportedHead = new Promise<Metadata>((resolve) => (resolveHead = resolve));
   const progress: Progress = {
     learn(part) {
       const before = known ?? unknownMetadata;
@@ -97,7 +97,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       known = Object.freeze({ ...before, ...part, warnings: Object.freeze(warnings) });
       return known;
     },
-    reportHead: () => tellHead(known ?? unknownMetadata),
+    reportHead: () => resolveHead(known ?? unknownMetadata),
     limitTo: (needed) => void (fields = needed),
     confirm(metadata) {
       known = metadata;
@@ -105,7 +105,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       return metadata;
     },
     setCacheHeaders: (said) => void (terms = said),
-    took(stage, milliseconds) {
+    addTime(stage, milliseconds) {
       timings[stage] = (timings[stage] ?? 0) + milliseconds;
       stages.push({ stage, startedAt: reached, milliseconds });
       reached += milliseconds;
@@ -115,14 +115,14 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       try {
         return await work;
       } finally {
-        progress.took(stage, performance.now() - began);
+        progress.addTime(stage, performance.now() - began);
       }
     },
   };
   const done = lookup(progress).catch((error: unknown) => {
     throw toOracleError(error);
   });
-  const head = Promise.race([firstTold, done]);
+  const head = Promise.race([reportedHead, done]);
   for (const promise of [done, head]) promise.catch(() => undefined); // callers get the rejection; without a caller it is not an unhandled one
   return {
     get known() {
@@ -146,7 +146,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
 }
 
 /** Wraps a description so that it shows another cache result. */
-export function seenAs(description: Description, cached: (own: Cached) => Cached): Description {
+export function withCacheResult(description: Description, cached: (own: Cached) => Cached): Description {
   return {
     get known() {
       return description.known;
@@ -193,7 +193,7 @@ export async function answerBy(
   deadlineMs: number | null,
   fields: Fields = null,
 ): Promise<LookupAnswer> {
-  const enough = fields === null ? description.done : untilTold(description, fields);
+  const enough = fields === null ? description.done : waitForFields(description, fields);
   if (deadlineMs === null) return { metadata: await enough, partial: false };
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<null>((resolve) => {
@@ -209,7 +209,7 @@ export async function answerBy(
   return { metadata: description.known, partial: true };
 }
 
-async function untilTold({ head, done }: Description, fields: Fields): Promise<Metadata> {
+async function waitForFields({ head, done }: Description, fields: Fields): Promise<Metadata> {
   const known = await head;
-  return tells(known, fields) ? known : done;
+  return isCompleteFor(known, fields) ? known : done;
 }

@@ -4,15 +4,15 @@ import type { Metadata } from "./metadata.ts";
 export type Fields = readonly (keyof Metadata)[] | null;
 
 // Known with the head, even if null or empty.
-const toldByHead: readonly (keyof Metadata)[] = ["type", "filename", "warnings"];
+const knownWithHead: readonly (keyof Metadata)[] = ["type", "filename", "warnings"];
 
 /** Returns the requested fields that are still unknown. */
 export function missingIn(metadata: Metadata, fields: NonNullable<Fields>): NonNullable<Fields> {
-  return fields.filter((field) => metadata[field] === null && !toldByHead.includes(field));
+  return fields.filter((field) => metadata[field] === null && !knownWithHead.includes(field));
 }
 
 /** Whether all requested fields are known. */
-export function tells(metadata: Metadata, fields: Fields): boolean {
+export function isCompleteFor(metadata: Metadata, fields: Fields): boolean {
   return fields !== null && missingIn(metadata, fields).length === 0;
 }
 

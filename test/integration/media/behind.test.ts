@@ -3,7 +3,7 @@ import type { DecodePermit } from "../../../src/load/decode-queue.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { photo } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
-import { createRemembering } from "../../support/remembering.ts";
+import { createCachedService } from "../../support/cached-service.ts";
 import { openSlots } from "../../support/slots.ts";
 
 test("only the head of a picture is read and described if the decode queue rejects it", async ({ onTestFinished }) => {
@@ -15,7 +15,7 @@ test("only the head of a picture is read and described if the decode queue rejec
       .writeHead(200, { "content-length": picture.byteLength })
       .write(picture.subarray(0, picture.byteLength / 2));
   });
-  const { ask, decodes } = createRemembering(decoder, { takeTurn: () => Promise.resolve(null) });
+  const { ask, decodes } = createCachedService(decoder, { takeTurn: () => Promise.resolve(null) });
   expect(await ask(origin.url("/a.jpg")).done).toMatchObject({
     type: "image/jpeg",
     width: 640,
@@ -38,7 +38,7 @@ test("the body of a picture is not read while it waits in the decode queue, and 
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large, () => (isSent = true)));
   let begin!: (turn: DecodePermit) => void;
   const turn = new Promise<DecodePermit>((resolve) => (begin = resolve));
-  const { ask } = createRemembering(decoder, { takeTurn: () => turn, maxBytes: large.byteLength });
+  const { ask } = createCachedService(decoder, { takeTurn: () => turn, maxBytes: large.byteLength });
   const description = ask(origin.url("/a.jpg"));
   expect(await description.head).toMatchObject({ type: "image/jpeg", width: 640, blurhash: null });
   await new Promise((resolve) => setTimeout(resolve, 300));
@@ -63,7 +63,7 @@ test("only the head of a PDF is described while the queue for formats of unpredi
   });
   const unpredictableSlots = openSlots({ maxActive: 1, maxWaiting: 4 });
   const held = await unpredictableSlots.take([{ key: "another site", maxActive: 1 }], new AbortController().signal);
-  const { ask, decodes } = createRemembering(decoder, { unpredictableSlots, maxBytes: pdf.byteLength });
+  const { ask, decodes } = createCachedService(decoder, { unpredictableSlots, maxBytes: pdf.byteLength });
   expect(await ask(origin.url("/a.pdf")).done).toMatchObject({
     type: "application/pdf",
     bytes: pdf.byteLength,
@@ -81,7 +81,7 @@ test("only the head of a PDF is described while the queue for formats of unpredi
 test("load shedding rejects a lookup without a request to the origin", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
-  const { outcome } = createRemembering(decoder, { refuses: () => true });
+  const { outcome } = createCachedService(decoder, { refuses: () => true });
   expect(await outcome(origin.url("/a.jpg"))).toEqual(["miss", "overloaded"]);
   expect(origin.connections).toBe(0);
 });

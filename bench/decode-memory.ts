@@ -1,6 +1,6 @@
 /**
  * `npm run bench:decode-memory`: estimated and measured memory of decoding, each picture in its own process. The factors in
- * `src/media/formats/index.ts` come from this table. An argument selects pictures by name: `npm run bench:decode-memory -- HEIC`.
+ * the files of `src/media/formats/` come from this table. An argument selects pictures by name: `npm run bench:decode-memory -- HEIC`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import sharp, { type Sharp } from "sharp";

@@ -287,8 +287,8 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
   let closing = false;
   const app = await createApp({
     oracle,
-    forget: oracle.forget,
-    isRemembered: oracle.isRemembered,
+    invalidate: oracle.invalidate,
+    isCached: oracle.isCached,
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
@@ -299,7 +299,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
         ? null
         : {
             perMinute: config.RATE_LIMIT,
-            together: shared && { isRemembered: oracle.isRememberedAnywhere, count: shared.count },
+            together: shared && { isCached: oracle.isCachedAnywhere, count: shared.count },
             now: () => performance.now(),
           },
     readiness() {

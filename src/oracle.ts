@@ -141,9 +141,9 @@ function warningsOf({ warning }: Picture): readonly WarningCode[] {
 }
 
 function countTimes({ queueMs, decodeMs, hashMs }: Picture, progress: Progress): void {
-  progress.took("queue", queueMs);
-  progress.took("decode", decodeMs);
-  progress.took("hash", hashMs);
+  progress.addTime("queue", queueMs);
+  progress.addTime("decode", decodeMs);
+  progress.addTime("hash", hashMs);
 }
 
 /** Returns the earlier decode result if the origin sent the same bytes again. */

@@ -192,7 +192,7 @@ function ours(web: ReturnType<typeof createWeb>, time: VirtualTime): CacheUnderT
  * without request coalescing.
  */
 function plain(web: ReturnType<typeof createWeb>, time: VirtualTime): CacheUnderTest {
-  const remember = createCachePolicy({ limits, now: time.now, random: createRandom(3) });
+  const decide = createCachePolicy({ limits, now: time.now, random: createRandom(3) });
   const oracle = pipelineOf(web, async (_sha256, look) => ({ result: await look(), isOwn: true }));
   const entries = new Map<string, number>();
   return (target) => {
@@ -202,7 +202,7 @@ function plain(web: ReturnType<typeof createWeb>, time: VirtualTime): CacheUnder
         (metadata) => ({ metadata, fields: null, terms: description.terms, isConfirmed: false, error: null }) as const,
         (error: unknown) => ({ metadata: null, terms: null, isConfirmed: false, error: error as OracleError }) as const,
       );
-      const entry = remember(ending, null);
+      const entry = decide(ending, null);
       entries.set(target.href, entry?.success?.freshUntil ?? entry?.setback?.until ?? 0);
     };
     return { isWaitedFor: true, done: lookup(oracle(target)) };

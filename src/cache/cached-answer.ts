@@ -42,7 +42,7 @@ export function outcomeOf(part: EntryPart): Metadata | OracleError {
   if ("metadata" in part) return part.metadata;
   if ("metadata" in part.outcome) return part.outcome.metadata;
   const { code, upstreamStatus, reason } = part.outcome.failure;
-  return new OracleError(code, "remembered", {
+  return new OracleError(code, "cached failure", {
     ...(upstreamStatus !== null && { upstreamStatus }),
     ...(reason !== null && { reason }),
   });

@@ -1,4 +1,4 @@
-import { type Description, type Oracle, seenAs } from "../domain/description.ts";
+import { type Description, type Oracle, withCacheResult } from "../domain/description.ts";
 import { type Fields, includes } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 import type { CachePolicy } from "./cache-policy.ts";
@@ -25,11 +25,11 @@ export interface CachedOracle extends Oracle {
    * Whether the memory has an answer; starts no lookup. Always false for an unreachable target: the TTL of such a failure
    * depends on its reason, which callers must not learn.
    */
-  readonly isRemembered: (target: Target, fields?: Fields) => boolean;
-  /** Like `isRemembered`, but reads the shared store first and copies its entry into the memory. */
-  readonly isRememberedAnywhere: (target: Target, fields?: Fields) => Promise<boolean>;
+  readonly isCached: (target: Target, fields?: Fields) => boolean;
+  /** Like `isCached`, but reads the shared store first and copies its entry into the memory. */
+  readonly isCachedAnywhere: (target: Target, fields?: Fields) => Promise<boolean>;
   /** Removes a target from the memory and the shared store; a lookup in progress will not be stored. Never rejects. */
-  readonly forget: (target: Target) => Promise<void>;
+  readonly invalidate: (target: Target) => Promise<void>;
   /** Number of answers that came from the shared store. */
   readonly answeredByShared: () => number;
 }
@@ -73,13 +73,13 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, policy, now }: C
     if (answer) return describeCachedAnswer(answer);
     const current = running.get(key);
     if (current && includes(current.fields, fields)) {
-      return seenAs(current.description, (own) => (own === "stale" ? "stale" : "collapsed"));
+      return withCacheResult(current.description, (own) => (own === "stale" ? "stale" : "collapsed"));
     }
     return start(key, target, fields, "answer");
   }
 
   function start(key: string, target: Target, fields: Fields, purpose: LookupPurpose): Description {
-    // False after `forget`, or after a fuller lookup has started: the result is then not stored.
+    // False after `invalidate`, or after a fuller lookup has started: the result is then not stored.
     const isCurrent = () => running.get(key)?.description === description;
     const end = () => {
       if (isCurrent()) running.delete(key);
@@ -90,29 +90,29 @@ export function cached(oracle: Oracle, { keyOf, memory, shared, policy, now }: C
     return description;
   }
 
-  function isRemembered(target: Target, fields: Fields = null): boolean {
+  function isCached(target: Target, fields: Fields = null): boolean {
     const entry = memory.get(keyOf(target));
     return entry !== undefined && isPubliclyCached(entry, now(), fields);
   }
 
-  function forgetHere(key: string): void {
+  function invalidateLocally(key: string): void {
     running.delete(key);
     memory.delete(key);
   }
 
-  shared?.onForgotten(forgetHere);
+  shared?.onInvalidated(invalidateLocally);
   return Object.assign(describe, {
-    isRemembered,
-    async isRememberedAnywhere(target: Target, fields: Fields = null) {
+    isCached,
+    async isCachedAnywhere(target: Target, fields: Fields = null) {
       const key = keyOf(target);
       const found = await shared?.get(key);
       if (found && isNewer(found, memory.get(key) ?? null)) memory.set(key, found);
-      return isRemembered(target, fields);
+      return isCached(target, fields);
     },
     answeredByShared: () => answeredByShared,
-    async forget(target: Target) {
+    async invalidate(target: Target) {
       const key = keyOf(target);
-      forgetHere(key);
+      invalidateLocally(key);
       await shared?.delete(key);
     },
   });

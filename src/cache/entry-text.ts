@@ -3,7 +3,7 @@ import { cleanFilename } from "../domain/filename.ts";
 import { isBlurhash, isThumbhash, type Metadata, unknownMetadata, warningCodes } from "../domain/metadata.ts";
 import { isDurationMs, isSide } from "../domain/size.ts";
 import { isEntityTag, isHttpDate, type Validators } from "../domain/terms.ts";
-import type { Entry, RememberedFailure, LastFailure, Success } from "./entry.ts";
+import type { Entry, CachedFailure, LastFailure, Success } from "./entry.ts";
 
 /** An entry and the key it belongs to, which is part of its text: under another key the text is worth nothing. */
 export interface KeyedEntry {
@@ -148,14 +148,14 @@ const success = record<Success>({
 // The others say something of us, or of the question.
 const ofSources = (Object.keys(failures) as FailureCode[]).filter((code) => code.startsWith("source_"));
 
-const failure = record<RememberedFailure>({
+const failure = record<CachedFailure>({
   code: oneOf(ofSources),
   upstreamStatus: nullable(integer(100, 999)),
   reason: nullable(oneOf(unreachableReasons)),
 });
 
 const described = record<{ metadata: Metadata }>({ metadata });
-const failed = record<{ failure: RememberedFailure }>({ failure });
+const failed = record<{ failure: CachedFailure }>({ failure });
 
 const setback = record<LastFailure>({
   outcome: (value) =>

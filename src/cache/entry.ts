@@ -1,5 +1,5 @@
 import type { FailureCode, UnreachableReason } from "../domain/errors.ts";
-import { type Fields, includes, tells } from "../domain/fields.ts";
+import { type Fields, includes, isCompleteFor } from "../domain/fields.ts";
 import type { Metadata } from "../domain/metadata.ts";
 import type { Validators } from "../domain/terms.ts";
 
@@ -35,7 +35,7 @@ export interface Success {
 
 /** Negative caching: the latest lookup, if it failed or returned an incomplete description. No new lookup before `until`. */
 export interface LastFailure {
-  readonly outcome: { readonly metadata: Metadata } | { readonly failure: RememberedFailure };
+  readonly outcome: { readonly metadata: Metadata } | { readonly failure: CachedFailure };
   readonly since: number;
   readonly until: number;
   /** Number of consecutive timeouts, this one included: each doubles the TTL. */
@@ -44,7 +44,7 @@ export interface LastFailure {
 
 export type EntryPart = Success | LastFailure;
 
-export interface RememberedFailure {
+export interface CachedFailure {
   readonly code: FailureCode;
   readonly upstreamStatus: number | null;
   /** Only for the operator's log. */
@@ -86,7 +86,7 @@ export function isPubliclyCached(entry: Entry, time: number, fields: Fields): bo
 
 /** Whether a success has all requested fields. */
 export function hasFields(success: Success | null, fields: Fields): success is Success {
-  return success !== null && (includes(success.fields, fields) || tells(success.metadata, fields));
+  return success !== null && (includes(success.fields, fields) || isCompleteFor(success.metadata, fields));
 }
 
 /** stale-if-error: whether a success may be answered after a failed lookup. */

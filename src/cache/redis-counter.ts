@@ -3,7 +3,7 @@ import type { BoundedRedis } from "./redis.ts";
 
 /** A count within a window that the first call has opened, and the rest of the window in milliseconds. */
 export interface SharedCount {
-  readonly asked: number;
+  readonly used: number;
   readonly leftMs: number;
 }
 
@@ -15,10 +15,10 @@ export function createRedisCounter(redis: BoundedRedis): RedisCounter {
     const key = `count:${hash("sha256", name, "base64url")}`;
     const counting = () => redis.client.multi().set(key, 0, "PX", windowMs, "NX").incr(key).pttl(key).exec();
     const replies = await redis.write(counting).catch(() => null);
-    const [, [, asked] = [], [, leftMs] = []] = replies ?? [];
+    const [, [, used] = [], [, leftMs] = []] = replies ?? [];
     // Another client may have written any number there, without an expiry.
-    const isOurs = isWithin(asked, 1, Number.MAX_SAFE_INTEGER) && isWithin(leftMs, 0, windowMs);
-    return isOurs ? { asked, leftMs } : null;
+    const isOurs = isWithin(used, 1, Number.MAX_SAFE_INTEGER) && isWithin(leftMs, 0, windowMs);
+    return isOurs ? { used, leftMs } : null;
   };
 }
 

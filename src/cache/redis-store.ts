@@ -14,7 +14,7 @@ export interface RedisStoreOptions {
   readonly now: () => number;
 }
 
-const forgottenChannel = "forgotten";
+const invalidationChannel = "forgotten";
 
 // PTTL of a key that does not exist.
 const expiredMeanwhile = -2;
@@ -26,7 +26,7 @@ const releaseScript = 'if redis.pcall("GET", KEYS[1]) == ARGV[1] then return red
 /**
  * Keeps entries in Redis or Valkey, where others may write too: what is read is taken only if it can be an entry of this key.
  *
- * A replica that is cut off does not hear what it should forget, and answers it from its memory while it is fresh.
+ * A replica that is cut off misses invalidations, and answers from its memory while the entry is fresh.
  */
 export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: RedisStoreOptions): SharedStore {
   const { client } = redis;
@@ -61,7 +61,7 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
 
     async delete(key) {
       await orNull(redis.write(() => client.del(entryName(key))));
-      await orNull(redis.publish(forgottenChannel, `${replica} ${key}`));
+      await orNull(redis.publish(invalidationChannel, `${replica} ${key}`));
     },
 
     async lock(key) {
@@ -82,8 +82,8 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
       return () => undefined;
     },
 
-    onForgotten(listener) {
-      redis.subscribe(forgottenChannel, (message) => {
+    onInvalidated(listener) {
+      redis.subscribe(invalidationChannel, (message) => {
         const [sender, key = ""] = message.split(" ", 2);
         if (sender !== replica && isKey(key)) listener(key);
       });
@@ -91,7 +91,7 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
   };
 }
 
-/** That a call failed is counted and told elsewhere: here it means that nothing is known. */
+/** Maps a failed call, which redis.ts counts and reports, to null. */
 async function orNull<T>(answer: Promise<T>): Promise<T | null> {
   try {
     return await answer;

@@ -10,7 +10,7 @@ export interface SharedStore {
   set(key: string, entry: Entry): Promise<void>;
   delete(key: string): Promise<void>;
   /** Calls the listener with each key that another replica deletes while the store is available. */
-  onForgotten(listener: (key: string) => void): void;
+  onInvalidated(listener: (key: string) => void): void;
   /**
    * Takes the lock of a key, so that one replica asks the origin for all. Resolves without the lock if the store is
    * unavailable or another replica holds it for too long: the origin is then asked anyway.

@@ -1,3 +1,4 @@
+import { styleText } from "node:util";
 import type { Answer } from "../client/client.ts";
 import { explainCacheStatus, explainProblem, formatBytes } from "../client/words.ts";
 import { outOfBandElement } from "../domain/element.ts";
@@ -5,7 +6,7 @@ import { isBlurhash, warnings } from "../domain/metadata.ts";
 import { describeUrl, type LookupOptions, openService, type Outcome } from "./service-client.ts";
 import type { Context } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit.ts";
-import { bold, type Colours, coloursOf, dim, drawBlurhash, printable } from "./terminal.ts";
+import { type ColourDepth, colourDepthOf, drawBlurhash, printable } from "./terminal.ts";
 
 export interface ProbeOptions extends LookupOptions {
   readonly json?: true;
@@ -15,13 +16,13 @@ export interface ProbeOptions extends LookupOptions {
 /** Looks up the URLs one after the other, and prints the results. */
 export async function probe(urls: readonly string[], options: ProbeOptions, context: Context): Promise<ExitCode> {
   const { client, close } = await openService(options, context, 1);
-  const colours = coloursOf(process.stdout, context);
+  const depth = colourDepthOf(process.stdout, context);
   let exitCode: ExitCode = exitCodes.ok;
   try {
     for (const url of urls) {
       const outcome = await describeUrl(client, url, options.deadlineMs);
       if ("problem" in outcome) exitCode = exitCodes.failed;
-      printOutcome(url, outcome, options, colours);
+      printOutcome(url, outcome, options, depth);
     }
   } finally {
     await close();
@@ -29,30 +30,30 @@ export async function probe(urls: readonly string[], options: ProbeOptions, cont
   return exitCode;
 }
 
-function printOutcome(url: string, outcome: Outcome, { json, xml }: ProbeOptions, colours: Colours): void {
+function printOutcome(url: string, outcome: Outcome, { json, xml }: ProbeOptions, depth: ColourDepth): void {
   const problem = "problem" in outcome ? outcome.problem : null;
   if (json) return printLine(JSON.stringify(problem ?? ("answer" in outcome && outcome.answer.metadata)));
   if ("problem" in outcome)
     return void process.stderr.write(`${printable(`${url}: ${explainProblem(outcome.problem)}`)}\n`);
   if (xml) return printLine(outOfBandElement(url, outcome.answer.metadata));
-  printLine(formatAnswer(outcome.answer, colours));
+  printLine(formatAnswer(outcome.answer, depth));
 }
 
 function printLine(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function formatAnswer(answer: Answer, colours: Colours): string {
+function formatAnswer(answer: Answer, depth: ColourDepth): string {
   const { metadata } = answer;
   const rows = Object.entries(rowsOf(answer)).flatMap(([name, value]) =>
-    value === null ? [] : [`  ${dim(name.padEnd(12), colours)}${printable(value)}`],
+    value === null ? [] : [`  ${styleText("dim", name.padEnd(12))}${printable(value)}`],
   );
-  return [bold(printable(metadata.url), colours), ...drawPreview(answer, colours), ...rows, ""].join("\n");
+  return [styleText("bold", printable(metadata.url)), ...drawPreview(answer, depth), ...rows, ""].join("\n");
 }
 
-function drawPreview({ metadata: { blurhash, width, height } }: Answer, colours: Colours): string[] {
-  if (colours === 0 || blurhash === null || !isBlurhash(blurhash)) return [];
-  return drawBlurhash(blurhash, (width ?? 1) / (height ?? 1), colours).map((line) => `  ${line}`);
+function drawPreview({ metadata: { blurhash, width, height } }: Answer, depth: ColourDepth): string[] {
+  if (blurhash === null || !isBlurhash(blurhash)) return [];
+  return drawBlurhash(blurhash, (width ?? 1) / (height ?? 1), depth).map((line) => `  ${line}`);
 }
 
 /** Returns the rows of the output by label; rows with null are omitted. */

@@ -1,5 +1,5 @@
 import { OracleError, toOracleError } from "./errors.ts";
-import { type Fields, tells } from "./fields.ts";
+import { type Fields, isCompleteFor } from "./fields.ts";
 import { type Metadata, unknownMetadata } from "./metadata.ts";
 import type { Target } from "./target.ts";
 import type { CacheHeaders, Validators } from "./terms.ts";
@@ -75,7 +75,7 @@ export interface Progress {
   /** Records the cache headers of the response. */
   setCacheHeaders(terms: CacheHeaders): void;
   /** Adds to the time of a stage. */
-  took(stage: Stage, milliseconds: number): void;
+  addTime(stage: Stage, milliseconds: number): void;
   /** Awaits a stage and adds its duration, also if it fails. */
   timed<T>(stage: Stage, work: Promise<T>): Promise<T>;
 }
@@ -116,7 +116,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       return metadata;
     },
     setCacheHeaders: (said) => void (terms = said),
-    took(stage, milliseconds) {
+    addTime(stage, milliseconds) {
       timings[stage] = (timings[stage] ?? 0) + milliseconds;
       stages.push({ stage, startedAt: reached, milliseconds });
       reached += milliseconds;
@@ -126,7 +126,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       try {
         return await work;
       } finally {
-        progress.took(stage, performance.now() - began);
+        progress.addTime(stage, performance.now() - began);
       }
     },
   };
@@ -139,7 +139,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   function untilKnown(fields: NonNullable<Fields>): Promise<Metadata> {
     return new Promise((resolve) => {
       const check = () => {
-        if (!isHeadKnown || !known || !tells(known, fields)) return;
+        if (!isHeadKnown || !known || !isCompleteFor(known, fields)) return;
         waiting.delete(check);
         resolve(known);
       };
@@ -176,7 +176,7 @@ function withProvisional(known: Metadata, provisional: Partial<Metadata>): Metad
 }
 
 /** Wraps a description so that it shows another cache result. */
-export function seenAs(description: Description, cached: (own: Cached) => Cached): Description {
+export function withCacheResult(description: Description, cached: (own: Cached) => Cached): Description {
   return {
     get known() {
       return description.known;

@@ -4,7 +4,7 @@ import type { Metadata } from "./metadata.ts";
 export type Fields = readonly (keyof Metadata)[] | null;
 
 // Known with the head, even if null or empty.
-const toldByHead: readonly (keyof Metadata)[] = ["type", "filename", "warnings"];
+const knownWithHead: readonly (keyof Metadata)[] = ["type", "filename", "warnings"];
 
 /** Returns the requested fields that are still unknown. */
 export function missingIn(metadata: Metadata, fields: NonNullable<Fields>): NonNullable<Fields> {
@@ -12,13 +12,13 @@ export function missingIn(metadata: Metadata, fields: NonNullable<Fields>): NonN
 }
 
 function isKnown(metadata: Metadata, field: keyof Metadata): boolean {
-  if (toldByHead.includes(field)) return true;
+  if (knownWithHead.includes(field)) return true;
   // The source of a declared size is known for good only once the body has been counted.
   return field === "bytesSource" ? metadata.bytesSource === "counted" : metadata[field] !== null;
 }
 
 /** Whether all requested fields are known. */
-export function tells(metadata: Metadata, fields: Fields): boolean {
+export function isCompleteFor(metadata: Metadata, fields: Fields): boolean {
   return fields !== null && missingIn(metadata, fields).length === 0;
 }
 

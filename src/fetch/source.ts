@@ -130,13 +130,13 @@ export function createSource(options: SourceOptions): OpenSource {
     for (let redirects = 0; ; redirects += 1) {
       // If a redirect has a new target, the validators of the old target must not be sent to it.
       const hash = urlHash(hop);
-      const asked = validators?.urlHash === hash ? validators : null;
-      const hopResponse = await ask(hop, asked, transfer);
+      const sent = validators?.urlHash === hash ? validators : null;
+      const hopResponse = await ask(hop, sent, transfer);
       const { response } = hopResponse;
       const terms = cacheHeadersOf(response.headers, hash, redirects > 0);
       if (hopResponse.body) return openedSource(hop, hopResponse, hopResponse.body, terms, transfer);
       if (isSuccess(response)) return codedSourceOf(response, terms);
-      if (asked && response.status === 304) return notModified(terms, asked);
+      if (sent && response.status === 304) return notModified(terms, sent);
       const location = locationOf(response);
       if (location === null) throw statusError(hop, response);
       if (redirects === options.maxRedirects) {
@@ -409,14 +409,14 @@ function codedSourceOf({ headers, close }: Response, terms: CacheHeaders): Sourc
 }
 
 /** Completes the headers of a 304 with the earlier validators (RFC 9111 4.3.4). */
-function notModified(terms: CacheHeaders, asked: Validators): NotModified {
-  const { etag, lastModified } = terms.validators ?? asked;
+function notModified(terms: CacheHeaders, sent: Validators): NotModified {
+  const { etag, lastModified } = terms.validators ?? sent;
   return {
     isNotModified: true,
     terms: {
       ...terms,
-      lastModified: terms.lastModified ?? asked.lastModified ?? undefined,
-      validators: { ...asked, etag: etag ?? asked.etag, lastModified: lastModified ?? asked.lastModified },
+      lastModified: terms.lastModified ?? sent.lastModified ?? undefined,
+      validators: { ...sent, etag: etag ?? sent.etag, lastModified: lastModified ?? sent.lastModified },
     },
     [Symbol.dispose]: () => undefined, // its connection is closed already
   };

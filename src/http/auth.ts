@@ -58,7 +58,7 @@ function createTokenCheck({ tokens, namedTokens }: AccessOptions): (token: strin
 }
 
 /** Identifies the client by the `Authorization` header; null if it has no token, or an unknown one. */
-export type Identify = (authorization: string | undefined) => Client | null;
+type Identify = (authorization: string | undefined) => Client | null;
 
 /**
  * The one scheme is `Bearer`, its name case-insensitive (RFC 6750 2.1, RFC 9110 11.1).
@@ -79,10 +79,8 @@ export type Guards = onRequestHookHandler[];
 
 /** Access control: by token if any is set, else by the origin of a browser's request. */
 export interface Access {
-  /** Null if no token is set. */
-  readonly identify: Identify | null;
-  /** Null if tokens are set. */
-  readonly isForbidden: BrowserGuard | null;
+  /** Of `Cache-Control`: answers are private if a token is needed to read them. */
+  readonly scope: "public" | "private";
   /** Of the API: lookups and operation. */
   readonly guards: Guards;
   /** Of the page's files, which a link on another website may lead to. */
@@ -91,10 +89,9 @@ export interface Access {
 
 export function createAccess(options: AccessOptions): Access {
   const identify = createIdentify(options);
-  if (identify) return { identify, isForbidden: null, guards: [requireToken(identify)], pageGuards: [] };
-  const isForbidden = createBrowserGuard(options);
+  if (identify) return { scope: "private", guards: [requireToken(identify)], pageGuards: [] };
   const isForeignHost: BrowserGuard = (headers) => hasForeignHost(headers, options);
-  return { identify, isForbidden, guards: [refuse(isForbidden)], pageGuards: [refuse(isForeignHost)] };
+  return { scope: "public", guards: [refuse(createBrowserGuard(options))], pageGuards: [refuse(isForeignHost)] };
 }
 
 /** Accepts requests with a valid token, and stores its client in the request. */

@@ -46,27 +46,27 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
   }
 
   function itemText(request: FastifyRequest, index: number, url: string, outcome: Outcome): string {
-    const asked = `{"index":${index},"url":${JSON.stringify(url)}`;
+    const head = `{"index":${index},"url":${JSON.stringify(url)}`;
     if (outcome.error) {
       if (outcome.error.code === "internal") log.broken(request, outcome.error);
-      return `${asked},"problem":${JSON.stringify(problemOf(outcome.error))}}`;
+      return `${head},"problem":${JSON.stringify(problemOf(outcome.error))}}`;
     }
     const { target, answer } = outcome;
-    return `${asked},"metadata":${renderedReply(target, answer.metadata, answer.partial).body}}`;
+    return `${head},"metadata":${renderedReply(target, answer.metadata, answer.partial).body}}`;
   }
 
   /** Looks up all URLs, at most `atOnce` in parallel, and reports each item; stops when the caller disconnects. */
   async function lookUpAll(
     request: FastifyRequest,
     { urls, ...wishes }: z.infer<typeof batchBodySchema>,
-    tell: (item: string, index: number) => void,
+    onItem: (item: string, index: number) => void,
   ): Promise<void> {
     const startedAt = performance.now();
     const waiting = urls.entries();
     const takeTurns = async () => {
       for (const [index, url] of waiting) {
         if (request.socket.destroyed) return;
-        tell(itemText(request, index, url, await lookUp(request, { ...wishes, url }, startedAt)), index);
+        onItem(itemText(request, index, url, await lookUp(request, { ...wishes, url }, startedAt)), index);
       }
     };
     await Promise.all(Array.from({ length: atOnce }, takeTurns));

@@ -11,9 +11,9 @@ export async function openapiDocument(version: string): Promise<object> {
   };
   const app = await createApp({
     oracle: unused,
-    forget: unused,
+    invalidate: unused,
     parseTarget: unused,
-    isRemembered: unused,
+    isCached: unused,
     tokens: [],
     namedTokens: null,
     hostnames: null,

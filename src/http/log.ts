@@ -15,23 +15,23 @@ export interface RequestContext {
 /** Writes one line a lookup. Of the URL only the host and a keyed hash: a path may be a capability (XEP-0363). */
 export interface LookupLog {
   answered(
-    asked: RequestContext,
+    context: RequestContext,
     target: Target,
     description: Description,
     answer: LookupAnswer,
     startedAt: number,
   ): void;
   failed(
-    asked: RequestContext,
+    context: RequestContext,
     target: Target,
     description: Description | null,
     error: OracleError,
     startedAt: number,
   ): void;
   /** A text that is not a target, or above the rate limit: no part of it is logged. */
-  refused(asked: RequestContext, error: OracleError): void;
+  refused(context: RequestContext, error: OracleError): void;
   /** A bug: logs names, codes and places of the error and its causes, no messages: they may quote the fetched file. */
-  broken(asked: RequestContext, error: unknown): void;
+  broken(context: RequestContext, error: unknown): void;
 }
 
 const hashCharacters = 16; // 64 bits: no two URLs in a log collide in practice
@@ -44,12 +44,12 @@ export function createLookupLog(logger: Logger): LookupLog {
     host: target.url.host,
     urlHash: createHmac("sha256", key).update(target.href).digest("hex").slice(0, hashCharacters),
   });
-  const told = ({ id, client }: RequestContext) => ({ requestId: id, client: nameOf(client) });
+  const requestFields = ({ id, client }: RequestContext) => ({ requestId: id, client: nameOf(client) });
   const levelOf = (description: Description | null) => (description?.cached === "hit" ? "debug" : "info");
   const since = (startedAt: number) => Math.round(performance.now() - startedAt);
 
   return {
-    answered(asked, target, description, { metadata, partial }, startedAt) {
+    answered(context, target, description, { metadata, partial }, startedAt) {
       const level = levelOf(description);
       if (!logger.isLevelEnabled(level)) return;
       const { cached, timings } = description;
@@ -57,16 +57,16 @@ export function createLookupLog(logger: Logger): LookupLog {
       // After the answer was written: logging takes as long as answering.
       setImmediate(() => {
         // No type: if the bytes are unknown, it is text from the origin.
-        const line = { ...told(asked), ...place(target), cached, ms, timings };
+        const line = { ...requestFields(context), ...place(target), cached, ms, timings };
         logger[level]({ ...line, partial, warnings: metadata.warnings }, "described");
       });
     },
-    failed(asked, target, description, error, startedAt) {
+    failed(context, target, description, error, startedAt) {
       const level = levelOf(description);
       if (!logger.isLevelEnabled(level)) return;
       const { code, reason, upstreamStatus } = error;
       const line = {
-        ...told(asked),
+        ...requestFields(context),
         ...place(target),
         cached: description?.cached,
         ms: since(startedAt),
@@ -74,11 +74,11 @@ export function createLookupLog(logger: Logger): LookupLog {
       };
       logger[level]({ ...line, code, reason, upstreamStatus }, "not described");
     },
-    refused(asked, { code }) {
-      logger.info({ ...told(asked), code }, "refused");
+    refused(context, { code }) {
+      logger.info({ ...requestFields(context), code }, "refused");
     },
-    broken(asked, error) {
-      logger.error({ ...told(asked), code: "internal", error: traceOf(error) }, "unexpected error");
+    broken(context, error) {
+      logger.error({ ...requestFields(context), code: "internal", error: traceOf(error) }, "unexpected error");
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, preParsingHookHandler } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { FailureCode } from "../domain/errors.ts";
@@ -10,7 +10,7 @@ import type { Lookups, Outcome } from "./lookups.ts";
 import { problemResponses } from "./openapi.ts";
 import {
   elementSchema,
-  forgetQuerySchema,
+  invalidationQuerySchema,
   type Question,
   questionBodySchema,
   questionQuerySchema,
@@ -20,11 +20,9 @@ import type { SendDescribed } from "./send.ts";
 
 export interface MetadataRoutesOptions {
   readonly lookups: Lookups;
-  readonly forget: (target: Target) => Promise<void>;
+  readonly invalidate: (target: Target) => Promise<void>;
   readonly guards: Guards;
   readonly send: SendDescribed;
-  /** For questions whose body was read before. */
-  readonly replay: preParsingHookHandler;
 }
 
 const lookupFailures: readonly FailureCode[] = [
@@ -42,7 +40,7 @@ const lookupFailures: readonly FailureCode[] = [
   "deadline_exceeded",
 ];
 
-const forgetFailures: readonly FailureCode[] = [
+const invalidationFailures: readonly FailureCode[] = [
   "unauthorized",
   "request_forbidden",
   "url_invalid",
@@ -51,9 +49,9 @@ const forgetFailures: readonly FailureCode[] = [
   "request_unsupported",
 ];
 
-/** Adds `POST /metadata`, `GET` for curl, browsers and HTTP caches, and `DELETE` to forget cached metadata. */
+/** Adds `POST /metadata`, `GET` for curl, browsers and HTTP caches, and `DELETE` to invalidate cached metadata. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
-  const { lookups, forget, guards, send, replay } = options;
+  const { lookups, invalidate, guards, send } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   /** @throws OracleError the failure, for the error handler */
@@ -82,7 +80,6 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     method: "POST",
     url: "/metadata",
     onRequest: guards,
-    preParsing: replay,
     schema: {
       ...shared,
       operationId: "describe",
@@ -117,14 +114,14 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       ...shared,
       operationId: "forget",
       summary: "Forget what is remembered of a URL: the next question asks its origin",
-      querystring: forgetQuerySchema,
+      querystring: invalidationQuerySchema,
       response: {
         204: z.null().describe("Nothing is remembered of it now"),
-        ...problemResponses(...forgetFailures),
+        ...problemResponses(...invalidationFailures),
       },
     },
     async handler(request, reply) {
-      await forget(lookups.targetOf(request, request.query.url));
+      await invalidate(lookups.targetOf(request, request.query.url));
       writeAnswer(takenOver(reply), 204, answerHeaders(request.id), null);
     },
   });

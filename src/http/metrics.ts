@@ -205,7 +205,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   // All from the beginning: a rate does not see what a series begins with.
   for (const code of Object.keys(failures)) notAnswered.inc({ code }, 0);
 
-  function took(timings: Timings): void {
+  function observeStages(timings: Timings): void {
     for (const [stage, milliseconds] of Object.entries(timings)) stages.observe({ stage }, milliseconds / 1000);
   }
 
@@ -216,12 +216,12 @@ export function createMetrics(gauges: Gauges): Metrics {
     notAnswered: (code) => notAnswered.inc({ code }),
     described(outcome, type, timings) {
       sources.inc({ outcome });
-      took(timings);
+      observeStages(timings);
       if (timings.decode !== undefined) decodes.observe({ format: formatOf(type) }, timings.decode / 1000);
     },
     failed({ code, reason }, timings) {
       sources.inc({ outcome: code });
-      took(timings);
+      observeStages(timings);
       if (reason !== undefined) refusals.inc({ reason });
     },
     text: () => register.metrics(),

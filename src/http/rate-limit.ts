@@ -5,7 +5,7 @@ import type { Target } from "../domain/target.ts";
 
 /** The count of a client's questions in its current minute, the latest one included. */
 export interface Count {
-  readonly asked: number;
+  readonly used: number;
   /** Milliseconds until that minute is over. */
   readonly leftMs: number;
 }
@@ -14,7 +14,7 @@ export interface RateLimitOptions {
   /** Questions a minute from one token, or from one address if no token is needed. */
   readonly perMinute: number;
   /** Whether the cache would answer; starts no lookup. Such questions are not counted, and never rejected. */
-  readonly isRemembered: (target: Target, fields: Fields) => boolean;
+  readonly isCached: (target: Target, fields: Fields) => boolean;
   /** Null if there are no other replicas. */
   readonly together: CountTogether | null;
   /** Monotonic clock, in milliseconds. */
@@ -24,7 +24,7 @@ export interface RateLimitOptions {
 /** The count that replicas share. Both calls are asynchronous, and return soon even if Redis is unavailable. */
 export interface CountTogether {
   /** Whether the shared cache would answer at once. */
-  isRemembered(target: Target, fields: Fields): Promise<boolean>;
+  isCached(target: Target, fields: Fields): Promise<boolean>;
   /** Counts a question in a window of this length; null if Redis is unavailable: then this process counts. */
   count(account: string, windowMs: number): Promise<Count | null>;
 }
@@ -56,12 +56,12 @@ const maxClients = 20_000;
  * A fixed window, not a token bucket: the headers describe it exactly, and a client that follows them is never
  * rejected. Around the end of a window a client can get twice the limit in a short time, once.
  */
-export function createRateLimit({ perMinute, isRemembered, together, now }: RateLimitOptions): RateLimit {
+export function createRateLimit({ perMinute, isCached, together, now }: RateLimitOptions): RateLimit {
   const count = createCounter(now);
   const policy = `"client";q=${perMinute};w=${windowMs / 1000}`;
 
-  function judge({ asked, leftMs }: Count): Refusal | null {
-    if (asked <= perMinute) return null;
+  function judge({ used, leftMs }: Count): Refusal | null {
+    if (used <= perMinute) return null;
     const seconds = String(Math.ceil(leftMs / 1000));
     return { retryAfter: seconds, rateLimit: `"client";r=0;t=${seconds}`, policy };
   }
@@ -71,19 +71,19 @@ export function createRateLimit({ perMinute, isRemembered, together, now }: Rate
   }
 
   return (request, target, fields = null) => {
-    if (isRemembered(target, fields)) return null;
+    if (isCached(target, fields)) return null;
     const account = request.client?.account ?? addressAccount(request.socket.remoteAddress ?? "");
     if (!together) return judge(count(account));
-    return together.isRemembered(target, fields).then((is) => (is ? null : countTogether(account, together)));
+    return together.isCached(target, fields).then((is) => (is ? null : countTogether(account, together)));
   };
 }
 
 /** Counts the questions of each client within this process. */
 function createCounter(now: () => number): (account: string) => Count {
   // Ordered by the start of their minutes, so that the expired ones are first.
-  const clients = new Map<string, { readonly until: number; asked: number }>();
+  const clients = new Map<string, { readonly until: number; used: number }>();
 
-  function forget(time: number) {
+  function dropExpired(time: number) {
     for (const [account, { until }] of clients) {
       if (until > time && clients.size < maxClients) return;
       clients.delete(account);
@@ -95,12 +95,12 @@ function createCounter(now: () => number): (account: string) => Count {
     let client = clients.get(account);
     if (!client || client.until <= time) {
       clients.delete(account);
-      forget(time);
-      client = { until: time + windowMs, asked: 0 };
+      dropExpired(time);
+      client = { until: time + windowMs, used: 0 };
       clients.set(account, client);
     }
-    client.asked += 1;
-    return { asked: client.asked, leftMs: client.until - time };
+    client.used += 1;
+    return { used: client.used, leftMs: client.until - time };
   };
 }
 

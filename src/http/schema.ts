@@ -128,7 +128,7 @@ export const batchBodySchema = questionBodySchema
   .extend({ urls: z.array(z.string()).min(1).max(maxBatchUrls).describe(`${urlDescription}, each`) })
   .meta({ examples: [{ urls: [exampleReply.url, "https://example.org/gone.png"], deadlineMs: 1500 }] });
 
-export const forgetQuerySchema = questionQuerySchema.pick({ url: true });
+export const invalidationQuerySchema = questionQuerySchema.pick({ url: true });
 
 export type Question = z.infer<typeof questionBodySchema> | z.infer<typeof questionQuerySchema>;
 

@@ -17,7 +17,7 @@ const xmlTypes = ["application/xml", "text/xml"];
 
 /** @param scope of `Cache-Control`: `private` if a token is needed to read the answers */
 export function createSend(scope: "public" | "private"): SendDescribed {
-  return ({ method, headers: asked }, requestId, response, { target, description, answer }) => {
+  return ({ method, headers: requested }, requestId, response, { target, description, answer }) => {
     const { cached, kept } = description;
     const { metadata, partial } = answer;
     const now = Date.now();
@@ -25,12 +25,12 @@ export function createSend(scope: "public" | "private"): SendDescribed {
     headers.push("Cache-Control", kept === null || partial ? "no-store" : cacheControl(scope, kept));
     headers.push("Cache-Status", cacheStatus(cached, kept, now), "Server-Timing", serverTiming(description));
     if (kept !== null && (cached === "hit" || cached === "stale")) headers.push("Age", age(kept, now));
-    const isXml = wants(asked.accept, xmlTypes);
+    const isXml = wants(requested.accept, xmlTypes);
     const rendered = isXml ? renderedElement(metadata) : renderedReply(target, metadata, partial);
     if (method !== "POST" && !partial) {
       const etag = etagOf(rendered);
       headers.push("Vary", "Accept", "ETag", etag);
-      if (isUnmodified(asked["if-none-match"], etag)) return writeAnswer(response, 304, headers, null);
+      if (isUnmodified(requested["if-none-match"], etag)) return writeAnswer(response, 304, headers, null);
     }
     headers.push("Content-Type", rendered.contentType, "Content-Length", rendered.contentLength);
     writeAnswer(response, 200, headers, rendered.body);

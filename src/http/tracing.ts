@@ -47,11 +47,11 @@ export function traced(lookups: Lookups): Lookups {
     ...lookups,
     lookUp(request, question, startedAt) {
       const outcome = lookups.lookUp(request, question, startedAt);
-      const tell = (outcome: Outcome) => {
+      const record = (outcome: Outcome) => {
         spans.get(request)?.answered(outcome, startedAt);
         return outcome;
       };
-      return outcome instanceof Promise ? outcome.then(tell) : tell(outcome);
+      return outcome instanceof Promise ? outcome.then(record) : record(outcome);
     },
   };
 }

@@ -1,12 +1,18 @@
 import { isBlurhash, isThumbhash } from "../domain/metadata.ts";
 import { isDurationMs, isSide } from "../domain/size.ts";
-import { type Cost, type Format, formats } from "./formats/index.ts";
-import { type Clip, containers, rotations } from "./worker/reader.ts";
+import { type Cost, type DecodableName, type Format, formats } from "./formats/index.ts";
 
 // The protocol between the decoder and its workers, over one socket. A request is a header of numbers and the bytes of
 // the body. The worker sends a line of JSON when it accepts the request and one with the answer, then perhaps the
 // bytes of a clip. Node's own IPC channel is not used: it copies bodies, and throws uncatchably in the parent if a
 // compromised worker writes invalid JSON.
+
+/** The settings of a worker: its one argument, as JSON. */
+export interface ChildSettings {
+  readonly formats: readonly DecodableName[];
+  /** Whether to cut clips of videos, for ffmpeg. */
+  readonly clips: boolean;
+}
 
 export const operations = ["measure", "describe"] as const;
 export type Operation = (typeof operations)[number];
@@ -38,13 +44,32 @@ export function decodeRequest(header: Buffer): Request {
   return { number, operation: found.operation, format: found.format, bytes, allowed };
 }
 
-/** The answer of a worker about a body. */
-export interface WorkerAnswer {
-  readonly number: number;
+/** Metadata of a file without its pixels; null if the file has no such value. */
+export interface Facts {
+  /** In pixels, as displayed. */
   readonly width: number | null;
   readonly height: number | null;
   readonly animated: boolean | null;
   readonly durationMs: number | null;
+}
+
+/** The beginning of a video: its first seconds, remuxed to Matroska, or else the first bytes of the file itself. */
+export interface Clip {
+  readonly bytes: Uint8Array;
+  readonly container: Container;
+  /** Rotation for display, in degrees clockwise. */
+  readonly rotation: Rotation;
+}
+
+export const containers = ["matroska", "avi", "ogg", "mov"] as const;
+export type Container = (typeof containers)[number];
+
+export const rotations = [0, 90, 180, 270] as const;
+export type Rotation = (typeof rotations)[number];
+
+/** The answer of a worker about a body. */
+export interface WorkerAnswer extends Facts {
+  readonly number: number;
   readonly blurhash: string | null;
   readonly thumbhash: string | null;
   /** `too_many_pixels`: a pixel bomb, or any picture whose estimate exceeds the work budget of the request. */

@@ -95,7 +95,7 @@ export async function ask(service: Pick<Service, "url">, url: string, deadlineMs
 }
 
 /** Deletes a target from the cache; returns the HTTP status. */
-export async function forget(service: Service, url: string): Promise<number> {
+export async function invalidate(service: Service, url: string): Promise<number> {
   const reply = await send("DELETE", `${service.url}/metadata?url=${encodeURIComponent(url)}`);
   reply.resume();
   return reply.statusCode!;

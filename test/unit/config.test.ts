@@ -34,21 +34,27 @@ function faultsOf(environment: Record<string, string>, flags: Record<string, str
   throw new Error("the settings were accepted");
 }
 
-test("without settings the documented defaults apply", () => {
-  expect(parse()).toMatchObject({
+test("without settings the documented defaults apply, every one of them", () => {
+  expect(parse()).toEqual({
     HOST: "127.0.0.1",
     PORT: 8080,
     TOKENS: [],
     TOKEN_KEY: null,
     REVOKED_TOKENS: [],
     RATE_LIMIT: null,
+    AUTH: "tokens",
     HOSTNAMES: [],
     ALLOW_ADDRESSES: [],
     DENY_ADDRESSES: [],
     ALLOW_HOSTS: [],
     DENY_HOSTS: [],
+    ALLOW_PORTS: [
+      { from: 80, to: 80 },
+      { from: 443, to: 443 },
+    ],
     REWRITES: [],
     MAX_BYTES: 67_108_864,
+    EARLY_STOP: false,
     DECODE_BYTES: 536_870_912,
     FORMATS: ["jpeg", "png", "webp", "gif", "avif", "heic", "jxl", "bmp", "ico", "video", "audio", "pdf"],
     FETCH_TIMEOUT_MS: 15_000,
@@ -62,6 +68,12 @@ test("without settings the documented defaults apply", () => {
     USER_AGENT: "media-oracle/1.2.3",
     FETCH_BYTES: 268_435_456,
     CACHE_BYTES: 67_108_864,
+    CACHE_FILE: null,
+    REDIS_URL: null,
+    FRESH_MIN_MS: 60_000,
+    FRESH_MAX_MS: 604_800_000,
+    FRESH_DEFAULT_MS: 3_600_000,
+    FAILURE_MS: 60_000,
     LOG_LEVEL: "info",
     SHUTDOWN_MS: 10_000,
   });

@@ -79,10 +79,28 @@ const known: Readonly<Record<string, readonly string[]>> = {
 test("a room imports only the domain and itself, except the pipeline, the settings and the composition root", () => {
   const isForeign = (name: string, room: string, file: string) => {
     if (!name.startsWith(".") || room === "compose.ts") return false;
-    const other = roomOf(relative(root, join(root, dirname(file), name)));
+    const other = roomOf(importedFile(name, file) ?? "");
     return other !== room && !known[room]!.includes(other);
   };
   expect(faults(isForeign)).toEqual([]);
+});
+
+/** Returns the imported file, below src; null for a library or a built-in module. */
+function importedFile(name: string, file: string): string | null {
+  return name.startsWith(".") ? relative(root, join(root, dirname(file), name)) : null;
+}
+
+test("nothing outside src/media/worker imports from it: no pixel is decoded in the service process", () => {
+  const isInWorker = (file: string | null) => file?.startsWith("media/worker/") ?? false;
+  expect(faults((name, _, file) => !isInWorker(file) && isInWorker(importedFile(name, file)))).toEqual([]);
+});
+
+test("src/media/formats imports only itself, src/media/raster.ts and zlib: both processes can use it", () => {
+  const isAllowed = (name: string, file: string) => {
+    const imported = importedFile(name, file) ?? name;
+    return imported.startsWith("media/formats/") || ["media/raster.ts", "node:zlib"].includes(imported);
+  };
+  expect(faults((name, _, file) => file.startsWith("media/formats/") && !isAllowed(name, file))).toEqual([]);
 });
 
 test("a library is imported only by its own room", () => {

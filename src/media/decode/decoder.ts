@@ -4,8 +4,7 @@ import { type Cost, type DecodableName, type Format, decodableFormats, formats }
 import { type Lane, type Member, type ProcessState, createPool, lanes } from "./worker-pool.ts";
 import { type ReadPoster, createPosters } from "./poster.ts";
 import { NotAcceptedError, startProcess } from "./worker-process.ts";
-import { type WorkerAnswer, type Operation, parseAnswer } from "../protocol.ts";
-import type { Clip } from "../worker/reader.ts";
+import { type Clip, type Operation, type WorkerAnswer, parseAnswer } from "../protocol.ts";
 import { type Sandbox, detectSandbox } from "./sandbox.ts";
 
 /** The result of decoding a body; a field is null if it is unknown. */
@@ -399,7 +398,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
 }
 
 function isByReader({ decoding }: Format): boolean {
-  return decoding !== null && "load" in decoding;
+  return decoding !== null && "reader" in decoding;
 }
 
 function dueIn(expectedMs: number): number {

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import { hasAt, readUint32LE } from "../formats/bytes.ts";
 import { type Size, fitWithin } from "../raster.ts";
-import type { Clip, Rotation } from "../worker/reader.ts";
+import type { Clip, Rotation } from "../protocol.ts";
 import { startProgram } from "./start-program.ts";
 
 /** A clip, and the size in which it is displayed. */

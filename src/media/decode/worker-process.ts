@@ -4,8 +4,15 @@ import { getPriority, setPriority } from "node:os";
 import { dirname, join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import type { ChildSettings } from "../worker/main.ts";
-import { clipBytesBehind, encodeRequest, isTaken, maxLineBytes, parseGreeting, type Request } from "../protocol.ts";
+import {
+  type ChildSettings,
+  type Request,
+  clipBytesBehind,
+  encodeRequest,
+  isTaken,
+  maxLineBytes,
+  parseGreeting,
+} from "../protocol.ts";
 import { startProgram } from "./start-program.ts";
 
 export interface ProcessOptions {

@@ -1,6 +1,7 @@
-import { type Size, createSize } from "../../domain/size.ts";
-import { type WorkBudget, createWorkBudget, readInt32, readText, readUint16, readUint32 } from "./bytes.ts";
-import { type Box, boxes, findBox } from "./isobmff.ts";
+import { type Size, createSize } from "../raster.ts";
+import { type Test, type WorkBudget, createWorkBudget, readInt32, readText, readUint16, readUint32 } from "./bytes.ts";
+import type { Decoding, Opened, Row } from "./format.ts";
+import { type Box, boxes, brandsIn, findBox, readBrands } from "./isobmff.ts";
 
 // Before the content of many boxes (ISO/IEC 14496-12, 4.2.2).
 const versionBytes = 4;
@@ -161,3 +162,61 @@ export function asStill(body: Uint8Array): Uint8Array {
     body.set([0x61, 0x76, 0x69, 0x66], first.start);
   return body;
 }
+
+/** One of the brands is the major one, or among the compatible ones of a file whose major brand names no codec. */
+function stillBrand(...wanted: readonly string[]): Test {
+  return (head) => {
+    const [major = "", ...compatible] = brandsIn(head);
+    if (wanted.includes(major)) return true;
+    return ["mif1", "mif2", "msf1", "miaf"].includes(major) && compatible.some((brand) => wanted.includes(brand));
+  };
+}
+
+/** If a photo has a thumbnail, only that is decoded. */
+function decodedShare({ head, pixels }: Opened): number {
+  const thumbnail = readThumbnail(head);
+  return thumbnail ? (thumbnail.width * thumbnail.height) / pixels : 1;
+}
+
+export const avif = {
+  type: "image/avif",
+  kind: "image",
+  matches: stillBrand("avif", "avis"), // AV1 Image File Format 6
+  aliases: ["image/avif-sequence"],
+  readSize: readHeifSize,
+  decoding: {
+    setting: "avif",
+    loader: "VipsForeignLoadHeif",
+    bytesPerPixel: () => 26, // 16 to 20 with 8 bits a sample
+    nanosecondsPerPixel: () => 100,
+    strip: asStill,
+    isAnimated: ({ head }) => readBrands(head).includes("avis"),
+  },
+} as const satisfies Row;
+
+const heicDecoding = {
+  setting: "heic",
+  reader: "heic",
+  libraryBytes: 20e6,
+  bytesPerPixel: (file) => (hasPlainHevc(file.head) ? 14 : 20) * decodedShare(file),
+  nanosecondsPerPixel: (file) => 100 * decodedShare(file),
+  isAnimated: ({ head }) => readBrands(head).some((brand) => ["hevc", "hevx", "hevm", "hevs", "msf1"].includes(brand)),
+} as const satisfies Decoding;
+
+export const heic = {
+  type: "image/heic",
+  kind: "image",
+  matches: stillBrand("heic", "heix", "hevc", "hevx", "heim", "heis", "hevm", "hevs"), // ISO/IEC 23008-12, B.4
+  aliases: ["image/heif", "image/heic-sequence", "image/heif-sequence"],
+  readSize: readHeifSize,
+  decoding: heicDecoding,
+} as const satisfies Row;
+
+export const heif = {
+  type: "image/heif",
+  kind: "image",
+  matches: stillBrand("mif1", "mif2", "msf1", "miaf"), // ISO/IEC 23008-12, 10.2: any codec
+  aliases: ["image/heic", "image/heif-sequence"],
+  readSize: readHeifSize,
+  decoding: heicDecoding,
+} as const satisfies Row;

@@ -1,7 +1,8 @@
-import { type Size, createSize } from "../../domain/size.ts";
+import { type Size, createSize } from "../raster.ts";
 import { hasAt, readUint16LE, readUint32LE } from "./bytes.ts";
 import { readBitmapSize } from "./bmp.ts";
-import { isPng, readPngDimensions, readPngSize } from "./size.ts";
+import type { Row } from "./format.ts";
+import { isPng, readPngDimensions, readPngSize } from "./png.ts";
 
 /** A picture of an icon, or of a cursor. */
 export interface IconPicture extends Size {
@@ -70,3 +71,19 @@ export function readIconSize(body: Uint8Array): Size | null {
   const picture = largestPicture(body);
   return picture && createSize(picture.width, picture.height);
 }
+
+export const ico = {
+  type: "image/vnd.microsoft.icon",
+  kind: "image",
+  matches: isIcon,
+  aliases: ["image/x-icon", "image/ico", "image/x-win-bitmap"],
+  readSize: readIconSize,
+  decoding: {
+    setting: "ico",
+    reader: "ico",
+    libraryBytes: 0,
+    bytesPerPixel: () => 6,
+    nanosecondsPerPixel: () => 50,
+    isAnimated: () => false,
+  },
+} as const satisfies Row;

@@ -1,4 +1,4 @@
-import { type WorkBudget, createWorkBudget, readText, readUint32 } from "./bytes.ts";
+import { type WorkBudget, createWorkBudget, memoized, readText, readUint32 } from "./bytes.ts";
 
 /** A box of an ISO base media file: its type and where its content lies, cut where the head ends. */
 export interface Box {
@@ -57,6 +57,9 @@ export function readBrands(head: Uint8Array): string[] {
   for (let at = first.start + 8; at + 4 <= first.end && work.step(); at += 4) brands.push(readText(head, at, 4));
   return brands;
 }
+
+/** Memoized: several formats need the brands within one sniff, whose head is an object of its own. */
+export const brandsIn = memoized(readBrands);
 
 /** The type of the first box, or an empty text. */
 export function firstBox(head: Uint8Array): string {

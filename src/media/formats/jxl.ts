@@ -1,5 +1,6 @@
-import { type Size, createSize } from "../../domain/size.ts";
-import { createWorkBudget, hasAt } from "./bytes.ts";
+import { type Size, createSize } from "../raster.ts";
+import { any, at, createWorkBudget, hasAt } from "./bytes.ts";
+import type { Row } from "./format.ts";
 import { boxes } from "./isobmff.ts";
 
 /** What a JPEG XL file says before its pixels. */
@@ -72,3 +73,24 @@ export function readJxl(head: Uint8Array): Jxl | null {
   const isAnimated = u(1) === 1;
   return orientation >= 5 ? { width: height, height: width, isAnimated } : { ...size, isAnimated };
 }
+
+function readJxlSize(head: Uint8Array): Size | null {
+  const file = readJxl(head);
+  return file && { width: file.width, height: file.height };
+}
+
+export const jxl = {
+  type: "image/jxl",
+  kind: "image",
+  // ISO/IEC 18181-1, codestream; 18181-2, container
+  matches: any(at(0, [0xff, 0x0a]), at(0, [0, 0, 0, 12, 0x4a, 0x58, 0x4c, 0x20, 13, 10, 0x87, 10])),
+  readSize: readJxlSize,
+  decoding: {
+    setting: "jxl",
+    reader: "jxl",
+    libraryBytes: 20e6,
+    bytesPerPixel: () => 55,
+    nanosecondsPerPixel: () => 600,
+    isAnimated: ({ head }) => readJxl(head)?.isAnimated ?? false,
+  },
+} as const satisfies Row;

@@ -1,4 +1,6 @@
 import { hasAt } from "./bytes.ts";
+import type { Row } from "./format.ts";
+import { audio } from "./tracks.ts";
 
 /** What two neighbouring frames of one stream have in common, and how far the next one is. */
 interface Frame {
@@ -72,6 +74,20 @@ export function isAdts(head: Uint8Array): boolean {
   return hasFrames(head, afterTag(head), readAdtsFrame);
 }
 
-export function isFlac(head: Uint8Array): boolean {
-  return hasAt(head, afterTag(head), "fLaC"); // RFC 9639 6; some encoders put an ID3 tag first
-}
+export const aac = {
+  type: "audio/aac",
+  kind: "audio",
+  matches: isAdts,
+  aliases: ["audio/aacp", "audio/x-aac", "audio/x-hx-aac-adts"],
+  isSometimesUnmarked: true, // streams cut out of the middle; LOAS
+  decoding: audio,
+} as const satisfies Row;
+
+export const mp3 = {
+  type: "audio/mpeg",
+  kind: "audio",
+  matches: isMpegAudio,
+  aliases: ["audio/mp3", "audio/x-mp3", "audio/mpeg3", "audio/x-mpeg"],
+  isSometimesUnmarked: true, // players skip anything before the first frame
+  decoding: audio,
+} as const satisfies Row;

@@ -1,6 +1,73 @@
-import { crc32, deflateSync } from "node:zlib";
-import { hasAt, readText, readUint32 } from "./bytes.ts";
-import type { Raster } from "../raster.ts";
+import { type Size, createSize } from "../raster.ts";
+import { type WorkBudget, createWorkBudget, hasAt, readText, readUint32 } from "./bytes.ts";
+import { isSideways } from "./exif.ts";
+import type { Decoding, Header, Row } from "./format.ts";
+
+const pngSignature = [0x89, 0x50, 0x4e, 0x47, 13, 10, 0x1a, 10];
+
+/** W3C PNG 3, 5.2. */
+export function isPng(head: Uint8Array, at = 0): boolean {
+  return hasAt(head, at, pngSignature);
+}
+
+/** Finds the header chunk: the first one, or the second in Apple's variant (CgBI). */
+function pngHeaderAt(head: Uint8Array, at: number): number {
+  return at + (hasAt(head, at + 12, "CgBI") ? 8 + 12 + 4 : 8);
+}
+
+/** W3C PNG 3, 11.2.1: as stored, whether or not EXIF data turns it. */
+export function readPngDimensions(head: Uint8Array, at = 0): Size | null {
+  const header = pngHeaderAt(head, at);
+  return hasAt(head, header + 4, "IHDR")
+    ? createSize(readUint32(head, header + 8), readUint32(head, header + 12))
+    : null;
+}
+
+interface Chunk {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** W3C PNG 3, 5.3: the chunks one after the other, a step each. */
+export function* pngChunks(head: Uint8Array, from: number, work: WorkBudget): Generator<Chunk> {
+  for (let at = from; at + 8 <= head.length && work.step();) {
+    const end = at + 8 + readUint32(head, at);
+    yield { type: readText(head, at + 4, 4), start: at + 8, end };
+    at = end + 4; // behind the checksum
+  }
+}
+
+/** W3C PNG 3, 11.2.1: colour types by the channels that their pixels have; those of a palette are red, green and blue. */
+const pngChannels = [1, undefined, 3, 3, 2, undefined, 4];
+
+/**
+ * W3C PNG 3, 11.2.1. Null until the pixels begin: the orientation (EXIF, 11.3.3.5) is somewhere before, perhaps after a
+ * profile.
+ */
+export function readPngHeader(head: Uint8Array): Header | null {
+  const header = pngHeaderAt(head, 0);
+  const stored = readPngDimensions(head);
+  const [depth = 0, colourType = 0, , , interlace] = head.subarray(header + 16, header + 21);
+  const channels = pngChannels[colourType];
+  if (!stored || !channels || head.length < header + 21) return null;
+  const work = createWorkBudget();
+  let turned: boolean | null = false;
+  let transparent = 0;
+  for (const { type, start, end } of pngChunks(head, header, work)) {
+    if (type === "tRNS") transparent = 1;
+    if (type === "eXIf") turned = isSideways(head.subarray(start, end), work);
+    if (type !== "IDAT") continue;
+    const displayed = turned === null ? null : turned ? createSize(stored.height, stored.width) : stored;
+    const bytesAPixel = (channels + transparent) * (depth === 16 ? 2 : 1);
+    return displayed && { size: displayed, isProgressive: interlace === 1, bytesAPixel };
+  }
+  return null;
+}
+
+export function readPngSize(head: Uint8Array): Size | null {
+  return readPngHeader(head)?.size ?? null;
+}
 
 /**
  * Strips the texts of a PNG (W3C PNG 3, 11.3.3): decompression bombs, since libpng always inflates them. 8 kB may be
@@ -26,32 +93,41 @@ export function withoutTexts(body: Uint8Array): Uint8Array {
   return body.subarray(0, end + body.length - chunk);
 }
 
-/** Encodes pixels and their ICC profile as a PNG (W3C PNG 3, 5.3, 11.2 and 11.3.2.3): fast, but uncompressed. */
-export function asPng({ width, height, rgba }: Raster, profile: Uint8Array): Uint8Array {
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(width, 0);
-  header.writeUInt32BE(height, 4);
-  header.set([8, 6], 8); // bits a channel; red, green, blue, opacity
-  const rows = Buffer.alloc(height * (1 + width * 4)); // each behind a zero: not filtered
-  for (let row = 0; row < height; row += 1) {
-    rows.set(rgba.subarray(row * width * 4, (row + 1) * width * 4), row * (1 + width * 4) + 1);
+/** W3C PNG 3, 11.3.6.1: the animation control stands before the first image data. */
+function isAnimatedPng(head: Uint8Array): boolean {
+  if (!isPng(head)) return false;
+  for (const { type } of pngChunks(head, 8, createWorkBudget())) {
+    if (type === "acTL") return true;
+    if (type === "IDAT" || type === "IEND") return false;
   }
-  return Buffer.concat([
-    Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
-    chunk("IHDR", header),
-    chunk("iCCP", Buffer.concat([Buffer.from("profile\0\0"), stored(profile)])),
-    chunk("IDAT", stored(rows)),
-    chunk("IEND", new Uint8Array()),
-  ]);
+  return false;
 }
 
-function chunk(type: string, content: Uint8Array): Buffer {
-  const bytes = Buffer.concat([Buffer.alloc(4), Buffer.from(type), content, Buffer.alloc(4)]);
-  bytes.writeUInt32BE(content.length, 0);
-  bytes.writeUInt32BE(crc32(bytes.subarray(4, -4)), bytes.length - 4);
-  return bytes;
-}
+/** An interlaced PNG is decoded whole before it is downscaled. */
+const decoding = {
+  setting: "png",
+  loader: "VipsForeignLoadPng",
+  strip: withoutTexts,
+  readHeader: readPngHeader,
+  bytesPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 1.35 : 0.35) * bytesAPixel,
+  nanosecondsPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 10 : 5) * bytesAPixel,
+  isAnimated: () => false,
+} as const satisfies Decoding;
 
-function stored(bytes: Uint8Array): Buffer {
-  return deflateSync(bytes, { level: 0 });
-}
+export const apng = {
+  type: "image/apng",
+  kind: "image",
+  matches: isAnimatedPng,
+  aliases: ["image/png", "image/vnd.mozilla.apng"],
+  readSize: readPngSize,
+  decoding: { ...decoding, isAnimated: () => true },
+} as const satisfies Row;
+
+export const png = {
+  type: "image/png",
+  kind: "image",
+  matches: isPng,
+  aliases: ["image/x-png"],
+  readSize: readPngSize,
+  decoding,
+} as const satisfies Row;

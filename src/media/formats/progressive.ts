@@ -1,4 +1,6 @@
 import { readUint16 } from "./bytes.ts";
+import { isFrame, isProgressiveFrame, readSegment, startOfScan } from "./jpeg.ts";
+
 /** Resolves with the received body once it has at least so many bytes; fewer at its end. The memory is borrowed. */
 type Arrived = (bytes: number) => Promise<Uint8Array>;
 
@@ -18,11 +20,8 @@ const maxSegments = 1000;
 const stepBytes = 16 * 1024;
 
 const endOfImage = 0xd9;
-const startOfScan = 0xda;
 const quantisation = 0xdb;
 const maxComponents = 4;
-const progressiveFrames: readonly number[] = [0xc2, 0xca]; // Huffman, arithmetic
-const otherFrames: readonly number[] = [0xc0, 0xc1, 0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xcb, 0xcd, 0xce, 0xcf];
 
 /**
  * Waits until enough of a JPEG has arrived for its hash.
@@ -96,20 +95,21 @@ function createCutFinder(totalBytes: number | null): (came: Uint8Array) => Cut {
     }
   }
 
-  /** Reads the segment at a marker; null if nothing useful can follow, false if it is incomplete. */
-  function readSegment(came: Uint8Array): boolean | null {
-    const marker = came[at + 1] ?? 0;
-    if (came[at] !== 0xff || marker === endOfImage || otherFrames.includes(marker)) return null;
-    if (marker === startOfScan && components.size === 0) return null;
-    if (marker === 0xff) {
-      at += 1; // a fill byte
+  /** Takes the segment at a marker; null if nothing useful can follow, false if it is incomplete. */
+  function takeSegment(came: Uint8Array): boolean | null {
+    const found = readSegment(came, at);
+    if (found === "fill") {
+      at += 1;
       return true;
     }
-    const end = at + 2 + readUint16(came, at + 2);
+    if (!found) return null;
+    const { marker, start, end } = found;
+    if (isFrame(marker) && !isProgressiveFrame(marker)) return null;
+    if (marker === startOfScan && components.size === 0) return null;
     if (end > came.length) return false;
-    const segment = came.subarray(at + 4, end);
+    const segment = came.subarray(start, end);
     if (marker === quantisation) readTables(segment);
-    if (progressiveFrames.includes(marker) && !readFrame(segment)) return null;
+    if (isProgressiveFrame(marker) && !readFrame(segment)) return null;
     if (marker === startOfScan) readScan(segment);
     isInScan = marker === startOfScan;
     at = end;
@@ -147,9 +147,9 @@ function createCutFinder(totalBytes: number | null): (came: Uint8Array) => Cut {
         return (totalBytes ?? came.length) >= leastBytes ? at : "later";
       }
       if (at + 4 > came.length) return "later";
-      const isRead = readSegment(came);
-      if (isRead === null) return "never";
-      if (!isRead) return "later";
+      const isTaken = takeSegment(came);
+      if (isTaken === null) return "never";
+      if (!isTaken) return "later";
     }
     return "never";
   };

@@ -1,7 +1,8 @@
 import { constants, gunzipSync } from "node:zlib";
-import { type Size, createSize, maxSide } from "../../domain/size.ts";
+import { type Size, createSize, maxSide } from "../raster.ts";
 import { createWorkBudget, hasAt } from "./bytes.ts";
-import { readMarkup } from "./text.ts";
+import type { Decoding, Row } from "./format.ts";
+import { markupIn, readMarkup } from "./text.ts";
 
 // CSS Values 4, 6.2: an inch is 96 pixels.
 const unitPixels: Readonly<Record<string, number>> = {
@@ -99,3 +100,31 @@ function readViewBox(text: string | undefined): { readonly width: number; readon
 function createRoundedSize(width: number, height: number): Size | null {
   return createSize(Math.max(1, Math.round(width)), Math.max(1, Math.round(height)));
 }
+
+const decoding = {
+  setting: "svg",
+  loader: "VipsForeignLoadSvg",
+  bytesPerPixel: () => 1, // it is rendered at the small size; its cost is unpredictable
+  nanosecondsPerPixel: () => 0,
+  isUnpredictable: true, // a hundred bytes of nested `use` draw for minutes
+  isAnimated: () => false,
+} as const satisfies Decoding;
+
+export const svgz = {
+  type: "image/svg+xml",
+  kind: "image",
+  matches: (head) => readMarkup(gunzippedHead(head) ?? new Uint8Array())?.root === "svg", // SVG 1.1, appendix I
+  aliases: ["image/svg", "application/gzip", "application/x-gzip"],
+  readSize: readSvgSize,
+  decoding,
+} as const satisfies Row;
+
+export const svg = {
+  type: "image/svg+xml",
+  kind: "image",
+  matches: (head) => markupIn(head)?.root === "svg", // SVG 1.1, 5.1
+  aliases: ["image/svg", "application/xml", "text/xml", "text/plain"],
+  isSometimesUnmarked: true, // a prolog may be longer than the head
+  readSize: readSvgSize,
+  decoding,
+} as const satisfies Row;

@@ -1,4 +1,5 @@
-import { type WorkBudget, createWorkBudget, hasAt } from "./bytes.ts";
+import { type WorkBudget, createWorkBudget, hasAt, memoized } from "./bytes.ts";
+import type { Row } from "./format.ts";
 
 /** The head as text, or null where it is none: WHATWG's binary bytes, or not UTF-8 (UTF-16 needs its mark). */
 export function readHeadText(head: Uint8Array): string | null {
@@ -83,3 +84,56 @@ function afterDoctype(text: string, from: number, work: WorkBudget): number {
   }
   return -1;
 }
+
+// Memoized: several formats read the same text within one sniff, whose head is an object of its own.
+const textIn = memoized(readHeadText);
+export const markupIn = memoized(readMarkup);
+
+// https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type
+const htmlElements = "html head script iframe h1 div font table a style title b body br p".split(" ");
+
+function isHtml(head: Uint8Array): boolean {
+  const markup = markupIn(head);
+  if (!markup) return false;
+  return markup.doctype === "html" || (markup.root !== null && htmlElements.includes(markup.root));
+}
+
+/** An object with a first key, or a list of objects (RFC 8259), but not a log line in brackets. */
+function isJson(head: Uint8Array): boolean {
+  const text = textIn(head)?.trimStart();
+  return text !== undefined && /^(?:\{\s*\}\s*$|\[\s*\]\s*$|(?:\[\s*)?\{\s*"(?:[^"\\]|\\.){0,200}"\s*:)/.test(text);
+}
+
+export const html = {
+  type: "text/html",
+  kind: "text",
+  matches: isHtml,
+  aliases: ["application/xhtml+xml", "application/xml", "text/xml", "text/plain"],
+  isSometimesUnmarked: true,
+} as const satisfies Row;
+
+export const xml = {
+  type: "application/xml",
+  kind: "text",
+  matches: (head) => markupIn(head)?.hasDeclaration === true, // XML 1.0, 2.8
+  aliases: ["text/plain"],
+  refinedBy: /^(?:text|application)\/xml|\+xml$/,
+  isSometimesUnmarked: true,
+} as const satisfies Row;
+
+export const json = {
+  type: "application/json",
+  kind: "text",
+  matches: isJson,
+  aliases: ["text/plain"],
+  refinedBy: /\bjson$|^application\/(?:manifest|schema)/,
+  isSometimesUnmarked: true,
+} as const satisfies Row;
+
+export const text = {
+  type: "text/plain",
+  kind: "text",
+  matches: (head) => textIn(head) !== null, // https://mimesniff.spec.whatwg.org/#rules-for-text-or-binary
+  refinedBy: /^(?:text|application|message|model)\//,
+  isSometimesUnmarked: true, // other encodings than UTF-8
+} as const satisfies Row;

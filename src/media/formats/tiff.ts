@@ -1,5 +1,6 @@
-import { type Size, createSize } from "../../domain/size.ts";
-import { createWorkBudget, hasAt } from "./bytes.ts";
+import { type Size, createSize } from "../raster.ts";
+import { any, at, createWorkBudget, hasAt } from "./bytes.ts";
+import type { Row } from "./format.ts";
 
 const [widthTag, heightTag, orientationTag] = [256, 257, 274];
 // Bytes of a value by its type (TIFF 6.0, section 2; BigTIFF adds 16): the sizes are of one of these.
@@ -29,3 +30,24 @@ export function readTiffSize(body: Uint8Array): Size | null {
   const isTurned = (found.get(orientationTag) ?? 1) >= 5;
   return isTurned ? createSize(height, width) : createSize(width, height);
 }
+
+export const tiff = {
+  type: "image/tiff",
+  kind: "image",
+  matches: any(
+    at(0, "II*\0"), // TIFF 6.0, section 2
+    at(0, "MM\0*"),
+    at(0, "II+\0\x08\0\0\0"), // BigTIFF: eight bytes an offset, then zero
+    at(0, "MM\0+\0\x08\0\0"),
+  ),
+  // Camera raw files are TIFF with more in it.
+  readSize: readTiffSize,
+  refinedBy: /^image\/(?:x-(?:adobe-dng|canon-cr2|nikon-nef|sony-arw|pentax-pef)|tiff-fx)$/,
+  decoding: {
+    setting: "tiff",
+    loader: "VipsForeignLoadTiff",
+    bytesPerPixel: ({ bytesAPixel }) => 0.3 * bytesAPixel,
+    nanosecondsPerPixel: ({ bytesAPixel }) => 6 * bytesAPixel,
+    isAnimated: () => false,
+  },
+} as const satisfies Row;

@@ -1,11 +1,10 @@
 import { rgbaToBlurhash } from "./blurhash.ts";
-import type { ChildSettings } from "./main.ts";
-import type { Cost, Decoding, Format, Opened, ReaderDecoding } from "../formats/index.ts";
+import type { Cost, Format, FormatDecoding, Opened } from "../formats/index.ts";
 import { type Raster, onWhite, shrink } from "../raster.ts";
-import type { WorkerAnswer, Request } from "../protocol.ts";
+import type { ChildSettings, Clip, Facts, Request, WorkerAnswer } from "../protocol.ts";
 import { type Rasters, type Measured as VipsMeasured, createVips } from "./vips.ts";
-import type { Clip, Facts } from "./reader.ts";
-import type { Header } from "../formats/size.ts";
+import type { Decoding, Header, ReaderDecoding } from "../formats/format.ts";
+import { readers } from "./readers/index.ts";
 import { sniff } from "../formats/sniff.ts";
 import { rgbaToThumbhash } from "./thumbhash.ts";
 
@@ -51,14 +50,14 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
   const vips = await createVips(on);
 
   /** Null if the format is disabled. */
-  function decodingOf({ decoding }: Format): Decoding | null {
+  function decodingOf({ decoding }: Format): FormatDecoding | null {
     return decoding && on.some((name) => name === decoding.setting) ? decoding : null;
   }
 
   async function measure({ operation, format }: Question, body: Uint8Array): Promise<Measured | null> {
     const decoding = decodingOf(format);
     if (!decoding) return null;
-    if ("load" in decoding) return measureByReader(decoding, format, body, operation === "describe");
+    if ("reader" in decoding) return measureByReader(decoding, format, body, operation === "describe");
     const kept = decoding.strip?.(body) ?? body;
     const header = decoding.readHeader?.(kept);
     const measured = header ? asMeasured(kept, header) : await vips.measure(kept);
@@ -71,8 +70,13 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
     };
   }
 
-  async function measureByReader(decoding: ReaderDecoding, { readSize }: Format, body: Uint8Array, isWhole: boolean) {
-    const reader = await decoding.load();
+  async function measureByReader(
+    decoding: Extract<FormatDecoding, ReaderDecoding>,
+    { readSize }: Format,
+    body: Uint8Array,
+    isWhole: boolean,
+  ) {
+    const reader = await readers[decoding.reader]();
     const size = reader.measure ? null : readSize?.(body);
     const pixels = size ? size.width * size.height : 0;
     const opened = { head: body, isProgressive: false, bytesAPixel: 4, pages: 1, pixels };
@@ -136,7 +140,7 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
   async function lookInside(picture: Uint8Array, allowed: Cost): Promise<Found> {
     const format = sniff(picture);
     const decoding = format && decodingOf(format);
-    if (!decoding || "load" in decoding) return { ...nothing, warning: "decode_failed" };
+    if (!decoding || "reader" in decoding) return { ...nothing, warning: "decode_failed" };
     return look({ operation: "describe", format, allowed }, picture);
   }
 

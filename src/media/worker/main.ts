@@ -8,16 +8,8 @@ import { read, readSync, writeSync } from "node:fs";
 import { promisify } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { DecodableName } from "../formats/index.ts";
 import type { Look } from "./describe.ts";
-import { decodeRequest, requestBytes } from "../protocol.ts";
-import type { Clip } from "./reader.ts";
-
-export interface ChildSettings {
-  readonly formats: readonly DecodableName[];
-  /** Whether to cut clips of videos, for ffmpeg. */
-  readonly clips: boolean;
-}
+import { type ChildSettings, type Clip, decodeRequest, requestBytes } from "../protocol.ts";
 
 // WebAssembly memory is freed only by garbage collection, and would otherwise exhaust the memory limit.
 setFlagsFromString("--expose-gc");
@@ -74,7 +66,7 @@ async function serve(look: Look): Promise<never> {
       rssBytes: process.memoryUsage.rss(),
     });
     send(bytes);
-    if (request.format.decoding && "load" in request.format.decoding) collectGarbage();
+    if (request.format.decoding && "reader" in request.format.decoding) collectGarbage();
   }
 }
 

@@ -1,13 +1,5 @@
+import type { Clip, Facts } from "../protocol.ts";
 import type { Raster } from "../raster.ts";
-
-/** Metadata of a file without its pixels; null if the file has no such value. */
-export interface Facts {
-  /** In pixels, as displayed. */
-  readonly width: number | null;
-  readonly height: number | null;
-  readonly animated: boolean | null;
-  readonly durationMs: number | null;
-}
 
 /** The size of a file without a picture, or with a size out of range. */
 export const noSize = { width: null, height: null } as const;
@@ -20,20 +12,6 @@ export interface Pixels {
 
 /** The visible content: pixels, or an embedded picture file, such as the cover of a song. */
 export type Shown = Pixels | { readonly picture: Uint8Array };
-
-/** The beginning of a video: its first seconds, remuxed to Matroska, or else the first bytes of the file itself. */
-export interface Clip {
-  readonly bytes: Uint8Array;
-  readonly container: Container;
-  /** Rotation for display, in degrees clockwise. */
-  readonly rotation: Rotation;
-}
-
-export const containers = ["matroska", "avi", "ogg", "mov"] as const;
-export type Container = (typeof containers)[number];
-
-export const rotations = [0, 90, 180, 270] as const;
-export type Rotation = (typeof rotations)[number];
 
 /** Reads the files of one library's formats. Runs only in workers. */
 export interface Reader {

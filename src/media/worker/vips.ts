@@ -1,9 +1,11 @@
 import sharp, { type Sharp } from "sharp";
 import { type Size, createSize } from "../../domain/size.ts";
-import { type DecodableName, type Opened, type VipsDecoding, formats } from "../formats/index.ts";
+import { type DecodableName, type FormatDecoding, type Opened, formats } from "../formats/index.ts";
+import type { VipsDecoding } from "../formats/format.ts";
 import { type Raster, fitWithin, onWhite, shrink } from "../raster.ts";
-import { asPng } from "../formats/png.ts";
+import { encodePng } from "./encode-png.ts";
 import type { Pixels } from "./reader.ts";
+import { samples } from "./samples.ts";
 
 // The only file that uses libvips (through sharp). It runs only in workers.
 
@@ -90,8 +92,8 @@ function isOn(setting: string, on: readonly string[]): boolean {
 }
 
 /** Self-test: `block` and `unblock` accept a misspelt class name silently, so read a sample. */
-async function test({ setting, sample, loader }: VipsDecoding, isExpected: boolean): Promise<void> {
-  const isRead = await readRasters(Buffer.from(sample, "base64"), { width: 1, height: 1 }).then(
+async function test({ setting, loader }: Extract<FormatDecoding, VipsDecoding>, isExpected: boolean): Promise<void> {
+  const isRead = await readRasters(Buffer.from(samples[setting], "base64"), { width: 1, height: 1 }).then(
     () => true,
     () => false,
   );
@@ -127,7 +129,7 @@ async function sample({ raster: { width, height, rgba }, profile }: Pixels): Pro
 
 /** Converts to sRGB through a PNG: libvips takes a profile only with a file. No change if PNG or the profile fails. */
 function inSrgb(raster: Raster, profile: Uint8Array): Promise<Raster> {
-  return toRaster(sampled(open(asPng(raster, profile), false), raster)).catch(() => raster);
+  return toRaster(sampled(open(encodePng(raster, profile), false), raster)).catch(() => raster);
 }
 
 async function toRaster(picture: Sharp): Promise<Raster> {

@@ -1,13 +1,17 @@
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { expect, onTestFinished, test } from "vitest";
 import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
 import { rgbaToBlurhash } from "../../../src/media/worker/blurhash.ts";
 import { startOrigin } from "../../support/origin.ts";
+import { requires } from "../../support/require.ts";
 import { runProgram, startService } from "../../support/service.ts";
 
 const photo = await sharp({ create: { width: 640, height: 480, channels: 3, background: "#4080c0" } })
@@ -70,9 +74,36 @@ test("probe draws the blurhash only if the output supports colours", async () =>
     const mean = pixels.reduce((sum, pixel) => sum + pixel[index]!, 0) / pixels.length;
     expect(Math.abs(mean - value)).toBeLessThan(6);
   }
-  expect(await probeWith({ FORCE_COLOR: "1" })).toContain("\x1b[38;5;");
-  expect(await probeWith({ FORCE_COLOR: "3", NO_COLOR: "1" })).not.toContain("\x1b");
-  expect(await probeWith({})).not.toContain("\x1b");
+  expect(await probeWith({ FORCE_COLOR: "2" })).toContain("\x1b[38;5;");
+  const inSixteenColours = await probeWith({ FORCE_COLOR: "1" });
+  expect(inSixteenColours).toContain("\x1b[1mhttps://example.org/\x1b[22m");
+  expect(inSixteenColours).not.toContain("▀");
+  for (const environment of [{}, { FORCE_COLOR: "0" }, { COLORTERM: "truecolor" }]) {
+    expect(await probeWith(environment)).not.toContain("\x1b");
+  }
+});
+
+// `script` of util-linux gives a program a terminal.
+const noTerminals = spawnSync("script", ["--version"]).error !== undefined;
+
+test.skipIf(requires("script", !noTerminals))("on a terminal, probe has colours unless NO_COLOR is set", async () => {
+  const service = await startFakeService({ blurhash: blueHash, type: "image/jpeg", width: 640, height: 480 });
+  const main = fileURLToPath(new URL("../../../dist/main.js", import.meta.url));
+  const probeWith = async (environment: Record<string, string>): Promise<string> => {
+    const command = `'${process.execPath}' '${main}' probe --server ${service} https://example.org/`;
+    const child = spawn("script", ["-qec", command, "/dev/null"], {
+      env: { PATH: process.env.PATH, TERM: "xterm-256color", ...environment },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const printed = await text(child.stdout);
+    expect(printed).toContain("image");
+    return printed;
+  };
+  expect(await probeWith({})).toContain("\x1b[38;5;");
+  expect(await probeWith({ COLORTERM: "truecolor" })).toContain("\x1b[38;2;");
+  for (const environment of [{ NO_COLOR: "1" }, { TERM: "dumb" }]) {
+    expect(await probeWith(environment)).not.toContain("\x1b");
+  }
 });
 
 test("probe --json prints the JSON of the API, one line per URL, failures included", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { makeCertificates, startOrigin } from "../../support/origin.ts";
 import { hasRedis, type RedisServer, startRedis } from "../../support/redis.ts";
-import { ask, forget, readiness, startReplicas, waitUntilReady } from "../../support/replicas.ts";
+import { ask, invalidate, readiness, startReplicas, waitUntilReady } from "../../support/replicas.ts";
 import { requires } from "../../support/require.ts";
 import { startService } from "../../support/service.ts";
 
@@ -45,7 +45,7 @@ describe.skipIf(skipped)("replicas that share a Redis", () => {
     expect(metrics).toContain("media_oracle_shared_answers_total 2"); // and one from its own memory
     expect(redis.command("KEYS", "*")).not.toContain("a.txt");
 
-    expect(await forget(three!, origin.url("/a.txt"))).toBe(204);
+    expect(await invalidate(three!, origin.url("/a.txt"))).toBe(204);
     // The deletion arrives by a Redis message, so it takes a moment.
     const askTwo = async () => (await ask(two!, origin.url("/a.txt"))).status === 200 && origin.requests;
     await expect.poll(askTwo).toBe(3);
@@ -72,7 +72,7 @@ describe.skipIf(skipped)("replicas that share a Redis", () => {
       expect(poison).not.toBe(good);
       redis.put(key, poison);
       expect((await ask(fresh, origin.url("/a.txt"))).json).toEqual(told.json);
-      expect(await forget(fresh, origin.url("/a.txt"))).toBe(204);
+      expect(await invalidate(fresh, origin.url("/a.txt"))).toBe(204);
     }
     expect(origin.requests).toBe(1 + poisons.length);
     expect(fresh.output() + (await (await fetch(`${fresh.url}/metrics`)).text())).not.toContain("planted");

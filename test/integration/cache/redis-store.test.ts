@@ -43,7 +43,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     expect(await other.store.get(keyNumber(3))).toBeNull();
   });
 
-  test("forgets by itself what is of no use any more", async () => {
+  test("expired entries are deleted by Redis itself", async () => {
     const { store } = await openStore();
     const { store: late } = await openStore(now + 10 * 24 * 3_600_000);
     await late.set(keyNumber(2), entryAt(now));
@@ -72,14 +72,14 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     expect(redis.state).toBe("ready");
   });
 
-  test("tells the other replicas what to forget, and nobody what is no key", async () => {
+  test("an invalidation reaches the other replicas, and a message that is no key is ignored", async () => {
     const [one, other] = [await openStore(), await openStore()];
     const heard: string[] = [];
     const ownHeard: string[] = [];
     let enough: () => void;
     const both = new Promise<void>((resolve) => (enough = resolve));
-    one.store.onForgotten((key) => ownHeard.push(key));
-    other.store.onForgotten((key) => heard.push(key) === 2 && enough());
+    one.store.onInvalidated((key) => ownHeard.push(key));
+    other.store.onInvalidated((key) => heard.push(key) === 2 && enough());
     while (server.command("PUBLISH", "test:forgotten", "x ../../etc/passwd") !== "2") await new Promise(setImmediate);
     await one.store.set(key, entryAt(now));
     await one.store.delete(key);
@@ -171,15 +171,15 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
   test("counts together what replicas count, for a span", async () => {
     const [one, other] = [await openStore(), await openStore()];
     const [count, countElsewhere] = [createRedisCounter(one.redis), createRedisCounter(other.redis)];
-    expect((await count("client", 60_000))?.asked).toBe(1);
+    expect((await count("client", 60_000))?.used).toBe(1);
     const second = await countElsewhere("client", 60_000);
-    expect(second?.asked).toBe(2);
+    expect(second?.used).toBe(2);
     expect(second?.leftMs).toBeGreaterThan(50_000);
-    expect((await count("another", 60_000))?.asked).toBe(1);
+    expect((await count("another", 60_000))?.used).toBe(1);
     expect(server.command("KEYS", "*")).not.toMatch(/client|another/);
-    expect((await count("short", 1))?.asked).toBe(1);
+    expect((await count("short", 1))?.used).toBe(1);
     await new Promise((resolve) => setTimeout(resolve, 5));
-    expect((await count("short", 1))?.asked).toBe(1);
+    expect((await count("short", 1))?.used).toBe(1);
   });
 
   test("has no count where somebody else wrote what cannot be one, or nothing can be written", async () => {

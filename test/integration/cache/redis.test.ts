@@ -183,13 +183,13 @@ describe.skipIf(requires("redis-server", hasRedis))("the Redis client", () => {
     await waitForState(redis, "ready");
     const now = Date.now();
     const store = createRedisStore(redis, { lockMs: 1000, pollMs: 20, now: () => now });
-    store.onForgotten(() => undefined);
+    store.onInvalidated(() => undefined);
     const unlock = await store.lock(keyNumber(1));
     await store.set(keyNumber(1), entryAt(now));
     unlock();
     expect(await store.get(keyNumber(1))).toEqual(entryAt(now));
     await store.delete(keyNumber(1));
-    expect((await createRedisCounter(redis)("client", 1000))?.asked).toBe(1);
+    expect((await createRedisCounter(redis)("client", 1000))?.used).toBe(1);
     expect([redis.failures, redis.state]).toEqual([0, "ready"]);
     expect(server.command("-n", "3", "KEYS", "*")).toMatch(/^test:count:/);
   });

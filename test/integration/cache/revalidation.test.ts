@@ -6,7 +6,7 @@ import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { noise } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
-import { createRemembering } from "../../support/remembering.ts";
+import { createCachedService } from "../../support/cached-service.ts";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -49,7 +49,7 @@ async function start(responder: RequestListener, options = {}) {
     requests.push([request.url ?? "", conditionsOf(request)]);
     responder(request, response);
   });
-  return { requests, origin, service: createRemembering(decoder, options) };
+  return { requests, origin, service: createCachedService(decoder, options) };
 }
 
 describe("revalidation", () => {
@@ -283,10 +283,10 @@ describe("an unhealthy origin", () => {
   });
 });
 
-test("a forgotten target is requested unconditionally", async () => {
+test("an invalidated target is requested unconditionally", async () => {
   const { requests, origin, service } = await start((request, response) => sendUnlessCurrent(request, response, '"a"'));
   await service.outcome(origin.url("/"));
-  await service.forget(origin.url("/"));
+  await service.invalidate(origin.url("/"));
   expect((await service.outcome(origin.url("/")))[0]).toBe("miss");
   expect(requests.at(-1)).toEqual(["/", [undefined, undefined]]);
 });

@@ -54,9 +54,9 @@ export function described(part: Partial<Metadata> = summit): Description {
 export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof createApp> {
   return createApp({
     oracle: () => described(),
-    forget: () => Promise.resolve(),
+    invalidate: () => Promise.resolve(),
     parseTarget: parseAnything,
-    isRemembered: () => false,
+    isCached: () => false,
     tokens: [],
     namedTokens: null,
     hostnames: null,
@@ -84,7 +84,7 @@ export function failed(error: OracleError): Description {
 }
 
 /** Returns a description from the cache. */
-export function remembered(
+export function cachedDescription(
   metadata: Metadata,
   kept: NonNullable<Description["kept"]>,
   cached: Description["cached"] = "hit",
@@ -109,11 +109,11 @@ export interface AppSettings {
   readonly namedTokens?: NamedTokenOptions;
   readonly hostnames?: readonly string[];
   readonly inactivityTimeoutMs?: number;
-  readonly isRemembered?: AppOptions["isRemembered"];
+  readonly isCached?: AppOptions["isCached"];
   readonly rateLimit?: NonNullable<AppOptions["rateLimit"]>;
   readonly readiness?: AppOptions["readiness"];
   readonly shared?: Gauges["shared"];
-  readonly forget?: (target: Target) => Promise<void>;
+  readonly invalidate?: (target: Target) => Promise<void>;
   readonly level?: string;
   readonly page?: string;
   readonly connectionLimit?: ConnectionLimit;
@@ -132,9 +132,9 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
   });
   const app = await createApp({
     oracle: observed(oracle, metrics),
-    forget: settings.forget ?? (() => Promise.resolve()),
+    invalidate: settings.invalidate ?? (() => Promise.resolve()),
     parseTarget: parseAnything,
-    isRemembered: settings.isRemembered ?? (() => false),
+    isCached: settings.isCached ?? (() => false),
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,
     hostnames: settings.hostnames ?? null,

@@ -2,7 +2,7 @@ import { expect, test, type TestContext } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
 import type { Oracle } from "../../../src/domain/description.ts";
 import { ask, type Answer } from "../../support/contract.ts";
-import { type AppSettings, described, failed, remembered, type RunningApp, startApp, summit } from "./app.ts";
+import { type AppSettings, described, failed, cachedDescription, type RunningApp, startApp, summit } from "./app.ts";
 
 async function appFor(
   onTestFinished: TestContext["onTestFinished"],
@@ -113,11 +113,11 @@ test("at the deadline a batch returns partial metadata of the started lookups, a
 
 test("each URL of a batch counts against the rate limit, except for cache hits", async ({ onTestFinished }) => {
   const kept = { since: Date.now(), until: Date.now() + 60_000 };
-  const isRemembered = ({ url }: { url: URL }) => url.pathname.startsWith("/known");
+  const isCached = ({ url }: { url: URL }) => url.pathname.startsWith("/known");
   const app = await appFor(
     onTestFinished,
-    (target) => (isRemembered(target) ? remembered(summit, kept) : described()),
-    { isRemembered, rateLimit: { perMinute: 2, together: null, now: () => 0 } },
+    (target) => (isCached(target) ? cachedDescription(summit, kept) : described()),
+    { isCached, rateLimit: { perMinute: 2, together: null, now: () => 0 } },
   );
   const answer = await askBatch(app, { urls: [urlOf(1), urlOf("known"), urlOf(2), urlOf(3), urlOf("known2")] });
   expect(itemsOf(answer).map(({ problem }) => problem?.code)).toEqual([

@@ -2,7 +2,7 @@ import { type IncomingMessage, request as sendRequest } from "node:http";
 import { text as readText } from "node:stream/consumers";
 import { describe, expect, test, type TestContext } from "vitest";
 import { assertDocumented } from "../../support/contract.ts";
-import { type AppSettings, described, remembered, type RunningApp, startApp, summit } from "./app.ts";
+import { type AppSettings, described, cachedDescription, type RunningApp, startApp, summit } from "./app.ts";
 
 const kept = { since: Date.now() - 500_000, until: Date.now() + 500_000 };
 const question = JSON.stringify({ url: "https://upload.example.org/a.jpg" });
@@ -14,9 +14,9 @@ async function startCounting(onTestFinished: TestContext["onTestFinished"], sett
   const app = await startApp(
     () => {
       done.push("looked up");
-      return settings.isRemembered ? remembered(summit, kept) : described();
+      return settings.isCached ? cachedDescription(summit, kept) : described();
     },
-    { ...settings, forget: () => Promise.resolve(void done.push("forgotten")) },
+    { ...settings, invalidate: () => Promise.resolve(void done.push("forgotten")) },
   );
   onTestFinished(() => app.close());
   return { app, done };
@@ -91,7 +91,7 @@ describe("without tokens", () => {
   });
 
   test("the browser guard rejects cache hits too: the fast path does not bypass it", async (context) => {
-    const { app, done } = await startCounting(context.onTestFinished, { hostnames: [], isRemembered: () => true });
+    const { app, done } = await startCounting(context.onTestFinished, { hostnames: [], isCached: () => true });
     for (const headers of [...foreign, { Host: "rebind.example" }]) {
       expect(await send(app, describing[0]!, headers)).toEqual({ status: 403, code: "request_forbidden" });
     }

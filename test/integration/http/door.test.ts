@@ -5,7 +5,7 @@ import { describe, expect, test, type TestContext } from "vitest";
 import { startDescription } from "../../../src/domain/description.ts";
 import { createNamedToken } from "../../../src/http/named-token.ts";
 import { ask, askMetadata, assertDocumented } from "../../support/contract.ts";
-import { described, remembered, type RunningApp, startApp, summit } from "./app.ts";
+import { described, cachedDescription, type RunningApp, startApp, summit } from "./app.ts";
 
 const url = "https://upload.example.org/a/summit.jpg";
 
@@ -111,7 +111,7 @@ describe("named tokens", () => {
 
   test("answers to named tokens are private to caches", async ({ onTestFinished }) => {
     const kept = { since: Date.now(), until: Date.now() + 60_000 };
-    const app = await startApp(() => remembered(summit, kept), { namedTokens });
+    const app = await startApp(() => cachedDescription(summit, kept), { namedTokens });
     onTestFinished(() => app.close());
     const { headers } = await askMetadata(app.url, { url }, bearer("chat.example.org"));
     expect(headers.get("cache-control")).toMatch(/^private, max-age=/);

@@ -1,175 +1,117 @@
 import { once } from "node:events";
 import { connect } from "node:net";
-import { describe, expect, test, type TestContext } from "vitest";
+import { expect, test, type TestContext } from "vitest";
 import type { Description } from "../../../src/domain/description.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import type { Target } from "../../../src/domain/target.ts";
-import { ask, assertDocumented } from "../../support/contract.ts";
-import { described, failed, remembered, type RunningApp, startApp, summit } from "./app.ts";
+import { ask, askMetadata, assertDocumented } from "../../support/contract.ts";
+import { described, failed, cachedDescription, type RunningApp, startApp, summit } from "./app.ts";
 
 const kept = { since: Date.now() - 500_000, until: Date.now() + 500_000 };
-const token = "one-of-the-tokens";
 
 /** Returns the cache hit of a URL, by its path; null for a miss. */
-function recall({ url }: Target): Description | null {
-  if (url.pathname.startsWith("/hit")) return remembered(summit, kept);
-  if (url.pathname === "/stale") return remembered(summit, { ...kept, until: Date.now() - 30_000 }, "stale");
+function findCached({ url }: Target): Description | null {
+  if (url.pathname.startsWith("/hit")) return cachedDescription(summit, kept);
+  if (url.pathname === "/stale") return cachedDescription(summit, { ...kept, until: Date.now() - 30_000 }, "stale");
   if (url.pathname === "/gone")
     return { ...failed(new OracleError("source_status", "", { upstreamStatus: 410 })), cached: "hit", kept };
   return null;
 }
 
-/** Starts an app with or without cache hits on the fast path; records its cache checks and lookups, in order. */
-async function open(onTestFinished: TestContext["onTestFinished"], looksFirst: boolean, tokens: string[] = []) {
-  const asked: string[] = [];
-  const app = await startApp(
-    (target) => {
-      asked.push("looked up");
-      return recall(target) ?? described();
-    },
-    {
-      tokens,
-      isRemembered(target) {
-        asked.push("remembered?");
-        return looksFirst && recall(target) !== null;
-      },
-    },
-  );
+async function open(onTestFinished: TestContext["onTestFinished"]): Promise<RunningApp> {
+  const app = await startApp((target) => findCached(target) ?? described());
   onTestFinished(() => app.close());
-  return { app, asked };
-}
-
-interface Sent {
-  readonly url?: string;
-  readonly body?: string | Buffer;
-  readonly path?: string;
-  readonly method?: string;
-  readonly headers?: readonly string[];
-  /** Whether the body is sent in two pieces, the second one late. */
-  readonly inPieces?: boolean;
+  return app;
 }
 
 const question = (path: string) => JSON.stringify({ url: `https://upload.example.org${path}` });
 
-const plainHeaders = (more: readonly string[] = []) => [
-  "Content-Type: application/json",
-  `Content-Length: ${question("/hit.jpg").length}`,
-  ...more,
-];
+function requestBytes(body: string | Buffer, more: readonly string[] = []): Buffer {
+  const content = Buffer.from(body);
+  const lines = [
+    "POST /metadata HTTP/1.1",
+    "Host: a",
+    "X-Request-Id: test-1",
+    "Content-Type: application/json",
+    ...more,
+  ];
+  return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\nContent-Length: ${content.length}\r\n\r\n`), content]);
+}
 
-/** Sends a request, and a second one on the same connection; returns the answers without Date, Age and ttl. */
-async function exchange(app: RunningApp, { url = "/hit.jpg", ...sent }: Sent): Promise<string> {
-  const { method = "POST", path = "/metadata", inPieces = false } = sent;
-  const body = Buffer.from(sent.body ?? question(url));
-  const given = sent.headers ?? ["Content-Type: application/json", `Content-Length: ${body.length}`];
-  const lines = [`${method} ${path} HTTP/1.1`, "Host: a", "X-Request-Id: test-1", ...given];
+/** Sends the pieces one after the other, and returns all bytes that the server sends until it closes. */
+async function exchange(app: RunningApp, ...pieces: readonly Buffer[]): Promise<string> {
   const socket = connect(app.port, "127.0.0.1");
   let received = "";
   socket.setEncoding("latin1").on("data", (text: string) => (received += text));
   socket.on("error", () => undefined);
-  socket.write(`${lines.join("\r\n")}\r\n\r\n`);
-  socket.write(inPieces ? body.subarray(0, 20) : body);
-  if (inPieces) setTimeout(() => socket.write(body.subarray(20)), 50);
-  setTimeout(
-    () => socket.write("GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: test-2\r\nConnection: close\r\n\r\n"),
-    150,
-  );
+  for (const [index, piece] of pieces.entries()) setTimeout(() => socket.write(piece), index * 50);
   await once(socket, "close");
-  return received.replace(/\r\n(Date|Age): [^\r]+|; ttl=-\d+/g, "");
+  return received;
 }
 
-const answeredAtOnce = ["remembered?", "looked up"];
-const answeredByAll = ["looked up"];
+const closing = ["Connection: close"];
 
-describe("cache hits on the fast path", () => {
-  test.for<[name: string, sent: Sent, asked: readonly string[]]>([
-    ["plainly", {}, answeredAtOnce],
-    ["for the second time", { url: "/hit-again" }, answeredAtOnce],
-    ["with a body in two pieces", { inPieces: true }, answeredAtOnce],
-    ["of what is stale", { url: "/stale" }, answeredAtOnce],
-    ["with fields", { body: '{"url":"http://a.example.org/hit","fields":["type"]}' }, answeredAtOnce],
-    ["with a deadline", { body: '{"url":"http://a.example.org/hit","deadlineMs":50}' }, answeredAtOnce],
-    ["as XML", { headers: plainHeaders(["Accept: application/xml"]) }, answeredAtOnce],
-    ["with an ETag, which is none of POST's", { headers: plainHeaders(['If-None-Match: "a", *']) }, answeredAtOnce],
-    [
-      "with a charset",
-      { headers: plainHeaders().with(0, "Content-Type: application/json; charset=utf-8") },
-      answeredByAll,
-    ],
-    ["with a query", { path: "/metadata?a=b" }, answeredByAll],
-    [
-      "in chunks",
-      {
-        body: `2c\r\n${question("/hit.jpg")}\r\n0\r\n\r\n`.replace("2c", question("/hit.jpg").length.toString(16)),
-        headers: ["Content-Type: application/json", "Transfer-Encoding: chunked"],
-      },
-      answeredByAll,
-    ],
-    [
-      "with a GET",
-      { method: "GET", path: "/metadata?url=https://a.example.org/hit", headers: [], body: "" },
-      answeredByAll,
-    ],
-  ])("the fast path answers a cache hit like Fastify: %s", async ([, sent, expected], { onTestFinished }) => {
-    const [first, second] = [await open(onTestFinished, true), await open(onTestFinished, false)];
-    const answer = await exchange(first.app, sent);
-    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*HTTP\/1\.1 200 OK\r\n/);
-    expect(answer).toBe(await exchange(second.app, sent));
-    expect(first.asked).toEqual(expected);
-  });
+test.for<[name: string, body: string | Buffer, status: number]>([
+  ["a hit", question("/hit.jpg"), 200],
+  ["a stale hit", question("/stale"), 200],
+  ["a hit with fields", '{"url":"http://a.example.org/hit","fields":["type"]}', 200],
+  ["a miss", question("/new"), 200],
+  ["a cached failure", question("/gone"), 502],
+  ["a text that is no URL", '{"url":"hit"}', 400],
+  ["an unsupported scheme", '{"url":"ftp://a/hit"}', 400],
+  ["invalid JSON", '{"url":', 400],
+  ["JSON that is no object", "false", 400],
+  ["invalid UTF-8", Buffer.from('{"url":"http://a/hit\xff"}', "latin1"), 400],
+  ["an unknown key", '{"url":"http://a/hit","more":1}', 400],
+  ["a deadline out of bounds", '{"url":"http://a/hit","deadlineMs":1}', 400],
+  ["an empty body", "", 400],
+  ["a body that is too large", JSON.stringify({ url: `http://a/${"h".repeat(20_000)}` }), 413],
+])("a repeated question gets the same answer again, also in two pieces: %s", async ([, body, status], context) => {
+  const app = await open(context.onTestFinished);
+  const bytes = requestBytes(body, closing);
+  const answers = [await exchange(app, bytes), await exchange(app, bytes)];
+  answers.push(await exchange(app, bytes.subarray(0, -20), bytes.subarray(-20)));
+  const [first = "", ...others] = answers.map((answer) => answer.replace(/\r\n(Date|Age): [^\r]+|; ttl=-?\d+/gi, ""));
+  for (const other of others) expect(other).toBe(first);
+  const [head = "", text = ""] = first.split("\r\n\r\n");
+  expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  const contentType = /\r\ncontent-type: ([^\r]+)/i.exec(head)?.[1] ?? null;
+  assertDocumented("POST", "/metadata", { status, contentType, body: text });
 });
 
-describe("other requests on the fast path", () => {
-  test.for<[name: string, sent: Sent, status: number]>([
-    ["a URL that is not cached", { url: "/new" }, 200],
-    ["a URL that is not cached, in pieces", { url: "/new", inPieces: true }, 200],
-    ["a remembered failure", { url: "/gone" }, 502],
-    ["what is no URL", { body: '{"url":"hit"}' }, 400],
-    ["a scheme that is not looked up", { body: '{"url":"ftp://a/hit"}' }, 400],
-    ["what is no JSON", { body: '{"url":' }, 400],
-    ["what is no UTF-8", { body: Buffer.from('{"url":"http://a/hit\xff"}', "latin1") }, 400],
-    ["a question with a key too many", { body: '{"url":"http://a/hit","more":1}' }, 400],
-    ["a deadline out of bounds", { body: '{"url":"http://a/hit","deadlineMs":1}' }, 400],
-    ["an empty body", { body: "" }, 400],
-    ["a body that is too large", { body: JSON.stringify({ url: `http://a/${"h".repeat(20_000)}` }) }, 413],
-  ])("the fast path leaves %s to Fastify", async ([, sent, status], { onTestFinished }) => {
-    const [first, second] = [await open(onTestFinished, true), await open(onTestFinished, false)];
-    const answer = await exchange(first.app, sent);
-    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
-    expect(answer).toBe(await exchange(second.app, sent));
-    const [head = "", body = ""] = answer.split("\r\n\r\n");
-    const contentType = /\r\ncontent-type: ([^\r]+)/i.exec(head)?.[1] ?? null;
-    assertDocumented("POST", "/metadata", { status, contentType, body: body.replace(/HTTP\/1\.1[^]*$/, "") });
-  });
-
-  test.for<[name: string, headers: readonly string[]]>([
-    ["a question without the token", []],
-    ["a question with another token", ["Authorization: Bearer nobodys"]],
-  ])("%s is 401, without a cache check", async ([, headers], { onTestFinished }) => {
-    const { app, asked } = await open(onTestFinished, true, [token]);
-    expect(await exchange(app, { headers: plainHeaders(headers) })).toMatch(/^HTTP\/1\.1 401 /);
-    expect(asked).toEqual([]);
-  });
+test("pipelined questions are answered in their order", async ({ onTestFinished }) => {
+  const app = await open(onTestFinished);
+  const bodies = [question("/hit-1"), question("/new"), question("/hit-2"), '{"url":7}', question("/hit-1")];
+  const received = await exchange(
+    app,
+    Buffer.concat(bodies.map((body, index) => requestBytes(body, index === 4 ? closing : []))),
+  );
+  const parts = received.split("HTTP/1.1 ").slice(1);
+  expect(parts.map((part) => [part.slice(0, 3), /"url":"[^"]*\/([^"/]*)"/.exec(part)?.[1]])).toEqual([
+    ["200", "hit-1"],
+    ["200", "new"],
+    ["200", "hit-2"],
+    ["400", undefined],
+    ["200", "hit-1"],
+  ]);
 });
 
-test("with tokens set, the fast path answers hits with a token, private to caches", async ({ onTestFinished }) => {
-  const { app, asked } = await open(onTestFinished, true, [token]);
-  const body = question("/hit.jpg");
-  const headers = [
-    "Content-Type: application/json",
-    `Content-Length: ${body.length}`,
-    `Authorization: Bearer ${token}`,
-  ];
-  const answer = await exchange(app, { body, headers });
-  expect(answer).toMatch(/^HTTP\/1\.1 200 /);
-  expect(answer).toMatch(/\r\nCache-Control: private, /);
-  expect(asked).toEqual(answeredAtOnce);
+test("a body that one route accepts is still rejected by another", async ({ onTestFinished }) => {
+  const app = await open(onTestFinished);
+  const askBatch = () =>
+    ask(`${app.url}/metadata/batch`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: question("/hit.jpg"),
+    });
+  expect((await askMetadata(app.url, question("/hit.jpg"))).status).toBe(200);
+  expect((await askBatch()).status).toBe(400);
+  expect((await askMetadata(app.url, question("/hit.jpg"))).status).toBe(200);
 });
 
 test("cache hits are counted and logged like all answers", async ({ onTestFinished }) => {
-  const { app } = await open(onTestFinished, true);
-  await exchange(app, {});
-  await exchange(app, { url: "/new" });
+  const app = await open(onTestFinished);
+  for (const path of ["/hit.jpg", "/new"]) await exchange(app, requestBytes(question(path), closing));
   const { text } = await ask(`${app.url}/metrics`);
   expect(text).toContain('media_oracle_requests_total{client="anonymous"} 2');
   expect(text).toContain('media_oracle_cache_total{result="hit"} 1');
@@ -178,15 +120,12 @@ test("cache hits are counted and logged like all answers", async ({ onTestFinish
 });
 
 test("a caller who disconnects in the middle of a request does not affect others", async ({ onTestFinished }) => {
-  const { app, asked } = await open(onTestFinished, true);
+  const app = await open(onTestFinished);
   const socket = connect(app.port, "127.0.0.1");
-  socket.write(
-    'POST /metadata HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{"url"',
-  );
+  socket.write(requestBytes(question("/hit.jpg")).subarray(0, -10));
   await once(socket, "connect");
   socket.resetAndDestroy();
-  expect(await exchange(app, {})).toMatch(/^HTTP\/1\.1 200 /);
-  expect(asked).toEqual(answeredAtOnce);
+  expect(await exchange(app, requestBytes(question("/hit.jpg"), closing))).toMatch(/^HTTP\/1\.1 200 /);
 });
 
 test("during shutdown, the rest of a request is answered, then its connection is closed", async ({
@@ -195,21 +134,20 @@ test("during shutdown, the rest of a request is answered, then its connection is
   let release!: () => void; // set by the next line
   const released = new Promise<void>((resolve) => (release = resolve));
   const app = await startApp(
-    (target) => recall(target) ?? { ...described(), done: released.then(() => summit), known: null },
-    { isRemembered: (target) => recall(target) !== null },
+    (target) => findCached(target) ?? { ...described(), done: released.then(() => summit), known: null },
   );
-  const slow = exchange(app, { url: "/new" });
+  onTestFinished(() => app.close());
+  const slow = exchange(app, requestBytes(question("/new"), closing));
+  const bytes = requestBytes(question("/hit.jpg"));
   const socket = connect(app.port, "127.0.0.1");
   onTestFinished(() => void socket.destroy());
   let received = "";
   socket.setEncoding("latin1").on("data", (text: string) => (received += text));
-  const body = question("/hit.jpg");
-  const head = `POST /metadata HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
-  socket.write(head + body.slice(0, 10));
+  socket.write(bytes.subarray(0, -10));
   await new Promise((resolve) => setTimeout(resolve, 50));
   const closed = app.close();
   await new Promise((resolve) => setTimeout(resolve, 50));
-  socket.write(body.slice(10));
+  socket.write(bytes.subarray(-10));
   const ended = once(socket, "close");
   release();
   await Promise.all([closed, slow, ended]);

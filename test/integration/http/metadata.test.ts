@@ -7,7 +7,7 @@ import {
   type AppSettings,
   described,
   failed,
-  remembered,
+  cachedDescription,
   type RunningApp,
   startApp,
   summit,
@@ -62,7 +62,7 @@ test("GET /metadata returns the same bytes as POST", async ({ onTestFinished }) 
 
 test("two URLs with the same metadata keep their own URLs and filenames", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () =>
-    remembered(summit, { since: Date.now(), until: Date.now() + minuteMs }),
+    cachedDescription(summit, { since: Date.now(), until: Date.now() + minuteMs }),
   );
   const one = await askMetadata(app.url, { url: "https://a.example.org/one.jpg" });
   const other = await askMetadata(app.url, { url: "https://a.example.org/other.jpg" });
@@ -103,7 +103,7 @@ test("at the deadline without metadata the answer is a retryable 504", async ({ 
 
 test("a cache hit has Age and max-age", async ({ onTestFinished }) => {
   const since = Date.now() - 10_500;
-  const app = await appFor(onTestFinished, () => remembered(summit, { since, until: since + minuteMs }));
+  const app = await appFor(onTestFinished, () => cachedDescription(summit, { since, until: since + minuteMs }));
   const { headers } = await askMetadata(app.url, { url });
   expect(headers.get("cache-control")).toBe("public, max-age=60");
   expect(["10", "11", "12"]).toContain(headers.get("age"));
@@ -112,7 +112,9 @@ test("a cache hit has Age and max-age", async ({ onTestFinished }) => {
 
 test("a stale answer is a hit with a negative ttl in Cache-Status", async ({ onTestFinished }) => {
   const since = Date.now() - 2 * minuteMs;
-  const app = await appFor(onTestFinished, () => remembered(summit, { since, until: since + minuteMs }, "stale"));
+  const app = await appFor(onTestFinished, () =>
+    cachedDescription(summit, { since, until: since + minuteMs }, "stale"),
+  );
   const { headers } = await askMetadata(app.url, { url });
   expect(headers.get("cache-status")).toMatch(/^media-oracle; hit; ttl=-6\d; detail=stale$/);
   expect(Number(headers.get("age"))).toBeGreaterThan(60);
@@ -120,15 +122,15 @@ test("a stale answer is a hit with a negative ttl in Cache-Status", async ({ onT
 
 test("with tokens set, answers are private to caches", async ({ onTestFinished }) => {
   const kept = { since: Date.now(), until: Date.now() + minuteMs };
-  const app = await appFor(onTestFinished, () => remembered(summit, kept), { tokens: ["s3cret"] });
+  const app = await appFor(onTestFinished, () => cachedDescription(summit, kept), { tokens: ["s3cret"] });
   const { headers } = await askMetadata(app.url, { url }, { authorization: "Bearer s3cret" });
   expect(headers.get("cache-control")).toBe("private, max-age=60");
 });
 
 test("a first lookup has a miss in Cache-Status and its stages in Server-Timing", async ({ onTestFinished }) => {
   const lookup = startDescription((progress) => {
-    progress.took("fetch", 12.34);
-    progress.took("decode", 5);
+    progress.addTime("fetch", 12.34);
+    progress.addTime("decode", 5);
     return Promise.resolve(progress.learn(summit));
   });
   const app = await appFor(onTestFinished, () => lookup);
@@ -145,7 +147,7 @@ test("a coalesced request has collapsed in Cache-Status", async ({ onTestFinishe
 
 test("GET /metadata has an ETag, and returns 304 if it matches", async ({ onTestFinished }) => {
   const app = await appFor(onTestFinished, () =>
-    remembered(summit, { since: Date.now(), until: Date.now() + minuteMs }),
+    cachedDescription(summit, { since: Date.now(), until: Date.now() + minuteMs }),
   );
   const first = await ask(twin(app, { url }));
   const etag = first.headers.get("etag")!;
@@ -275,7 +277,7 @@ test("one log line a lookup has host, keyed hash and outcome, and nothing more o
 });
 
 test("a cache hit is logged at debug level only", async ({ onTestFinished }) => {
-  const hit = (): Description => remembered(summit, { since: Date.now(), until: Date.now() + minuteMs });
+  const hit = (): Description => cachedDescription(summit, { since: Date.now(), until: Date.now() + minuteMs });
   const quiet = await appFor(onTestFinished, hit, { level: "info" });
   await askMetadata(quiet.url, { url });
   expect(quiet.log()).toBe("");
@@ -307,21 +309,21 @@ test("an oracle that throws gives a 500 too", async ({ onTestFinished }) => {
   expect((await askMetadata(app.url, { url })).status).toBe(500);
 });
 
-test("DELETE /metadata forgets the URL, and returns 204", async ({ onTestFinished }) => {
-  const forgotten: string[] = [];
-  const forget = ({ href }: Target) => Promise.resolve(void forgotten.push(href));
-  const app = await appFor(onTestFinished, () => described(), { forget });
+test("DELETE /metadata removes the URL from the cache, and returns 204", async ({ onTestFinished }) => {
+  const invalidated: string[] = [];
+  const invalidate = ({ href }: Target) => Promise.resolve(void invalidated.push(href));
+  const app = await appFor(onTestFinished, () => described(), { invalidate });
   const { status, text } = await ask(twin(app, { url: `${url}#fragment` }), { method: "DELETE" });
-  expect([status, text, forgotten]).toEqual([204, "", [url]]);
+  expect([status, text, invalidated]).toEqual([204, "", [url]]);
   const refused = await ask(twin(app, { url: "aesgcm://upload.example.org/a" }), { method: "DELETE" });
   expect([refused.status, refused.json.code]).toEqual([400, "url_unsupported"]);
   expect((await ask(`${app.url}/metadata`, { method: "DELETE" })).json.code).toBe("request_invalid");
-  expect(forgotten).toHaveLength(1);
+  expect(invalidated).toHaveLength(1);
 });
 
 test("with tokens set, DELETE /metadata without a token is 401", async ({ onTestFinished }) => {
-  const forget = () => Promise.reject(new Error("must not be asked"));
-  const app = await appFor(onTestFinished, () => described(), { forget, tokens: ["s3cret"] });
+  const invalidate = () => Promise.reject(new Error("must not be asked"));
+  const app = await appFor(onTestFinished, () => described(), { invalidate, tokens: ["s3cret"] });
   expect((await ask(twin(app, { url }), { method: "DELETE" })).status).toBe(401);
 });
 
@@ -348,7 +350,7 @@ test("a failure is a problem document, also with Accept: application/xml", async
 
 test("XML and JSON of one URL have Vary: Accept and different ETags", async ({ onTestFinished }) => {
   const kept = { since: Date.now(), until: Date.now() + minuteMs };
-  const app = await appFor(onTestFinished, () => remembered(summit, kept));
+  const app = await appFor(onTestFinished, () => cachedDescription(summit, kept));
   const json = await ask(twin(app, { url }));
   const xml = await ask(twin(app, { url }), { headers: { accept: "text/xml" } });
   expect([json.headers.get("vary"), xml.headers.get("vary")]).toEqual(["Accept", "Accept"]);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Health } from "../../../src/http/schema.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import { ask, askMetadata } from "../../support/contract.ts";
-import { described, failed, remembered, startApp, summit, version } from "./app.ts";
+import { described, failed, cachedDescription, startApp, summit, version } from "./app.ts";
 
 test("/healthz is 200 even if the service is not ready", async ({ onTestFinished }) => {
   let readiness: Health = "unready";
@@ -38,7 +38,7 @@ test("/version returns the version, with tokens set only to requests with a toke
 test("metrics count answers and lookup outcomes, and contain no host", async ({ onTestFinished }) => {
   const kept = { since: Date.now(), until: Date.now() + 60_000 };
   const app = await startApp(({ url }) => {
-    if (url.pathname === "/hit.jpg") return remembered(summit, kept);
+    if (url.pathname === "/hit.jpg") return cachedDescription(summit, kept);
     if (url.pathname === "/refused.jpg")
       return failed(new OracleError("source_unreachable", "", { reason: "address" }));
     return { ...described({ ...summit, type: "image/webp" }), timings: { decode: 40 } };

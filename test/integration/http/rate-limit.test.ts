@@ -4,7 +4,7 @@ import { OracleError } from "../../../src/domain/errors.ts";
 import type { Target } from "../../../src/domain/target.ts";
 import { createNamedToken } from "../../../src/http/named-token.ts";
 import { ask, askMetadata } from "../../support/contract.ts";
-import { described, failed, remembered, startApp, summit } from "./app.ts";
+import { described, failed, cachedDescription, startApp, summit } from "./app.ts";
 
 const key = "a-key-of-32-characters-and-more-!";
 const kept = { since: Date.now(), until: Date.now() + 60_000 };
@@ -13,21 +13,21 @@ const question = (name: string) => ({ url: `https://upload.example.org/${name}` 
 /** Starts an app with cached answers for /hit and /failed-hit, and records its lookups. */
 async function openLimited(onTestFinished: TestContext["onTestFinished"], perMinute: number, isClosed = false) {
   const lookups: string[] = [];
-  const recall = ({ url }: Target): Description | null => {
-    if (url.pathname === "/hit") return remembered(summit, kept);
+  const findCached = ({ url }: Target): Description | null => {
+    if (url.pathname === "/hit") return cachedDescription(summit, kept);
     if (url.pathname === "/failed-hit") {
       return { ...failed(new OracleError("source_status", "")), cached: "hit", kept };
     }
     return null;
   };
   const oracle = (target: Target) => {
-    const known = recall(target);
+    const known = findCached(target);
     if (known) return known;
     lookups.push(target.url.pathname);
     return described();
   };
   const app = await startApp(oracle, {
-    isRemembered: (target) => recall(target) !== null,
+    isCached: (target) => findCached(target) !== null,
     rateLimit: { perMinute, together: null, now: () => performance.now() },
     ...(isClosed && { namedTokens: { key, revokedNames: [] } }),
   });

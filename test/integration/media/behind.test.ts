@@ -6,7 +6,7 @@ import { decodePermit } from "../../support/admission.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { photo } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
-import { createRemembering } from "../../support/remembering.ts";
+import { createCachedService } from "../../support/cached-service.ts";
 
 test("only the head of a picture is read and described if the decode queue rejects it", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
@@ -17,7 +17,9 @@ test("only the head of a picture is read and described if the decode queue rejec
       .writeHead(200, { "content-length": picture.byteLength })
       .write(picture.subarray(0, picture.byteLength / 2));
   });
-  const { ask, decodes } = createRemembering(decoder, { admission: { enterDecodeQueue: () => Promise.resolve(null) } });
+  const { ask, decodes } = createCachedService(decoder, {
+    admission: { enterDecodeQueue: () => Promise.resolve(null) },
+  });
   expect(await ask(origin.url("/a.jpg")).done).toMatchObject({
     type: "image/jpeg",
     width: 640,
@@ -40,7 +42,7 @@ test("the body of a picture is not read while it waits in the decode queue, and 
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large, () => (isSent = true)));
   let begin!: (turn: DecodePermit) => void;
   const turn = new Promise<DecodePermit>((resolve) => (begin = resolve));
-  const { ask } = createRemembering(decoder, {
+  const { ask } = createCachedService(decoder, {
     admission: { enterDecodeQueue: () => turn },
     maxBytes: large.byteLength,
   });
@@ -69,7 +71,7 @@ test("only the head of a PDF is described while the queue for formats of unpredi
   let isFull = true;
   const enterDecodeQueue: Admission["enterDecodeQueue"] = (queue) =>
     Promise.resolve(queue === "unpredictable" && isFull ? null : decodePermit);
-  const { ask, decodes } = createRemembering(decoder, { admission: { enterDecodeQueue }, maxBytes: pdf.byteLength });
+  const { ask, decodes } = createCachedService(decoder, { admission: { enterDecodeQueue }, maxBytes: pdf.byteLength });
   expect(await ask(origin.url("/a.pdf")).done).toMatchObject({
     type: "application/pdf",
     bytes: pdf.byteLength,
@@ -89,7 +91,7 @@ test("load shedding rejects a lookup without a request to the origin", async ({ 
   const admit = () => {
     throw new OracleError("overloaded", "the test rejects everything");
   };
-  const { outcome } = createRemembering(decoder, { admission: { admit } });
+  const { outcome } = createCachedService(decoder, { admission: { admit } });
   expect(await outcome(origin.url("/a.jpg"))).toEqual(["miss", "overloaded"]);
   expect(origin.connections).toBe(0);
 });

@@ -377,7 +377,7 @@ describe("a start", () => {
     ],
     [
       "a format's class is misspelt",
-      "formats/index.js",
+      "formats/heif.js",
       /VipsForeignLoadHeif/,
       "VipsForeignLoadHief",
       /cannot read avif/,

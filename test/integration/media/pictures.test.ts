@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { rgbaToBlurhash } from "../../../src/media/worker/blurhash.ts";
 import type { Decoder, Picture } from "../../../src/media/decode/decoder.ts";
 import type { FormatName } from "../../../src/media/formats/index.ts";
-import { asPng } from "../../../src/media/formats/png.ts";
+import { encodePng } from "../../../src/media/worker/encode-png.ts";
 import { ffmpeg, formatNamed, startDecoder } from "../../support/decoder.ts";
 import { blurhashError, noise, plain } from "../../support/images.ts";
 import { colour as colourOfFiles, heic } from "../../support/media-files.ts";
@@ -145,7 +145,7 @@ describe("colours", () => {
 
     test("the colours of a HEIC with an ICC profile equal those of a PNG with the same profile", async () => {
       const profile = await displayP3();
-      const expected = averageOf(await describeAs("png", asPng({ width: 96, height: 64, rgba }, profile)));
+      const expected = averageOf(await describeAs("png", encodePng({ width: 96, height: 64, rgba }, profile)));
       const [red, green] = averageOf(await describeAs("heic", heic(["heic", "mif1"], profile)));
       expect(expected[0]! - colourOfFiles[0]).toBeGreaterThan(10); // else the profile would make no difference
       expect(Math.abs(red! - expected[0]!)).toBeLessThan(8);

@@ -179,28 +179,28 @@ test("a miss and a coalesced caller get the lifetime of the new entry", async ()
   expect(second.kept).toEqual(first.kept);
 });
 
-test("isRemembered is true for fresh and for stale entries, and starts no lookup", async () => {
+test("isCached is true for fresh and for stale entries, and starts no lookup", async () => {
   const { oracle, lookups, clock } = startCache();
-  expect(oracle.isRemembered(picture)).toBe(false);
+  expect(oracle.isCached(picture)).toBe(false);
   void oracle(picture);
-  expect(oracle.isRemembered(picture)).toBe(false); // a lookup in progress
+  expect(oracle.isCached(picture)).toBe(false); // a lookup in progress
   await lookups[0]!.end({ bytes: 7 });
-  expect(oracle.isRemembered(picture)).toBe(true);
+  expect(oracle.isCached(picture)).toBe(true);
   clock.ms += hourMs + 10 * minuteMs - 1;
-  expect(oracle.isRemembered(picture)).toBe(true); // stale-while-revalidate
+  expect(oracle.isCached(picture)).toBe(true); // stale-while-revalidate
   clock.ms += 1;
-  expect(oracle.isRemembered(picture)).toBe(false);
+  expect(oracle.isCached(picture)).toBe(false);
   expect(lookups).toHaveLength(1);
 });
 
 test.each(["address", "timeout", "reset", "name"] as const)(
-  "isRemembered is false for an unreachable target (%s), since its TTL would reveal the reason",
+  "isCached is false for an unreachable target (%s), since its TTL would reveal the reason",
   async (reason) => {
     const { oracle, lookups } = startCache();
     oracle(picture);
     await lookups[0]!.fail(new OracleError("source_unreachable", "from the test", { reason }));
     expect(oracle(picture).cached).toBe("hit");
-    expect(oracle.isRemembered(picture)).toBe(false);
+    expect(oracle.isCached(picture)).toBe(false);
   },
 );
 
@@ -379,19 +379,19 @@ test("a 304 without freshness headers restarts the previous TTL", async () => {
   expect(oracle(picture).cached).toBe("stale");
 });
 
-test("a forgotten target is looked up again, without a conditional request", async () => {
+test("an invalidated target is looked up again, without a conditional request", async () => {
   const { oracle, lookups } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
-  await oracle.forget(picture);
+  await oracle.invalidate(picture);
   expect(oracle(picture).cached).toBe("miss");
   expect(lookups[1]!.previous).toBeUndefined();
 });
 
-test("a lookup in progress when its target is forgotten is answered, but not cached", async () => {
+test("a lookup in progress when its target is invalidated is answered, but not cached", async () => {
   const { oracle, lookups } = startCache();
   const before = oracle(picture);
-  await oracle.forget(picture);
+  await oracle.invalidate(picture);
   const after = oracle(picture);
   expect([after.cached, lookups.length]).toEqual(["miss", 2]);
   await lookups[0]!.end({ bytes: 7 });
@@ -403,13 +403,13 @@ test("a lookup in progress when its target is forgotten is answered, but not cac
   expect(oracle(picture).known?.bytes).toBe(8);
 });
 
-test("a refresh in progress does not restore or answer a forgotten success", async () => {
+test("a refresh in progress does not restore or answer an invalidated success", async () => {
   const { oracle, lookups, clock } = startCache();
   oracle(picture);
   await lookups[0]!.end({ bytes: 7 });
   clock.ms += 2 * hourMs;
   const waiting = oracle(picture);
-  await oracle.forget(picture);
+  await oracle.invalidate(picture);
   await lookups[1]!.fail(status(500));
   await expect(waiting.done).rejects.toMatchObject({ upstreamStatus: 500 });
   expect(oracle(picture).cached).toBe("miss");
@@ -426,8 +426,8 @@ describe("requests for some fields", () => {
     await lookups[0]!.endAtHead(head);
     expect(await first.done).toMatchObject(head);
     expect(oracle(picture, ["width", "height"]).cached).toBe("hit");
-    expect(oracle.isRemembered(picture, ["height"])).toBe(true);
-    expect(oracle.isRemembered(picture)).toBe(false);
+    expect(oracle.isCached(picture, ["height"])).toBe(true);
+    expect(oracle.isCached(picture)).toBe(false);
     const all = oracle(picture);
     expect([all.cached, lookups[1]!.fields, lookups[1]!.previous]).toEqual(["miss", null, undefined]);
     await lookups[1]!.end({ ...head, bytes: 8, blurhash: "whole" });

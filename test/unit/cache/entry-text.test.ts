@@ -131,7 +131,7 @@ test("every file name that is given out can be read again", () => {
   );
 });
 
-test("whatever an origin says of freshness, what is remembered can be read again", () => {
+test("with any cache headers of an origin, the stored entry can be read again", () => {
   const number = fc.oneof(fc.integer(), fc.double(), fc.bigInt(), fc.constantFrom("9".repeat(400), "-0", "1e9", ""));
   const directive = fc
     .tuple(fc.constantFrom("max-age", "s-maxage", "immutable", "no-cache", "stale-if-error", "private"), number)
@@ -152,10 +152,10 @@ test("whatever an origin says of freshness, what is remembered can be read again
     isRedirected: fc.boolean(),
   });
   const limits = { minMs: 60_000, maxMs: 365 * 86_400_000, defaultMs: 3_600_000, failureMs: 60_000 };
-  const remember = createCachePolicy({ limits, now: () => now, random: () => 1 });
+  const decide = createCachePolicy({ limits, now: () => now, random: () => 1 });
   fc.assert(
     fc.property(terms, (terms) => {
-      const entry = remember({ metadata: pictureMetadata, fields: null, terms, isConfirmed: false, error: null }, null);
+      const entry = decide({ metadata: pictureMetadata, fields: null, terms, isConfirmed: false, error: null }, null);
       expect(textToEntry(entryToText(key, entry!), now)).toEqual({ key, entry });
     }),
     { numRuns: 3000 },

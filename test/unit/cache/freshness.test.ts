@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type LookupResult, freshnessOf } from "../../../src/cache/freshness.ts";
-import { OracleError, type UnreachableReason } from "../../../src/domain/errors.ts";
-import { unknownMetadata, type WarningCode } from "../../../src/domain/metadata.ts";
+import { type FailureCode, failures, OracleError, type UnreachableReason } from "../../../src/domain/errors.ts";
+import { unknownMetadata, type WarningCode, warningCodes } from "../../../src/domain/metadata.ts";
 import type { CacheHeaders } from "../../../src/domain/terms.ts";
 import { termsWith } from "../../support/terms.ts";
 
@@ -91,7 +91,9 @@ describe("freshness of a success", () => {
     expect(of(success({ cacheControl: "max-age=600", isRedirected: true }))).toMatchObject({ freshMs: 600_000 });
   });
 
-  test.for<WarningCode>(["decode_failed", "too_many_pixels", "body_too_large", "body_encoded", "type_mismatch"])(
+  const temporary: readonly WarningCode[] = ["body_truncated", "body_timeout", "decode_timeout"]; // their TTLs: see below
+
+  test.for(warningCodes.filter((warning) => !temporary.includes(warning)))(
     "a success with the permanent warning %s has the normal TTL",
     (warning) => {
       expect(of(success({ cacheControl: "max-age=600" }, [warning]))).toEqual(
@@ -161,8 +163,15 @@ describe("freshness of a failure", () => {
     expect(minutes).toEqual([2, 4, 8, 10, 10]);
   });
 
-  test.for(["overloaded", "host_busy", "internal", "deadline_exceeded"] as const)(
-    "our own failure %s is not cached",
+  const ofTarget: readonly FailureCode[] = [
+    "source_unreachable",
+    "source_status",
+    "source_redirects",
+    "source_protocol",
+  ];
+
+  test.for((Object.keys(failures) as FailureCode[]).filter((code) => !ofTarget.includes(code)))(
+    "the failure %s is not cached: it is not the target's",
     (code) => {
       expect(of(failure(new OracleError(code, "")))).toBeNull();
     },

@@ -34,8 +34,8 @@ test("Cache-Status distinguishes a revalidated answer from a miss", () => {
 
 test("Server-Timing omits stages that were not reached", () => {
   const description = startDescription((progress) => {
-    progress.took("queue", 1.26);
-    progress.took("fetch", 20);
+    progress.addTime("queue", 1.26);
+    progress.addTime("fetch", 20);
     return Promise.resolve(unknownMetadata);
   });
   expect(serverTiming(description)).toBe("queue;dur=1.3, fetch;dur=20.0");

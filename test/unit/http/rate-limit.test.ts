@@ -30,7 +30,7 @@ test.for([
 
 test("questions above the limit are rejected until the minute is over", () => {
   let time = 1000;
-  const ask = createRateLimit({ perMinute: 2, isRemembered: () => false, together: null, now: () => time });
+  const ask = createRateLimit({ perMinute: 2, isCached: () => false, together: null, now: () => time });
   const request = from("192.0.2.1");
   expect([ask(request, target), ask(request, target)]).toEqual([null, null]);
   time += 18_500;
@@ -44,7 +44,7 @@ test("questions above the limit are rejected until the minute is over", () => {
 });
 
 test("each token has its own quota at any address, and each address without a token has its own", () => {
-  const ask = createRateLimit({ perMinute: 1, isRemembered: () => false, together: null, now: () => 0 });
+  const ask = createRateLimit({ perMinute: 1, isCached: () => false, together: null, now: () => 0 });
   expect(ask(from("192.0.2.1"), target)).toBeNull();
   expect(ask(from("192.0.2.2"), target)).toBeNull();
   expect(ask(from("192.0.2.1", "name a"), target)).toBeNull();
@@ -55,7 +55,7 @@ test("each token has its own quota at any address, and each address without a to
 
 test("the rate limit stores at most 20,000 clients", () => {
   let time = 0;
-  const ask = createRateLimit({ perMinute: 1, isRemembered: () => false, together: null, now: () => time });
+  const ask = createRateLimit({ perMinute: 1, isCached: () => false, together: null, now: () => time });
   const first = from("first");
   expect(ask(first, target)).toBeNull();
   for (let count = 1; count < 20_000; count += 1) void ask(from(`other ${count}`), target);
@@ -67,20 +67,20 @@ test("the rate limit stores at most 20,000 clients", () => {
 });
 
 describe("shared counts of replicas", () => {
-  const together = (answers: (Count | null)[], isRemembered = false) => {
+  const together = (answers: (Count | null)[], isCached = false) => {
     const asked: unknown[] = [];
     const count = (...question: unknown[]) => {
       asked.push(question);
       return Promise.resolve(answers.shift() ?? null);
     };
-    return { asked, together: { isRemembered: () => Promise.resolve(isRemembered), count } };
+    return { asked, together: { isCached: () => Promise.resolve(isCached), count } };
   };
-  const limits = { perMinute: 2, isRemembered: () => false, now: () => 0 };
+  const limits = { perMinute: 2, isCached: () => false, now: () => 0 };
 
   test("replicas with a shared count reject above their total", async () => {
     const others = together([
-      { asked: 2, leftMs: 41_000 },
-      { asked: 3, leftMs: 40_500 },
+      { used: 2, leftMs: 41_000 },
+      { used: 3, leftMs: 40_500 },
     ]);
     const ask = createRateLimit({ ...limits, together: others.together });
     expect(await ask(from("192.0.2.1"), target)).toBeNull();
@@ -99,7 +99,7 @@ describe("shared counts of replicas", () => {
   });
 
   test("hits of the shared cache are not counted", async () => {
-    const others = together([{ asked: 100, leftMs: 1 }], true);
+    const others = together([{ used: 100, leftMs: 1 }], true);
     const ask = createRateLimit({ ...limits, together: others.together });
     expect(await ask(from("192.0.2.1"), target)).toBeNull();
     expect(others.asked).toEqual([]);

@@ -1,6 +1,7 @@
 import { createDurationMs } from "../../../domain/size.ts";
 import { readText, readUint16, readUint32 } from "../../formats/bytes.ts";
-import { type Facts, type Reader, UnreadableError } from "../reader.ts";
+import type { Facts } from "../../protocol.ts";
+import { type Reader, UnreadableError } from "../reader.ts";
 
 const maxChunks = 4096;
 

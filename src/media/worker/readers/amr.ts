@@ -1,6 +1,7 @@
 import { createDurationMs } from "../../../domain/size.ts";
 import { hasAt } from "../../formats/bytes.ts";
-import { type Facts, type Reader, UnreadableError } from "../reader.ts";
+import type { Facts } from "../../protocol.ts";
+import { type Reader, UnreadableError } from "../reader.ts";
 
 // Bytes of a frame by its type, the header included (RFC 4867 5.3; 3GPP TS 26.101 and 26.201).
 const narrowBytes = [13, 14, 16, 18, 20, 21, 27, 32, 6];

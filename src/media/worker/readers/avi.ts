@@ -1,7 +1,7 @@
 import { type Size, createDurationMs, createSize } from "../../../domain/size.ts";
 import { hasAt, readInt32LE, readText, readUint32LE } from "../../formats/bytes.ts";
-import { maxClipBytes } from "../../protocol.ts";
-import { type Facts, type Reader, UnreadableError, noSize } from "../reader.ts";
+import { type Facts, maxClipBytes } from "../../protocol.ts";
+import { type Reader, UnreadableError, noSize } from "../reader.ts";
 
 interface Chunk {
   readonly name: string;

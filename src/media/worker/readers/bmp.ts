@@ -1,6 +1,7 @@
-import { embeddedPicture, fileHeaderBytes, readBitmap, readBitmapPixels } from "../../formats/bmp.ts";
+import { fileHeaderBytes } from "../../formats/bmp.ts";
 import { readUint32LE } from "../../formats/bytes.ts";
 import { type Reader, type Shown, UnreadableError } from "../reader.ts";
+import { embeddedPicture, readBitmap, readBitmapPixels } from "./bitmap.ts";
 
 /** Windows and OS/2 bitmaps: 1 to 32 bits a pixel, palettes, masks, runs. */
 export const reader: Reader = {

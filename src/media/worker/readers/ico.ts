@@ -1,8 +1,8 @@
-import { type Bitmap, readBitmap, readBitmapPixels, rowBytes } from "../../formats/bmp.ts";
 import { iconHeight, largestPicture } from "../../formats/ico.ts";
+import { isPng } from "../../formats/png.ts";
 import type { Raster } from "../../raster.ts";
 import { type Reader, type Shown, UnreadableError } from "../reader.ts";
-import { isPng } from "../../formats/size.ts";
+import { type Bitmap, readBitmap, readBitmapPixels, rowBytes } from "./bitmap.ts";
 
 /** Windows icons and cursors: the largest picture. */
 export const reader: Reader = {

@@ -1,6 +1,8 @@
 import { createDurationMs, createSize } from "../../../domain/size.ts";
 import { hasAt, readUint16, readUint32, readUint32LE } from "../../formats/bytes.ts";
-import { type Facts, type Reader, UnreadableError, noSize } from "../reader.ts";
+import { firstPages, readPage } from "../../formats/ogg.ts";
+import type { Facts } from "../../protocol.ts";
+import { type Reader, UnreadableError, noSize } from "../reader.ts";
 import { beginning, reader as tracks } from "./tracks.ts";
 
 /** Ogg: Vorbis and Opus by the library, Theora, Speex and FLAC, which it does not know, by their first packets. */
@@ -23,20 +25,13 @@ interface Stream extends Pick<Facts, "width" | "height"> {
   readonly secondsOf: (position: number) => number;
 }
 
-const pageHeaderBytes = 27;
-
 /** Finds the first stream of Theora, or else of Speex or FLAC, among the first pages of the streams (RFC 3533 4). */
 function readStream(body: Uint8Array): Stream | null {
   let found: Stream | null = null;
-  let at = 0;
-  while (hasAt(body, at, "OggS\0") && ((body[at + 5] ?? 0) & 2) !== 0) {
-    const segments = body[at + 26] ?? 0;
-    const packet = at + pageHeaderBytes + segments;
-    const serial = readUint32LE(body, at + 14);
-    if (hasAt(body, packet, "\x80theora")) return readTheora(body, packet, serial);
-    if (hasAt(body, packet, "Speex   ")) found = soundAt(readUint32LE(body, packet + 36), serial);
-    if (hasAt(body, packet, "\x7fFLAC")) found = soundAt(readUint32(body, packet + 27) >>> 12, serial);
-    at = packet + body.subarray(at + pageHeaderBytes, packet).reduce((sum, length) => sum + length, 0);
+  for (const { content, serial } of firstPages(body)) {
+    if (hasAt(body, content, "\x80theora")) return readTheora(body, content, serial);
+    if (hasAt(body, content, "Speex   ")) found = soundAt(readUint32LE(body, content + 36), serial);
+    if (hasAt(body, content, "\x7fFLAC")) found = soundAt(readUint32(body, content + 27) >>> 12, serial);
   }
   return found;
 }
@@ -72,9 +67,8 @@ function lastPosition(body: Uint8Array, serial: number): number | null {
   const tail = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const least = Math.max(0, tail.length - searchedBytes);
   for (let at = tail.lastIndexOf("OggS"); at >= least; at = at === 0 ? -1 : tail.lastIndexOf("OggS", at - 1)) {
-    const position = readUint32LE(body, at + 10) * 2 ** 32 + readUint32LE(body, at + 6);
-    // All ones: no packet ends on that page.
-    if (readUint32LE(body, at + 14) === serial && position < 2 ** 53) return position;
+    const page = readPage(body, at);
+    if (page?.serial === serial && page.position < 2 ** 53) return page.position; // else no packet ends there
   }
   return null;
 }

@@ -19,12 +19,14 @@ import {
 } from "mediabunny";
 import { createDurationMs, createSize } from "../../../domain/size.ts";
 import { hasAt } from "../../formats/bytes.ts";
-import { box, firstBox } from "../../formats/isobmff.ts";
+import { box } from "../../formats/isobmff.ts";
+import { isJpeg } from "../../formats/jpeg.ts";
 import { afterTag } from "../../formats/mpeg-audio.ts";
-import { maxClipBytes } from "../../protocol.ts";
-import { type Clip, type Container, type Facts, type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
+import { isPng } from "../../formats/png.ts";
+import { isUnbranded } from "../../formats/quicktime.ts";
+import { type Clip, type Container, type Facts, maxClipBytes } from "../../protocol.ts";
+import { type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
 
-const jpegMark = [0xff, 0xd8, 0xff];
 const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE];
 
 const clipSeconds = 10;
@@ -47,8 +49,7 @@ const oldestFileType = box("ftyp", "qt  \0\0\0\0qt  ");
 
 /** Prepends the file type box that old QuickTime files lack and the library requires. Sample offsets are wrong then. */
 function withFileType(body: Uint8Array): Uint8Array {
-  const isOldest = ["moov", "mdat", "wide", "free", "skip", "pnot"].includes(firstBox(body));
-  return isOldest ? Buffer.concat([oldestFileType, body]) : body;
+  return isUnbranded(body) ? Buffer.concat([oldestFileType, body]) : body;
 }
 
 async function measure(input: Input, body: Uint8Array, isWhole: boolean): Promise<Facts> {
@@ -88,7 +89,7 @@ async function showCover(input: Input): Promise<Shown | null> {
   const cover = images.find(({ kind }) => kind === "coverFront") ?? images[0];
   if (cover) return { picture: withoutDescription(cover.data) };
   const frame = await firstFrame(input);
-  return frame && hasAt(frame, 0, jpegMark) ? { picture: frame } : null;
+  return frame && isJpeg(frame) ? { picture: frame } : null;
 }
 
 /** Cameras' old films are JPEGs one after the other. */
@@ -104,7 +105,7 @@ const longestDescription = 4096;
 /** The library takes some of the frame's other fields for the picture where the frame says its length twice (ID3v2.4, 4.1.2). */
 function withoutDescription(data: Uint8Array): Uint8Array {
   for (let at = 0; at < Math.min(longestDescription, data.length); at += 1) {
-    if (hasAt(data, at, jpegMark) || hasAt(data, at, [0x89, 0x50, 0x4e, 0x47])) return data.subarray(at);
+    if (isJpeg(data, at) || isPng(data, at)) return data.subarray(at);
   }
   return data;
 }

@@ -1,9 +1,7 @@
 import fc from "fast-check";
-import sharp from "sharp";
 import { expect, test } from "vitest";
-import { asPng, withoutTexts } from "../../../../src/media/formats/png.ts";
+import { withoutTexts } from "../../../../src/media/formats/png.ts";
 import { pngChunk, zeroPng } from "../../../support/bombs.ts";
-import { noise } from "../../../support/images.ts";
 
 const options = { colour: 2, depth: 8 } as const;
 const text = (type: string) => pngChunk(type, Buffer.from("a\0\0whatever"));
@@ -36,16 +34,4 @@ test("stripping the texts of a PNG never throws, drops no other chunk and never 
       expect(left.length).toBeLessThanOrEqual(all.length);
     }),
   );
-});
-
-test("pixels with an ICC profile are encoded as a PNG with the same pixels and profile", async () => {
-  const rgba = noise(7, 5, 1, { alpha: true });
-  const { icc } = await sharp(noise(8, 8, 2), { raw: { width: 8, height: 8, channels: 4 } })
-    .withIccProfile("p3")
-    .png()
-    .toBuffer()
-    .then((file) => sharp(file).metadata());
-  const picture = sharp(asPng({ width: 7, height: 5, rgba }, icc!), { ignoreIcc: true });
-  expect(await picture.metadata()).toMatchObject({ width: 7, height: 5, channels: 4, icc });
-  expect(await picture.raw().toBuffer()).toEqual(Buffer.from(rgba));
 });

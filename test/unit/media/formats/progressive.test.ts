@@ -38,6 +38,14 @@ describe("a progressive JPEG", () => {
     expect(beginningOf(body.subarray(0, 99_999), null)).toBeNull();
     expect(beginningOf(body.subarray(0, 100_000), null)).not.toBeNull();
   });
+
+  test.each([0, 1, 0xd0, 0xd7, 0xd8])(
+    "a progressive JPEG is read whole after marker %i, which has no length",
+    (marker) => {
+      const file = Buffer.concat([Buffer.from([0xff, 0xd8, 0xff, marker, 0, 2]), body.subarray(2)]);
+      expect(beginningOf(file, file.length)).toBeNull();
+    },
+  );
 });
 
 test.each([

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { type Bitmap, readBitmap, readBitmapPixels } from "../../../../src/media/formats/bmp.ts";
-import { reader } from "../../../../src/media/worker/readers/bmp.ts";
-import { reader as iconReader } from "../../../../src/media/worker/readers/ico.ts";
-import type { Raster } from "../../../../src/media/raster.ts";
-import { readIconSize } from "../../../../src/media/formats/ico.ts";
+import { type Bitmap, readBitmap, readBitmapPixels } from "../../../../../src/media/worker/readers/bitmap.ts";
+import { reader } from "../../../../../src/media/worker/readers/bmp.ts";
+import { reader as iconReader } from "../../../../../src/media/worker/readers/ico.ts";
+import type { Raster } from "../../../../../src/media/raster.ts";
+import { readIconSize } from "../../../../../src/media/formats/ico.ts";
 
 const [red, green, blue, white] = [
   [255, 0, 0, 255],

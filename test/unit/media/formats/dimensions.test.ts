@@ -1,13 +1,9 @@
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
-import {
-  readGifSize,
-  readJpegHeader,
-  readJpegSize,
-  readPngHeader,
-  readPngSize,
-  readWebpSize,
-} from "../../../../src/media/formats/size.ts";
+import { readGifSize } from "../../../../src/media/formats/gif.ts";
+import { readJpegHeader, readJpegSize } from "../../../../src/media/formats/jpeg.ts";
+import { readPngHeader, readPngSize } from "../../../../src/media/formats/png.ts";
+import { readWebpSize } from "../../../../src/media/formats/webp.ts";
 import { plain } from "../../../support/images.ts";
 
 const picture = () => sharp(plain(123, 45, [1, 200, 3, 100]), { raw: { width: 123, height: 45, channels: 4 } });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
 import type { Target } from "../../../src/domain/target.ts";
-import { remembered } from "../../../src/http/remembered.ts";
+import { memoizeParser } from "../../../src/http/memoize-parser.ts";
 
 function countingParser(): { parsed: string[]; parse: (text: string) => Target } {
   const parsed: string[] = [];
@@ -18,14 +18,14 @@ function countingParser(): { parsed: string[]; parse: (text: string) => Target }
 
 test("a text is parsed once", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = remembered(parse, { maxTexts: 2, maxLength: 100 });
+  const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 100 });
   expect(targetOf("https://a/1")).toBe(targetOf("https://a/1"));
   expect(parsed).toEqual(["https://a/1"]);
 });
 
 test("a text that is rejected is parsed and rejected each time", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = remembered(parse, { maxTexts: 2, maxLength: 100 });
+  const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 100 });
   expect(() => targetOf("x")).toThrow(OracleError);
   expect(() => targetOf("x")).toThrow(OracleError);
   expect(parsed).toEqual(["x", "x"]);
@@ -33,7 +33,7 @@ test("a text that is rejected is parsed and rejected each time", () => {
 
 test("texts in use stay memoized, others are evicted", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = remembered(parse, { maxTexts: 2, maxLength: 100 });
+  const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 100 });
   const texts = ["https://a/0", ...Array.from({ length: 20 }, (_, index) => `https://a/${index + 1}`)];
   for (const text of texts) {
     targetOf(text);
@@ -46,7 +46,7 @@ test("texts in use stay memoized, others are evicted", () => {
 
 test("a text above the maximum length is parsed each time", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = remembered(parse, { maxTexts: 2, maxLength: 10 });
+  const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 10 });
   for (const text of ["https://a/1", "https://a/1"]) targetOf(text);
   expect(parsed).toEqual(["https://a/1", "https://a/1"]);
 });

@@ -13,12 +13,12 @@ import { createFetcher, type FetcherOptions, noShares } from "./fetch.ts";
 
 const minuteMs = 60_000;
 
-export interface Remembering {
+export interface CachedService {
   readonly oracle: CachedOracle;
   readonly ask: (url: string) => Description;
   /** Looks up a URL: returns the cache result, and the metadata or the failure code. */
   readonly outcome: (url: string) => Promise<[cached: string, answer: unknown]>;
-  readonly forget: (url: string) => Promise<void>;
+  readonly invalidate: (url: string) => Promise<void>;
   /** Resolves when no lookup is in progress. */
   readonly idle: () => Promise<void>;
   /** Advances the clock of the cache. */
@@ -30,10 +30,10 @@ export interface Remembering {
 }
 
 /** Creates the service without HTTP: the documented TTLs, no jitter, and a clock that the test advances. */
-export function createRemembering(
+export function createCachedService(
   decoder: Decoder,
   options: FetcherOptions & Partial<Pick<OracleOptions, "fetchTimeoutMs">> & { admission?: Partial<Admission> } = {},
-): Remembering {
+): CachedService {
   let offsetMs = 0;
   const now = () => Date.now() + offsetMs;
   const pauses = createPauses({ defaultMs: minuteMs, maxMs: 60 * minuteMs, maxOrigins: 100, now });
@@ -87,7 +87,7 @@ export function createRemembering(
       const answer: unknown = await description.done.catch((error: unknown) => (error as { code: string }).code);
       return [description.cached, answer];
     },
-    forget: (url) => oracle.forget(parseTarget(url)),
+    invalidate: (url) => oracle.invalidate(parseTarget(url)),
     async idle() {
       while (inProgress.size > 0) await Promise.all(inProgress);
       await new Promise((resolve) => setImmediate(resolve));

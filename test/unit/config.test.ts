@@ -54,6 +54,7 @@ test("without settings the documented defaults apply, every one of them", () => 
     ],
     REWRITES: [],
     MAX_BYTES: 67_108_864,
+    WHOLE_BYTES: 16 * 1024 ** 2,
     EARLY_STOP: false,
     DECODE_BYTES: 536_870_912,
     FORMATS: ["jpeg", "png", "webp", "gif", "avif", "heic", "jxl", "bmp", "ico", "video", "audio", "pdf"],

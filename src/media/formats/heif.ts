@@ -4,10 +4,10 @@ import type { Decoding, Opened, Row } from "./format.ts";
 import { type Box, boxes, brandsIn, findBox, readBrands } from "./isobmff.ts";
 
 // Before the content of many boxes (ISO/IEC 14496-12, 4.2.2).
-const versionBytes = 4;
+export const versionBytes = 4;
 
 /** What the `meta` box of a file holds. */
-interface Items {
+export interface Items {
   readonly primary: number;
   /** All properties. */
   readonly properties: readonly Box[];
@@ -17,7 +17,7 @@ interface Items {
   readonly hasLongIds: boolean;
 }
 
-function readItems(body: Uint8Array): Items | null {
+export function readItems(body: Uint8Array): Items | null {
   const work = createWorkBudget();
   const meta = findBox(boxes(body, 0, body.length, work), "meta");
   if (!meta) return null;
@@ -62,14 +62,14 @@ function readAssociations(body: Uint8Array, inProperties: readonly Box[], work: 
 }
 
 /** Those of an item, in the order in which they apply. */
-function* propertiesOf(item: number, { properties, associations }: Items): Generator<Box> {
+export function* propertiesOf(item: number, { properties, associations }: Items): Generator<Box> {
   for (const index of associations.get(item) ?? []) {
     const property = properties[index - 1];
     if (property) yield property;
   }
 }
 
-function readNumber(body: Uint8Array, at: number, bytes: number): number {
+export function readNumber(body: Uint8Array, at: number, bytes: number): number {
   if (bytes === 4) return readUint32(body, at);
   return bytes === 2 ? readUint16(body, at) : (body[at] ?? 0);
 }
@@ -80,11 +80,14 @@ export function readHeifSize(body: Uint8Array): Size | null {
   return items && sizeOf(items.primary, body, items);
 }
 
-/** ISO/IEC 23008-12, 6.5.3, 6.5.9 and 6.5.10. */
+/**
+ * ISO/IEC 23008-12, 6.5.3, 6.5.9 and 6.5.10. The stored size (`ispe`) describes the picture wherever it stands; the
+ * transformations apply in order.
+ */
 function sizeOf(item: number, body: Uint8Array, items: Items): Size | null {
-  let size: Size | null = null;
+  const stored = [...propertiesOf(item, items)].findLast(({ type }) => type === "ispe");
+  let size = stored ? createSize(readUint32(body, stored.start + 4), readUint32(body, stored.start + 8)) : null;
   for (const { type, start } of propertiesOf(item, items)) {
-    if (type === "ispe") size = createSize(readUint32(body, start + 4), readUint32(body, start + 8));
     if (type === "clap") size = createSize(readFraction(body, start), readFraction(body, start + 8));
     if (type === "irot" && size && ((body[start] ?? 0) & 1) === 1) size = createSize(size.height, size.width);
   }

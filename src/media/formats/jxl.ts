@@ -24,7 +24,7 @@ function bitReader(bytes: Uint8Array, from: number) {
     const [least, bits] = choices[u(2)] ?? [0, 0];
     return least + u(bits);
   };
-  return { u, choice };
+  return { u, choice, isPastEnd: () => at > bytes.length * 8 };
 }
 
 type Bits = ReturnType<typeof bitReader>;
@@ -56,11 +56,19 @@ function codestreamStart(head: Uint8Array): number | null {
   return null;
 }
 
-/** The size as displayed, and whether there are several frames (ISO/IEC 18181-1, A.3 and A.6). */
+/**
+ * The size as displayed, and whether there are several frames (ISO/IEC 18181-1, A.3 and A.6). Null if some of the header is
+ * missing.
+ */
 export function readJxl(head: Uint8Array): Jxl | null {
   const start = codestreamStart(head);
-  if (start === null || !hasAt(head, start, [0xff, 0x0a]) || start + 4 > head.length) return null;
+  if (start === null || !hasAt(head, start, [0xff, 0x0a])) return null;
   const bits = bitReader(head, start + 2);
+  const file = readHeader(bits);
+  return bits.isPastEnd() ? null : file;
+}
+
+function readHeader(bits: Bits): Jxl | null {
   const { u } = bits;
   const { width, height } = readSize(bits);
   const size = createSize(width, height);

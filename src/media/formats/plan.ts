@@ -45,7 +45,10 @@ export interface FactsStep {
   readonly need: Need | null;
 }
 
-/** A small valid file, made of parts of a file, with the same preview. */
+/**
+ * A small valid file, made of parts of a file, with the same preview. Only its pixels count: the excerpt of an animation
+ * may be a still, and have another type and duration.
+ */
 export interface Excerpt {
   readonly bytes: Uint8Array;
   /** `exact`: its first frame decodes to the same pixels as the whole file's. `provisional`: a thumbnail, to be replaced. */

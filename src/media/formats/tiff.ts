@@ -6,7 +6,10 @@ const [widthTag, heightTag, orientationTag] = [256, 257, 274];
 // Bytes of a value by its type (TIFF 6.0, section 2; BigTIFF adds 16): the sizes are of one of these.
 const valueBytes: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 16: 8 };
 
-/** The size of the first page, turned as its orientation says (TIFF 6.0, section 8); the page may lie anywhere in the body. */
+/**
+ * The size of the first page, turned as its orientation says (TIFF 6.0, section 8); the page may lie anywhere in the body.
+ * Null if some of its directory is missing: the orientation stands behind the sizes.
+ */
 export function readTiffSize(body: Uint8Array): Size | null {
   const isLittle = hasAt(body, 0, "II");
   const read = (at: number, bytes: number): number => {
@@ -20,7 +23,8 @@ export function readTiffSize(body: Uint8Array): Size | null {
   const [offsetBytes, countBytes, entryBytes] = isBig ? [8, 8, 20] : [4, 2, 12];
   const page = isBig ? read(8, 8) : read(4, 4);
   const work = createWorkBudget();
-  const end = Math.min(body.length, page + countBytes + read(page, countBytes) * entryBytes);
+  const end = page + countBytes + read(page, countBytes) * entryBytes;
+  if (end > body.length) return null;
   const found = new Map<number, number>();
   for (let entry = page + countBytes; entry + entryBytes <= end && work.step(); entry += entryBytes) {
     const bytes = valueBytes[read(entry + 2, 2)];

@@ -59,6 +59,28 @@ function heif(...properties: readonly Buffer[]): Buffer {
   return Buffer.concat([fileType("heic"), box("meta", full, box("pitm", full, uint(2, 7)), iprp)]);
 }
 
+test("a HEIF whose cropping stands before its stored size is as large as it is cropped", () => {
+  const full = Buffer.alloc(4);
+  const list = box("ipco", clap(100, 1, 50, 1), box("ispe", full, uint(4, 400), uint(4, 300)));
+  const ipma = box("ipma", full, uint(4, 1), uint(2, 7), Buffer.from([2, 1, 2]));
+  const meta = box("meta", full, box("pitm", full, uint(2, 7)), box("iprp", list, ipma));
+  expect(sizeIn("heic", Buffer.concat([fileType("heic"), meta]))).toEqual({ width: 100, height: 50 });
+});
+
+test("the size of a JPEG XL or a TIFF is unknown as long as some of its header is missing", () => {
+  const jxl = widestJxl().fill(0b0101_0101, 2);
+  const entry = (tag: number, value: number) => Buffer.concat([uint(2, tag), uint(2, 3), uint(4, 1), uint(2, value), uint(2, 0)]); // prettier-ignore
+  const tiff = Buffer.concat([latin1("MM\0*\0\0\0\x08\0\x03"), entry(256, 30), entry(257, 20), entry(274, 6)]);
+  for (const [name, file] of [
+    ["jxl", Buffer.concat([jxl, Buffer.alloc(30)])],
+    ["tiff", tiff],
+  ] as const) {
+    const sizes = Array.from(file, (_, bytes) => sizeIn(name, file.subarray(0, bytes))).filter((size) => size !== null);
+    expect(sizes).toEqual(sizes.map(() => sizeIn(name, file)));
+    expect(sizeIn(name, file)).not.toBeNull();
+  }
+});
+
 function clap(...numbers: readonly number[]): Buffer {
   return box("clap", ...[...numbers, 0, 1, 0, 1].map((number) => uint(4, number)));
 }

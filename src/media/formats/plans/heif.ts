@@ -1,0 +1,107 @@
+import { readText, readUint32 } from "../bytes.ts";
+import { readHeifSize } from "../heif.ts";
+import { readBrands } from "../isobmff.ts";
+import type { Need, ReadPlan, ReceivedFile } from "../plan.ts";
+import { makeHeifExcerpt, spansOf } from "./heif-excerpt.ts";
+import { readPreviewItems } from "./heif-items.ts";
+import {
+  foundPreview,
+  hasRange,
+  isWhole,
+  knownFacts,
+  missingFacts,
+  missingPreview,
+  needRange,
+  readRange,
+} from "./received.ts";
+
+const boxHeaderBytes = 8;
+const largeHeaderBytes = 16;
+// The boxes before `meta`: the file type, the data in files whose writer streams, and free space.
+const maxBoxes = 64;
+// The items of a picture of 1024 tiles take 40 kB, and a printer's profile half a megabyte.
+const maxMetaBytes = 4 * 1024 ** 2;
+// Read with the header of a box behind the data: mostly all of it.
+const metaGuessBytes = 16 * 1024;
+// Gaps between data that are read, so that requests are few.
+const maxGapBytes = 64 * 1024;
+// Each costs a round trip.
+const maxRanges = 3;
+
+export interface HeifOptions {
+  /** Brands of files with an animation. */
+  readonly animatedBrands: readonly string[];
+  /** Whether libheif decodes it, a thumbnail if there is one; else libvips does. */
+  readonly byReader: boolean;
+}
+
+interface BoxAt {
+  readonly type: string;
+  /** Position of the next box; Infinity if this one is the last. */
+  readonly next: number;
+}
+
+/** ISO/IEC 14496-12, 4.2: null if the header has not arrived, or is none. */
+function readBoxAt(file: ReceivedFile, at: number): BoxAt | null {
+  const header = readRange(file, at, at + largeHeaderBytes) ?? readRange(file, at, at + boxHeaderBytes);
+  if (!header) return null;
+  const declared = readUint32(header, 0);
+  const size = declared === 1 ? readUint32(header, 8) * 2 ** 32 + readUint32(header, 12) : declared || Infinity;
+  return { type: readText(header, 4, 4), next: at + Math.max(size, boxHeaderBytes) };
+}
+
+/** Finds the `ftyp` and `meta` boxes, wherever they are, and joins them; or what is needed for them. */
+function readStart(file: ReceivedFile): Uint8Array | Need {
+  let typeEnd = 0;
+  let at = 0;
+  for (let count = 0; count < maxBoxes && at <= Number.MAX_SAFE_INTEGER; count += 1) {
+    const box = readBoxAt(file, at);
+    if (!box) {
+      const guess = Math.min(at + metaGuessBytes, Math.max(file.length ?? Infinity, at + boxHeaderBytes));
+      return needRange(file, at, guess);
+    }
+    if (count === 0 && box.type !== "ftyp") return "whole";
+    if (count === 0) typeEnd = box.next;
+    if (box.type === "meta") {
+      if (typeEnd + box.next - at > maxMetaBytes) return "whole";
+      const [type, meta] = [readRange(file, 0, typeEnd), readRange(file, at, box.next)];
+      return type && meta ? Buffer.concat([type, meta]) : needRange(file, at, box.next);
+    }
+    at = box.next;
+  }
+  return "whole";
+}
+
+/** What is needed for the next of the needed ranges. */
+function needData(file: ReceivedFile, items: Parameters<typeof spansOf>[0]): Need {
+  const spans = spansOf(items, maxGapBytes);
+  const missing = spans.filter(({ from, to }) => !hasRange(file, from, to));
+  const [next, last] = [missing[0], missing.at(-1)];
+  if (!next || !last || (file.length !== null && last.to > file.length)) return "whole";
+  return spans.length > maxRanges ? needRange(file, next.from, last.to) : needRange(file, next.from, next.to);
+}
+
+/**
+ * Facts in the `meta` box. The preview is made of the data of the items that the decoder reads: the primary picture, of all
+ * its tiles, or its thumbnail.
+ */
+export function createHeifPlan({ animatedBrands, byReader }: HeifOptions): ReadPlan {
+  return {
+    facts(file) {
+      const start = readStart(file);
+      if (!(start instanceof Uint8Array)) return missingFacts(file, {}, start);
+      const animated = readBrands(start).some((brand) => animatedBrands.includes(brand));
+      const size = readHeifSize(start);
+      return size ? knownFacts({ ...size, animated }) : missingFacts(file, { animated }, "whole");
+    },
+
+    preview(file) {
+      const start = readStart(file);
+      if (!(start instanceof Uint8Array)) return missingPreview(file, start);
+      const items = readPreviewItems(start, { byReader });
+      if (!items) return missingPreview(file, "whole");
+      const excerpt = makeHeifExcerpt(file, start, items);
+      return excerpt ? foundPreview(excerpt) : missingPreview(file, isWhole(file) ? "whole" : needData(file, items));
+    },
+  };
+}

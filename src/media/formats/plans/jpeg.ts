@@ -1,0 +1,76 @@
+import { createWorkBudget, readUint16 } from "../bytes.ts";
+import type { ReadPlan } from "../plan.ts";
+import { beginningOf } from "../progressive.ts";
+import { readJpegSize } from "../size.ts";
+import { readThumbnailExcerpt } from "./jpeg-thumbnail.ts";
+import { foundPreview, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
+import { headerBytes, needHeader } from "./whole.ts";
+
+const endOfImage = 0xd9;
+const startOfScan = 0xda;
+
+// Half of the largest default body: a picture of 200 megapixels. Each byte blocks the service's event loop for 1 ns.
+const maxScannedBytes = 32 * 1024 ** 2;
+
+/** ITU-T T.81, B.1.1.3: markers without a length are TEM, the restarts, and the start and the end of an image. */
+function hasLength(marker: number): boolean {
+  return marker > 1 && (marker < 0xd0 || marker > endOfImage);
+}
+
+/** A zero is a stuffed byte (B.1.1.5), 255 a fill byte, and restarts are inside a scan. */
+function isInScan(next: number): boolean {
+  return next === 0 || next === 0xff || (next >= 0xd0 && next <= 0xd7);
+}
+
+/**
+ * Finds where the main image ends: at the first end marker behind a scan. Segments are skipped by their lengths, so that the
+ * end of a thumbnail or a preview in one does not count.
+ *
+ * @returns null if the end has not arrived; `never` if these are no segments, or too many
+ */
+export function findEndOfImage(head: Uint8Array): number | null | "never" {
+  const work = createWorkBudget();
+  const last = Math.min(head.length, maxScannedBytes) - 1;
+  const missing = head.length < maxScannedBytes ? null : "never";
+  let hasScan = false;
+  let at = 2; // behind the start of image
+  while (at < last) {
+    const marker = head[at + 1] ?? 0;
+    if (head[at] !== 0xff || !work.step()) return "never";
+    if (marker === endOfImage) return hasScan ? at + 2 : "never";
+    if (marker === 0xff) {
+      at += 1; // a fill byte
+      continue;
+    }
+    if (!hasLength(marker)) return "never";
+    const bytes = readUint16(head, at + 2);
+    if (at + 3 <= last && bytes < 2) return "never";
+    at += 2 + bytes;
+    if (marker !== startOfScan) continue;
+    hasScan = true;
+    while (at < last && (head[at] !== 0xff || isInScan(head[at + 1] ?? 0))) at += 1;
+  }
+  return missing;
+}
+
+/**
+ * Facts in the frame header; the preview through the end of the main image: a motion photo's video or the gain map of an
+ * HDR photo follows it. A progressive picture has a close preview earlier, and EXIF data may have a thumbnail.
+ */
+export const jpegPlan: ReadPlan = {
+  facts(file) {
+    const header = headerBytes(file);
+    const size = header && readJpegSize(header);
+    const known = { ...size, animated: false };
+    return size ? knownFacts(known) : missingFacts(file, known, needHeader(file));
+  },
+
+  preview(file) {
+    const { prefix, length } = file;
+    const end = findEndOfImage(prefix);
+    if (typeof end === "number") return foundPreview(prefix.subarray(0, end));
+    const close = beginningOf(prefix, length);
+    const sooner = close ? ({ bytes: close, accuracy: "close" } as const) : readThumbnailExcerpt(prefix);
+    return missingPreview(file, end === "never" ? "whole" : needMore(file), sooner);
+  },
+};

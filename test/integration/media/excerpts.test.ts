@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Decoder } from "../../../src/media/decode/decoder.ts";
+import { decodableFormats, type Format } from "../../../src/media/formats/index.ts";
+import { picturePlans } from "../../../src/media/formats/plans/pictures.ts";
+import type { ReadPlan } from "../../../src/media/formats/plan.ts";
+import { sniff } from "../../../src/media/formats/sniff.ts";
+import { corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
+import { ffmpeg, formatNamed, startDecoder } from "../../support/decoder.ts";
+import { heicOf, hevc, mediaFiles, runFfmpeg } from "../../support/media-files.ts";
+import { type PlannedName, heifOf, planFiles, reference, storedSize } from "../../support/plan-files.ts";
+import { follow } from "../../support/read-plans.ts";
+
+let decoder: Decoder;
+let end = () => Promise.resolve();
+beforeAll(async () => {
+  decoder = await startDecoder((close) => (end = close), { formats: decodableFormats });
+});
+afterAll(() => end());
+
+const planOf = ({ name }: Format): ReadPlan | undefined => (picturePlans as Partial<Record<string, ReadPlan>>)[name];
+
+/** The hashes of the last excerpt of a file, and of all of it. A decoder may change its input. */
+async function hashesOf(file: Buffer, format: Format) {
+  const { excerpt } = follow(planOf(format)!.preview, file).at(-1)!.step;
+  const [part, whole] = [
+    await decoder.describe(Buffer.from(excerpt!.bytes), format),
+    await decoder.describe(Buffer.from(file), format),
+  ];
+  const hashes = ({ blurhash, thumbhash, warning }: typeof part) => ({ blurhash, thumbhash, warning });
+  return { accuracy: excerpt!.accuracy, part: hashes(part), whole: hashes(whole), picture: whole };
+}
+
+/** The facts that a plan knows, or that a worker measures for it. */
+async function factsOf(file: Buffer, format: Format) {
+  const { known, measurable } = follow(planOf(format)!.facts, file).at(-1)!.step;
+  const measured = measurable && (await decoder.measure(Buffer.from(measurable), format));
+  const { width = null, height = null, animated = null } = { ...measured, ...known };
+  return { width, height, animated };
+}
+
+const ofTable = (Object.keys(picturePlans) as PlannedName[])
+  .filter((name) => mediaFiles[name].hash !== "none" && (ffmpeg !== null || !mediaFiles[name].needsFfmpeg))
+  .map((name) => [`the ${name} of the table`, name, async () => Buffer.from(await mediaFiles[name].make())] as const);
+const made = Object.entries(planFiles).map(([title, [name, make]]) => [title, name, make] as const);
+
+describe.each([...ofTable, ...made])("the plan of %s", (title, name, make) => {
+  test("leads to the hashes and the facts that the whole file has", async () => {
+    const [file, format] = [await make(), formatNamed(name)];
+    const { accuracy, part, whole, picture } = await hashesOf(file, format);
+    expect(accuracy).toBe("exact");
+    expect(part).toEqual(whole);
+    expect(whole.blurhash).not.toBeNull();
+    const { width, height, animated } = picture;
+    // libvips shows no animation of a PNG, and the table says that each with an animation control is one.
+    const isOfOneFrame = name === "apng" && picture.animated && title.endsWith("of one frame");
+    expect(await factsOf(file, format)).toEqual({ width, height, animated: isOfOneFrame ? false : animated });
+  });
+});
+
+/** A grid of two tiles with a thumbnail behind them, all of HEVC frames of the test pattern. */
+function tiledHeic({ thumbnailSide }: { readonly thumbnailSide: number }): Buffer {
+  const frame = (width: number, height: number) => {
+    const pattern = ["-f", "lavfi", "-i", `testsrc=s=${width}x${height}:d=0.04:r=25`];
+    const still = heicOf(runFfmpeg("a.mp4", [...pattern, ...hevc, "yuv420p"]), { width, height, quarters: 0 }, [
+      "heic",
+    ]);
+    const [settings, data] = [still.indexOf("hvcC") - 4, still.indexOf("mdat") + 4];
+    return {
+      settings: still.subarray(settings, settings + still.readUInt32BE(settings)),
+      data: still.subarray(data),
+    };
+  };
+  const [tile, thumbnail] = [frame(320, 480), frame(thumbnailSide, (thumbnailSide * 3) / 4)];
+  const grid = Buffer.from([0, 0, 0, 1, 640 >> 8, 640 & 255, 480 >> 8, 480 & 255]);
+  return heifOf({
+    brands: ["heic", "mif1"],
+    primary: 1,
+    properties: [
+      storedSize(640, 480),
+      storedSize(320, 480),
+      tile.settings,
+      storedSize(thumbnailSide, (thumbnailSide * 3) / 4),
+      thumbnail.settings,
+    ],
+    references: [reference("dimg", 1, 2, 3), reference("thmb", 4, 1), reference("cdsc", 5, 1)],
+    items: [
+      { id: 5, type: "Exif", data: Buffer.alloc(60_000, 5), properties: [] },
+      { id: 1, type: "grid", data: grid, properties: [1] },
+      { id: 2, type: "hvc1", data: tile.data, properties: [2, 3] },
+      { id: 3, type: "hvc1", data: tile.data, properties: [2, 3] },
+      { id: 4, type: "hvc1", data: thumbnail.data, properties: [4, 5] },
+    ],
+  });
+}
+
+test.skipIf(!ffmpeg).each([
+  ["its thumbnail", 320],
+  ["its tiles, if the thumbnail is too small", 80],
+])("the excerpt of a HEIC of tiles has the hash of the whole file: %s (needs ffmpeg)", async (_, thumbnailSide) => {
+  const { accuracy, part, whole } = await hashesOf(tiledHeic({ thumbnailSide }), formatNamed("heic"));
+  expect(accuracy).toBe("exact");
+  expect(part).toEqual(whole);
+  expect(whole.blurhash).not.toBeNull();
+});
+
+// Truncated or false in a part that no picture needs: an excerpt can be decoded, the whole file cannot.
+const lenient = ["hostile/webp-riff-size-lie.webp"];
+// Facts that libvips reads otherwise: a unit of 72 dots an inch; a screen of 65,535 pixels that its frame does not fill.
+const otherwiseMeasured = ["media/generated__bom-doctype-cm.svg", "hostile/gif-declared-65535x65535.gif"];
+
+const rows = corpusRows()
+  .map((row) => ({ ...row, format: sniff(corpusBytes(row)) }))
+  .flatMap(({ format, ...row }) => (format?.decoding && planOf(format) ? [{ ...row, format }] : []));
+
+describe.skipIf(!hasCorpus)("the excerpts of real files (needs the corpus)", () => {
+  test.each(rows)("the excerpt of $file has the hash of the whole file", async ({ file, format, ...row }) => {
+    const { accuracy, part, whole, picture } = await hashesOf(corpusBytes({ file, ...row }), format);
+    expect(accuracy).toBe("exact");
+    if (!lenient.includes(file)) expect(part).toEqual(whole);
+    if (whole.blurhash === null || otherwiseMeasured.includes(file)) return;
+    const { width, height, animated } = picture;
+    expect(await factsOf(corpusBytes({ file, ...row }), format)).toEqual({ width, height, animated });
+  });
+});

@@ -15,21 +15,17 @@ import { SnapshotRefused } from "./cache/snapshot-file.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
 import { createBreaker } from "./fetch/circuit-breaker.ts";
-import { createByteBudget } from "./load/byte-budget.ts";
 import { createPauses } from "./fetch/pauses.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
 import { createShares } from "./fetch/shares.ts";
-import { createLoadShedder } from "./load/load-shedder.ts";
-import { createSemaphore, type SemaphoreOptions } from "./load/semaphore.ts";
 import { createSource } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
-import { createTransfers } from "./load/transfers.ts";
 import { createApp } from "./http/app.ts";
 import { connectionLimitOf } from "./http/connection-limit.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
 import { createDecoder, type Picture } from "./media/decode/decoder.ts";
-import { createDecodeQueue } from "./load/decode-queue.ts";
+import { createAdmission } from "./load/admission.ts";
 import { createOracle } from "./oracle.ts";
 
 // The part that is read of a body whose declared length is too large: nearly all pictures have their dimensions in it.
@@ -68,23 +64,8 @@ const sparesForDecoders = 1;
 // The pool has one more worker for slow pictures.
 const slowDecoders = 1;
 
-// The decode queue: at most half a second of work, and an eighth of FETCH_BYTES: 32 MB, a dozen phone photos.
-// Bursts are worked off for five seconds: two hundred photos. A room does not wait that long, and has the facts of the head by then.
-const turnLimits = { maxWorkMs: 500, arrivalMs: 250, lookMs: 1000, patienceMs: 5000, shortMs: 1000 };
-const waitingShare = 1 / 8;
-const crowdedShare = 1 / 4;
-
-// One site, or one block of addresses, has at most half of the fetches at once, and a quarter of each queue.
+// One site, or one block of addresses, has at most half of the fetches at once.
 const shareOfFetches = 1 / 2;
-const shareOfQueue = 1 / 4;
-
-// Bodies of unpredictable cost (PDF, SVG) that are read or decoded at once: as many as half of FETCH_BYTES has room for, two of
-// 64 MiB with the defaults, but no more than keep the one slow decoder busy. The others wait with their heads only, on a quarter
-// of the fetch slots, for longer than a body that stops keeps its place (5.1 s, see load/transfers.ts).
-const unpredictableLimits = { shareOfBytes: 1 / 2, maxActive: 4, shareOfSlots: 1 / 4, patienceMs: 6000 };
-
-// Half of the event loop's time stays for cache hits; on few processors, for the decoders too.
-const sheddingLimits = { mostBusy: 0.5, everyMs: 50 };
 
 /** The settings that change metadata: part of the cache key, so that a change invalidates the cache. */
 function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
@@ -94,22 +75,6 @@ function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
     [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
     [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), ffmpeg, EARLY_STOP],
   ];
-}
-
-/** The queue for bodies of unpredictable cost. */
-function unpredictableLimitsOf(
-  { FETCH_BYTES, FETCH_CONCURRENCY, MAX_BYTES }: Config,
-  now: () => number,
-): SemaphoreOptions {
-  const { shareOfBytes, maxActive, shareOfSlots } = unpredictableLimits;
-  const bufferBytes = 2 ** Math.ceil(Math.log2(MAX_BYTES)); // as the byte budget lends
-  const maxWaiting = Math.floor(FETCH_CONCURRENCY * shareOfSlots);
-  return {
-    maxActive: Math.min(maxActive, Math.max(1, Math.floor((FETCH_BYTES * shareOfBytes) / bufferBytes))),
-    maxWaiting,
-    maxWaitingPerSite: Math.max(1, Math.ceil(maxWaiting / 2)), // most chat servers have one upload host
-    now,
-  };
 }
 
 /** Connects to Redis and logs its state; nothing waits for it. */
@@ -207,45 +172,12 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     denyHosts: config.DENY_HOSTS,
     rewrites: config.REWRITES,
   });
-  const now = () => performance.now();
   const maxPerShare = Math.max(config.PER_HOST, Math.ceil(config.FETCH_CONCURRENCY * shareOfFetches));
-  const queueLimits = {
-    maxWaiting: config.QUEUE,
-    maxWaitingPerSite: Math.max(1, Math.ceil(config.QUEUE * shareOfQueue)),
-    now,
-  };
   const shares = createShares({
     maxPerHost: config.PER_HOST,
     maxPerSite: maxPerShare,
     maxPerBlock: maxPerShare,
     isOwn: createOwnership({ allow: config.ALLOW_ADDRESSES, ports: config.ALLOW_PORTS }),
-  });
-  const slots = createSemaphore({ maxActive: config.FETCH_CONCURRENCY, ...queueLimits });
-  const unpredictableSlots = createSemaphore(unpredictableLimitsOf(config, now));
-  const openSource = createSource({
-    parseTarget,
-    resolve: createResolver({ timeoutMs: config.CONNECT_TIMEOUT_MS }),
-    resolveTrusted,
-    addressPolicy: createAddressPolicy({
-      allow: config.ALLOW_ADDRESSES,
-      deny: config.DENY_ADDRESSES,
-      ports: config.ALLOW_PORTS,
-    }),
-    addressSlots: createSemaphore({ maxActive: Infinity, ...queueLimits }), // bounded by the slots of the lookups
-    shares,
-    breaker: createBreaker(deadOrigins),
-    pauses: createPauses({
-      defaultMs: config.FAILURE_MS,
-      maxMs: maxPauseMs,
-      maxOrigins: deadOrigins.maxOrigins,
-      now: Date.now,
-    }),
-    budget: createByteBudget(config.FETCH_BYTES),
-    maxBytes: config.MAX_BYTES,
-    headBytes,
-    connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
-    maxRedirects: config.MAX_REDIRECTS,
-    userAgent: config.USER_AGENT,
   });
   const decoder = createDecoder({
     entry: new URL("./media/worker/main.js", import.meta.url),
@@ -257,27 +189,44 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     ffmpeg,
     environment: decoderEnvironment,
   });
-  const turns = createDecodeQueue({
-    ...turnLimits,
-    maxBytes: config.FETCH_BYTES * waitingShare,
-    expectedMs: () => decoder.expectedMs,
-    coming: () => slots.active,
-    isCrowded: () => slots.waiting > config.QUEUE * crowdedShare,
+  const admission = createAdmission({
+    maxFetches: config.FETCH_CONCURRENCY,
+    maxWaiting: config.QUEUE,
+    maxFetchBytes: config.FETCH_BYTES,
+    maxBodyBytes: config.MAX_BYTES,
+    limitsOf: (target) => shares.ofLookup(target),
+    decoder,
+    now: () => performance.now(),
   });
-  const sheds = createLoadShedder({ ...sheddingLimits, isNeeded: () => turns.isShort });
-  const pipeline = createOracle({
-    refuses: () => !turns.isFree && sheds(),
-    slots,
-    shares,
-    transfers: createTransfers({
-      starved: (waitedMs) => slots.starved(waitedMs),
-      maxYielded: config.FETCH_CONCURRENCY,
-      now,
+  const openSource = createSource({
+    parseTarget,
+    resolve: createResolver({ timeoutMs: config.CONNECT_TIMEOUT_MS }),
+    resolveTrusted,
+    addressPolicy: createAddressPolicy({
+      allow: config.ALLOW_ADDRESSES,
+      deny: config.DENY_ADDRESSES,
+      ports: config.ALLOW_PORTS,
     }),
+    addressSlots: admission.addressSlots,
+    shares,
+    breaker: createBreaker(deadOrigins),
+    pauses: createPauses({
+      defaultMs: config.FAILURE_MS,
+      maxMs: maxPauseMs,
+      maxOrigins: deadOrigins.maxOrigins,
+      now: Date.now,
+    }),
+    budget: admission.byteBudget,
+    maxBytes: config.MAX_BYTES,
+    headBytes,
+    connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
+    maxRedirects: config.MAX_REDIRECTS,
+    userAgent: config.USER_AGENT,
+  });
+  const pipeline = createOracle({
+    admission,
     openSource,
     decoder,
-    takeTurn: turns.take,
-    unpredictable: { slots: unpredictableSlots, patienceMs: unpredictableLimits.patienceMs },
     decodeOnce: memoizeAsync<Picture>({
       maxBytes: config.CACHE_BYTES * pictureShare,
       isFinal: ({ warning }) => warning === null,
@@ -289,8 +238,8 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
   const shared = config.REDIS_URL && openShared(config.REDIS_URL, logger);
   const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));
   const metrics = createMetrics({
-    inflight: () => slots.active + decoder.busy,
-    queueDepth: () => slots.waiting + turns.waiting + unpredictableSlots.waiting + decoder.waiting,
+    inflight: () => admission.active + decoder.busy,
+    queueDepths: () => ({ ...admission.waiting, workers: decoder.waiting }),
     decoderRestarts: () => decoder.restarts,
     enabled: () => decoder.enabled,
     shared: shared ? { ...shared.gauges, answers: () => oracle.answeredByShared() } : null,

@@ -1,14 +1,11 @@
 import { setTimeout as after } from "node:timers/promises";
 import { type Oracle, type Previous, type Progress, startDescription } from "./domain/description.ts";
-import { OracleError } from "./domain/errors.ts";
 import type { Fields } from "./domain/fields.ts";
 import { type Metadata, unknownMetadata } from "./domain/metadata.ts";
-import { startTimeLimit } from "./load/deadline.ts";
+import { startTimeLimit } from "./domain/timeout.ts";
 import { countedIn, declaredBy } from "./fetch/facts.ts";
-import type { Shares } from "./fetch/shares.ts";
-import { type Limits, type Semaphore, takeWithin, wholeKey } from "./load/semaphore.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
-import type { Transfers } from "./load/transfers.ts";
+import type { Admission } from "./load/admission.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import type { Format } from "./media/formats/index.ts";
 import { type Head, isMedia, readHead } from "./media/formats/head.ts";
@@ -16,20 +13,11 @@ import { movieOffset, withoutMedia } from "./media/formats/isobmff.ts";
 import { decodeQueueOf, isMovieWanted, suffices } from "./media/needs.ts";
 import { beginningOf, enoughBytes } from "./media/formats/progressive.ts";
 import { mediaType, sniffBytes } from "./media/formats/sniff.ts";
-import type { EnterDecodeQueue, DecodePermit } from "./load/decode-queue.ts";
 
 export interface OracleOptions {
-  /** Whether to reject new lookups with 503 because the service is overloaded (load shedding). */
-  readonly refuses: () => boolean;
-  readonly slots: Semaphore;
-  /** Which limits a lookup counts against. */
-  readonly shares: Shares;
-  readonly transfers: Transfers;
+  readonly admission: Admission;
   readonly openSource: OpenSource;
   readonly decoder: Decoder;
-  readonly takeTurn: EnterDecodeQueue;
-  /** The queue for bodies of unpredictable cost: read and decoded under one permit, waited for at most so long. */
-  readonly unpredictable: { readonly slots: Semaphore; readonly patienceMs: number };
   readonly decodeOnce: DecodeOnce;
   /** Timeout from the start of the lookup to the last byte, the wait for a slot included. */
   readonly fetchTimeoutMs: number;
@@ -64,29 +52,26 @@ const guessedBytes = 1024 ** 2;
 
 /** The pipeline: target → slot → source → head → decode queue → body → decode and hash. Each step uses the result of the one before. */
 export function createOracle(options: OracleOptions): Oracle {
-  const { refuses, slots, shares, transfers, openSource, decoder, takeTurn, unpredictable } = options;
-  const { decodeOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
+  const { admission, openSource, decoder, decodeOnce, fetchTimeoutMs, stopEarly, patienceMs } = options;
   return (target, fields = null, previous) =>
     startDescription(async (progress) => {
-      if (refuses()) throw new OracleError("overloaded", "more is asked for than can be done");
+      admission.shedLoad();
       using limit = startTimeLimit(fetchTimeoutMs);
-      const limits = shares.ofLookup(target);
-      using slot = await progress.timed("queue", slots.take(limits, limit.signal));
-      using transfer = transfers.begin([...limits.map(({ key }) => key), wholeKey], limit.signal, () => slot.release());
+      using lookup = await progress.timed("queue", admission.admit(target, limit.signal));
       // Closed only at the end: until then the body counts against the byte budget.
-      using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, transfer));
+      using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, lookup.transfer));
       progress.setCacheHeaders(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
       const { format, rest } = await progress.timed("fetch", readBeginning(source, fields, progress));
       const queue = rest === "wanted" ? decodeQueueOf(format) : null;
       const expectedBytes = source.declaredBytes ?? guessedBytes;
-      using turn = await progress.timed("queue", takeTurnIn(queue, expectedBytes, limits, limit.signal));
+      using permit = queue && (await progress.timed("queue", lookup.enterDecodeQueue(queue, expectedBytes)));
       // The decode queue is full: skip the body instead of adding latency for all callers.
-      const isTooLate = queue !== null && !turn;
+      const isTooLate = queue !== null && !permit;
       if (rest !== "wanted" || isTooLate) source.stop();
       const body = await progress.timed("fetch", readBody(source, format, progress));
-      turn?.arrived();
-      slot.release(); // other lookups can fetch while this one is decoded
+      permit?.arrived();
+      lookup.releaseSlot(); // other lookups can fetch while this one is decoded
       const { bytes } = progress.learn(countedIn(body));
       const isCut = body.warning !== null;
       if (!isCut && !format && bytes !== 0) progress.learn({ warnings: ["decode_failed"] });
@@ -96,19 +81,6 @@ export function createOracle(options: OracleOptions): Oracle {
         await decode({ format, body, declaredBytes: source.declaredBytes }, previous, progress);
       return progress.learn({});
     });
-
-  /** Waits in the decode queue of the format; null if the queue is full, or if the body is not decoded. */
-  async function takeTurnIn(
-    queue: ReturnType<typeof decodeQueueOf>,
-    bytes: number,
-    limits: Limits,
-    signal: AbortSignal,
-  ): Promise<DecodePermit | null> {
-    if (queue === null) return null;
-    if (queue === "regular") return takeTurn(bytes, signal);
-    const slot = await takeWithin(unpredictable.patienceMs, unpredictable.slots, limits, signal);
-    return slot && { arrived: () => undefined, [Symbol.dispose]: () => slot.release() };
-  }
 
   /** Reads the head: sniffs the format and decides whether to read on. */
   async function readBeginning(source: Source, fields: Fields, progress: Progress): Promise<Beginning> {

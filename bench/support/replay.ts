@@ -12,8 +12,7 @@ import type { CacheHeaders } from "../../src/domain/terms.ts";
 import type { OpenSource } from "../../src/fetch/source.ts";
 import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
 import { createOracle } from "../../src/oracle.ts";
-import { noShares, unmeasured } from "../../test/support/fetch.ts";
-import { openSlots } from "../../test/support/slots.ts";
+import { openAdmission } from "../../test/support/admission.ts";
 import { targetOf } from "../../test/support/targets.ts";
 import { createVirtualTime, type VirtualTime } from "./virtual-time.ts";
 
@@ -211,17 +210,10 @@ function pipelineOf(
   decodeOnce: Parameters<typeof createOracle>[0]["decodeOnce"],
 ): Oracle {
   const spans = { fetchTimeoutMs: 2 ** 30, patienceMs: 2 ** 30 };
-  const turn = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
-  const takeTurn = () => Promise.resolve(turn);
   return createOracle({
-    refuses: () => false,
-    slots: openSlots(),
-    shares: noShares,
-    transfers: { begin: (_keys, outer) => unmeasured(outer) },
+    admission: openAdmission(),
     openSource,
     decoder: decoder as Decoder,
-    takeTurn,
-    unpredictable: { slots: openSlots(), patienceMs: 0 },
     decodeOnce,
     stopEarly: false,
     ...spans,

@@ -9,8 +9,13 @@ export interface LoadShedderOptions {
   readonly everyMs: number;
 }
 
-/** Decides whether to reject the current request. Call it once per request. */
-export type ShouldShed = () => boolean;
+export interface LoadShedder {
+  /** Decides on one request, and counts it: call it once per request. */
+  decide(): "accept" | "reject";
+}
+
+/** Half of the event loop's time stays for cache hits; on few processors, for the decoders too. */
+export const sheddingLimits = { mostBusy: 0.5, everyMs: 50 };
 
 // Per unit of excess or spare utilization. The share rises within a few measurements, since requests admitted meanwhile
 // delay all others, and falls slowly: otherwise the flood would return with each drop.
@@ -22,27 +27,30 @@ const gains = { rising: 0.5, falling: 0.05 };
  * Even the head of a request costs a millisecond. A limit on responses alone would let a flood of requests take all of
  * the time, and delay cache hits like all others.
  */
-export function createLoadShedder({ isNeeded, mostBusy, everyMs }: LoadShedderOptions): ShouldShed {
+export function createLoadShedder({ isNeeded, mostBusy, everyMs }: LoadShedderOptions): LoadShedder {
   let last = performance.eventLoopUtilization();
   let share = 0;
   let due = 0;
-  let hasRefused = false; // since the last measurement
+  let hasRejected = false; // since the last measurement
 
-  function look(): void {
+  /** Adjusts the share of rejections to the utilization since the last measurement. */
+  function measure(): void {
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, last);
     last = now;
-    const tooMuch = (isNeeded() || hasRefused ? utilization : 0) - mostBusy;
-    hasRefused = false;
+    const tooMuch = (isNeeded() || hasRejected ? utilization : 0) - mostBusy;
+    hasRejected = false;
     share = Math.min(1, Math.max(0, share + tooMuch * (tooMuch > 0 ? gains.rising : gains.falling)));
   }
 
-  setInterval(look, everyMs).unref();
-  return () => {
-    due += share;
-    if (due < 1) return false;
-    due -= 1; // spreads the rejections evenly
-    hasRefused = true;
-    return true;
+  setInterval(measure, everyMs).unref();
+  return {
+    decide() {
+      due += share;
+      if (due < 1) return "accept";
+      due -= 1; // spreads the rejections evenly
+      hasRejected = true;
+      return "reject";
+    },
   };
 }

@@ -5,17 +5,12 @@ import { memoizeAsync } from "../../src/cache/memoize.ts";
 import { createCachePolicy } from "../../src/cache/cache-policy.ts";
 import type { Description } from "../../src/domain/description.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
-import type { Semaphore } from "../../src/load/semaphore.ts";
 import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
-import type { DecodePermit } from "../../src/load/decode-queue.ts";
 import { createOracle, type OracleOptions } from "../../src/oracle.ts";
-import { createFetcher, type FetcherOptions, noShares, unmeasured } from "./fetch.ts";
-import { openSlots } from "./slots.ts";
+import { openAdmission } from "./admission.ts";
+import { createFetcher, type FetcherOptions } from "./fetch.ts";
 
 const minuteMs = 60_000;
-
-/** A turn without waiting. */
-const turn: DecodePermit = { arrived: () => undefined, [Symbol.dispose]: () => undefined };
 
 export interface Remembering {
   readonly oracle: CachedOracle;
@@ -36,8 +31,7 @@ export interface Remembering {
 /** Creates the service without HTTP: the documented TTLs, no jitter, and a clock that the test advances. */
 export function createRemembering(
   decoder: Decoder,
-  options: FetcherOptions &
-    Partial<Pick<OracleOptions, "fetchTimeoutMs" | "takeTurn" | "refuses">> & { unpredictableSlots?: Semaphore } = {},
+  options: FetcherOptions & Partial<Pick<OracleOptions, "fetchTimeoutMs" | "admission">> = {},
 ): Remembering {
   let offsetMs = 0;
   const now = () => Date.now() + offsetMs;
@@ -54,14 +48,9 @@ export function createRemembering(
   });
   const inProgress = new Set<Promise<unknown>>();
   const pipeline = createOracle({
-    refuses: options.refuses ?? (() => false),
-    slots: openSlots({ maxActive: 100 }),
-    shares: noShares,
-    transfers: { begin: (_keys, outer) => unmeasured(outer) },
+    admission: options.admission ?? openAdmission(),
     openSource,
     decoder: counted,
-    takeTurn: options.takeTurn ?? (() => Promise.resolve(turn)),
-    unpredictable: { slots: options.unpredictableSlots ?? openSlots(), patienceMs: 100 },
     decodeOnce: memoizeAsync<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),
     fetchTimeoutMs: options.fetchTimeoutMs ?? 10_000,
     stopEarly: false,

@@ -1,10 +1,13 @@
 import { expect, test } from "vitest";
+import { OracleError } from "../../../src/domain/errors.ts";
+import { createAdmission } from "../../../src/load/admission.ts";
 import type { DecodePermit } from "../../../src/load/decode-queue.ts";
+import { openAdmission } from "../../support/admission.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { photo } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { createRemembering } from "../../support/remembering.ts";
-import { openSlots } from "../../support/slots.ts";
+import { targetOf } from "../../support/targets.ts";
 
 test("only the head of a picture is read and described if the decode queue rejects it", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
@@ -15,7 +18,9 @@ test("only the head of a picture is read and described if the decode queue rejec
       .writeHead(200, { "content-length": picture.byteLength })
       .write(picture.subarray(0, picture.byteLength / 2));
   });
-  const { ask, decodes } = createRemembering(decoder, { takeTurn: () => Promise.resolve(null) });
+  const { ask, decodes } = createRemembering(decoder, {
+    admission: openAdmission({ enterDecodeQueue: () => Promise.resolve(null) }),
+  });
   expect(await ask(origin.url("/a.jpg")).done).toMatchObject({
     type: "image/jpeg",
     width: 640,
@@ -38,7 +43,8 @@ test("the body of a picture is not read while it waits in the decode queue, and 
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large, () => (isSent = true)));
   let begin!: (turn: DecodePermit) => void;
   const turn = new Promise<DecodePermit>((resolve) => (begin = resolve));
-  const { ask } = createRemembering(decoder, { takeTurn: () => turn, maxBytes: large.byteLength });
+  const admission = openAdmission({ enterDecodeQueue: () => turn });
+  const { ask } = createRemembering(decoder, { admission, maxBytes: large.byteLength });
   const description = ask(origin.url("/a.jpg"));
   expect(await description.head).toMatchObject({ type: "image/jpeg", width: 640, blurhash: null });
   await new Promise((resolve) => setTimeout(resolve, 300));
@@ -61,9 +67,19 @@ test("only the head of a PDF is described while the queue for formats of unpredi
     if (request.url === "/a.jpg") return void response.end(picture);
     response.writeHead(200, { "content-length": pdf.byteLength }).end(pdf, () => (isSent = true));
   });
-  const unpredictableSlots = openSlots({ maxActive: 1, maxWaiting: 4 });
-  const held = await unpredictableSlots.take([{ key: "another site", maxActive: 1 }], new AbortController().signal);
-  const { ask, decodes } = createRemembering(decoder, { unpredictableSlots, maxBytes: pdf.byteLength });
+  // Half of the memory has room for one such body, and with three fetch slots no other may wait.
+  const admission = createAdmission({
+    maxFetches: 3,
+    maxWaiting: 0,
+    maxFetchBytes: 64 * 1024 ** 2,
+    maxBodyBytes: pdf.byteLength,
+    limitsOf: ({ url }) => [{ key: url.origin, maxActive: Infinity }],
+    decoder,
+    now: () => performance.now(),
+  });
+  const another = await admission.admit(targetOf("https://another.example.net/a.pdf"), new AbortController().signal);
+  const held = await another.enterDecodeQueue("unpredictable", pdf.byteLength);
+  const { ask, decodes } = createRemembering(decoder, { admission, maxBytes: pdf.byteLength });
   expect(await ask(origin.url("/a.pdf")).done).toMatchObject({
     type: "application/pdf",
     bytes: pdf.byteLength,
@@ -72,16 +88,21 @@ test("only the head of a PDF is described while the queue for formats of unpredi
   });
   expect([isSent, decodes()]).toEqual([false, 0]);
   expect((await ask(origin.url("/a.jpg")).done).blurhash).not.toBeNull(); // a queue of its own
-  held.release();
+  held![Symbol.dispose]();
   const later = ask(origin.url("/b.pdf"));
   expect((await later.done).bytesSource).toBe("counted");
-  expect(unpredictableSlots.active).toBe(0);
+  using again = await another.enterDecodeQueue("unpredictable", pdf.byteLength);
+  expect(again).not.toBeNull();
+  another[Symbol.dispose]();
 });
 
 test("load shedding rejects a lookup without a request to the origin", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
-  const { outcome } = createRemembering(decoder, { refuses: () => true });
+  const shedLoad = () => {
+    throw new OracleError("overloaded", "load shedding");
+  };
+  const { outcome } = createRemembering(decoder, { admission: openAdmission({ shedLoad }) });
   expect(await outcome(origin.url("/a.jpg"))).toEqual(["miss", "overloaded"]);
   expect(origin.connections).toBe(0);
 });

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
-import { createLoadShedder, type ShouldShed } from "../../../src/load/load-shedder.ts";
+import { createLoadShedder, type LoadShedder } from "../../../src/load/load-shedder.ts";
 
 const limits = { mostBusy: 0.5, everyMs: 20 };
 
@@ -10,50 +10,50 @@ async function beBusy(milliseconds: number): Promise<void> {
 }
 
 /** Returns the rejected share of a hundred requests. */
-function shareRefused(sheds: ShouldShed): number {
-  return Array.from({ length: 100 }, sheds).filter(Boolean).length / 100;
+function shareRejected(shedder: LoadShedder): number {
+  return Array.from({ length: 100 }, () => shedder.decide()).filter((decision) => decision === "reject").length / 100;
 }
 
 test("an overloaded process rejects a growing share of the requests, and all of them in the end", async () => {
-  const sheds = createLoadShedder({ ...limits, isNeeded: () => true });
-  expect(shareRefused(sheds)).toBe(0);
+  const shedder = createLoadShedder({ ...limits, isNeeded: () => true });
+  expect(shareRejected(shedder)).toBe(0);
   const shares: number[] = [];
   while (shares.length === 0 || shares.at(-1)! < 1) {
     await beBusy(10);
-    shares.push(shareRefused(sheds));
+    shares.push(shareRejected(shedder));
   }
   expect(shares.some((share) => share > 0 && share < 1)).toBe(true);
   expect(shares).toEqual(shares.toSorted((a, b) => a - b));
 });
 
 test("the load shedder accepts all requests again when the event loop is idle", async () => {
-  const sheds = createLoadShedder({ ...limits, isNeeded: () => true });
+  const shedder = createLoadShedder({ ...limits, isNeeded: () => true });
   await beBusy(1000);
-  await vi.waitFor(() => expect(shareRefused(sheds)).toBe(0), 15_000);
+  await vi.waitFor(() => expect(shareRejected(shedder)).toBe(0), 15_000);
 });
 
 test("a busy event loop alone rejects no request while the service is not overloaded", async () => {
-  const sheds = createLoadShedder({ ...limits, isNeeded: () => false });
+  const shedder = createLoadShedder({ ...limits, isNeeded: () => false });
   await beBusy(500);
-  expect(shareRefused(sheds)).toBe(0);
+  expect(shareRejected(shedder)).toBe(0);
 });
 
 test("load shedding continues while requests are rejected and the event loop is busy, then ends", async () => {
   let isNeeded = true;
-  const sheds = createLoadShedder({ ...limits, isNeeded: () => isNeeded });
+  const shedder = createLoadShedder({ ...limits, isNeeded: () => isNeeded });
   await beBusy(1000);
   isNeeded = false;
   for (let round = 0; round < 20; round += 1) {
-    expect(shareRefused(sheds)).toBeGreaterThan(0.8);
+    expect(shareRejected(shedder)).toBeGreaterThan(0.8);
     await beBusy(25);
   }
-  await vi.waitFor(() => expect(shareRefused(sheds)).toBe(0), 15_000);
+  await vi.waitFor(() => expect(shareRejected(shedder)).toBe(0), 15_000);
 });
 
 test("rejections are spread evenly over the requests", async () => {
-  const sheds = createLoadShedder({ ...limits, isNeeded: () => true });
-  while (shareRefused(sheds) < 0.2) await beBusy(5);
-  const between = Array.from({ length: 60 }, () => (sheds() ? "x" : "."))
+  const shedder = createLoadShedder({ ...limits, isNeeded: () => true });
+  while (shareRejected(shedder) < 0.2) await beBusy(5);
+  const between = Array.from({ length: 60 }, () => (shedder.decide() === "reject" ? "x" : "."))
     .join("")
     .split("x")
     .slice(1, -1)

@@ -52,7 +52,7 @@ async function metricsTable(): Promise<string> {
   const shared = { isWell: () => true, calls: gauge, failures: gauge, answers: gauge };
   const metrics = createMetrics({
     inflight: gauge,
-    queueDepths: () => ({}),
+    queueDepths: () => ({ fetch: 0, decode: 0, unpredictable: 0, workers: 0 }),
     decoderRestarts: gauge,
     enabled: () => ({ jpeg: true }),
     shared,

@@ -15,13 +15,10 @@ import { SnapshotRefused } from "./cache/snapshot-file.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
 import { createBreaker } from "./fetch/circuit-breaker.ts";
-import { createByteBudget } from "./load/byte-budget.ts";
 import { createPartialBodies } from "./fetch/partial-bodies.ts";
 import { createPauses } from "./fetch/pauses.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
 import { createShares } from "./fetch/shares.ts";
-import { createAdmission } from "./load/admission.ts";
-import { createSemaphore } from "./load/semaphore.ts";
 import { createSource } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
@@ -29,6 +26,7 @@ import { connectionLimitOf } from "./http/connection-limit.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
 import { createDecoder, type Picture } from "./media/decode/decoder.ts";
+import { createAdmission } from "./load/admission.ts";
 import { createOracle } from "./oracle.ts";
 
 // The part that is read of a body whose declared length is too large: nearly all pictures have their dimensions in it.
@@ -181,45 +179,12 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     denyHosts: config.DENY_HOSTS,
     rewrites: config.REWRITES,
   });
-  const now = () => performance.now();
   const maxPerShare = Math.max(config.PER_HOST, Math.ceil(config.FETCH_CONCURRENCY * shareOfFetches));
   const shares = createShares({
     maxPerHost: config.PER_HOST,
     maxPerSite: maxPerShare,
     maxPerBlock: maxPerShare,
     isOwn: createOwnership({ allow: config.ALLOW_ADDRESSES, ports: config.ALLOW_PORTS }),
-  });
-  const openSource = createSource({
-    parseTarget,
-    resolve: createResolver({ timeoutMs: config.CONNECT_TIMEOUT_MS }),
-    resolveTrusted,
-    addressPolicy: createAddressPolicy({
-      allow: config.ALLOW_ADDRESSES,
-      deny: config.DENY_ADDRESSES,
-      ports: config.ALLOW_PORTS,
-    }),
-    // Bounded by the slots of the lookups.
-    addressSlots: createSemaphore({
-      maxActive: Infinity,
-      maxWaiting: config.QUEUE,
-      maxWaitingPerSite: Math.max(1, Math.ceil(config.QUEUE / 4)),
-      now,
-    }),
-    shares,
-    breaker: createBreaker(deadOrigins),
-    pauses: createPauses({
-      defaultMs: config.FAILURE_MS,
-      maxMs: maxPauseMs,
-      maxOrigins: deadOrigins.maxOrigins,
-      now: Date.now,
-    }),
-    budget: createByteBudget(config.FETCH_BYTES),
-    partialBodies: createPartialBodies({ maxBytes: config.FETCH_BYTES * partialShare, now }),
-    maxBytes: config.MAX_BYTES,
-    headBytes,
-    connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
-    maxRedirects: config.MAX_REDIRECTS,
-    userAgent: config.USER_AGENT,
   });
   const decoder = createDecoder({
     entry: new URL("./media/worker/main.js", import.meta.url),
@@ -236,12 +201,38 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     maxWaiting: config.QUEUE,
     maxFetchBytes: config.FETCH_BYTES,
     maxBodyBytes: config.MAX_BYTES,
+    limitsOf: (target) => shares.ofLookup(target),
     decoder,
-    now,
+    now: () => performance.now(),
+  });
+  const openSource = createSource({
+    parseTarget,
+    resolve: createResolver({ timeoutMs: config.CONNECT_TIMEOUT_MS }),
+    resolveTrusted,
+    addressPolicy: createAddressPolicy({
+      allow: config.ALLOW_ADDRESSES,
+      deny: config.DENY_ADDRESSES,
+      ports: config.ALLOW_PORTS,
+    }),
+    addressSlots: admission.addressSlots,
+    shares,
+    breaker: createBreaker(deadOrigins),
+    pauses: createPauses({
+      defaultMs: config.FAILURE_MS,
+      maxMs: maxPauseMs,
+      maxOrigins: deadOrigins.maxOrigins,
+      now: Date.now,
+    }),
+    budget: admission.byteBudget,
+    partialBodies: createPartialBodies({ maxBytes: config.FETCH_BYTES * partialShare, now: () => performance.now() }),
+    maxBytes: config.MAX_BYTES,
+    headBytes,
+    connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
+    maxRedirects: config.MAX_REDIRECTS,
+    userAgent: config.USER_AGENT,
   });
   const pipeline = createOracle({
     admission,
-    shares,
     openSource,
     decoder,
     decodeOnce: memoizeAsync<Picture>({
@@ -255,7 +246,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
   const shared = config.REDIS_URL && openShared(config.REDIS_URL, logger);
   const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));
   const metrics = createMetrics({
-    inflight: () => admission.activeFetches + decoder.busy,
+    inflight: () => admission.active + decoder.busy,
     queueDepths: () => ({ ...admission.waiting, workers: decoder.waiting }),
     decoderRestarts: () => decoder.restarts,
     enabled: () => decoder.enabled,

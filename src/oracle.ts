@@ -2,9 +2,8 @@ import { type Oracle, type Previous, type Progress, startDescription } from "./d
 import { type Fields, missingIn } from "./domain/fields.ts";
 import { type Metadata, unknownMetadata, type WarningCode } from "./domain/metadata.ts";
 import type { Admission } from "./load/admission.ts";
-import { startTimeLimit } from "./load/deadline.ts";
+import { startTimeLimit } from "./domain/timeout.ts";
 import { countedIn, declaredBy } from "./fetch/facts.ts";
-import type { Shares } from "./fetch/shares.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import type { Format } from "./media/formats/index.ts";
@@ -13,8 +12,6 @@ import { createReading, factsOf, formatOf, type Reading, type Rest } from "./rea
 
 export interface OracleOptions {
   readonly admission: Admission;
-  /** Which limits a lookup counts against. */
-  readonly shares: Pick<Shares, "ofLookup">;
   readonly openSource: OpenSource;
   readonly decoder: Decoder;
   readonly decodeOnce: DecodeOnce;
@@ -45,15 +42,14 @@ const plannedBytes = 4 * 1024 ** 2;
  * requested fields need.
  */
 export function createOracle(options: OracleOptions): Oracle {
-  const { admission, shares, openSource, decoder, decodeOnce, fetchTimeoutMs, wholeBytes, patienceMs } = options;
+  const { admission, openSource, decoder, decodeOnce, fetchTimeoutMs, wholeBytes, patienceMs } = options;
   return (target, fields = null, previous) =>
     startDescription(async (progress) => {
-      admission.admit();
+      admission.shedLoad();
       using limit = startTimeLimit(fetchTimeoutMs);
-      const limits = shares.ofLookup(target);
-      using slot = await progress.timed("queue", admission.takeFetchSlot(limits, limit.signal));
+      using lookup = await progress.timed("queue", admission.admit(target, limit.signal));
       // Closed only at the end: until then the body counts against the byte budget.
-      using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, slot.transfer));
+      using source = await progress.timed("fetch", openSource(target, previous?.validators ?? null, lookup.transfer));
       progress.setCacheHeaders(source.terms);
       if (source.isNotModified) return progress.confirm(previous?.metadata ?? unknownMetadata);
       progress.learn(declaredBy(source));
@@ -64,13 +60,12 @@ export function createOracle(options: OracleOptions): Oracle {
       const extent = extentOf(source, format, progress.learn({}), fields, wholeBytes);
       const queue = extent === "head" ? null : decodeQueueOf(format);
       const expectedBytes = expectedBytesOf(source, extent);
-      const entering = queue && admission.enterDecodeQueue(queue, expectedBytes, limits, limit.signal);
-      using permit = await progress.timed("queue", Promise.resolve(entering));
+      using permit = queue && (await progress.timed("queue", lookup.enterDecodeQueue(queue, expectedBytes)));
       // The decode queue is full: skip the body instead of adding latency for all callers.
       const isTooLate = queue !== null && !permit;
       const rest = await progress.timed("fetch", isTooLate ? reading.stop() : readRest(reading, extent));
       permit?.arrived();
-      slot.release(); // other lookups can fetch while this one is decoded
+      lookup.releaseSlot(); // other lookups can fetch while this one is decoded
       const { bytes } = progress.learn(countedIn(rest.body));
       const isCut = rest.body.warning !== null;
       if (!isCut && !format && bytes !== 0) progress.learn({ warnings: ["decode_failed"] });

@@ -13,7 +13,6 @@ import type { OpenSource } from "../../src/fetch/source.ts";
 import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
 import { createOracle } from "../../src/oracle.ts";
 import { openAdmission } from "../../test/support/admission.ts";
-import { noShares } from "../../test/support/fetch.ts";
 import { targetOf } from "../../test/support/targets.ts";
 import { createVirtualTime, type VirtualTime } from "./virtual-time.ts";
 
@@ -216,7 +215,6 @@ function pipelineOf(
   const spans = { fetchTimeoutMs: 2 ** 30, patienceMs: 2 ** 30 };
   return createOracle({
     admission: openAdmission(),
-    shares: noShares,
     openSource,
     decoder: decoder as Decoder,
     decodeOnce,

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { OracleError } from "../domain/errors.ts";
 import type { WarningCode } from "../domain/metadata.ts";
-import type { ByteLender } from "../load/byte-budget.ts";
+import type { ByteLender } from "../domain/byte-budget.ts";
 import type { BodySink } from "./exchange.ts";
-import type { Meter } from "../load/transfers.ts";
+import type { Meter } from "../domain/transfer.ts";
 
 /** The result of reading a body. */
 export interface Body {

@@ -3,11 +3,11 @@ import { connect as connectTls } from "node:tls";
 import { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type AddressPolicy, isSameAddress } from "./address.ts";
-import { within } from "../load/deadline.ts";
+import { within } from "../domain/timeout.ts";
 import { createReadBuffers, type ReadBuffers } from "./read-buffers.ts";
 import type { Resolve } from "./resolver.ts";
 import type { Shares } from "./shares.ts";
-import type { Permit, Semaphore } from "../load/semaphore.ts";
+import type { Permit, Semaphore } from "../domain/limits.ts";
 import { toSourceError } from "./source-error.ts";
 import { isAddressHost, portOf } from "./target.ts";
 

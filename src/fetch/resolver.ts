@@ -1,6 +1,6 @@
 import { Resolver, lookup } from "node:dns/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { within } from "../load/deadline.ts";
+import { within } from "../domain/timeout.ts";
 import { nameError } from "./shortage.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { getDomain } from "tldts";
 import type { Target } from "../domain/target.ts";
 import { type AddressPolicy, blockOf } from "./address.ts";
-import type { Limits } from "../load/semaphore.ts";
+import type { Limits } from "../domain/limits.ts";
 import { isAddressHost, portOf } from "./target.ts";
 
 /**

@@ -4,14 +4,14 @@ import type { Target } from "../domain/target.ts";
 import type { CacheHeaders, Validators } from "../domain/terms.ts";
 import { type Body, createIncomingBody, type IncomingBody } from "./body.ts";
 import type { Breaker } from "./circuit-breaker.ts";
-import type { ByteBudget, ByteLender } from "../load/byte-budget.ts";
+import type { ByteBudget, ByteLender } from "../domain/byte-budget.ts";
 import { type ConnectOptions, createConnect } from "./connect.ts";
 import { exchange, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
 import type { PartialBodies, PartialBody } from "./partial-bodies.ts";
 import type { Pauses } from "./pauses.ts";
 import { conditionsOf, cacheHeadersOf, urlHash } from "./terms.ts";
-import type { Meter, Transfer } from "../load/transfers.ts";
+import type { Meter, Transfer } from "../domain/transfer.ts";
 
 export type { Body } from "./body.ts";
 

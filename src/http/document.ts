@@ -22,7 +22,7 @@ export async function openapiDocument(version: string): Promise<object> {
     readiness: () => "ok",
     metrics: createMetrics({
       inflight: () => 0,
-      queueDepths: () => ({}),
+      queueDepths: () => ({ fetch: 0, decode: 0, unpredictable: 0, workers: 0 }),
       decoderRestarts: () => 0,
       enabled: () => ({}),
       shared: null,

@@ -20,12 +20,15 @@ export interface Metrics {
   readonly contentType: string;
 }
 
+/** Queues for a fetch slot, to be read and decoded (two kinds of bodies), and for a decoder worker. */
+export type QueueName = "fetch" | "decode" | "unpredictable" | "workers";
+
 /** Numbers that others keep, read when the metrics are. */
 export interface Gauges {
   /** Lookups under way. */
   inflight(): number;
-  /** Lookups in each queue, by its name. */
-  queueDepths(): Readonly<Record<string, number>>;
+  /** Waiting lookups by queue. */
+  queueDepths(): Readonly<Record<QueueName, number>>;
   /** Decoder processes that had to be replaced since the start. */
   decoderRestarts(): number;
   /** The enabled formats by their names in the settings, and `poster` for frames of videos. */
@@ -174,7 +177,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   });
   new Gauge({
     name: "media_oracle_queue_depth",
-    help: "Lookups that wait, by queue: for a fetch slot (fetch), until the decoders need their body (decode; unpredictable for PDF and SVG), for a worker (workers)",
+    help: "Waiting lookups by queue: fetch (slots), decode and unpredictable (bodies), workers",
     labelNames: ["queue"],
     registers,
     collect() {

@@ -1,170 +1,179 @@
-import { OracleError } from "../domain/errors.ts";
-import { createDecodeQueue, type DecodePermit } from "./decode-queue.ts";
-import { createLoadShedder } from "./load-shedder.ts";
-import { createSemaphore, type Limits, takeWithin, wholeKey } from "./semaphore.ts";
-import { createTransfers, type Transfer } from "./transfers.ts";
-
 /**
- * Admission control: the policy for all work that the service takes on.
+ * Admission control: the whole policy of load control.
  *
- * A lookup that the cache cannot answer meets these limits, in this order:
+ * A cache hit meets no limit of this file. A lookup meets these, in this order:
  *
- * 1. Load shedding: while the decode queue rejects bodies, a share of the lookups is rejected with 503, so that half of the
- *    event loop's time stays for cache hits (load-shedder.ts).
- * 2. Fetch slots: a concurrency limit for the service, and narrower ones for a host, its site and its block of addresses.
- *    The queue is fair between sites; a full queue rejects with 503 `overloaded`, a full share with 429 `host_busy`
- *    (semaphore.ts, fetch/shares.ts).
- * 3. Slow transfers give their slot back, or end, while others wait for it (transfers.ts).
- * 4. Byte budget: the bodies in memory, and the share of one site in them: 503 or 429 (byte-budget.ts).
- * 5. Decode queue (backpressure): a body is read beyond its head only when the decoders will soon need it. A full queue skips
- *    the body: the answer has the facts of the head, and the warning `decode_timeout` (decode-queue.ts). Formats of
- *    unpredictable cost (PDF, SVG) have a small queue of their own.
- * 6. Queues of the workers, by lane, with a budget of memory and time for each picture (media/decode/).
+ * 1. Load shedding (`load-shedder.ts`): while the decode queue has no room and has rejected bodies lately, a share of
+ *    new lookups fails with `overloaded` (503), so that the event loop keeps half of its time.
+ * 2. Fetch slot (`semaphore.ts`): a concurrency limit for all fetches, with shares of each host and site
+ *    (`fetch/shares.ts`) and a fair queue. A full queue, or no slot before the fetch timeout: `overloaded` (503) if the
+ *    limit is that of the service, `host_busy` (429) if it is that of the host or site.
+ * 3. Host health (`fetch/host-health.ts`), per hop: protects the origin, not this service. `source_unreachable` or
+ *    `source_status` (502) without a connection.
+ * 4. Connection slot ({@link AdmissionControl.addressSlots}), per hop: each address and each block of addresses has its
+ *    share of the connections. None within the connect timeout: `host_busy` (429).
+ * 5. Slow transfers (`transfers.ts`): while lookups wait for fetch slots, the slowest transfer gives its slot back, then
+ *    ends; a large body must keep a minimum rate always. It ends like a timeout: the warning `body_timeout`, or
+ *    `source_unreachable` (502) before the response.
+ * 6. Byte budget (`byte-budget.ts`): memory for all bodies, their heads included, with a share of each site.
+ *    No memory: `overloaded` (503) or `host_busy` (429).
+ * 7. Decode queue, after the head: a body waits at its origin (backpressure) until the decoders are about to need it.
+ *    - `regular` (`decode-queue.ts`): bounded by bytes and by expected work. If one body waits too long, or too many
+ *      lookups wait for fetch slots behind it, all waiting bodies are skipped, and for a cooldown new ones that would wait.
+ *    - `unpredictable`: formats whose cost is unknown (PDF, SVG); few at once, each under its permit until it is decoded.
  *
- * Limits of clients stand before all of these: rate limit and connections (http/). The circuit breaker and the Retry-After
- * backoff of origins are no limits of load: they fail fast (fetch/).
+ *    A skipped body is no failure: the lookup ends with the facts of the head and the warning `decode_timeout`.
+ * 8. The fetch slot is free again when the body has arrived: other lookups are fetched while this one is decoded.
+ *    The decoder has its own queues in front of its workers (`media/decode/`); a full one is the warning `decode_timeout`.
+ *
+ * Outside of this file: the rate limit of a caller (`http/rate-limit.ts`) and the limit of inbound connections
+ * (`http/connection-limit.ts`).
  */
+import type { ByteBudget } from "../domain/byte-budget.ts";
+import { OracleError } from "../domain/errors.ts";
+import { type Limits, type Semaphore, wholeKey } from "../domain/limits.ts";
+import type { Target } from "../domain/target.ts";
+import type { Transfer } from "../domain/transfer.ts";
+import { bufferBytesFor, createByteBudget } from "./byte-budget.ts";
+import { createDecodeQueue, decodeQueueLimits, type DecodePermit } from "./decode-queue.ts";
+import { createLoadShedder, sheddingLimits } from "./load-shedder.ts";
+import { createSemaphore, type SemaphoreOptions, takeWithin } from "./semaphore.ts";
+import { createTransfers } from "./transfers.ts";
+
+/** The limits that a lookup meets in the pipeline. */
 export interface Admission {
-  /**
-   * Admits a new lookup, or rejects it (load shedding).
-   *
-   * @throws OracleError `overloaded`
-   */
-  admit(): void;
+  /** Load shedding: throws `overloaded` for a share of the lookups, and counts the rejection. Call it once per lookup. */
+  shedLoad(): void;
   /**
    * Waits for a fetch slot.
    *
-   * @param limits of the lookup's host, site and block, narrowest first
-   * @throws OracleError `overloaded`, `host_busy`
+   * @param signal aborted at the timeout of the whole fetch
+   * @throws OracleError `overloaded` or `host_busy`
    */
-  takeFetchSlot(limits: Limits, signal: AbortSignal): Promise<FetchSlot>;
-  /**
-   * Waits until a body may be read and decoded.
-   *
-   * @param bytes expected to be read
-   * @returns null if the result would be too late for most callers: do not read the body
-   */
-  enterDecodeQueue(
-    queue: DecodeQueueName,
-    bytes: number,
-    limits: Limits,
-    signal: AbortSignal,
-  ): Promise<DecodePermit | null>;
-  /** Number of lookups in each queue. */
-  readonly waiting: Readonly<Record<"fetch" | DecodeQueueName, number>>;
-  /** Fetch slots in use. */
-  readonly activeFetches: number;
+  admit(target: Target, signal: AbortSignal): Promise<AdmittedLookup>;
 }
 
-/** The queue for most formats, and the one for formats of unpredictable cost. */
-export type DecodeQueueName = "decode" | "unpredictable";
-
-/** A fetch slot and the transfer that it is for. Disposing it releases the slot. */
-export interface FetchSlot extends Disposable {
+/** A lookup that may fetch. Disposing releases all that it has. */
+export interface AdmittedLookup extends Disposable {
+  /** For the fetch stage: its signal ends the fetch at the timeout, or if the transfer is too slow. */
   readonly transfer: Transfer;
-  /** Lets another lookup fetch; a second call does nothing. */
-  release(): void;
+  /**
+   * Waits in a decode queue until a body may be read to its end and decoded.
+   *
+   * @param bytes the estimated size of the body
+   * @returns null if the body is to be skipped
+   */
+  enterDecodeQueue(queue: DecodeQueueName, bytes: number): Promise<DecodePermit | null>;
+  /** Releases the fetch slot: nothing more is fetched. A second call does nothing. */
+  releaseSlot(): void;
+}
+
+export type DecodeQueueName = "regular" | "unpredictable";
+
+/** All limits, with those that the fetch stage asks by itself, and the numbers for the metrics. */
+export interface AdmissionControl extends Admission {
+  readonly addressSlots: Semaphore;
+  readonly byteBudget: ByteBudget;
+  /** Taken fetch slots. */
+  readonly active: number;
+  /** Waiting lookups by queue. */
+  readonly waiting: Readonly<Record<"fetch" | "decode" | "unpredictable", number>>;
 }
 
 export interface AdmissionOptions {
   /** Concurrent fetches. */
   readonly maxFetches: number;
-  /** Lookups that may wait for a fetch slot. */
+  /** Lookups that wait for a fetch slot. */
   readonly maxWaiting: number;
-  /** Memory for bodies, as in the byte budget. */
+  /** Memory for all bodies that are being read. */
   readonly maxFetchBytes: number;
-  /** Largest body. */
+  /** Size of the largest body that is read. */
   readonly maxBodyBytes: number;
-  /** The recent mean time of a decode, divided by the number of workers. */
+  /** The concurrency limits that a lookup counts against. */
+  readonly limitsOf: (target: Target) => Limits;
+  /** `expectedMs`: the recent mean decode time of a picture, divided by the number of workers. */
   readonly decoder: { readonly expectedMs: number };
   /** Milliseconds, monotonic. */
   readonly now: () => number;
 }
 
-// One site has at most a quarter of the queue.
-const siteShareOfQueue = 1 / 4;
+// One site, or one block of addresses, has at most a quarter of each queue.
+const shareOfQueue = 1 / 4;
 
-// The decode queue: at most half a second of work, and an eighth of the memory for bodies: 32 MB, a dozen phone photos.
-// Bursts are worked off for five seconds: two hundred photos. A room does not wait that long, and has the facts of the head by then.
-const decodeQueueLimits = { maxWorkMs: 500, arrivalMs: 250, lookMs: 1000, patienceMs: 5000, shortMs: 1000 };
-const waitingShareOfBytes = 1 / 8;
+// An eighth of FETCH_BYTES waits for decoders or is read for them: 32 MB with the default, a dozen phone photos.
+const waitingShare = 1 / 8;
 
-// New lookups do not even begin while the queue for fetch slots is so full: the bodies in the decode queue are given up.
-const crowdedShareOfQueue = 1 / 4;
+// The decode queue rejects its bodies at once if the queue for fetch slots is that full: other lookups cannot even begin.
+const crowdedShare = 1 / 4;
 
-// Bodies of unpredictable cost that are read or decoded at once: as many as half of the memory has room for, two of 64 MiB
-// with the defaults, but no more than keep the one slow decoder busy. The others wait with their heads only, on a quarter of
-// the fetch slots, for longer than a body that stops keeps its place (5.1 s, see transfers.ts).
+// Bodies of unpredictable cost (PDF, SVG) that are read or decoded at once: as many as half of FETCH_BYTES has room for, two of
+// 64 MiB with the defaults, but no more than keep the one slow decoder busy. The others wait with their heads only, on a quarter
+// of the fetch slots, for longer than a body that stops keeps its place (5.1 s, see transfers.ts).
 const unpredictableLimits = { shareOfBytes: 1 / 2, maxActive: 4, shareOfSlots: 1 / 4, patienceMs: 6000 };
 
-// Half of the event loop's time stays for cache hits; on few processors, for the decoders too.
-const sheddingLimits = { mostBusy: 0.5, everyMs: 50 };
-
-export function createAdmission(options: AdmissionOptions): Admission {
-  const { maxFetches, maxWaiting, maxFetchBytes, maxBodyBytes, decoder, now } = options;
-  const fetchSlots = createSemaphore({
-    maxActive: maxFetches,
-    maxWaiting,
-    maxWaitingPerSite: Math.max(1, Math.ceil(maxWaiting * siteShareOfQueue)),
-    now,
-  });
-  const unpredictableSlots = createSemaphore(unpredictableSlotsOf(maxFetches, maxFetchBytes, maxBodyBytes, now));
+export function createAdmission(options: AdmissionOptions): AdmissionControl {
+  const { maxFetches, maxWaiting, maxFetchBytes, limitsOf, decoder, now } = options;
+  const queueLimits = { maxWaiting, maxWaitingPerSite: Math.max(1, Math.ceil(maxWaiting * shareOfQueue)), now };
+  const slots = createSemaphore({ maxActive: maxFetches, ...queueLimits });
+  const unpredictableSlots = createSemaphore(unpredictableSlotsOf(options));
   const transfers = createTransfers({
-    starved: (waitedMs) => fetchSlots.starved(waitedMs),
+    starved: (waitedMs) => slots.starved(waitedMs),
     maxYielded: maxFetches,
     now,
   });
   const decodeQueue = createDecodeQueue({
     ...decodeQueueLimits,
-    maxBytes: maxFetchBytes * waitingShareOfBytes,
+    maxBytes: maxFetchBytes * waitingShare,
     expectedMs: () => decoder.expectedMs,
-    coming: () => fetchSlots.active,
-    isCrowded: () => fetchSlots.waiting > maxWaiting * crowdedShareOfQueue,
+    coming: () => slots.active,
+    isCrowded: () => slots.waiting > maxWaiting * crowdedShare,
   });
   const shedder = createLoadShedder({ ...sheddingLimits, isNeeded: () => decodeQueue.isShort });
 
+  async function enterUnpredictable(limits: Limits, signal: AbortSignal): Promise<DecodePermit | null> {
+    const slot = await takeWithin(unpredictableLimits.patienceMs, unpredictableSlots, limits, signal);
+    return slot && { arrived: () => undefined, [Symbol.dispose]: () => slot.release() };
+  }
+
   return {
-    admit() {
-      if (decodeQueue.isFree || shedder.admit()) return;
-      throw new OracleError("overloaded", "load shedding: the decoders are overloaded");
+    shedLoad() {
+      if (decodeQueue.isFree || shedder.decide() === "accept") return;
+      throw new OracleError("overloaded", "load shedding: the decode queue is full and the event loop is busy");
     },
-    async takeFetchSlot(limits, signal) {
-      const permit = await fetchSlots.take(limits, signal);
+    async admit(target, signal) {
+      const limits = limitsOf(target);
+      const slot = await slots.take(limits, signal);
       const keys = [...limits.map(({ key }) => key), wholeKey];
-      const transfer = transfers.begin(keys, signal, () => permit.release());
+      const transfer = transfers.begin(keys, signal, () => slot.release());
       return {
         transfer,
-        release: () => permit.release(),
+        enterDecodeQueue: (queue, bytes) =>
+          queue === "regular" ? decodeQueue.take(bytes, signal) : enterUnpredictable(limits, signal),
+        releaseSlot: () => slot.release(),
         [Symbol.dispose]() {
           transfer[Symbol.dispose]();
-          permit.release();
+          slot.release();
         },
       };
     },
-    async enterDecodeQueue(queue, bytes, limits, signal) {
-      if (queue === "decode") return decodeQueue.take(bytes, signal);
-      const permit = await takeWithin(unpredictableLimits.patienceMs, unpredictableSlots, limits, signal);
-      return permit && { arrived: () => undefined, [Symbol.dispose]: () => permit.release() };
+    addressSlots: createSemaphore({ maxActive: Infinity, ...queueLimits }), // bounded by the fetch slots
+    byteBudget: createByteBudget(maxFetchBytes),
+    get active() {
+      return slots.active;
     },
     get waiting() {
-      return {
-        fetch: fetchSlots.waiting,
-        decode: decodeQueue.waiting,
-        unpredictable: unpredictableSlots.waiting,
-      };
-    },
-    get activeFetches() {
-      return fetchSlots.active;
+      return { fetch: slots.waiting, decode: decodeQueue.waiting, unpredictable: unpredictableSlots.waiting };
     },
   };
 }
 
-function unpredictableSlotsOf(maxFetches: number, maxFetchBytes: number, maxBodyBytes: number, now: () => number) {
+/** Derives the limits of the queue for bodies of unpredictable cost. */
+function unpredictableSlotsOf({ maxFetchBytes, maxFetches, maxBodyBytes, now }: AdmissionOptions): SemaphoreOptions {
   const { shareOfBytes, maxActive, shareOfSlots } = unpredictableLimits;
-  const bufferBytes = 2 ** Math.ceil(Math.log2(maxBodyBytes)); // as the byte budget lends
+  const roomFor = Math.floor((maxFetchBytes * shareOfBytes) / bufferBytesFor(maxBodyBytes));
   const maxWaiting = Math.floor(maxFetches * shareOfSlots);
   return {
-    maxActive: Math.min(maxActive, Math.max(1, Math.floor((maxFetchBytes * shareOfBytes) / bufferBytes))),
+    maxActive: Math.min(maxActive, Math.max(1, roomFor)),
     maxWaiting,
     maxWaitingPerSite: Math.max(1, Math.ceil(maxWaiting / 2)), // most chat servers have one upload host
     now,

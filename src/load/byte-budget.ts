@@ -1,34 +1,6 @@
 /// <reference lib="es2024.arraybuffer" />
 
-/**
- * Byte budget: lends buffers for bodies from a pool, and bounds their total size.
- *
- * Buffers are reused: a new one for each body cost 1.5 ms per megabyte in page faults and garbage collection, more than
- * all other work on the bytes. A buffer may contain bytes of an earlier body: the borrower reads only its own writes.
- *
- * Two shares keep a few large bodies from taking all the memory:
- * - An eighth is reserved for buffers of up to 1 MiB, for small pictures.
- * - One site has at most a quarter in buffers of more than 1 MiB, or more while half of the memory stays free.
- *   The first large body of a site is exempt. The small buffers of a site are bounded by its slots.
- */
-export interface ByteBudget {
-  /** Returns the lender for the bodies of one site; null for no site, without a limit but the whole budget. */
-  lenderTo(site: string | null): ByteLender;
-  /** Bytes lent. */
-  readonly used: number;
-}
-
-export interface ByteLender {
-  /**
-   * Lends a buffer of at least `bytes` bytes.
-   *
-   * @param instead the buffer to replace: its first `length` bytes are copied, and it is given back
-   * @returns the failure code if the budget is used up (`host_busy`: that of the site); `instead` then stays lent
-   */
-  lend(bytes: number, instead: Uint8Array, length: number): Uint8Array | "overloaded" | "host_busy";
-  /** Takes a buffer back; it must not be read afterwards. An empty one is ignored. */
-  giveBack(buffer: Uint8Array): void;
-}
+import type { ByteBudget, ByteLender } from "../domain/byte-budget.ts";
 
 const smallestBytes = 4 * 1024; // a thousand silent bodies take 4 MB
 
@@ -42,7 +14,19 @@ const maxSmallBytes = 1024 * 1024;
 const siteShare = 1 / 4;
 const freeShare = 1 / 2;
 
-/** @param maxBytes beyond it a new loan is refused; a body that needs no more memory is never affected */
+/**
+ * Creates the byte budget.
+ *
+ * Buffers are reused: a new one for each body cost 1.5 ms per megabyte in page faults and garbage collection, more than
+ * all other work on the bytes.
+ *
+ * Two shares keep a few large bodies from taking all the memory:
+ * - An eighth is reserved for buffers of up to 1 MiB, for small pictures.
+ * - One site has at most a quarter in buffers of more than 1 MiB, or more while half of the memory stays free.
+ *   The first large body of a site is exempt. The small buffers of a site are bounded by its slots.
+ *
+ * @param maxBytes beyond it a new loan is refused; a body that needs no more memory is never affected
+ */
 export function createByteBudget(maxBytes: number): ByteBudget {
   const spare = new Map<number, ArrayBuffer[]>(); // by size, powers of two
   const largeOf = new Map<string, number>(); // by site; only sites with large buffers: strangers choose the names
@@ -98,7 +82,7 @@ export function createByteBudget(maxBytes: number): ByteBudget {
     }
     return {
       lend(bytes, instead, length) {
-        const size = Math.max(smallestBytes, 2 ** Math.ceil(Math.log2(bytes)));
+        const size = bufferBytesFor(bytes);
         const refusal = refusalOf(site, size, instead.byteLength);
         if (refusal) return refusal;
         let lent: Uint8Array;
@@ -124,6 +108,11 @@ export function createByteBudget(maxBytes: number): ByteBudget {
       return used;
     },
   };
+}
+
+/** Returns the size of the buffer that is lent for so many bytes. */
+export function bufferBytesFor(bytes: number): number {
+  return Math.max(smallestBytes, 2 ** Math.ceil(Math.log2(bytes)));
 }
 
 /** Returns the bytes of a buffer that count against the share of its site. */

@@ -4,16 +4,14 @@ export interface DecodePermit extends Disposable {
   arrived(): void;
 }
 
-/**
- * Admission control: waits until the decoders are about to need a body of that size (FIFO), if they do not already.
- *
- * @param signal ends the wait
- * @returns null if the decoders are overloaded: the result would be too late for most callers
- */
-export type EnterDecodeQueue = (bytes: number, signal: AbortSignal) => Promise<DecodePermit | null>;
-
 export interface DecodeQueue {
-  readonly take: EnterDecodeQueue;
+  /**
+   * Waits until the decoders are about to need a body of that size (FIFO), if they do not already.
+   *
+   * @param signal ends the wait
+   * @returns null if the decoders are overloaded: the result would be too late for most callers
+   */
+  take(bytes: number, signal: AbortSignal): Promise<DecodePermit | null>;
   readonly waiting: number;
   /** Whether the next caller will most likely get a permit at once. */
   readonly isFree: boolean;
@@ -41,6 +39,12 @@ export interface DecodeQueueOptions {
   /** Cooldown after a rejection: fail fast instead of queueing. Each rejection restarts it. */
   readonly shortMs: number;
 }
+
+/**
+ * At most half a second of work. Bursts are worked off for five seconds: two hundred photos. A room does not wait that
+ * long, and has the facts of the head by then.
+ */
+export const decodeQueueLimits = { maxWorkMs: 500, arrivalMs: 250, lookMs: 1000, patienceMs: 5000, shortMs: 1000 };
 
 interface Waiter {
   readonly bytes: number;

@@ -10,9 +10,12 @@ export interface LoadShedderOptions {
 }
 
 export interface LoadShedder {
-  /** Counts a request, and decides about it: true admits it, false rejects it. */
-  admit(): boolean;
+  /** Decides on one request, and counts it: call it once per request. */
+  decide(): "accept" | "reject";
 }
+
+/** Half of the event loop's time stays for cache hits; on few processors, for the decoders too. */
+export const sheddingLimits = { mostBusy: 0.5, everyMs: 50 };
 
 // Per unit of excess or spare utilization. The share rises within a few measurements, since requests admitted meanwhile
 // delay all others, and falls slowly: otherwise the flood would return with each drop.
@@ -28,25 +31,26 @@ export function createLoadShedder({ isNeeded, mostBusy, everyMs }: LoadShedderOp
   let last = performance.eventLoopUtilization();
   let share = 0;
   let due = 0;
-  let hasRefused = false; // since the last measurement
+  let hasRejected = false; // since the last measurement
 
+  /** Adjusts the share of rejections to the utilization since the last measurement. */
   function measure(): void {
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, last);
     last = now;
-    const tooMuch = (isNeeded() || hasRefused ? utilization : 0) - mostBusy;
-    hasRefused = false;
+    const tooMuch = (isNeeded() || hasRejected ? utilization : 0) - mostBusy;
+    hasRejected = false;
     share = Math.min(1, Math.max(0, share + tooMuch * (tooMuch > 0 ? gains.rising : gains.falling)));
   }
 
   setInterval(measure, everyMs).unref();
   return {
-    admit() {
+    decide() {
       due += share;
-      if (due < 1) return true;
+      if (due < 1) return "accept";
       due -= 1; // spreads the rejections evenly
-      hasRefused = true;
-      return false;
+      hasRejected = true;
+      return "reject";
     },
   };
 }

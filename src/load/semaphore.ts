@@ -1,46 +1,6 @@
 import { OracleError } from "../domain/errors.ts";
-import { startTimeLimit } from "./deadline.ts";
-
-/** A permit of the semaphore. Disposing releases it. */
-export interface Permit extends Disposable {
-  /** Admits the next in the queue; a second call does nothing. */
-  release(): void;
-}
-
-/** A concurrency limit within the limit of all slots: of a host, a site, an address or a block of addresses. */
-export interface Limit {
-  readonly key: string;
-  readonly maxActive: number;
-}
-
-/** The key of the limit of all slots together, in {@link Semaphore.starved}. */
-export const wholeKey = "";
-
-/**
- * Concurrency limit (semaphore) with a fair queue.
- *
- * Limits are given narrowest first, and each lies within the next: a host in its site, an address in its block. The
- * widest one is the unit of fairness, called a site here. The queue is round-robin over sites, FIFO within a site; a
- * site at its own limit does not block the others. Each site has a bounded part of the queue. If the queue is full, a
- * site with fewer waiting callers evicts the last one of the site with the most.
- */
-export interface Semaphore {
-  /**
-   * Waits for a slot.
-   *
-   * @throws OracleError `overloaded` for a limit of the whole service, `host_busy` for a narrower one: at once if the
-   * queue is full, or when the signal is aborted before a slot is free
-   */
-  take(limits: Limits, signal: AbortSignal): Promise<Permit>;
-  /** Takes a slot if one is free now, else null. */
-  tryTake(limits: Limits): Permit | null;
-  /** Counts the callers that have waited for at least `waitedMs`, by the key of the limit that blocks them. */
-  starved(waitedMs: number): Map<string, number>;
-  readonly active: number;
-  readonly waiting: number;
-}
-
-export type Limits = readonly [Limit, ...Limit[]];
+import { type Limits, type Permit, type Semaphore, wholeKey } from "../domain/limits.ts";
+import { startTimeLimit } from "../domain/timeout.ts";
 
 export interface SemaphoreOptions {
   readonly maxActive: number;
@@ -58,6 +18,13 @@ interface Waiter {
   readonly refuse: (error: OracleError) => void;
 }
 
+/**
+ * Creates a concurrency limit with a fair queue.
+ *
+ * The queue is round-robin over sites (the widest limit of a caller), FIFO within a site; a site at its own limit does
+ * not block the others. Each site has a bounded part of the queue. If the queue is full, a site with fewer waiting
+ * callers evicts the last one of the site with the most.
+ */
 export function createSemaphore({ maxActive, maxWaiting, maxWaitingPerSite, now }: SemaphoreOptions): Semaphore {
   const activeOf = new Map<string, number>(); // only keys with active slots: strangers choose the names
   const sites = new Map<string, Waiter[]>(); // in the order in which they are served

@@ -1,4 +1,5 @@
-import { wholeKey } from "./semaphore.ts";
+import { wholeKey } from "../domain/limits.ts";
+import type { Meter, Transfer } from "../domain/transfer.ts";
 
 /**
  * Rules for slow transfers (slowloris), so that dripping or stalled ones hold neither slots nor memory while others wait.
@@ -29,18 +30,6 @@ export interface Transfers {
    * @param yieldSlot releases the slot while the transfer runs on; may be called once the lookup has released it itself
    */
   begin(keys: readonly string[], outer: AbortSignal, yieldSlot: () => void): Transfer;
-}
-
-/** Measures the rate of an origin while we wait for it. */
-export interface Meter {
-  /** Begins a wait for the origin; waits may overlap. Returns a function that ends this wait; a second call is ignored. */
-  wait(): () => void;
-  received(bytes: number): void;
-}
-
-export interface Transfer extends Meter, Disposable {
-  /** Aborted with the outer signal, or when the transfer is too slow. */
-  readonly signal: AbortSignal;
 }
 
 export interface TransfersOptions {

@@ -6,7 +6,7 @@ import type { Format } from "./formats/index.ts";
 export type Extent = "head" | "planned" | "whole";
 
 /** The queue for most formats, and the one for formats of unpredictable cost. */
-export type DecodeQueueName = "decode" | "unpredictable";
+export type DecodeQueueName = "regular" | "unpredictable";
 
 /** The facts of a file without its pixels, and the fields that need them. */
 export const factFields: NonNullable<Fields> = ["width", "height", "animated", "durationMs"];
@@ -73,5 +73,5 @@ export function isMissing(candidates: NonNullable<Fields>, known: Metadata, fiel
  */
 export function decodeQueueOf(format: Format | null): DecodeQueueName | null {
   if (!format?.decoding) return null;
-  return format.decoding.isUnpredictable ? "unpredictable" : "decode";
+  return format.decoding.isUnpredictable ? "unpredictable" : "regular";
 }

@@ -5,11 +5,10 @@ import { memoizeAsync } from "../../src/cache/memoize.ts";
 import { createCachePolicy } from "../../src/cache/cache-policy.ts";
 import type { Description } from "../../src/domain/description.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
-import type { Admission } from "../../src/load/admission.ts";
 import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
 import { createOracle, type OracleOptions } from "../../src/oracle.ts";
 import { openAdmission } from "./admission.ts";
-import { createFetcher, type FetcherOptions, noShares } from "./fetch.ts";
+import { createFetcher, type FetcherOptions } from "./fetch.ts";
 
 const minuteMs = 60_000;
 
@@ -32,7 +31,7 @@ export interface CachedService {
 /** Creates the service without HTTP: the documented TTLs, no jitter, and a clock that the test advances. */
 export function createCachedService(
   decoder: Decoder,
-  options: FetcherOptions & Partial<Pick<OracleOptions, "fetchTimeoutMs">> & { admission?: Partial<Admission> } = {},
+  options: FetcherOptions & Partial<Pick<OracleOptions, "fetchTimeoutMs" | "admission">> = {},
 ): CachedService {
   let offsetMs = 0;
   const now = () => Date.now() + offsetMs;
@@ -49,8 +48,7 @@ export function createCachedService(
   });
   const inProgress = new Set<Promise<unknown>>();
   const pipeline = createOracle({
-    admission: openAdmission(options.admission),
-    shares: noShares,
+    admission: options.admission ?? openAdmission(),
     openSource,
     decoder: counted,
     decodeOnce: memoizeAsync<Picture>({ maxBytes: 1_000_000, isFinal: ({ warning }) => warning === null }),

@@ -1,7 +1,8 @@
 import { OracleError } from "../../src/domain/errors.ts";
 import { createAddressPolicy, parseAddressRule, parseCidr } from "../../src/fetch/address.ts";
 import { createBreaker } from "../../src/fetch/circuit-breaker.ts";
-import { type ByteBudget, createByteBudget } from "../../src/load/byte-budget.ts";
+import type { ByteBudget } from "../../src/domain/byte-budget.ts";
+import { createByteBudget } from "../../src/load/byte-budget.ts";
 import { createPartialBodies } from "../../src/fetch/partial-bodies.ts";
 import { createPauses } from "../../src/fetch/pauses.ts";
 import type { Resolve } from "../../src/fetch/resolver.ts";
@@ -16,7 +17,7 @@ import {
   type SourceOptions,
 } from "../../src/fetch/source.ts";
 import { createTargetParser, parsePortRange, parseRewrite } from "../../src/fetch/target.ts";
-import type { Transfer } from "../../src/load/transfers.ts";
+import type { Transfer } from "../../src/domain/transfer.ts";
 import { openSlots } from "./slots.ts";
 
 /** Settings as an operator writes them, with defaults for most tests. */

@@ -62,7 +62,7 @@ function faults(isFault: (name: string, room: string, file: string) => boolean):
 
 const known: Readonly<Record<string, readonly string[]>> = {
   domain: [],
-  fetch: ["domain", "load"],
+  fetch: ["domain"],
   load: ["domain"],
   media: ["domain"],
   cache: ["domain"],

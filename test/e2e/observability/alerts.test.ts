@@ -32,6 +32,11 @@ const lookups = (unreachable: string, success: string): Series => ({
   'media_oracle_source_total{outcome="success"}': success,
 });
 
+const queues = (fetch: string, workers: string): Series => ({
+  'media_oracle_queue_depth{queue="fetch"}': fetch,
+  'media_oracle_queue_depth{queue="workers"}': workers,
+});
+
 const rejections = (overloaded: string): Series => ({
   'media_oracle_failures_total{code="overloaded"}': overloaded,
   'media_oracle_requests_total{client="anonymous"}': "0+300x20",
@@ -54,8 +59,8 @@ const cases: Readonly<Record<string, Case>> = {
   MediaOracleOverloaded: { minutes: 15, firing: rejections("0+6x20"), quiet: rejections("0+1x20") },
   MediaOracleQueueLong: {
     minutes: 8,
-    firing: { media_oracle_queue_depth: "100x10" },
-    quiet: { media_oracle_queue_depth: "100 100 0 100 100 0 100 100 0 100 100" },
+    firing: queues("40x10", "40x10"), // the sum counts
+    quiet: queues("60 60 0 60 60 0 60 60 0 60 60", "40x10"),
   },
   MediaOracleOriginsUnreachable: {
     minutes: 35,

@@ -4,7 +4,7 @@ import { describe, expect, test, type TestContext } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
 import { createBreaker } from "../../../src/fetch/circuit-breaker.ts";
 import { createShares } from "../../../src/fetch/shares.ts";
-import type { Semaphore } from "../../../src/load/semaphore.ts";
+import type { Semaphore } from "../../../src/domain/limits.ts";
 import { createFetcher } from "../../support/fetch.ts";
 import {
   makeCertificates,

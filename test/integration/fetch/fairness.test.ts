@@ -2,7 +2,7 @@
 import { setTimeout as after } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { createShares } from "../../../src/fetch/shares.ts";
-import { wholeKey } from "../../../src/load/semaphore.ts";
+import { wholeKey } from "../../../src/domain/limits.ts";
 import type { Source } from "../../../src/fetch/source.ts";
 import { createTransfers } from "../../../src/load/transfers.ts";
 import { createFetcher } from "../../support/fetch.ts";

@@ -65,7 +65,7 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
     readiness: () => "ok",
     metrics: createMetrics({
       inflight: () => 0,
-      queueDepths: () => ({}),
+      queueDepths: () => ({ fetch: 0, decode: 0, unpredictable: 0, workers: 0 }),
       decoderRestarts: () => 0,
       enabled: () => ({}),
       shared: null,
@@ -125,7 +125,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
   const lines: string[] = [];
   const metrics = createMetrics({
     inflight: () => 1,
-    queueDepths: () => ({ fetch: 2, decode: 0 }),
+    queueDepths: () => ({ fetch: 2, decode: 4, unpredictable: 5, workers: 6 }),
     decoderRestarts: () => 3,
     enabled: () => ({ png: true, svg: false }),
     shared: settings.shared ?? null,

@@ -62,6 +62,9 @@ test("metrics count answers and lookup outcomes, and contain no host", async ({ 
     'media_oracle_decode_seconds_bucket{le="0.05",format="webp"} 1',
     "media_oracle_inflight 1",
     'media_oracle_queue_depth{queue="fetch"} 2',
+    'media_oracle_queue_depth{queue="decode"} 4',
+    'media_oracle_queue_depth{queue="unpredictable"} 5',
+    'media_oracle_queue_depth{queue="workers"} 6',
     "media_oracle_decoder_restarts_total 3",
     "process_resident_memory_bytes",
   ]) {

@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
-import type { Admission } from "../../../src/load/admission.ts";
+import { createAdmission } from "../../../src/load/admission.ts";
 import type { DecodePermit } from "../../../src/load/decode-queue.ts";
-import { decodePermit } from "../../support/admission.ts";
+import { openAdmission } from "../../support/admission.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { photo } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { createCachedService } from "../../support/cached-service.ts";
+import { targetOf } from "../../support/targets.ts";
 
 test("only the head of a picture is read and described if the decode queue rejects it", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
@@ -18,7 +19,7 @@ test("only the head of a picture is read and described if the decode queue rejec
       .write(picture.subarray(0, picture.byteLength / 2));
   });
   const { ask, decodes } = createCachedService(decoder, {
-    admission: { enterDecodeQueue: () => Promise.resolve(null) },
+    admission: openAdmission({ enterDecodeQueue: () => Promise.resolve(null) }),
   });
   expect(await ask(origin.url("/a.jpg")).done).toMatchObject({
     type: "image/jpeg",
@@ -42,10 +43,8 @@ test("the body of a picture is not read while it waits in the decode queue, and 
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large, () => (isSent = true)));
   let begin!: (turn: DecodePermit) => void;
   const turn = new Promise<DecodePermit>((resolve) => (begin = resolve));
-  const { ask } = createCachedService(decoder, {
-    admission: { enterDecodeQueue: () => turn },
-    maxBytes: large.byteLength,
-  });
+  const admission = openAdmission({ enterDecodeQueue: () => turn });
+  const { ask } = createCachedService(decoder, { admission, maxBytes: large.byteLength });
   const description = ask(origin.url("/a.jpg"));
   expect(await description.until(["width"])).toMatchObject({ type: "image/jpeg", width: 640, blurhash: null });
   await new Promise((resolve) => setTimeout(resolve, 300));
@@ -68,10 +67,19 @@ test("only the head of a PDF is described while the queue for formats of unpredi
     if (request.url === "/a.jpg") return void response.end(picture);
     response.writeHead(200, { "content-length": pdf.byteLength }).end(pdf, () => (isSent = true));
   });
-  let isFull = true;
-  const enterDecodeQueue: Admission["enterDecodeQueue"] = (queue) =>
-    Promise.resolve(queue === "unpredictable" && isFull ? null : decodePermit);
-  const { ask, decodes } = createCachedService(decoder, { admission: { enterDecodeQueue }, maxBytes: pdf.byteLength });
+  // Half of the memory has room for one such body, and with three fetch slots no other may wait.
+  const admission = createAdmission({
+    maxFetches: 3,
+    maxWaiting: 0,
+    maxFetchBytes: 64 * 1024 ** 2,
+    maxBodyBytes: pdf.byteLength,
+    limitsOf: ({ url }) => [{ key: url.origin, maxActive: Infinity }],
+    decoder,
+    now: () => performance.now(),
+  });
+  const another = await admission.admit(targetOf("https://another.example.net/a.pdf"), new AbortController().signal);
+  const held = await another.enterDecodeQueue("unpredictable", pdf.byteLength);
+  const { ask, decodes } = createCachedService(decoder, { admission, maxBytes: pdf.byteLength });
   expect(await ask(origin.url("/a.pdf")).done).toMatchObject({
     type: "application/pdf",
     bytes: pdf.byteLength,
@@ -80,18 +88,21 @@ test("only the head of a PDF is described while the queue for formats of unpredi
   });
   expect([isSent, decodes()]).toEqual([false, 0]);
   expect((await ask(origin.url("/a.jpg")).done).blurhash).not.toBeNull(); // a queue of its own
-  isFull = false;
+  held![Symbol.dispose]();
   const later = ask(origin.url("/b.pdf"));
   expect((await later.done).bytesSource).toBe("counted");
+  using again = await another.enterDecodeQueue("unpredictable", pdf.byteLength);
+  expect(again).not.toBeNull();
+  another[Symbol.dispose]();
 });
 
 test("load shedding rejects a lookup without a request to the origin", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end());
-  const admit = () => {
-    throw new OracleError("overloaded", "the test rejects everything");
+  const shedLoad = () => {
+    throw new OracleError("overloaded", "load shedding");
   };
-  const { outcome } = createCachedService(decoder, { admission: { admit } });
+  const { outcome } = createCachedService(decoder, { admission: openAdmission({ shedLoad }) });
   expect(await outcome(origin.url("/a.jpg"))).toEqual(["miss", "overloaded"]);
   expect(origin.connections).toBe(0);
 });

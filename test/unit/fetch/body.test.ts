@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { createIncomingBody, type IncomingBodyOptions } from "../../../src/fetch/body.ts";
-import { type ByteBudget, createByteBudget } from "../../../src/load/byte-budget.ts";
+import type { ByteBudget } from "../../../src/domain/byte-budget.ts";
+import { createByteBudget } from "../../../src/load/byte-budget.ts";
 import { unmeasured } from "../../support/fetch.ts";
 
 const meter = unmeasured(new AbortController().signal);

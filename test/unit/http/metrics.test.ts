@@ -2,13 +2,13 @@ import { expect, test } from "vitest";
 import { type Oracle, startDescription } from "../../../src/domain/description.ts";
 import { unknownMetadata } from "../../../src/domain/metadata.ts";
 import type { Target } from "../../../src/domain/target.ts";
-import { createMetrics, observed } from "../../../src/http/metrics.ts";
+import { createMetrics, type Gauges, observed } from "../../../src/http/metrics.ts";
 
 const url = new URL("https://upload.example.org/a");
 const target: Target = { href: url.href, url, via: null };
-const none = {
+const none: Gauges = {
   inflight: () => 0,
-  queueDepths: () => ({}),
+  queueDepths: () => ({ fetch: 0, decode: 0, unpredictable: 0, workers: 0 }),
   decoderRestarts: () => 0,
   enabled: () => ({}),
   shared: null,

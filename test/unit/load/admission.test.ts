@@ -1,73 +1,126 @@
-import { expect, test, vi } from "vitest";
-import { createAdmission } from "../../../src/load/admission.ts";
-import type { Limits } from "../../../src/load/semaphore.ts";
+import { setMaxListeners } from "node:events";
+import { setImmediate as nextTurn, setTimeout as after } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { type AdmissionOptions, createAdmission } from "../../../src/load/admission.ts";
+import { targetOf } from "../../support/targets.ts";
 
 const mebibyte = 1024 ** 2;
-const defaults = {
-  maxFetches: 8,
-  maxWaiting: 8,
-  maxFetchBytes: 64 * mebibyte,
-  maxBodyBytes: 16 * mebibyte,
-  decoder: { expectedMs: 0 },
-  now: () => performance.now(),
-};
-const { signal } = new AbortController();
+const never = new AbortController().signal;
+setMaxListeners(0, never);
+const url = targetOf("https://a.example.net/a.jpg");
+const other = targetOf("https://b.example.net/a.jpg");
+const overloaded = expect.objectContaining({ code: "overloaded" }) as Error;
+const hostBusy = expect.objectContaining({ code: "host_busy" }) as Error;
 
-function limitsOf(site: string): Limits {
-  return [{ key: site, maxActive: 8 }];
+function open(options: Partial<AdmissionOptions> = {}) {
+  return createAdmission({
+    maxFetches: 64,
+    maxWaiting: 8,
+    maxFetchBytes: 256 * mebibyte,
+    maxBodyBytes: 64 * mebibyte,
+    limitsOf: ({ url: { origin } }) => [{ key: origin, maxActive: 60 }],
+    decoder: { expectedMs: 0 },
+    now: () => performance.now(),
+    ...options,
+  });
 }
 
-test("a fetch slot is free for another lookup as soon as it is released, and the transfer goes on", async () => {
-  const admission = createAdmission({ ...defaults, maxFetches: 1 });
-  const first = await admission.takeFetchSlot(limitsOf("a"), signal);
-  const second = admission.takeFetchSlot(limitsOf("b"), signal);
-  expect([admission.activeFetches, admission.waiting.fetch]).toEqual([1, 1]);
-  first.release();
-  const slot = await second;
-  expect([admission.activeFetches, admission.waiting.fetch, first.transfer.signal.aborted]).toEqual([1, 0, false]);
+test("a lookup that starts has a transfer, and its slot is free again after the body or at its end", async () => {
+  const admission = open();
+  const [first, second] = [await admission.admit(url, never), await admission.admit(url, never)];
+  expect([admission.active, first.transfer.signal.aborted]).toEqual([2, false]);
+  first.releaseSlot();
   first[Symbol.dispose]();
-  slot[Symbol.dispose]();
-  expect(admission.activeFetches).toBe(0);
+  expect(admission.active).toBe(1);
+  second[Symbol.dispose]();
+  expect(admission.active).toBe(0);
 });
 
-test("a site has at most a quarter of the queue for fetch slots", async () => {
-  const admission = createAdmission({ ...defaults, maxFetches: 1 });
-  using slot = await admission.takeFetchSlot(limitsOf("other"), signal);
-  expect(slot.transfer.signal.aborted).toBe(false);
+test("a lookup is rejected as host_busy by the limit of its host, and as overloaded by the limit of all fetches", async () => {
+  const admission = open({ maxFetches: 2, maxWaiting: 0, limitsOf: () => [{ key: "a host", maxActive: 1 }] });
+  await admission.admit(url, never);
+  await expect(admission.admit(url, never)).rejects.toEqual(hostBusy);
+  const full = open({ maxFetches: 1, maxWaiting: 0 });
+  await full.admit(url, never);
+  await expect(full.admit(url, never)).rejects.toEqual(overloaded);
+});
+
+test("each queue is reported for itself", async () => {
+  const admission = open({ maxFetches: 8, decoder: { expectedMs: 1000 } });
+  const lookups = await Promise.all(Array.from({ length: 8 }, () => admission.admit(url, never)));
   const end = new AbortController();
-  const waiting = [1, 2, 3].map(() =>
-    admission.takeFetchSlot(limitsOf("a"), end.signal).catch((error: unknown) => error),
-  );
-  expect(await waiting[2]).toMatchObject({ code: "host_busy" });
-  expect(admission.waiting.fetch).toBe(2);
+  const waits = [
+    ...lookups.slice(0, 3).map((lookup) => lookup.enterDecodeQueue("regular", mebibyte)),
+    ...lookups.slice(3, 6).map((lookup) => lookup.enterDecodeQueue("unpredictable", mebibyte)),
+    admission.admit(url, end.signal).catch(() => null),
+  ];
+  await nextTurn();
+  // One picture at its expected time fills the decode queue; half of the memory has room for two bodies of 64 MiB.
+  expect(admission.waiting).toEqual({ fetch: 1, decode: 2, unpredictable: 1 });
+  expect(waits).toHaveLength(7);
   end.abort();
-  await Promise.all(waiting);
+  for (const lookup of lookups) lookup[Symbol.dispose]();
 });
 
-test("bodies of unpredictable cost have a queue of their own, as small as their memory", async () => {
-  const admission = createAdmission(defaults);
-  const enter = (site: string) => admission.enterDecodeQueue("unpredictable", mebibyte, limitsOf(site), signal);
-  const [first, second] = await Promise.all([enter("a"), enter("b")]); // 64 MiB / 2 / 16 MiB
-  const third = enter("c");
-  await vi.waitFor(() => expect(admission.waiting).toEqual({ fetch: 0, decode: 0, unpredictable: 1 }));
-  expect(await admission.enterDecodeQueue("decode", mebibyte, limitsOf("c"), signal)).not.toBeNull();
-  first![Symbol.dispose]();
-  expect(await third).not.toBeNull();
-  expect(second).not.toBeNull();
-});
-
-test("lookups are admitted while the decoders keep up", () => {
-  const admission = createAdmission(defaults);
-  for (let lookup = 0; lookup < 1000; lookup += 1) admission.admit();
-});
-
-test("bodies wait in the decode queue while the decoders have enough to do", async () => {
-  const admission = createAdmission({ ...defaults, decoder: { expectedMs: 600 } });
-  using permit = await admission.enterDecodeQueue("decode", mebibyte, limitsOf("a"), signal);
+test("a body of unpredictable cost is skipped if its queue is full, and a regular one beside it is read", async () => {
+  const admission = open({ maxFetches: 3, maxFetchBytes: 64 * mebibyte }); // room for one, and none may wait
+  const [first, second] = [await admission.admit(url, never), await admission.admit(url, never)];
+  const permit = await first.enterDecodeQueue("unpredictable", mebibyte);
   expect(permit).not.toBeNull();
-  const end = new AbortController();
-  const next = admission.enterDecodeQueue("decode", mebibyte, limitsOf("b"), end.signal);
-  expect(admission.waiting.decode).toBe(1);
-  end.abort();
-  expect(await next).toBeNull();
+  expect(await second.enterDecodeQueue("unpredictable", mebibyte)).toBeNull();
+  expect(await second.enterDecodeQueue("regular", mebibyte)).not.toBeNull();
+  permit![Symbol.dispose]();
+  expect(await second.enterDecodeQueue("unpredictable", mebibyte)).not.toBeNull();
 });
+
+test("waiting bodies are skipped at once if a quarter of the queue waits for fetch slots behind them", async () => {
+  const admission = open({ maxFetches: 2, decoder: { expectedMs: 1000 } });
+  const lookups = [await admission.admit(url, never), await admission.admit(url, never)];
+  const [permit, waiting] = lookups.map((lookup) => lookup.enterDecodeQueue("regular", 1));
+  expect(await permit).not.toBeNull();
+  const end = new AbortController();
+  const behind = Array.from({ length: 2 }, () => admission.admit(url, end.signal).catch(() => null));
+  await after(150);
+  expect(admission.waiting.decode).toBe(1); // a quarter, and no more
+  behind.push(admission.admit(other, end.signal).catch(() => null));
+  expect(await waiting).toBeNull();
+  end.abort();
+  await Promise.all(behind);
+});
+
+test("load shedding rejects lookups only while bodies are skipped and the event loop is busy, and ends with the work", async () => {
+  const admission = open({ maxFetches: 2, decoder: { expectedMs: 1000 } });
+  const isRejected = () => {
+    try {
+      admission.shedLoad();
+      return false;
+    } catch (error) {
+      expect(error).toEqual(overloaded);
+      return true;
+    }
+  };
+  const beBusy = async () => {
+    for (const end = performance.now() + 100; performance.now() < end;) await nextTurn();
+  };
+  const [first, second] = [await admission.admit(url, never), await admission.admit(url, never)];
+  const permits = [await first.enterDecodeQueue("regular", 1)];
+  const waiting = second.enterDecodeQueue("regular", 1);
+  await beBusy();
+  expect(isRejected()).toBe(false); // the decode queue is full, and has skipped no body
+  const end = new AbortController();
+  const behind = [url, url, other].map((target) => admission.admit(target, end.signal).catch(() => null));
+  permits.push(await waiting);
+  expect(permits[1]).toBeNull();
+  let rejected = 0;
+  while (rejected < 10) {
+    permits.push(await first.enterDecodeQueue("regular", 1), await second.enterDecodeQueue("regular", 1));
+    expect(permits.at(-1)).toBeNull(); // each skipped body extends the cooldown
+    await beBusy();
+    if (isRejected()) rejected += 1;
+  }
+  end.abort();
+  await Promise.all(behind);
+  for (const permit of permits) permit?.[Symbol.dispose]();
+  for (const lookup of [first, second]) lookup[Symbol.dispose]();
+  expect(Array.from({ length: 100 }, isRejected)).not.toContain(true);
+}, 30_000);

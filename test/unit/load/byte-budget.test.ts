@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type ByteLender, createByteBudget } from "../../../src/load/byte-budget.ts";
+import type { ByteLender } from "../../../src/domain/byte-budget.ts";
+import { createByteBudget } from "../../../src/load/byte-budget.ts";
 
 const none = new Uint8Array(0);
 const megabyte = 1024 ** 2;

@@ -10,17 +10,17 @@ async function beBusy(milliseconds: number): Promise<void> {
 }
 
 /** Returns the rejected share of a hundred requests. */
-function shareRefused(shedder: LoadShedder): number {
-  return Array.from({ length: 100 }, () => shedder.admit()).filter((isAdmitted) => !isAdmitted).length / 100;
+function shareRejected(shedder: LoadShedder): number {
+  return Array.from({ length: 100 }, () => shedder.decide()).filter((decision) => decision === "reject").length / 100;
 }
 
 test("an overloaded process rejects a growing share of the requests, and all of them in the end", async () => {
   const shedder = createLoadShedder({ ...limits, isNeeded: () => true });
-  expect(shareRefused(shedder)).toBe(0);
+  expect(shareRejected(shedder)).toBe(0);
   const shares: number[] = [];
   while (shares.length === 0 || shares.at(-1)! < 1) {
     await beBusy(10);
-    shares.push(shareRefused(shedder));
+    shares.push(shareRejected(shedder));
   }
   expect(shares.some((share) => share > 0 && share < 1)).toBe(true);
   expect(shares).toEqual(shares.toSorted((a, b) => a - b));
@@ -29,13 +29,13 @@ test("an overloaded process rejects a growing share of the requests, and all of 
 test("the load shedder accepts all requests again when the event loop is idle", async () => {
   const shedder = createLoadShedder({ ...limits, isNeeded: () => true });
   await beBusy(1000);
-  await vi.waitFor(() => expect(shareRefused(shedder)).toBe(0), 15_000);
+  await vi.waitFor(() => expect(shareRejected(shedder)).toBe(0), 15_000);
 });
 
 test("a busy event loop alone rejects no request while the service is not overloaded", async () => {
   const shedder = createLoadShedder({ ...limits, isNeeded: () => false });
   await beBusy(500);
-  expect(shareRefused(shedder)).toBe(0);
+  expect(shareRejected(shedder)).toBe(0);
 });
 
 test("load shedding continues while requests are rejected and the event loop is busy, then ends", async () => {
@@ -44,16 +44,16 @@ test("load shedding continues while requests are rejected and the event loop is 
   await beBusy(1000);
   isNeeded = false;
   for (let round = 0; round < 20; round += 1) {
-    expect(shareRefused(shedder)).toBeGreaterThan(0.8);
+    expect(shareRejected(shedder)).toBeGreaterThan(0.8);
     await beBusy(25);
   }
-  await vi.waitFor(() => expect(shareRefused(shedder)).toBe(0), 15_000);
+  await vi.waitFor(() => expect(shareRejected(shedder)).toBe(0), 15_000);
 });
 
 test("rejections are spread evenly over the requests", async () => {
   const shedder = createLoadShedder({ ...limits, isNeeded: () => true });
-  while (shareRefused(shedder) < 0.2) await beBusy(5);
-  const between = Array.from({ length: 60 }, () => (!shedder.admit() ? "x" : "."))
+  while (shareRejected(shedder) < 0.2) await beBusy(5);
+  const between = Array.from({ length: 60 }, () => (shedder.decide() === "reject" ? "x" : "."))
     .join("")
     .split("x")
     .slice(1, -1)

@@ -1,13 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { describe, expect, test } from "vitest";
-import {
-  createSemaphore,
-  type Limits,
-  type Permit,
-  type Semaphore,
-  takeWithin,
-  wholeKey,
-} from "../../../src/load/semaphore.ts";
+import { type Limits, type Permit, type Semaphore, wholeKey } from "../../../src/domain/limits.ts";
+import { createSemaphore, takeWithin } from "../../../src/load/semaphore.ts";
 
 const never = new AbortController().signal;
 setMaxListeners(0, never);

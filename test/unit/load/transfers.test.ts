@@ -1,7 +1,8 @@
 import { setMaxListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { wholeKey } from "../../../src/load/semaphore.ts";
-import { createTransfers, type Transfer } from "../../../src/load/transfers.ts";
+import { wholeKey } from "../../../src/domain/limits.ts";
+import type { Transfer } from "../../../src/domain/transfer.ts";
+import { createTransfers } from "../../../src/load/transfers.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

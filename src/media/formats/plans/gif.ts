@@ -1,6 +1,6 @@
 import { hasAt } from "../bytes.ts";
 import type { ReadPlan } from "../plan.ts";
-import { readGifSize } from "../size.ts";
+import { readGifSize } from "../gif.ts";
 import { foundPreview, isWhole, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
 
 // GIF89a specification: 23 the trailer, 20 the image descriptor, 24 to 26 extensions.

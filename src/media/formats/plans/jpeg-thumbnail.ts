@@ -8,7 +8,7 @@ import {
   readUint32LE,
 } from "../bytes.ts";
 import type { Excerpt } from "../plan.ts";
-import { readJpegSize } from "../size.ts";
+import { readJpegSize } from "../jpeg.ts";
 
 // Exif 2.32, 4.6.4 and 4.6.5: tags of the first directory, of the main picture, and of the second, of its thumbnail.
 const [compressionTag, orientationTag, offsetTag, lengthTag] = [0x103, 0x112, 0x201, 0x202];

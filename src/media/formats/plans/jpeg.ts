@@ -1,7 +1,7 @@
 import { createWorkBudget, readUint16 } from "../bytes.ts";
 import type { ReadPlan } from "../plan.ts";
 import { beginningOf } from "../progressive.ts";
-import { readJpegSize } from "../size.ts";
+import { readJpegSize } from "../jpeg.ts";
 import { readThumbnailExcerpt } from "./jpeg-thumbnail.ts";
 import { foundPreview, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
 import { headerBytes, needHeader } from "./whole.ts";

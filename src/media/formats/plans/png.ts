@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import { createWorkBudget, hasAt, readText, readUint32 } from "../bytes.ts";
 import type { ReadPlan } from "../plan.ts";
-import { pngChunks, readPngSize } from "../size.ts";
+import { pngChunks, readPngSize } from "../png.ts";
 import { foundPreview, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
 
 const signatureBytes = 8;

@@ -1,6 +1,6 @@
 import { createWorkBudget, hasAt, readText, readUint32LE } from "../bytes.ts";
 import type { Excerpt, ReadPlan, ReceivedFile } from "../plan.ts";
-import { readWebpSize } from "../size.ts";
+import { readWebpSize } from "../webp.ts";
 import { foundPreview, isWhole, knownFacts, missingFacts, missingPreview, needMore, needPrefix } from "./received.ts";
 
 const riffHeaderBytes = 12;

@@ -1,4 +1,4 @@
-import { OracleError, type UnreachableReason } from "../domain/errors.ts";
+import { OracleError, type UnreachableReason } from "./errors.ts";
 
 /** The timeout of a phase, and the reason to report when it fires. */
 export interface PhaseOptions {

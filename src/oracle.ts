@@ -55,10 +55,8 @@ export function createOracle(options: OracleOptions): Oracle {
       progress.learn(declaredBy(source));
       const reading = createReading({ source, fields, progress, decoder, patienceMs });
       await progress.timed("fetch", reading.readHead());
-      progress.reportHead();
-      const { format } = reading;
-      const extent = extentOf(source, format, progress.learn({}), fields, wholeBytes);
-      const queue = extent === "head" ? null : decodeQueueOf(format);
+      const extent = extentOf(source, reading.format, progress.learn({}), fields, wholeBytes);
+      const queue = extent === "head" ? null : decodeQueueOf(reading.format);
       const expectedBytes = expectedBytesOf(source, extent);
       using permit = queue && (await progress.timed("queue", lookup.enterDecodeQueue(queue, expectedBytes)));
       // The decode queue is full: skip the body instead of adding latency for all callers.
@@ -66,6 +64,7 @@ export function createOracle(options: OracleOptions): Oracle {
       const rest = await progress.timed("fetch", isTooLate ? reading.stop() : readRest(reading, extent));
       permit?.arrived();
       lookup.releaseSlot(); // other lookups can fetch while this one is decoded
+      const { format } = reading;
       const { bytes } = progress.learn(countedIn(rest.body));
       const isCut = rest.body.warning !== null;
       if (!isCut && !format && bytes !== 0) progress.learn({ warnings: ["decode_failed"] });

@@ -96,6 +96,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     if (!isSniffed && (!format || format.kind === "text")) return;
     const { type, mismatch } = mediaType(format, source.declaredType);
     progress.learn({ type, warnings: isSniffed && mismatch ? ["type_mismatch"] : [] });
+    if (isSniffed) progress.reportHead();
   }
 
   /** Publishes the facts in the bytes so far; returns the need for the missing ones. */
@@ -131,7 +132,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
   }
 
   async function decodeEarly(excerpt: Excerpt): Promise<void> {
-    if (!format || !(await waits(patienceMs, end.signal))) return;
+    if (!format) return;
     const { bytes, accuracy } = excerpt;
     // An exact preview is worth waiting for at the end of the body: nothing else needs to be decoded then.
     const signal = accuracy === "exact" ? undefined : end.signal;
@@ -202,8 +203,11 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
 
     async readHead() {
       for (let bytes = 1; !isSniffed; bytes = Math.ceil(source.received.byteLength * headGrowth) + 1) {
-        await grow(Math.min(sniffBytes, bytes));
+        const wanted = Math.min(sniffBytes, bytes);
+        await grow(wanted);
         await learnFacts();
+        // The body has stalled: the preview may be there all the same.
+        if (source.received.byteLength < wanted && format && format.kind !== "text") return;
       }
       await follow("head");
     },
@@ -221,6 +225,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
 
     async readWhole() {
       const whole = source.body().finally(() => end.abort());
+      // A near origin has sent everything by then: to follow its plan would only be more work.
+      await waits(patienceMs, end.signal);
       const [body, excerpt] = await Promise.all([whole, follow("whole")]);
       await showing?.done;
       return { body, excerpt, isPreviewed: shown === "exact" };

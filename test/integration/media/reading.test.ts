@@ -28,7 +28,6 @@ function read(source: FakeSource, how: Read, fields: Fields = null): Description
   const description = startDescription(async (progress) => {
     const reading = createReading({ source, fields, progress, decoder, patienceMs: 0 });
     await reading.readHead();
-    progress.reportHead();
     const read = reading[how]();
     resolveRest(read);
     await read;

@@ -28,7 +28,6 @@ function describeSource(source: FakeSource): Description {
   return startDescription(async (progress) => {
     const reading = createReading({ source, fields: null, progress, decoder, patienceMs: 0 });
     await reading.readHead();
-    progress.reportHead();
     await reading.readWhole();
     return progress.learn({});
   });

@@ -4,7 +4,7 @@ import { beginningOf } from "../progressive.ts";
 import { readJpegSize } from "../jpeg.ts";
 import { readThumbnailExcerpt } from "./jpeg-thumbnail.ts";
 import { foundPreview, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
-import { headerBytes, needHeader } from "./whole.ts";
+import { headerOf, needHeader } from "./whole.ts";
 
 const endOfImage = 0xd9;
 const startOfScan = 0xda;
@@ -20,6 +20,14 @@ function hasLength(marker: number): boolean {
 /** A zero is a stuffed byte (B.1.1.5), 255 a fill byte, and restarts are inside a scan. */
 function isInScan(next: number): boolean {
   return next === 0 || next === 0xff || (next >= 0xd0 && next <= 0xd7);
+}
+
+/** The first marker that ends a scan, or `last`. */
+function endOfScan(head: Uint8Array, from: number, last: number): number {
+  for (let at = head.indexOf(0xff, from); at >= 0 && at < last; at = head.indexOf(0xff, at + 1)) {
+    if (!isInScan(head[at + 1] ?? 0)) return at;
+  }
+  return last;
 }
 
 /**
@@ -48,7 +56,7 @@ export function findEndOfImage(head: Uint8Array): number | null | "never" {
     at += 2 + bytes;
     if (marker !== startOfScan) continue;
     hasScan = true;
-    while (at < last && (head[at] !== 0xff || isInScan(head[at + 1] ?? 0))) at += 1;
+    at = endOfScan(head, at, last);
   }
   return missing;
 }
@@ -59,8 +67,7 @@ export function findEndOfImage(head: Uint8Array): number | null | "never" {
  */
 export const jpegPlan: ReadPlan = {
   facts(file) {
-    const header = headerBytes(file);
-    const size = header && readJpegSize(header);
+    const size = readJpegSize(headerOf(file));
     const known = { ...size, animated: false };
     return size ? knownFacts(known) : missingFacts(file, known, needHeader(file));
   },

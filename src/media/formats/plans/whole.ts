@@ -1,4 +1,4 @@
-import type { Size } from "../../../domain/size.ts";
+import type { Size } from "../../raster.ts";
 import type { Need, ReadPlan, ReceivedFile } from "../plan.ts";
 import { isWhole, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
 
@@ -15,6 +15,11 @@ export interface WholeOptions {
 const leastBytes = 1024;
 // Profiles, previews and other data before a header are 64 KiB each; more than a few are not met.
 const maxHeaderBytes = 256 * 1024;
+
+/** The bytes among which headers are searched. */
+export function headerOf({ prefix }: ReceivedFile): Uint8Array {
+  return prefix.subarray(0, maxHeaderBytes);
+}
 
 /** The beginning of a file as a parser of headers takes it; null if too little has arrived. */
 export function headerBytes(file: ReceivedFile): Uint8Array | null {

@@ -73,6 +73,17 @@ export async function animation(format: "gif" | "webp", frames = 3): Promise<Buf
     .toBuffer();
 }
 
+/** Sets the flag of a transparent colour in the second image alone (GIF89a specification, 23). */
+function withTransparency(gif: Buffer): Buffer {
+  const control = Buffer.from([0x21, 0xf9, 4]);
+  let number = 0;
+  for (let at = gif.indexOf(control); at !== -1; at = gif.indexOf(control, at + 1)) {
+    gif[at + 3] = (gif[at + 3]! & ~1) | (number === 1 ? 1 : 0);
+    number += 1;
+  }
+  return gif;
+}
+
 /** A JPEG with a thumbnail of a size in its EXIF data, and the orientation of both. */
 export async function jpegWithThumbnail(
   picture: Sharp,
@@ -199,6 +210,7 @@ export const planFiles: Readonly<Record<string, readonly [name: PlannedName, mak
   "an animated PNG of one frame": ["apng", () => apng(1)],
   "a GIF": ["gif", () => photo(120, 80).gif().toBuffer()],
   "an animated GIF": ["gif", () => animation("gif")],
+  "an animated GIF with a transparent second image": ["gif", async () => withTransparency(await animation("gif"))],
   "a lossy WebP": ["webp", () => photo(300, 200).removeAlpha().webp().toBuffer()],
   "a lossless WebP": ["webp", () => photo(120, 80).webp({ lossless: true }).toBuffer()],
   "a WebP with opacity": ["webp", () => sharp(noise(120, 80, 1, { alpha: true }), { raw: { width: 120, height: 80, channels: 4 } }).webp().toBuffer()], // prettier-ignore

@@ -17,7 +17,7 @@ export function arrivalOf(file: Uint8Array, bytes: number, { isLengthKnown = tru
   return { prefix, parts: [], length, readBytes: prefix.length, requests: 1 };
 }
 
-/** Reads what is needed. @throws Error if that is nothing more than what has arrived */
+/** Reads the needed bytes. @throws Error if they have arrived already, or lie outside of the file */
 export function read(file: Uint8Array, arrival: Arrival, need: Need): Arrival {
   const { prefix, parts, length, readBytes, requests } = arrival;
   if (need !== "whole" && "from" in need) {

@@ -22,10 +22,9 @@ const planOf = ({ name }: Format): ReadPlan | undefined => (picturePlans as Part
 /** The hashes of the last excerpt of a file, and of all of it. A decoder may change its input. */
 async function hashesOf(file: Buffer, format: Format) {
   const { excerpt } = follow(planOf(format)!.preview, file).at(-1)!.step;
-  const [part, whole] = [
-    await decoder.describe(Buffer.from(excerpt!.bytes), format),
-    await decoder.describe(Buffer.from(file), format),
-  ];
+  const whole = await decoder.describe(Buffer.from(file), format);
+  // The whole file as its own excerpt needs no second look.
+  const part = file.equals(excerpt!.bytes) ? whole : await decoder.describe(Buffer.from(excerpt!.bytes), format);
   const hashes = ({ blurhash, thumbhash, warning }: typeof part) => ({ blurhash, thumbhash, warning });
   return { accuracy: excerpt!.accuracy, part: hashes(part), whole: hashes(whole), picture: whole };
 }

@@ -2,7 +2,7 @@ import { createWorkBudget, hasAt, readText, readUint16, readUint32 } from "../by
 import { type Items, propertiesOf, readItems, readNumber, readThumbnail, versionBytes } from "../heif.ts";
 import { boxes, findBox } from "../isobmff.ts";
 
-/** A range of the file that holds data of an item, and where the `meta` box says so. */
+/** A range of the file that holds data of an item, and the positions of its fields in the `meta` box. */
 export interface Extent {
   readonly from: number;
   readonly to: number;

@@ -50,7 +50,7 @@ function readBoxAt(file: ReceivedFile, at: number): BoxAt | null {
   return { type: readText(header, 4, 4), next: at + Math.max(size, boxHeaderBytes) };
 }
 
-/** Finds the `ftyp` and `meta` boxes, wherever they are, and joins them; or what is needed for them. */
+/** Finds the `ftyp` and `meta` boxes in any order of boxes, and joins them; else returns the need for them. */
 function readStart(file: ReceivedFile): Uint8Array | Need {
   let typeEnd = 0;
   let at = 0;
@@ -72,7 +72,7 @@ function readStart(file: ReceivedFile): Uint8Array | Need {
   return "whole";
 }
 
-/** What is needed for the next of the needed ranges. */
+/** The need for the next range with data. */
 function needData(file: ReceivedFile, items: Parameters<typeof spansOf>[0]): Need {
   const spans = spansOf(items, maxGapBytes);
   const missing = spans.filter(({ from, to }) => !hasRange(file, from, to));

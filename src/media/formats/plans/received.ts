@@ -21,7 +21,7 @@ export function needMore({ prefix, length }: ReceivedFile, end = 0): Need {
   return { prefix: Math.min(grown, length ?? Infinity) };
 }
 
-/** Needs exactly the prefix up to `end`, which must be behind what has arrived. */
+/** Needs exactly the prefix up to `end`, which must be behind the bytes that have arrived. */
 export function needPrefix({ length }: ReceivedFile, end: number): Need {
   return length !== null && end > length ? "whole" : { prefix: end };
 }

@@ -24,7 +24,7 @@ interface Chunks {
   readonly next: number | null;
 }
 
-/** RFC 9649, 2.3 to 2.7. Of an animation, as many frames as tell whether it is transparent, two at least. */
+/** RFC 9649, 2.3 to 2.7. Reads two frames of an animation, and more until one shows that it is transparent. */
 function readChunks(head: Uint8Array): Chunks {
   const work = createWorkBudget();
   const riffEnd = chunkHeaderBytes + readUint32LE(head, 4);

@@ -1,3 +1,4 @@
+import sharp from "sharp";
 import { expect, test } from "vitest";
 import { gifPlan } from "../../../../../src/media/formats/plans/gif.ts";
 import { cpuMs } from "../../../../support/cpu.ts";
@@ -14,6 +15,7 @@ function image(bytes: number, blockBytes = 255): Buffer {
 }
 
 const frame = image(256 * 40);
+const transparent = latin1("!\xf9\x04\x01\0\0\0\0");
 const gif = (...parts: readonly Buffer[]) => Buffer.concat([screen, ...parts]);
 const size = { width: 90, height: 60 };
 
@@ -43,18 +45,30 @@ test("a worker measures a GIF whose blocks end in bytes of no kind", () => {
   expect(gifPlan.facts(arrivalOf(file, file.length - 1)).need).toBe("whole");
 });
 
-test("the preview of a GIF is its first image and a trailer", () => {
+test("the preview of a GIF is its first image and a trailer, close as long as a transparent image may follow", () => {
   const file = gif(extension, frame, frame, frame, frame, latin1(";"));
-  const { step, arrival } = follow(gifPlan.preview, file, arrivalOf(file, 20)).at(-1)!;
-  expect(step).toEqual({ excerpt: { bytes: gif(extension, frame, latin1(";")), accuracy: "exact" }, need: null });
-  expect(arrival.readBytes).toBeLessThan(file.length / 2);
+  const steps = follow(gifPlan.preview, file, arrivalOf(file, 20));
+  const first = steps.find(({ step }) => step.excerpt)!;
+  const excerpt = gif(extension, frame, latin1(";"));
+  expect(first.step.excerpt).toEqual({ bytes: excerpt, accuracy: "close" });
+  expect(first.arrival.readBytes).toBeLessThan(file.length / 2);
+  expect(steps.at(-1)!.step).toEqual({ excerpt: { bytes: excerpt, accuracy: "exact" }, need: null });
+});
+
+test("a GIF with a transparent image has an exact preview there: all its images are downscaled as transparent ones", async () => {
+  const file = gif(frame, transparent, frame, frame);
+  const { excerpt, need } = gifPlan.preview(arrivalOf(file, file.length - 2 * frame.length + 1));
+  expect([excerpt?.accuracy, need]).toEqual(["exact", null]);
+  expect((await sharp(excerpt!.bytes).metadata()).hasAlpha).toBe(true);
 });
 
 test("an image of 8 MB in a GIF is found in a few steps", () => {
-  const file = gif(image(8_000_000 - (8_000_000 % 256)), image(2560));
+  const file = gif(image(8_000_000 - (8_000_000 % 256)), transparent, image(2560));
   const steps = follow(gifPlan.preview, file);
   expect(steps.length).toBeLessThan(40);
-  expect(steps.at(-1)!.step.excerpt?.bytes).toHaveLength(file.length - image(2560).length + 1);
+  const end = file.length - image(2560).length - transparent.length;
+  const { excerpt } = steps.at(-1)!.step;
+  expect(file.subarray(0, end).equals(excerpt!.bytes.subarray(0, end))).toBe(true);
 });
 
 test("a GIF of 64 MB of the shortest sub-blocks takes less than 50 ms a call, and is read whole", () => {

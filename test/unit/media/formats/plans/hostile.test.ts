@@ -45,7 +45,7 @@ function findFaults(files: Parameters<typeof mutantOf>[0], mutants: number): str
   return faults;
 }
 
-describe("no plan throws, has no end, needs what has arrived, or returns a value out of range", () => {
+describe("no plan throws, has no end, needs bytes twice, or returns a value out of range", () => {
   test("for 2,000 mutants of made files", { timeout: 60_000 }, async () => {
     const files = Object.entries(planFiles).map(async ([name, [, make]]) => ({ name, bytes: await make() }));
     const heics = [true, false].map((isDataFirst) => ({ name: "heic", bytes: heicWithThumbnail({ isDataFirst }) }));

@@ -13,7 +13,7 @@ describe("the main image of a JPEG", () => {
     ["baseline", {}],
     ["progressive", { progressive: true }],
     ["grey", { chromaSubsampling: "4:4:4" as const }],
-  ])("ends at its end marker, whatever follows: %s", async (_, options) => {
+  ])("ends at its end marker, and more bytes behind it are not read: %s", async (_, options) => {
     const jpeg = await landscape().jpeg(options).toBuffer();
     const file = Buffer.concat([jpeg, noise(900, 600, 1)]);
     const { step, arrival } = follow(jpegPlan.preview, file).at(-1)!;

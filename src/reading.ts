@@ -162,16 +162,15 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     return true;
   }
 
-  /** Waits until the prefix has so many bytes, or until it has grown and stalls; false if nothing more comes. */
+  /** Waits until the prefix has so many bytes, or stalls; false if nothing more comes. */
   async function grow(bytes: number): Promise<boolean> {
     if (source.outcome !== null) return false;
     const before = source.received.byteLength;
     const arrived = source.arrived(bytes);
     for (let last = before; ;) {
       if (await settlesWithin(arrived, pauseMs)) return source.received.byteLength > before;
-      const now = source.received.byteLength;
-      if (now > before && now === last) break;
-      last = now;
+      if (source.received.byteLength === last) break;
+      last = source.received.byteLength;
     }
     pauseMs *= 2;
     return true;

@@ -91,8 +91,10 @@ export function createOracle(options: OracleOptions): Oracle {
       const isCut = body.warning !== null;
       if (!isCut && !format && bytes !== 0) progress.learn({ warnings: ["decode_failed"] });
       if (!isCut && rest === "answered") progress.limitTo(fields);
-      else if (!isCut && isTooLate) progress.learn({ warnings: ["decode_timeout"] });
-      else if (format && !isTooLate)
+      else if (!isCut && isTooLate) {
+        progress.setDecodeTimeoutCause("queue_full");
+        progress.learn({ warnings: ["decode_timeout"] });
+      } else if (format && !isTooLate)
         await decode({ format, body, declaredBytes: source.declaredBytes }, previous, progress);
       return progress.learn({});
     });
@@ -189,10 +191,11 @@ export function createOracle(options: OracleOptions): Oracle {
     const known = seenBefore(sight.body, previous);
     if (known) return void progress.learn(known);
     const { picture, isOwn } = await decodeBody(sight);
-    const { animated, blurhash, thumbhash, warning } = picture;
+    const { animated, blurhash, thumbhash, warning, decodeTimeoutCause } = picture;
     // A truncated body already has its own warning.
     const warnings = warning && !sight.body.warning ? [warning] : [];
     progress.learn({ ...factsOf(picture), animated, blurhash, thumbhash, warnings });
+    if (decodeTimeoutCause && warnings.length > 0) progress.setDecodeTimeoutCause(decodeTimeoutCause);
     if (!isOwn) return; // the time belongs to another lookup
     progress.took("queue", picture.queueMs);
     progress.took("decode", picture.decodeMs);

@@ -104,7 +104,11 @@ export function createDecoder(options: DecoderOptions): Decoder {
     }
     if (!readSize) return unknownPicture;
     const lane = selectLane(body.byteLength, false);
-    return { ...(await scheduler.submit({ operation: "measure", body, format, lane }, signal)), warning: null };
+    return {
+      ...(await scheduler.submit({ operation: "measure", body, format, lane }, signal)),
+      warning: null,
+      decodeTimeoutCause: null,
+    };
   }
 
   async function describe(body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
@@ -134,7 +138,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     describe,
     measure: (head, format) => submit("measure", head, format),
     get isReady() {
-      return !isClosed && pool.members.some(({ state }) => state === "idle" || state === "busy");
+      return !isClosed && pool.isReady;
     },
     get expectedMs() {
       return scheduler.heldMs / processes;

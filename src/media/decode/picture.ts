@@ -1,3 +1,4 @@
+import type { DecodeTimeoutCause } from "../../domain/decode-timeout.ts";
 import type { WarningCode } from "../../domain/metadata.ts";
 import type { WorkerAnswer } from "../protocol.ts";
 import type { Clip } from "../worker/reader.ts";
@@ -14,6 +15,8 @@ export interface Picture {
   /** Base64. */
   readonly thumbhash: string | null;
   readonly warning: WarningCode | null;
+  /** Null unless `warning` is `decode_timeout`. */
+  readonly decodeTimeoutCause: DecodeTimeoutCause | null;
   readonly queueMs: number;
   readonly decodeMs: number;
   readonly hashMs: number;
@@ -32,14 +35,20 @@ export const unknownPicture: PictureWithClip = Object.freeze({
   blurhash: null,
   thumbhash: null,
   warning: null,
+  decodeTimeoutCause: null,
   queueMs: 0,
   decodeMs: 0,
   hashMs: 0,
   clip: null,
 });
 
+/** The warning `decode_timeout` with its cause. */
+export function timedOut(cause: DecodeTimeoutCause): Pick<Picture, "warning" | "decodeTimeoutCause"> {
+  return { warning: "decode_timeout", decodeTimeoutCause: cause };
+}
+
 /** Converts the answer of a worker, without the fields that only the scheduler needs. */
-export function pictureOf(answer: WorkerAnswer, clipBytes: Uint8Array): Omit<PictureWithClip, "queueMs"> {
+export function pictureOf(answer: WorkerAnswer, clipBytes: Uint8Array): Partial<PictureWithClip> {
   const { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs } = answer;
   const { container, rotation } = answer;
   const clip = answer.clipBytes > 0 ? { bytes: clipBytes, container, rotation } : null;

@@ -1,3 +1,4 @@
+import type { DecodeTimeoutCause } from "../../domain/decode-timeout.ts";
 import type { Format } from "../formats/index.ts";
 import { type Operation, type WorkerAnswer, parseAnswer } from "../protocol.ts";
 import {
@@ -9,7 +10,7 @@ import {
   quickLimitMs,
   readHeadSize,
 } from "./cost-estimates.ts";
-import { type PictureWithClip, pictureOf, unknownPicture } from "./picture.ts";
+import { type PictureWithClip, pictureOf, timedOut, unknownPicture } from "./picture.ts";
 import { type Lane, type Member, type Pool, lanes } from "./worker-pool.ts";
 import { NotAcceptedError } from "./worker-process.ts";
 
@@ -89,15 +90,13 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
 
   function submit(task: DecodeTask, signal?: AbortSignal): Promise<PictureWithClip> {
     const { lane } = task;
-    if (isClosed || signal?.aborted) return Promise.resolve({ ...unknownPicture, warning: "decode_timeout" });
-    if (queues[lane].size >= maxWaiting && !pool.isFree(lane)) {
-      return Promise.resolve({ ...unknownPicture, warning: "decode_timeout" });
-    }
+    const refusal = refusalOf(lane, signal);
+    if (refusal) return Promise.resolve({ ...unknownPicture, ...timedOut(refusal) });
     return new Promise((resolve) => {
       const askedAt = performance.now();
-      const giveUp = () => settle({ warning: "decode_timeout", queueMs: performance.now() - askedAt });
+      const cancel = () => settle({ ...timedOut("cancelled"), queueMs: performance.now() - askedAt });
       const settle = (result: Partial<PictureWithClip>) => {
-        signal?.removeEventListener("abort", giveUp);
+        signal?.removeEventListener("abort", cancel);
         dequeue(job);
         job.isSettled = true;
         // The size in the head is reported even if no worker took the picture, or none finished.
@@ -105,16 +104,29 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
       };
       const dueAt = askedAt + dueAfterMs(lane === "slow" ? Infinity : guessMs(task));
       const job: Job = { ...task, askedAt, dueAt, untaken: 0, isSettled: false, settle };
-      signal?.addEventListener("abort", giveUp, { once: true });
+      signal?.addEventListener("abort", cancel, { once: true });
       enqueue(job);
     });
   }
 
+  /** Why a task is not accepted; null if it is. */
+  function refusalOf(lane: Lane, signal: AbortSignal | undefined): DecodeTimeoutCause | null {
+    if (isClosed) return "closing";
+    if (signal?.aborted) return "cancelled";
+    return queues[lane].size >= maxWaiting && !pool.isFree(lane) ? "lane_full" : null;
+  }
+
   function enqueue(job: Job): void {
     if (job.isSettled) return;
-    const giveUp = () => job.settle({ warning: "decode_timeout", queueMs: performance.now() - job.askedAt });
+    const giveUp = () => job.settle({ ...timedOut(causeOfWait(job)), queueMs: performance.now() - job.askedAt });
     queues[job.lane].set(job, setTimeout(giveUp, decodeTimeoutMs));
     assign();
+  }
+
+  /** Why the job waited until the time limit. */
+  function causeOfWait(job: Job): DecodeTimeoutCause {
+    if (job.untaken > 0) return "worker_lost";
+    return pool.isReady ? "workers_busy" : "no_worker";
   }
 
   function enqueueSlow(job: Job, expectedMs: number): void {
@@ -150,7 +162,7 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
       pool.discard(member);
       // Retry only a picture that was not accepted: one that crashes its worker would crash two. That holds for
       // SIGKILL too: the kernel's OOM killer sends it because of the picture.
-      if (isClosed) return job.settle({ warning: "decode_timeout", queueMs });
+      if (isClosed) return job.settle({ ...timedOut("closing"), queueMs });
       if (isAccepted || job.untaken >= maxUntaken) return job.settle({ warning: "decode_failed", queueMs });
       job.untaken += 1;
       return enqueue(job);
@@ -181,7 +193,7 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
     }
 
     function end(): void {
-      job.settle({ warning: "decode_timeout", queueMs, decodeMs: decodeTimeoutMs });
+      job.settle({ ...timedOut("time_limit"), queueMs, decodeMs: decodeTimeoutMs });
       pool.discard(member);
     }
 
@@ -214,7 +226,7 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
     },
     close() {
       isClosed = true;
-      for (const job of lanes.flatMap((lane) => [...queues[lane].keys()])) job.settle({ warning: "decode_timeout" });
+      for (const job of lanes.flatMap((lane) => [...queues[lane].keys()])) job.settle(timedOut("closing"));
     },
   };
 }

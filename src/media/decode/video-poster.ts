@@ -16,11 +16,12 @@ export async function addPoster(video: Picture, clip: Clip, step: PosterStep): P
   if (!bitmap) return video.blurhash ? video : { ...video, warning: "decode_failed" };
   const posterMs = performance.now() - startedAt;
   const frame = await step.describeBitmap(bitmap);
-  const { blurhash, thumbhash, warning } = frame;
+  const { blurhash, thumbhash, warning, decodeTimeoutCause } = frame;
   return {
     ...video,
     ...(blurhash && { blurhash, thumbhash }),
     warning,
+    decodeTimeoutCause,
     queueMs: video.queueMs + frame.queueMs,
     decodeMs: video.decodeMs + posterMs + frame.decodeMs,
     hashMs: video.hashMs + frame.hashMs,

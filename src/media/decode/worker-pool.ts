@@ -48,6 +48,8 @@ export interface Pool {
   /** Ends the restart backoff at the first answer of a new process. An older one proves nothing about new starts. */
   proven(member: Member): void;
   readonly members: readonly Member[];
+  /** Whether at least one worker is up, idle or busy. */
+  readonly isReady: boolean;
   readonly restarts: number;
   close(): Promise<void>;
 }
@@ -175,6 +177,9 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
     },
     get members() {
       return [...members];
+    },
+    get isReady() {
+      return those(({ state }) => state === "idle" || state === "busy").length > 0;
     },
     get restarts() {
       return restarts;

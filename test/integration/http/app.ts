@@ -90,7 +90,18 @@ export function remembered(
   cached: Description["cached"] = "hit",
 ): Description {
   const done = Promise.resolve(metadata);
-  return { known: metadata, done, head: done, fields: null, cached, timings: {}, stages: [], terms: null, kept };
+  return {
+    known: metadata,
+    done,
+    head: done,
+    fields: null,
+    cached,
+    timings: {},
+    stages: [],
+    decodeTimeoutCause: null,
+    terms: null,
+    kept,
+  };
 }
 
 export interface RunningApp {

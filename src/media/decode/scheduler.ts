@@ -163,7 +163,8 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
       // Retry only a picture that was not accepted: one that crashes its worker would crash two. That holds for
       // SIGKILL too: the kernel's OOM killer sends it because of the picture.
       if (isClosed) return job.settle({ ...timedOut("closing"), queueMs });
-      if (isAccepted || job.untaken >= maxUntaken) return job.settle({ warning: "decode_failed", queueMs });
+      if (isAccepted) return job.settle({ warning: "decode_failed", queueMs });
+      if (job.untaken >= maxUntaken) return job.settle({ ...timedOut("worker_lost"), queueMs });
       job.untaken += 1;
       return enqueue(job);
     }

@@ -371,6 +371,18 @@ describe("pictures that wait", () => {
     expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: 64, ...timedOut("no_worker") });
   });
 
+  test("a picture that no worker accepts is decode_timeout, because its bytes cannot be the cause", async ({
+    onTestFinished,
+  }) => {
+    const entry = standIn(
+      onTestFinished,
+      `writeSync(3, '{"libvips":"8"}\\n'); readSync(3, Buffer.alloc(1)); process.exit(1);`,
+    );
+    const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
+    expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: 64, ...timedOut("worker_lost") });
+    expect(decoder.restarts).toBeGreaterThanOrEqual(4);
+  });
+
   test("queued and later pictures are decode_timeout once the decoder is closed", async ({ onTestFinished }) => {
     const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });

@@ -26,6 +26,8 @@ export interface DecoderOptions {
   readonly formats: readonly DecodableName[];
   /** The path of ffmpeg, which decodes the poster frame of a video; null: no hashes of videos. */
   readonly ffmpeg: string | null;
+  /** Called with the reason if a replacement of a worker cannot start: once for each reason, until one has answered. */
+  readonly onFailedStart: (reason: string) => void;
   /** Environment variables of the workers, such as a preloaded allocator; they inherit no others. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -72,7 +74,16 @@ const shareOfPoster = 0.25;
 const posterOwnBytes = 64 * 1024 ** 2;
 
 export function createDecoder(options: DecoderOptions): Decoder {
-  const { entry, environment = {}, processes, decodeTimeoutMs, decodeBytes, maxWaiting, ffmpeg } = options;
+  const {
+    entry,
+    environment = {},
+    processes,
+    decodeTimeoutMs,
+    decodeBytes,
+    maxWaiting,
+    ffmpeg,
+    onFailedStart,
+  } = options;
   const enabledFormats = decodableFormats.filter((name) => options.formats.includes(name));
   const posterFormat = formats.find(({ name }) => name === posterName) ?? anyFormat;
   const clips = ffmpeg !== null && enabledFormats.includes("video");
@@ -83,6 +94,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     processes,
     startProcess: () => startProcess({ entry, settings, environment, wrapper: sandbox.command }),
     onFree: () => scheduler.assign(),
+    onFailedStart,
   });
   const budgets = divideBudget(decodeBytes, processes);
   const scheduler = createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting });

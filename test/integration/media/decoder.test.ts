@@ -177,7 +177,7 @@ describe("a process", () => {
       onTestFinished,
       `import { createDecoder } from ${JSON.stringify(new URL("../decode/decoder.js", builtEntry).href)};
        const entry = new URL(${JSON.stringify(builtEntry.href)});
-       const decoder = createDecoder({ entry, processes: 1, decodeTimeoutMs: 1e4, decodeBytes: 1e8, maxWaiting: 1, formats: ["jpeg"] });
+       const decoder = createDecoder({ entry, processes: 1, decodeTimeoutMs: 1e4, decodeBytes: 1e8, maxWaiting: 1, formats: ["jpeg"], ffmpeg: null, onFailedStart() {} });
        await decoder.start();
        console.log(JSON.stringify(decoder.children.map(({ pid }) => pid)));`,
     );
@@ -442,6 +442,20 @@ describe("a start", () => {
   }) => {
     const entry = standIn(onTestFinished, `writeSync(3, JSON.stringify({ fault: "libvips reads svg" }) + "\\n");`);
     await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow("libvips reads svg");
+  });
+
+  test("a later failed start of a worker is reported with its stderr", async ({ onTestFinished }) => {
+    const entry = standIn(onTestFinished, `writeSync(3, '{"libvips":"8"}\\n'); setInterval(() => {}, 1000);`);
+    const reasons: string[] = [];
+    const decoder = await startDecoder(onTestFinished, {
+      entry,
+      processes: 1,
+      onFailedStart: (reason) => reasons.push(reason),
+    });
+    await allIdle(decoder);
+    writeFileSync(entry, 'throw new Error("the disk is on fire");');
+    for (const { pid } of decoder.children) process.kill(pid, "SIGKILL");
+    await vi.waitFor(() => expect(reasons.at(-1)).toContain("the disk is on fire"), 10_000);
   });
 
   test("a later failed start of a worker is retried with a restart backoff", async ({ onTestFinished }) => {

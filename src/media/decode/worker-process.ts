@@ -4,14 +4,14 @@ import { getPriority, setPriority } from "node:os";
 import { dirname, join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import type { ChildSettings } from "../worker/main.ts";
+import type { WorkerSettings } from "../worker/main.ts";
 import { clipBytesBehind, encodeRequest, isTaken, maxLineBytes, parseGreeting, type Request } from "../protocol.ts";
 import { startProgram } from "./start-program.ts";
 
 export interface ProcessOptions {
   /** `worker/main.js`, built: workers run without a TypeScript loader. */
   readonly entry: URL;
-  readonly settings: ChildSettings;
+  readonly settings: WorkerSettings;
   /** Extra environment variables, such as a preloaded allocator; the service's own environment is not inherited. */
   readonly environment: Readonly<Record<string, string>>;
   /** Command prefix of the sandbox: `sandbox.ts`. */

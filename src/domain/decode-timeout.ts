@@ -9,6 +9,7 @@ export const decodeTimeoutCauses = {
   workers_busy: "no worker was idle within the time limit",
   no_worker: "no worker was running within the time limit; the log has the reason if none could start",
   worker_lost: "workers ended or hung before they accepted the body",
+  poster: "ffmpeg did not decode a frame of a video within the time limit, or its queue was full",
   closing: "the service was closing",
   cancelled: "the result was no longer needed",
 } as const;

@@ -89,7 +89,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const clips = ffmpeg !== null && enabledFormats.includes("video");
   const settings = { formats: clips ? [...new Set([...enabledFormats, posterName] as const)] : enabledFormats, clips };
   let sandbox: Sandbox = { names: [], command: [], commandWithin: () => [] };
-  let readPoster: ReadPoster = () => Promise.resolve(null);
+  let readPoster: ReadPoster = () => Promise.resolve("failed");
   const pool = createPool({
     processes,
     startProcess: () => startProcess({ entry, settings, environment, wrapper: sandbox.command }),

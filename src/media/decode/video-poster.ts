@@ -1,5 +1,5 @@
 import type { Clip } from "../worker/reader.ts";
-import type { Picture } from "./picture.ts";
+import { type Picture, timedOut } from "./picture.ts";
 import type { ReadPoster } from "./poster.ts";
 
 export interface PosterStep {
@@ -12,10 +12,13 @@ export interface PosterStep {
 export async function addPoster(video: Picture, clip: Clip, step: PosterStep): Promise<Picture> {
   const { width, height } = video;
   const startedAt = performance.now();
-  const bitmap = width && height ? await step.readPoster({ ...clip, displayed: { width, height } }) : null;
-  if (!bitmap) return video.blurhash ? video : { ...video, warning: "decode_failed" };
+  const poster = width && height ? await step.readPoster({ ...clip, displayed: { width, height } }) : "failed";
+  if (typeof poster === "string") {
+    if (video.blurhash) return video; // of its cover
+    return { ...video, ...(poster === "too_late" ? timedOut("poster") : { warning: "decode_failed" }) };
+  }
   const posterMs = performance.now() - startedAt;
-  const frame = await step.describeBitmap(bitmap);
+  const frame = await step.describeBitmap(poster);
   const { blurhash, thumbhash, warning, decodeTimeoutCause } = frame;
   return {
     ...video,

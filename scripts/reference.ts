@@ -6,6 +6,7 @@ import { format, resolveConfig } from "prettier";
 import { createProgram } from "../src/cli/program.ts";
 import { explainProblem } from "../src/client/words.ts";
 import { settingsHelp } from "../src/config.ts";
+import { decodeTimeoutCauses } from "../src/domain/decode-timeout.ts";
 import { failures, OracleError, unreachableReasons } from "../src/domain/errors.ts";
 import { warnings } from "../src/domain/metadata.ts";
 import { createMetrics } from "../src/http/metrics.ts";
@@ -44,6 +45,11 @@ const failuresTable = table(
 const warningsTable = table(
   ["code", "meaning"],
   Object.entries(warnings).map(([code, sentence]) => [`\`${code}\``, sentence]),
+);
+
+const decodeTimeoutsTable = table(
+  ["cause", "meaning"],
+  Object.entries(decodeTimeoutCauses).map(([cause, sentence]) => [`\`${cause}\``, sentence]),
 );
 
 /** Lists our own metrics from the Prometheus text, each with its labels. */
@@ -91,7 +97,7 @@ function commandsText(): string {
 const parts: Readonly<Record<string, Readonly<Record<string, () => string | Promise<string>>>>> = {
   "settings.md": { settings: () => settingsTable },
   "answers.md": { failures: () => failuresTable, warnings: () => warningsTable },
-  "metrics.md": { metrics: metricsTable },
+  "metrics.md": { metrics: metricsTable, decodeTimeouts: () => decodeTimeoutsTable },
   "commands.md": { commands: commandsText },
 };
 

@@ -194,6 +194,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     maxWaiting: config.QUEUE,
     formats: config.FORMATS,
     ffmpeg,
+    onFailedStart: (reason) => logger.warn({ reason }, "a decoder worker cannot start: trying again"),
     environment: decoderEnvironment,
   });
   const admission = createAdmission({

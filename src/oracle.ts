@@ -68,7 +68,10 @@ export function createOracle(options: OracleOptions): Oracle {
       const { bytes } = progress.learn(countedIn(rest.body));
       const isCut = rest.body.warning !== null;
       if (!isCut && !format && bytes !== 0) progress.learn({ warnings: ["decode_failed"] });
-      if (!isCut && isTooLate) return progress.learn({ warnings: ["decode_timeout"] });
+      if (!isCut && isTooLate) {
+        progress.setDecodeTimeoutCause("queue_full");
+        return progress.learn({ warnings: ["decode_timeout"] });
+      }
       const isComplete = format !== null && (await decode(rest, format, fields, previous, progress));
       if (!isCut && !isComplete) progress.limitTo(fields);
       if (source.isTooLarge && extent !== "head" && isIncomplete(progress.learn({}), fields)) {
@@ -99,12 +102,14 @@ export function createOracle(options: OracleOptions): Oracle {
       const { result, isOwn } = await decodeOnce(body.sha256, () => decoder.describe(body.bytes, format));
       const { animated, blurhash, thumbhash } = result;
       progress.learn({ ...factsOf(result), animated, blurhash, thumbhash, warnings: warningsOf(result) });
+      if (result.decodeTimeoutCause) progress.setDecodeTimeoutCause(result.decodeTimeoutCause);
       if (isOwn) countTimes(result, progress); // else the time belongs to another lookup
     } else if (excerpt) {
       const picture = await decoder.describe(excerpt.bytes, formatOf(excerpt) ?? format);
       const { blurhash, thumbhash } = picture;
       // A truncated body already has its own warning.
       progress.learn({ blurhash, thumbhash, warnings: body.warning ? [] : warningsOf(picture) });
+      if (picture.decodeTimeoutCause && !body.warning) progress.setDecodeTimeoutCause(picture.decodeTimeoutCause);
       countTimes(picture, progress);
     } else if (body.warning && isMissing(factFields, progress.learn({}), fields)) {
       progress.learn(factsOf(await decoder.measure(body.bytes, format)));

@@ -149,6 +149,7 @@ function createWeb({ urls }: ReplayOptions, time: VirtualTime) {
     blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
     thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
     warning: null,
+    decodeTimeoutCause: null,
     queueMs: 0,
     decodeMs: 0,
     hashMs: 0,

@@ -25,6 +25,7 @@ export function describeCachedAnswer({ cached, part }: CachedAnswer): Descriptio
     cached,
     timings: {},
     stages: [],
+    decodeTimeoutCause: null,
     terms: null,
     kept: lifetimeOf(part),
   };

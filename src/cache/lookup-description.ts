@@ -73,6 +73,9 @@ export function startCacheDescription(
     get stages() {
       return origin?.stages ?? [];
     },
+    get decodeTimeoutCause() {
+      return origin?.decodeTimeoutCause ?? null;
+    },
     get terms() {
       return origin?.terms ?? null;
     },

@@ -1,3 +1,4 @@
+import type { DecodeTimeoutCause } from "./decode-timeout.ts";
 import { OracleError, toOracleError } from "./errors.ts";
 import { type Fields, isCompleteFor } from "./fields.ts";
 import { type Metadata, unknownMetadata } from "./metadata.ts";
@@ -51,6 +52,8 @@ export interface Description {
   readonly timings: Timings;
   /** The ended stages, in the order of their ends. */
   readonly stages: readonly StageTime[];
+  /** Cause of the warning `decode_timeout`, if this lookup has learnt it; null for cached metadata. Callers do not get it. */
+  readonly decodeTimeoutCause: DecodeTimeoutCause | null;
   /** Null until the origin responds with success, and if it was not asked. */
   readonly terms: CacheHeaders | null;
   /**
@@ -72,6 +75,8 @@ export interface Progress {
   limitTo(fields: Fields): void;
   /** 304 Not Modified: the earlier metadata is the result. */
   confirm(metadata: Metadata): Metadata;
+  /** Records the cause of the warning `decode_timeout`. */
+  setDecodeTimeoutCause(cause: DecodeTimeoutCause): void;
   /** Records the cache headers of the response. */
   setCacheHeaders(terms: CacheHeaders): void;
   /** Adds to the time of a stage. */
@@ -91,6 +96,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
   let reached = performance.now();
   let known: Metadata | null = null;
   let terms: CacheHeaders | null = null;
+  let decodeTimeoutCause: DecodeTimeoutCause | null = null;
   let fields: Fields = null;
   let cached: Cached = "miss";
   let provisional: Partial<Metadata> = {};
@@ -115,6 +121,7 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
       cached = "revalidated";
       return metadata;
     },
+    setDecodeTimeoutCause: (cause) => void (decodeTimeoutCause = cause),
     setCacheHeaders: (said) => void (terms = said),
     addTime(stage, milliseconds) {
       timings[stage] = (timings[stage] ?? 0) + milliseconds;
@@ -162,6 +169,9 @@ export function startDescription(lookup: (progress: Progress) => Promise<Metadat
     },
     timings,
     stages,
+    get decodeTimeoutCause() {
+      return decodeTimeoutCause;
+    },
     get terms() {
       return terms;
     },
@@ -194,6 +204,9 @@ export function withCacheResult(description: Description, cached: (own: Cached) 
     },
     get stages() {
       return description.stages;
+    },
+    get decodeTimeoutCause() {
+      return description.decodeTimeoutCause;
     },
     get terms() {
       return description.terms;

@@ -53,12 +53,13 @@ export function createLookupLog(logger: Logger): LookupLog {
       const level = levelOf(description);
       if (!logger.isLevelEnabled(level)) return;
       const { cached, timings } = description;
+      const decodeTimeoutCause = description.decodeTimeoutCause ?? undefined; // absent from most lines
       const ms = since(startedAt);
       // After the answer was written: logging takes as long as answering.
       setImmediate(() => {
         // No type: if the bytes are unknown, it is text from the origin.
         const line = { ...requestFields(context), ...place(target), cached, ms, timings };
-        logger[level]({ ...line, partial, warnings: metadata.warnings }, "described");
+        logger[level]({ ...line, partial, warnings: metadata.warnings, decodeTimeoutCause }, "described");
       });
     },
     failed(context, target, description, error, startedAt) {

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Cached, Oracle, Timings } from "../domain/description.ts";
+import { type DecodeTimeoutCause, decodeTimeoutCauses } from "../domain/decode-timeout.ts";
 import { type FailureCode, failures, type OracleError, toOracleError } from "../domain/errors.ts";
 
 /** Metrics for the operator. No label has a host of a URL, or text of a caller or an origin. */
@@ -15,6 +16,8 @@ export interface Metrics {
   /** Counts how a lookup ended, once for each that went to the origin. */
   described(how: "success" | "not_modified", type: string, timings: Timings): void;
   failed(error: OracleError, timings: Timings): void;
+  /** Counts a lookup that ended with the warning `decode_timeout`. */
+  decodeTimedOut(cause: DecodeTimeoutCause): void;
   /** Prometheus text exposition format 0.0.4. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -167,6 +170,12 @@ export function createMetrics(gauges: Gauges): Metrics {
     buckets: decodeBuckets,
     registers,
   });
+  const decodeTimeouts = new Counter({
+    name: "media_oracle_decode_timeouts_total",
+    help: "Lookups with the warning decode_timeout by cause, which callers do not learn",
+    labelNames: ["cause"],
+    registers,
+  });
   new Gauge({
     name: "media_oracle_inflight",
     help: "Lookups in progress",
@@ -207,6 +216,7 @@ export function createMetrics(gauges: Gauges): Metrics {
 
   // All from the beginning: a rate does not see what a series begins with.
   for (const code of Object.keys(failures)) notAnswered.inc({ code }, 0);
+  for (const cause of Object.keys(decodeTimeoutCauses)) decodeTimeouts.inc({ cause }, 0);
 
   function observeStages(timings: Timings): void {
     for (const [stage, milliseconds] of Object.entries(timings)) stages.observe({ stage }, milliseconds / 1000);
@@ -227,6 +237,7 @@ export function createMetrics(gauges: Gauges): Metrics {
       observeStages(timings);
       if (reason !== undefined) refusals.inc({ reason });
     },
+    decodeTimedOut: (cause) => decodeTimeouts.inc({ cause }),
     text: () => register.metrics(),
     contentType: register.contentType,
   };
@@ -240,6 +251,7 @@ export function observed(oracle: Oracle, metrics: Metrics): Oracle {
       ({ type }) => {
         const how = description.cached === "revalidated" ? "not_modified" : "success";
         metrics.described(how, type, description.timings);
+        if (description.decodeTimeoutCause) metrics.decodeTimedOut(description.decodeTimeoutCause);
       },
       (error: unknown) => metrics.failed(toOracleError(error), description.timings),
     );

@@ -8,7 +8,7 @@ import { type Cost, type DecodableName, type Format, formats } from "./formats/i
 // compromised worker writes invalid JSON.
 
 /** The settings of a worker: its one argument, as JSON. */
-export interface ChildSettings {
+export interface WorkerSettings {
   readonly formats: readonly DecodableName[];
   /** Whether to cut clips of videos, for ffmpeg. */
   readonly clips: boolean;

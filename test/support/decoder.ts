@@ -25,6 +25,7 @@ export async function startDecoder(
     maxWaiting: 256,
     formats: ["jpeg", "png", "webp", "gif", "avif", "heic", "jxl", "bmp", "ico", "video", "audio", "pdf"],
     ffmpeg,
+    onFailedStart: () => undefined,
     ...options,
   });
   onFinished(() => decoder.close());

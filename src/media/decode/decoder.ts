@@ -1,28 +1,15 @@
-import type { WarningCode } from "../../domain/metadata.ts";
-import type { Size } from "../../domain/size.ts";
-import { type Cost, type DecodableName, type Format, decodableFormats, formats } from "../formats/index.ts";
-import { type Lane, type Member, type ProcessState, createPool, lanes } from "./worker-pool.ts";
+import { type DecodableName, type Format, decodableFormats, formats } from "../formats/index.ts";
+import type { Operation } from "../protocol.ts";
+import { divideBudget, selectLane } from "./cost-estimates.ts";
+import { type Picture, type PictureWithClip, unknownPicture } from "./picture.ts";
 import { type ReadPoster, createPosters } from "./poster.ts";
-import { NotAcceptedError, startProcess } from "./worker-process.ts";
-import { type Clip, type Operation, type WorkerAnswer, parseAnswer } from "../protocol.ts";
 import { type Sandbox, detectSandbox } from "./sandbox.ts";
+import { createScheduler } from "./scheduler.ts";
+import { addPoster } from "./video-poster.ts";
+import { type ProcessState, createPool, lanes } from "./worker-pool.ts";
+import { startProcess } from "./worker-process.ts";
 
-/** The result of decoding a body; a field is null if it is unknown. */
-export interface Picture {
-  /** In pixels, as displayed. */
-  readonly width: number | null;
-  readonly height: number | null;
-  readonly animated: boolean | null;
-  readonly durationMs: number | null;
-  /** 28 characters: 4 x 3 components. */
-  readonly blurhash: string | null;
-  /** Base64. */
-  readonly thumbhash: string | null;
-  readonly warning: WarningCode | null;
-  readonly queueMs: number;
-  readonly decodeMs: number;
-  readonly hashMs: number;
-}
+export type { Picture } from "./picture.ts";
 
 export interface DecoderOptions {
   /** The program of the processes, built: `dist/media/worker/main.js`. */
@@ -39,6 +26,8 @@ export interface DecoderOptions {
   readonly formats: readonly DecodableName[];
   /** The path of ffmpeg, which decodes the poster frame of a video; null: no hashes of videos. */
   readonly ffmpeg: string | null;
+  /** Called with the reason if a replacement of a worker cannot start: once for each reason, until one has answered. */
+  readonly onFailedStart: (reason: string) => void;
   /** Environment variables of the workers, such as a preloaded allocator; they inherit no others. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -75,285 +64,96 @@ export interface Decoder {
   close(): Promise<void>;
 }
 
-/** A result with the beginning of a video, whose poster frame is still to be decoded. */
-interface Learnt extends Picture {
-  readonly clip: Clip | null;
-}
-
-interface Job {
-  readonly operation: Operation;
-  readonly body: Uint8Array;
-  readonly format: Format;
-  readonly askedAt: number;
-  lane: Lane;
-  /** Priority in the lane: the earliest goes first. */
-  dueAt: number;
-  /** Attempts with a worker that did not accept the job. */
-  untaken: number;
-  isSettled: boolean;
-  /** Resolves the job, once; later calls do nothing. */
-  readonly settle: (learnt: Partial<Learnt>) => void;
-}
-
-// Memory budget: three quarters for the one slow picture, so that it cannot lock out the others. The quick workers
-// share the rest equally: the sum stays within the budget, and no quick picture ever waits for memory.
-const shareOfSlow = 0.75;
-// Bound of a quick decode, and so of the wait behind one: 70 ms is a JPEG of 12 megapixels, or a PNG of 5.
-const quickMs = 70;
-// Bound of a quick body: sending a larger one to a worker takes 0.1 s while all workers receive.
-const maxQuickBytes = 5 * 1024 ** 2;
-// A quick picture that exceeds its estimate by so much is a pixel bomb, or the machine is busy with some.
-const longestQuickMs = 300;
-// The same for readers: the first file loads the library, which takes 0.1 s, more on a busy machine.
-const longestReaderMs = 1000;
-// Shortest job first, with aging: a job is due ten times its expected duration after its arrival, so that small
-// pictures overtake large ones; after 5 s at most even a bomb is ahead of every new job.
-const patience = 10;
-const longestPatienceMs = 5_000;
-// Estimated time from the head alone, which may lie: coefficients take time by the byte, pixels by the pixel.
-const guessedNanoseconds = { byte: 20, pixel: 15 };
-const guessedPixels = 1e6; // if the head has no size
-const guessHeadBytes = 64 * 1024; // upper bound of the parsing in this process
-const checkMs = 5_000;
-const shareOfLatest = 0.1; // weight of the newest sample in the moving average
 const [anyFormat] = formats as readonly [Format];
+const healthCheckMs = 5_000;
 // ffmpeg's output format: with ffmpeg the workers read it, even if the setting disables it for other files.
 const posterName = "bmp";
 // ffmpeg's memory limit: a 4K frame takes some 90 MB besides the program's own. A clip that needs more has no poster.
 // It comes on top of the decode budget.
 const shareOfPoster = 0.25;
 const posterOwnBytes = 64 * 1024 ** 2;
-// Retries of an unaccepted job: every worker may have been stopped, or just killed.
-const maxUntaken = 4;
-// 16383 x 16383, sharp's own limit against pixel bombs: decoding in a stream needs little memory, but still time.
-const maxPixels = 0x3fff ** 2;
-// A hostile header may make a healthy worker answer with a value out of range. That costs the one picture, not the
-// worker: else a caller could keep all workers restarting with 72-byte files. The trade-off: a compromised worker
-// lives on as well. It could do so before, since false answers within the rules are never detected. Three in a row
-// replace the worker, whose state may be corrupt.
-const maxInvalidInARow = 3;
-// Worker recycling: a restart frees the memory that decodes leave behind (fragmentation, libraries' tables). It takes
-// 0.2 s and delays no request: after thousands of decodes, or if far more stays than the 300 MB of a good load.
-const maxDecodes = 5_000;
-const maxRestingBytes = 512 * 1024 ** 2;
-
-const nothing: Learnt = Object.freeze({
-  width: null,
-  height: null,
-  animated: null,
-  durationMs: null,
-  blurhash: null,
-  thumbhash: null,
-  warning: null,
-  queueMs: 0,
-  decodeMs: 0,
-  hashMs: 0,
-  clip: null,
-});
 
 export function createDecoder(options: DecoderOptions): Decoder {
-  const { entry, environment = {}, processes, decodeTimeoutMs, decodeBytes, maxWaiting, ffmpeg } = options;
-  const on = decodableFormats.filter((name) => options.formats.includes(name));
+  const {
+    entry,
+    environment = {},
+    processes,
+    decodeTimeoutMs,
+    decodeBytes,
+    maxWaiting,
+    ffmpeg,
+    onFailedStart,
+  } = options;
+  const enabledFormats = decodableFormats.filter((name) => options.formats.includes(name));
   const posterFormat = formats.find(({ name }) => name === posterName) ?? anyFormat;
-  const clips = ffmpeg !== null && on.includes("video");
-  const settings = { formats: clips ? [...new Set([...on, posterName] as const)] : on, clips };
-  let walls: Sandbox = { names: [], command: [], commandWithin: () => [] };
-  let readPoster: ReadPoster = () => Promise.resolve(null);
+  const clips = ffmpeg !== null && enabledFormats.includes("video");
+  const settings = { formats: clips ? [...new Set([...enabledFormats, posterName] as const)] : enabledFormats, clips };
+  let sandbox: Sandbox = { names: [], command: [], commandWithin: () => [] };
+  let readPoster: ReadPoster = () => Promise.resolve("failed");
   const pool = createPool({
     processes,
-    startProcess: () => startProcess({ entry, settings, environment, wrapper: walls.command }),
-    onFree: assign,
+    startProcess: () => startProcess({ entry, settings, environment, wrapper: sandbox.command }),
+    onFree: () => scheduler.assign(),
+    onFailedStart,
   });
-  const allowed: Readonly<Record<Lane, Cost>> = {
-    quick: { bytes: (decodeBytes * (1 - shareOfSlow)) / processes, milliseconds: quickMs },
-    slow: { bytes: decodeBytes * shareOfSlow, milliseconds: Infinity },
-  };
-  // In order of arrival. A queue for each lane: a thousand slow pictures must not crowd out a quick one.
-  const waiting: Readonly<Record<Lane, Map<Job, NodeJS.Timeout>>> = { quick: new Map(), slow: new Map() };
-  const checks = setInterval(check, checkMs).unref();
-  const invalidInARow = new WeakMap<Member, number>();
+  const budgets = divideBudget(decodeBytes, processes);
+  const scheduler = createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting });
+  const healthChecks = setInterval(checkHealth, healthCheckMs).unref();
   let isClosed = false;
   let libvips: string | null = null;
-  let jobs = 0;
-  let heldMs = 0; // moving average: how long a quick picture keeps its worker
 
-  function enqueue(job: Job): void {
-    if (job.isSettled) return;
-    const giveUp = () => job.settle({ warning: "decode_timeout", queueMs: performance.now() - job.askedAt });
-    waiting[job.lane].set(job, setTimeout(giveUp, decodeTimeoutMs));
-    assign();
-  }
-
-  function leave(job: Job): void {
-    clearTimeout(waiting[job.lane].get(job));
-    waiting[job.lane].delete(job);
-  }
-
-  /** Dispatches queued pictures to idle workers. */
-  function assign(): void {
-    for (const lane of lanes) {
-      if (!pool.isFree(lane)) continue;
-      for (const job of [...waiting[lane].keys()].sort((a, b) => a.dueAt - b.dueAt)) {
-        const member = pool.take(lane);
-        if (!member) break;
-        leave(job);
-        void run(job, member);
-      }
-    }
-  }
-
-  async function run(job: Job, member: Member): Promise<void> {
-    const { operation, body, format, lane } = job;
-    const begunAt = performance.now();
-    const queueMs = begunAt - job.askedAt;
-    const number = (jobs = (jobs + 1) % 2 ** 32);
-    const request = { number, operation, format, bytes: body.byteLength, allowed: allowed[lane] };
-    const timers: NodeJS.Timeout[] = [];
-    let answer: WorkerAnswer | "invalid" | null = null;
-    let clip: Clip | null = null;
-    let wasTaken = true;
-    try {
-      const begun = await member.process.ask(request, body);
-      timers.push(
-        setTimeout(end, decodeTimeoutMs),
-        setTimeout(demote, isByReader(format) ? longestReaderMs : longestQuickMs),
-      );
-      const message = await begun.answer;
-      answer = parseAnswer(message.line, number);
-      if (answer && answer !== "invalid" && answer.clipBytes > 0) clip = { ...clipIn(answer), bytes: message.clip };
-    } catch (error) {
-      wasTaken = !(error instanceof NotAcceptedError);
-    }
-    timers.forEach(clearTimeout);
-    if (member.state === "leaving") return; // discarded by a timer, which also settled or requeued the picture
-    if (!answer) {
-      pool.discard(member); // it died, or broke the protocol
-      // Retry only a picture that was not accepted: one that crashes its worker would crash two. That holds for
-      // SIGKILL too: the kernel's OOM killer sends it because of the picture.
-      if (isClosed) return job.settle({ warning: "decode_timeout", queueMs });
-      if (wasTaken || job.untaken >= maxUntaken) return job.settle({ warning: "decode_failed", queueMs });
-      job.untaken += 1;
-      return enqueue(job);
-    }
-    if (lane === "quick") heldMs += shareOfLatest * (performance.now() - begunAt - heldMs);
-    const valid = answer === "invalid" ? null : answer;
-    const invalid = valid ? 0 : (invalidInARow.get(member) ?? 0) + 1;
-    invalidInARow.set(member, invalid);
-    if (valid) pool.proven(member);
-    const isWorn = member.taken >= maxDecodes || (valid?.rssBytes ?? 0) > maxRestingBytes;
-    if (isWorn || invalid >= maxInvalidInARow) pool.discard(member);
-    else pool.giveBack(member);
-    if (!valid) job.settle({ warning: "decode_failed", queueMs });
-    else if (lane === "quick" && isForSlow(valid)) enqueueSlow(valid.expectedMs);
-    else job.settle({ ...learntFrom(valid), clip, queueMs });
-
-    function end(): void {
-      job.settle({ warning: "decode_timeout", queueMs, decodeMs: decodeTimeoutMs });
-      pool.discard(member);
-    }
-
-    /** Moves an overdue picture to the slow lane: in place if that is free, else by a kill and a restart. */
-    function demote(): void {
-      if (lane === "slow" || pool.slowDown(member)) return;
-      pool.discard(member);
-      enqueueSlow(guessMs(job)); // ahead of the others there: perhaps only the machine was busy
-    }
-
-    function enqueueSlow(expectedMs: number): void {
-      job.lane = "slow";
-      job.dueAt = dueIn(expectedMs);
-      enqueue(job);
-    }
-  }
-
-  /** Whether the picture exceeds the work budget of the quick lane, but not that of the slow lane. */
-  function isForSlow({ warning, expectedBytes, width, height }: WorkerAnswer): boolean {
-    const pixels = (width ?? 0) * (height ?? 0);
-    return warning === "too_many_pixels" && expectedBytes <= allowed.slow.bytes && pixels <= maxPixels;
-  }
-
-  async function ask(operation: Operation, body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Learnt> {
+  /** Submits a body; of a disabled format only the size is measured. */
+  async function submit(
+    operation: Operation,
+    body: Uint8Array,
+    format: Format,
+    signal?: AbortSignal,
+  ): Promise<PictureWithClip> {
     const { decoding, readSize } = format;
-    const isLarge = body.byteLength > maxQuickBytes;
-    if (!decoding || !on.some((name) => name === decoding.setting)) {
-      if (!readSize) return nothing;
-      const lane = isLarge ? "slow" : "quick";
-      return { ...(await submit({ operation: "measure", body, format, lane }, signal)), warning: null };
+    if (decoding && enabledFormats.some((name) => name === decoding.setting)) {
+      const lane = selectLane(body.byteLength, decoding.isUnpredictable ?? false);
+      return scheduler.submit({ operation, body, format, lane }, signal);
     }
-    const lane = decoding.isUnpredictable || isLarge ? "slow" : "quick";
-    return submit({ operation, body, format, lane }, signal);
-  }
-
-  type Question = Pick<Job, "operation" | "body" | "format" | "lane">;
-
-  function submit(question: Question, signal?: AbortSignal): Promise<Learnt> {
-    const { lane } = question;
-    if (isClosed || signal?.aborted) return Promise.resolve({ ...nothing, warning: "decode_timeout" });
-    if (waiting[lane].size >= maxWaiting && !pool.isFree(lane)) {
-      return Promise.resolve({ ...nothing, warning: "decode_timeout" });
-    }
-    return new Promise((resolve) => {
-      const askedAt = performance.now();
-      const giveUp = () => settle({ warning: "decode_timeout", queueMs: performance.now() - askedAt });
-      const settle = (learnt: Partial<Learnt>) => {
-        signal?.removeEventListener("abort", giveUp);
-        leave(job);
-        job.isSettled = true;
-        resolve({ ...nothing, ...(learnt.warning && sizeInHead(question)), ...learnt });
-      };
-      const dueAt = dueIn(lane === "slow" ? Infinity : guessMs(question));
-      const job: Job = { ...question, askedAt, dueAt, untaken: 0, isSettled: false, settle };
-      signal?.addEventListener("abort", giveUp, { once: true });
-      enqueue(job);
-    });
-  }
-
-  async function describe(body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
-    const { clip, ...picture } = await ask("describe", body, format, signal);
-    return clip ? addPoster(picture, clip, signal) : picture;
-  }
-
-  /** Adds the hashes of the poster frame to the metadata of a video. */
-  async function addPoster(video: Picture, clip: Clip, signal?: AbortSignal): Promise<Picture> {
-    const { width, height } = video;
-    const began = performance.now();
-    const bitmap = width && height ? await readPoster({ ...clip, displayed: { width, height } }) : null;
-    if (!bitmap) return video.blurhash ? video : { ...video, warning: "decode_failed" };
-    const decodeMs = video.decodeMs + performance.now() - began;
-    const frame = await submit({ operation: "describe", body: bitmap, format: posterFormat, lane: "quick" }, signal);
-    const { blurhash, thumbhash, warning } = frame;
+    if (!readSize) return unknownPicture;
+    const lane = selectLane(body.byteLength, false);
     return {
-      ...video,
-      ...(blurhash && { blurhash, thumbhash }),
-      warning,
-      queueMs: video.queueMs + frame.queueMs,
-      decodeMs: decodeMs + frame.decodeMs,
-      hashMs: video.hashMs + frame.hashMs,
+      ...(await scheduler.submit({ operation: "measure", body, format, lane }, signal)),
+      warning: null,
+      decodeTimeoutCause: null,
     };
   }
 
-  /** Health check: sends an empty body to the longest idle worker of each lane, to find a hung one early. */
-  function check(): void {
+  async function describe(body: Uint8Array, format: Format, signal?: AbortSignal): Promise<Picture> {
+    const { clip, ...picture } = await submit("describe", body, format, signal);
+    if (!clip) return picture;
+    const describeBitmap = (bitmap: Uint8Array) =>
+      scheduler.submit({ operation: "describe", body: bitmap, format: posterFormat, lane: "quick" }, signal);
+    return addPoster(picture, clip, { readPoster, describeBitmap });
+  }
+
+  /** Sends an empty body to the longest idle worker of each lane, to find a hung one early. */
+  function checkHealth(): void {
     for (const lane of lanes) {
-      if (pool.isFree(lane)) void submit({ operation: "measure", body: new Uint8Array(), format: anyFormat, lane });
+      if (!pool.isFree(lane)) continue;
+      void scheduler.submit({ operation: "measure", body: new Uint8Array(), format: anyFormat, lane });
     }
   }
 
   async function close(): Promise<void> {
     isClosed = true;
-    clearInterval(checks);
-    for (const job of lanes.flatMap((lane) => [...waiting[lane].keys()])) job.settle({ warning: "decode_timeout" });
+    clearInterval(healthChecks);
+    scheduler.close();
     await pool.close();
   }
 
   return {
     describe,
-    measure: (head, format) => ask("measure", head, format),
+    measure: (head, format) => submit("measure", head, format),
     get isReady() {
-      return !isClosed && pool.members.some(({ state }) => state === "idle" || state === "busy");
+      return !isClosed && pool.isReady;
     },
     get expectedMs() {
-      return heldMs / processes;
+      return scheduler.heldMs / processes;
     },
     get restarts() {
       return pool.restarts;
@@ -362,7 +162,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
       return pool.members.filter(({ state }) => state === "busy").length;
     },
     get waiting() {
-      return waiting.quick.size + waiting.slow.size;
+      return scheduler.waiting;
     },
     get children() {
       return pool.members.flatMap(({ process: { pid }, state }) => (pid === null ? [] : [{ pid, state }]));
@@ -370,8 +170,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
     async start() {
       try {
         // The whole budget, not three quarters: an estimate may be too low by a third and the picture still decodes.
-        walls = await detectSandbox(decodeBytes);
-        const wrapper = walls.commandWithin(posterOwnBytes + decodeBytes * shareOfPoster);
+        sandbox = await detectSandbox(decodeBytes);
+        const wrapper = sandbox.commandWithin(posterOwnBytes + decodeBytes * shareOfPoster);
         if (ffmpeg !== null) readPoster = createPosters({ ffmpeg, wrapper, timeoutMs: decodeTimeoutMs, maxWaiting });
         libvips = await pool.start();
       } catch (error) {
@@ -381,7 +181,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
       }
     },
     enabled: {
-      ...(Object.fromEntries(decodableFormats.map((name) => [name, on.includes(name)])) as Record<
+      ...(Object.fromEntries(decodableFormats.map((name) => [name, enabledFormats.includes(name)])) as Record<
         DecodableName,
         boolean
       >),
@@ -391,37 +191,8 @@ export function createDecoder(options: DecoderOptions): Decoder {
       return libvips;
     },
     get walls() {
-      return walls.names;
+      return sandbox.names;
     },
     close,
   };
-}
-
-function isByReader({ decoding }: Format): boolean {
-  return decoding !== null && "reader" in decoding;
-}
-
-function dueIn(expectedMs: number): number {
-  return performance.now() + Math.min(longestPatienceMs, patience * expectedMs);
-}
-
-/** The size in the head: reported even if no worker took the picture, or none finished. */
-function sizeInHead({ body, format }: Pick<Job, "body" | "format">): Size | null {
-  return format.readSize?.(body.subarray(0, guessHeadBytes)) ?? null;
-}
-
-function guessMs(job: Pick<Job, "body" | "format">): number {
-  const { body } = job;
-  const size = sizeInHead(job);
-  const pixels = size ? size.width * size.height : guessedPixels;
-  return (body.byteLength * guessedNanoseconds.byte + pixels * guessedNanoseconds.pixel) / 1e6;
-}
-
-function clipIn({ container, rotation }: WorkerAnswer): Omit<Clip, "bytes"> {
-  return { container, rotation };
-}
-
-function learntFrom(answer: WorkerAnswer) {
-  const { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs } = answer;
-  return { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs };
 }

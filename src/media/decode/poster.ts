@@ -5,7 +5,7 @@ import type { Clip, Rotation } from "../protocol.ts";
 import { startProgram } from "./start-program.ts";
 
 /** A clip, and the size in which it is displayed. */
-export interface Beginning extends Clip {
+export interface ClipToShow extends Clip {
   readonly displayed: Size;
 }
 
@@ -19,12 +19,11 @@ export interface PosterOptions {
   readonly maxWaiting: number;
 }
 
-/**
- * Decodes the poster frame of a clip: the first that is not black, else the first.
- *
- * @returns a bitmap file; null if ffmpeg fails or exceeds the time limit. Never rejects.
- */
-export type ReadPoster = (beginning: Beginning) => Promise<Uint8Array | null>;
+/** A bitmap file; `too_late` at the time limit, or if the queue is full; else `failed`. */
+export type Poster = Uint8Array | "failed" | "too_late";
+
+/** Decodes the poster frame of a clip: the first that is not black, else the first. Never rejects. */
+export type ReadPoster = (clip: ClipToShow) => Promise<Poster>;
 
 const longestSide = 512;
 const turns: Readonly<Record<Rotation, string>> = {
@@ -43,24 +42,24 @@ export function createPosters({ ffmpeg, wrapper, timeoutMs, maxWaiting }: Poster
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
 
-  async function inTurn(beginning: Beginning, turn: Promise<unknown>, askedAt: number): Promise<Uint8Array | null> {
+  async function inTurn(clip: ClipToShow, turn: Promise<unknown>, askedAt: number): Promise<Poster> {
     await turn;
     waiting -= 1;
     const leftMs = timeoutMs - (performance.now() - askedAt);
-    return leftMs > 0 ? run([...wrapper, ffmpeg, ...argumentsFor(beginning)], beginning.bytes, leftMs) : null;
+    return leftMs > 0 ? run([...wrapper, ffmpeg, ...argumentsFor(clip)], clip.bytes, leftMs) : "too_late";
   }
 
-  return (beginning) => {
-    if (waiting >= maxWaiting) return Promise.resolve(null);
+  return (clip) => {
+    if (waiting >= maxWaiting) return Promise.resolve("too_late");
     waiting += 1;
-    const poster = inTurn(beginning, last, performance.now());
+    const poster = inTurn(clip, last, performance.now());
     last = poster;
     return poster;
   };
 }
 
 /** Builds ffmpeg's arguments: input only from the pipe; output is the first frame and the first non-black one. */
-function argumentsFor({ displayed, container, rotation }: Beginning): string[] {
+function argumentsFor({ displayed, container, rotation }: ClipToShow): string[] {
   const { width, height } = fitWithin(displayed, longestSide);
   const filters = [
     `[0:v:0]${turns[rotation]}scale=${width}:${height},format=yuv420p,split[first][all]`,
@@ -76,14 +75,18 @@ function argumentsFor({ displayed, container, rotation }: Beginning): string[] {
   ];
 }
 
-/** Runs a program on the input; returns the last bitmap of its output, null also if it cannot start. Never rejects. */
-function run(command: readonly string[], input: Uint8Array, timeoutMs: number): Promise<Uint8Array | null> {
+/** Runs a program on the input; returns the last bitmap of its output. Never rejects, also if it cannot start. */
+function run(command: readonly string[], input: Uint8Array, timeoutMs: number): Promise<Poster> {
   const { child } = startProgram(command, { stdio: ["pipe", "pipe", "ignore"], env: {} });
-  if (!child) return Promise.resolve(null);
+  if (!child) return Promise.resolve("failed");
   const [stdin, stdout] = child.stdio as unknown as [Writable, Readable];
   return new Promise((resolve) => {
+    let isTooLate = false;
     const end = () => void child.kill("SIGKILL");
-    const timer = setTimeout(end, timeoutMs);
+    const timer = setTimeout(() => {
+      isTooLate = true;
+      end();
+    }, timeoutMs);
     const chunks: Buffer[] = [];
     let bytes = 0;
     stdout.on("data", (chunk: Buffer) => {
@@ -96,7 +99,8 @@ function run(command: readonly string[], input: Uint8Array, timeoutMs: number): 
     stdin.end(input);
     child.once("close", () => {
       clearTimeout(timer);
-      resolve(bytes > maxAnswerBytes ? null : lastBitmap(Buffer.concat(chunks)));
+      const bitmap = bytes > maxAnswerBytes ? null : lastBitmap(Buffer.concat(chunks));
+      resolve(bitmap ?? (isTooLate ? "too_late" : "failed"));
     });
   });
 }

@@ -31,6 +31,8 @@ export interface PoolOptions {
   readonly startProcess: () => DecoderProcess;
   /** Called whenever {@link Pool.take} may succeed again. */
   readonly onFree: () => void;
+  /** Called if a replacement cannot start, or ends unused: once for each reason, until a new process has answered. */
+  readonly onFailedStart: (reason: string) => void;
 }
 
 /** The worker pool: replaces each worker that ends, with a restart backoff if starts fail. */
@@ -48,6 +50,8 @@ export interface Pool {
   /** Ends the restart backoff at the first answer of a new process. An older one proves nothing about new starts. */
   proven(member: Member): void;
   readonly members: readonly Member[];
+  /** Whether at least one worker is up, idle or busy. */
+  readonly isReady: boolean;
   readonly restarts: number;
   close(): Promise<void>;
 }
@@ -59,12 +63,16 @@ const longestPauseMs = 30_000;
 // If not even the process was created (EMFILE, EAGAIN, ENOMEM), an attempt costs one system call, and the shortage may
 // end at any moment.
 const longestPauseWithoutProcessMs = 2_000;
+// A reason may contain a varying text, such as an address in a crash dump: bounds the memory and the log.
+const maxReportedReasons = 10;
 
-export function createPool({ processes, startProcess, onFree }: PoolOptions): Pool {
+export function createPool({ processes, startProcess, onFree, onFailedStart }: PoolOptions): Pool {
   const members = new Set<Member>(); // the longest idle first
   let isClosed = false;
   let restarts = 0;
   let failures = 0; // consecutive failed starts
+  let hasStarted = false; // a failure of the very first start rejects `start` instead of being reported
+  const reported = new Set<string>(); // reasons of the consecutive failed starts
   let pause: NodeJS.Timeout | undefined;
 
   const those = (is: (member: Member) => boolean) => [...members].filter(is);
@@ -88,6 +96,7 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
     if (isSlow) process.slowDown();
     members.add(member);
     const ready = () => {
+      hasStarted = true;
       if (member.state === "starting") member.state = "idle";
       refill();
       onFree();
@@ -97,10 +106,23 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
       members.delete(member);
       if (isClosed) return;
       restarts += 1;
-      if (member.taken === 0) backOff(process.pid === null ? longestPauseWithoutProcessMs : longestPauseMs);
+      if (member.taken === 0) {
+        backOff(process.pid === null ? longestPauseWithoutProcessMs : longestPauseMs);
+        if (hasStarted) void reportFailedStart(process);
+      }
       refill();
     });
     return member;
+  }
+
+  async function reportFailedStart({ ready }: DecoderProcess): Promise<void> {
+    const reason = await ready.then(
+      () => "it ended before its first picture",
+      (error: unknown) => (error instanceof Error ? error.message : "unknown"),
+    );
+    if (isClosed || reported.has(reason) || reported.size >= maxReportedReasons) return;
+    reported.add(reason);
+    onFailedStart(reason);
   }
 
   /** Restart backoff: pauses all starts, twice as long each time, until a new worker has answered. */
@@ -171,10 +193,14 @@ export function createPool({ processes, startProcess, onFree }: PoolOptions): Po
       if (member.isProven) return;
       member.isProven = true;
       failures = 0;
+      reported.clear();
       refill();
     },
     get members() {
       return [...members];
+    },
+    get isReady() {
+      return those(({ state }) => state === "idle" || state === "busy").length > 0;
     },
     get restarts() {
       return restarts;

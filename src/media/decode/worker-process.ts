@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import {
-  type ChildSettings,
+  type WorkerSettings,
   type Request,
   clipBytesBehind,
   encodeRequest,
@@ -18,7 +18,7 @@ import { startProgram } from "./start-program.ts";
 export interface ProcessOptions {
   /** `worker/main.js`, built: workers run without a TypeScript loader. */
   readonly entry: URL;
-  readonly settings: ChildSettings;
+  readonly settings: WorkerSettings;
   /** Extra environment variables, such as a preloaded allocator; the service's own environment is not inherited. */
   readonly environment: Readonly<Record<string, string>>;
   /** Command prefix of the sandbox: `sandbox.ts`. */

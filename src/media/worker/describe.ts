@@ -1,27 +1,34 @@
 import { rgbaToBlurhash } from "./blurhash.ts";
 import type { Cost, Format, FormatDecoding, Opened } from "../formats/index.ts";
 import { type Raster, onWhite, shrink } from "../raster.ts";
-import type { ChildSettings, Clip, Facts, Request, WorkerAnswer } from "../protocol.ts";
-import { type Rasters, type Measured as VipsMeasured, createVips } from "./vips.ts";
+import type { WorkerSettings, Clip, Facts, Request, WorkerAnswer } from "../protocol.ts";
+import { type Rasters, type VipsMeasurement, createVips } from "./vips.ts";
 import type { Decoding, Header, ReaderDecoding } from "../formats/format.ts";
 import { readers } from "./readers/index.ts";
 import { sniff } from "../formats/sniff.ts";
 import { rgbaToThumbhash } from "./thumbhash.ts";
 
-/** The result for a body. */
-export interface Found extends Omit<WorkerAnswer, "number" | "rssBytes" | "clipBytes" | "container" | "rotation"> {
+/** The result of a request, which {@link WorkerAnswer} carries to the parent. */
+export interface WorkerResult extends Omit<
+  WorkerAnswer,
+  "number" | "rssBytes" | "clipBytes" | "container" | "rotation"
+> {
   readonly clip: Clip | null;
 }
 
 export { libvips } from "./vips.ts";
 
-type Question = Pick<Request, "operation" | "format" | "allowed">;
+export type DescribeRequest = Pick<Request, "operation" | "format" | "allowed">;
 
-/** Measures a body, and decodes it if requested and within the work budget. Bad bytes are nulls and a warning. */
-export type Look = (question: Question, body: Uint8Array) => Promise<Found>;
+/**
+ * Measures a body, and decodes it if requested and within the work budget.
+ *
+ * Never rejects: bad bytes are nulls and a warning.
+ */
+export type Describe = (request: DescribeRequest, body: Uint8Array) => Promise<WorkerResult>;
 
 /** The facts and the estimated cost of a body before decoding, and the function that decodes it. */
-interface Measured {
+interface BodyMeasurement {
   readonly facts: Facts;
   readonly cost: Cost;
   /** Rasters; or a picture file embedded in the body; or null if there is none. */
@@ -30,7 +37,7 @@ interface Measured {
 }
 
 const components = { x: 4, y: 3 };
-const nothing: Found = {
+const unknownResult: WorkerResult = {
   width: null,
   height: null,
   animated: null,
@@ -46,21 +53,21 @@ const nothing: Found = {
 };
 
 /** @throws Error if libvips does not start as the settings require */
-export async function createLook({ formats: on, clips }: ChildSettings): Promise<Look> {
-  const vips = await createVips(on);
+export async function createDescribe({ formats: enabledFormats, clips }: WorkerSettings): Promise<Describe> {
+  const vips = await createVips(enabledFormats);
 
   /** Null if the format is disabled. */
   function decodingOf({ decoding }: Format): FormatDecoding | null {
-    return decoding && on.some((name) => name === decoding.setting) ? decoding : null;
+    return decoding && enabledFormats.some((name) => name === decoding.setting) ? decoding : null;
   }
 
-  async function measure({ operation, format }: Question, body: Uint8Array): Promise<Measured | null> {
+  async function measure({ operation, format }: DescribeRequest, body: Uint8Array): Promise<BodyMeasurement | null> {
     const decoding = decodingOf(format);
     if (!decoding) return null;
     if ("reader" in decoding) return measureByReader(decoding, format, body, operation === "describe");
     const kept = decoding.strip?.(body) ?? body;
     const header = decoding.readHeader?.(kept);
-    const measured = header ? asMeasured(kept, header) : await vips.measure(kept);
+    const measured = header ? measurementOf(kept, header) : await vips.measure(kept);
     if (!measured) return null;
     const { size, opened } = measured;
     return {
@@ -95,60 +102,60 @@ export async function createLook({ formats: on, clips }: ChildSettings): Promise
     };
   }
 
-  async function look(question: Question, body: Uint8Array): Promise<Found> {
-    const { operation, format, allowed } = question;
-    const began = performance.now();
-    const spent = () => ({ decodeMs: performance.now() - began, hashMs: 0 });
-    let known = nothing;
+  async function describe(request: DescribeRequest, body: Uint8Array): Promise<WorkerResult> {
+    const { operation, format, allowed } = request;
+    const startedAt = performance.now();
+    const elapsed = () => ({ decodeMs: performance.now() - startedAt, hashMs: 0 });
+    let known = unknownResult;
     try {
-      const measured = await measure(question, body);
+      const measured = await measure(request, body);
       if (!measured) {
         const size = format.readSize?.(body);
         const animated = size && isAnimatedByHead(format, body) ? true : null;
         return {
-          ...nothing,
+          ...unknownResult,
           ...size,
           animated,
           warning: size && operation === "measure" ? null : "decode_failed",
-          ...spent(),
+          ...elapsed(),
         };
       }
       const { facts, cost } = measured;
-      known = { ...nothing, ...facts, ...expectedOf(cost) };
-      if (operation === "measure") return { ...known, ...spent() };
+      known = { ...unknownResult, ...facts, ...expectedOf(cost) };
+      if (operation === "measure") return { ...known, ...elapsed() };
       if (cost.bytes > allowed.bytes || cost.milliseconds > allowed.milliseconds) {
-        return { ...known, warning: "too_many_pixels", ...spent() };
+        return { ...known, warning: "too_many_pixels", ...elapsed() };
       }
       const clip = (await measured.cut?.()) ?? null;
       known = { ...known, clip };
       const shown = await measured.show();
-      if (!shown) return { ...known, ...spent() };
+      if (!shown) return { ...known, ...elapsed() };
       if (shown instanceof Uint8Array) {
-        const inside = await lookInside(shown, allowed);
+        const embedded = await describeEmbedded(shown, allowed);
         // A broken cover does not make the song broken.
-        const warning = format.kind !== "image" && inside.warning === "decode_failed" ? null : inside.warning;
-        return { ...inside, ...facts, clip, warning, ...spent() };
+        const warning = format.kind !== "image" && embedded.warning === "decode_failed" ? null : embedded.warning;
+        return { ...embedded, ...facts, clip, warning, ...elapsed() };
       }
-      const { decodeMs } = spent();
-      return { ...known, ...hash(shown), decodeMs, hashMs: performance.now() - began - decodeMs };
+      const { decodeMs } = elapsed();
+      return { ...known, ...hash(shown), decodeMs, hashMs: performance.now() - startedAt - decodeMs };
     } catch {
-      return { ...known, warning: "decode_failed", ...spent() };
+      return { ...known, warning: "decode_failed", ...elapsed() };
     }
   }
 
   /** Describes an embedded picture. Only formats of libvips: no recursion. */
-  async function lookInside(picture: Uint8Array, allowed: Cost): Promise<Found> {
+  async function describeEmbedded(picture: Uint8Array, allowed: Cost): Promise<WorkerResult> {
     const format = sniff(picture);
     const decoding = format && decodingOf(format);
-    if (!decoding || "reader" in decoding) return { ...nothing, warning: "decode_failed" };
-    return look({ operation: "describe", format, allowed }, picture);
+    if (!decoding || "reader" in decoding) return { ...unknownResult, warning: "decode_failed" };
+    return describe({ operation: "describe", format, allowed }, picture);
   }
 
-  return look;
+  return describe;
 }
 
 /** Clamps the estimates: the header of a pixel bomb may declare a million years of work. */
-function expectedOf({ bytes, milliseconds }: Cost): Pick<Found, "expectedBytes" | "expectedMs"> {
+function expectedOf({ bytes, milliseconds }: Cost): Pick<WorkerResult, "expectedBytes" | "expectedMs"> {
   return { expectedBytes: Math.min(2 ** 52, Math.ceil(bytes)), expectedMs: Math.min(1e8, Math.ceil(milliseconds)) };
 }
 
@@ -157,7 +164,7 @@ function isAnimatedByHead({ decoding }: Format, head: Uint8Array): boolean {
   return decoding?.isAnimated({ head, isProgressive: false, bytesAPixel: 4, pages: 1, pixels: 0 }) ?? false;
 }
 
-function asMeasured(body: Uint8Array, { size, ...header }: Header): VipsMeasured {
+function measurementOf(body: Uint8Array, { size, ...header }: Header): VipsMeasurement {
   return { size, opened: { ...header, head: body, pages: 1, pixels: size.width * size.height } };
 }
 

@@ -10,7 +10,7 @@ import { samples } from "./samples.ts";
 // The only file that uses libvips (through sharp). It runs only in workers.
 
 /** The header of a picture, as read by libvips. */
-export interface Measured {
+export interface VipsMeasurement {
   /** As displayed. */
   readonly size: Size;
   readonly opened: Opened;
@@ -26,7 +26,7 @@ export interface Rasters {
 
 export interface Vips {
   /** Reads the header alone, of a body or of its first bytes. Null if libvips cannot, or if the size is out of range. */
-  measure(bytes: Uint8Array): Promise<Measured | null>;
+  measure(bytes: Uint8Array): Promise<VipsMeasurement | null>;
   /**
    * Decodes the pixels.
    *
@@ -101,7 +101,7 @@ async function test({ setting, loader }: Extract<FormatDecoding, VipsDecoding>, 
   if (!isExpected && isRead) throw new Error(`libvips reads ${setting} although ${loader} is blocked`);
 }
 
-async function measure(bytes: Uint8Array): Promise<Measured | null> {
+async function measure(bytes: Uint8Array): Promise<VipsMeasurement | null> {
   // libvips throws the same error for anything wrong with the bytes; sharp throws on an empty buffer.
   const metadata =
     bytes.length === 0

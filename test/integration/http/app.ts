@@ -90,8 +90,18 @@ export function cachedDescription(
   cached: Description["cached"] = "hit",
 ): Description {
   const done = Promise.resolve(metadata);
-  const until = () => done;
-  return { known: metadata, done, until, fields: null, cached, timings: {}, stages: [], terms: null, kept };
+  return {
+    known: metadata,
+    done,
+    until: () => done,
+    fields: null,
+    cached,
+    timings: {},
+    stages: [],
+    decodeTimeoutCause: null,
+    terms: null,
+    kept,
+  };
 }
 
 export interface RunningApp {

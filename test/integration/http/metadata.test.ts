@@ -276,6 +276,31 @@ test("one log line a lookup has host, keyed hash and outcome, and nothing more o
   });
 });
 
+test("the cause of decode_timeout is in the log and the metrics, and not in the answer", async ({ onTestFinished }) => {
+  const lookup = (): Description =>
+    startDescription((progress) => {
+      progress.setDecodeTimeoutCause("lane_full");
+      return Promise.resolve(progress.learn({ ...summit, warnings: ["decode_timeout"] }));
+    });
+  const app = await appFor(onTestFinished, lookup, { level: "info" });
+  const { text } = await askMetadata(app.url, { url });
+  expect(text).toContain('"warnings":["decode_timeout"]');
+  expect(text).not.toContain("lane_full");
+  const [line, ...more] = app.log().trim().split("\n");
+  expect(more).toEqual([]);
+  expect(JSON.parse(line!)).toMatchObject({ warnings: ["decode_timeout"], decodeTimeoutCause: "lane_full" });
+  const metrics = await (await fetch(`${app.url}/metrics`)).text();
+  expect(metrics).toContain('media_oracle_decode_timeouts_total{cause="lane_full"} 1');
+  expect(metrics).toContain('media_oracle_decode_timeouts_total{cause="time_limit"} 0');
+});
+
+test("a lookup without decode_timeout has no cause of it in the log and the metrics", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => described(), { level: "info" });
+  await askMetadata(app.url, { url });
+  expect(app.log()).not.toContain("decodeTimeoutCause");
+  expect(await (await fetch(`${app.url}/metrics`)).text()).not.toMatch(/decode_timeouts_total\{.*\} [1-9]/);
+});
+
 test("a cache hit is logged at debug level only", async ({ onTestFinished }) => {
   const hit = (): Description => cachedDescription(summit, { since: Date.now(), until: Date.now() + minuteMs });
   const quiet = await appFor(onTestFinished, hit, { level: "info" });

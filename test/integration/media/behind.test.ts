@@ -21,7 +21,8 @@ test("only the head of a picture is read and described if the decode queue rejec
   const { ask, decodes } = createCachedService(decoder, {
     admission: openAdmission({ enterDecodeQueue: () => Promise.resolve(null) }),
   });
-  expect(await ask(origin.url("/a.jpg")).done).toMatchObject({
+  const description = ask(origin.url("/a.jpg"));
+  expect(await description.done).toMatchObject({
     type: "image/jpeg",
     width: 640,
     height: 480,
@@ -30,6 +31,7 @@ test("only the head of a picture is read and described if the decode queue rejec
     blurhash: null,
     warnings: ["decode_timeout"],
   });
+  expect(description.decodeTimeoutCause).toBe("queue_full");
   await origin.idle();
   expect(decodes()).toBe(0);
 });
@@ -80,12 +82,14 @@ test("only the head of a PDF is described while the queue for formats of unpredi
   const another = await admission.admit(targetOf("https://another.example.net/a.pdf"), new AbortController().signal);
   const held = await another.enterDecodeQueue("unpredictable", pdf.byteLength);
   const { ask, decodes } = createCachedService(decoder, { admission, maxBytes: pdf.byteLength });
-  expect(await ask(origin.url("/a.pdf")).done).toMatchObject({
+  const description = ask(origin.url("/a.pdf"));
+  expect(await description.done).toMatchObject({
     type: "application/pdf",
     bytes: pdf.byteLength,
     bytesSource: "declared",
     warnings: ["decode_timeout"],
   });
+  expect(description.decodeTimeoutCause).toBe("queue_full");
   expect([isSent, decodes()]).toEqual([false, 0]);
   expect((await ask(origin.url("/a.jpg")).done).blurhash).not.toBeNull(); // a queue of its own
   held![Symbol.dispose]();
@@ -94,6 +98,38 @@ test("only the head of a PDF is described while the queue for formats of unpredi
   using again = await another.enterDecodeQueue("unpredictable", pdf.byteLength);
   expect(again).not.toBeNull();
   another[Symbol.dispose]();
+});
+
+test("a lookup has the decoder's cause of decode_timeout, and a coalesced one has it too, but a cache hit has none", async ({
+  onTestFinished,
+}) => {
+  const decoder = await startDecoder(onTestFinished);
+  await decoder.close();
+  const picture = await photo(64, 48).jpeg().toBuffer();
+  const origin = await startOrigin(onTestFinished, (_request, response) => response.end(picture));
+  const { ask } = createCachedService(decoder);
+  const [first, coalesced] = [ask(origin.url("/a.jpg")), ask(origin.url("/a.jpg"))];
+  expect((await first.done).warnings).toEqual(["decode_timeout"]);
+  expect([first.decodeTimeoutCause, coalesced.decodeTimeoutCause]).toEqual(["closing", "closing"]);
+  expect(coalesced.cached).toBe("collapsed");
+  const hit = ask(origin.url("/a.jpg"));
+  expect((await hit.done).warnings).toEqual(["decode_timeout"]);
+  expect([hit.cached, hit.decodeTimeoutCause]).toEqual(["hit", null]);
+});
+
+test("a picture whose body was truncated has no cause of decode_timeout, because it does not have that warning", async ({
+  onTestFinished,
+}) => {
+  const decoder = await startDecoder(onTestFinished);
+  await decoder.close();
+  const picture = await photo(64, 48).jpeg().toBuffer();
+  const origin = await startOrigin(onTestFinished, (_request, response) => {
+    response.writeHead(200, { "content-length": picture.byteLength + 1 }).write(picture, () => response.destroy());
+  });
+  const { ask } = createCachedService(decoder);
+  const description = ask(origin.url("/a.jpg"));
+  expect((await description.done).warnings).toEqual(["body_truncated"]);
+  expect(description.decodeTimeoutCause).toBeNull();
 });
 
 test("load shedding rejects a lookup without a request to the origin", async ({ onTestFinished }) => {

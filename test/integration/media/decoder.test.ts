@@ -6,6 +6,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { describe, expect, test, vi } from "vitest";
+import type { DecodeTimeoutCause } from "../../../src/domain/decode-timeout.ts";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { zeroPng } from "../../support/bombs.ts";
 import {
@@ -26,7 +27,8 @@ const [jpeg, png] = [formatNamed("jpeg"), formatNamed("png")];
 const picture = () => sharp(noise(64, 64, 1), { raw: { width: 64, height: 64, channels: 4 } });
 const photo = await picture().jpeg().toBuffer();
 const large = zeroPng(9000, { colour: 2, depth: 8, isInterlaced: true }); // 2 s, 330 MB
-const good = { width: 64, height: 64, animated: false, warning: null };
+const timedOut = (cause: DecodeTimeoutCause) => ({ warning: "decode_timeout", decodeTimeoutCause: cause });
+const good = { width: 64, height: 64, animated: false, warning: null, decodeTimeoutCause: null };
 
 const busyPid = (decoder: Decoder) => decoder.children.find(({ state }) => state === "busy")!.pid;
 
@@ -142,7 +144,7 @@ describe("a process", () => {
       expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
       await after(4000); // else the time limit of the next one in the queue would expire first
       const behind = decoder.describe(large, png); // waits for the only slow worker, and runs after its replacement
-      expect(await hung).toMatchObject({ width: 9000, blurhash: null, warning: "decode_timeout", decodeMs: 8000 });
+      expect(await hung).toMatchObject({ width: 9000, blurhash: null, decodeMs: 8000, ...timedOut("time_limit") });
       expect(await behind).toMatchObject({ width: 9000, warning: null });
       expect(isAlive(pid)).toBe(false);
     },
@@ -175,7 +177,7 @@ describe("a process", () => {
       onTestFinished,
       `import { createDecoder } from ${JSON.stringify(new URL("../decode/decoder.js", builtEntry).href)};
        const entry = new URL(${JSON.stringify(builtEntry.href)});
-       const decoder = createDecoder({ entry, processes: 1, decodeTimeoutMs: 1e4, decodeBytes: 1e8, maxWaiting: 1, formats: ["jpeg"] });
+       const decoder = createDecoder({ entry, processes: 1, decodeTimeoutMs: 1e4, decodeBytes: 1e8, maxWaiting: 1, formats: ["jpeg"], ffmpeg: null, onFailedStart() {} });
        await decoder.start();
        console.log(JSON.stringify(decoder.children.map(({ pid }) => pid)));`,
     );
@@ -329,8 +331,10 @@ describe("pictures that wait", () => {
   test("a picture in the queue is decode_timeout at the time limit", async ({ onTestFinished }) => {
     const entry = standIn(onTestFinished, never);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1, decodeTimeoutMs: 300 });
+    await allIdle(decoder);
     const outcomes = await Promise.all(Array.from({ length: 5 }, () => decoder.describe(photo, jpeg)));
-    expect(outcomes.map(({ warning }) => warning)).toEqual(Array(5).fill("decode_timeout"));
+    const causes = ["time_limit", ...Array<"workers_busy">(4).fill("workers_busy")] as const;
+    expect(outcomes).toMatchObject(causes.map(timedOut));
     expect(decoder.waiting).toBe(0);
   });
 
@@ -339,7 +343,7 @@ describe("pictures that wait", () => {
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1, maxWaiting: 2 });
     await vi.waitFor(() => expect(decoder.children.map(({ state }) => state)).toEqual(["idle", "idle"]), 10_000);
     for (let index = 0; index < 3; index += 1) void decoder.describe(photo, jpeg);
-    expect(await decoder.describe(photo, jpeg)).toMatchObject({ warning: "decode_timeout", queueMs: 0 });
+    expect(await decoder.describe(photo, jpeg)).toMatchObject({ ...timedOut("lane_full"), queueMs: 0 });
   });
 
   test("a picture leaves the queue when its caller aborts", async ({ onTestFinished }) => {
@@ -350,8 +354,33 @@ describe("pictures that wait", () => {
     const waiting = decoder.describe(photo, jpeg, caller.signal);
     expect(decoder.waiting).toBe(1);
     caller.abort();
-    expect(await waiting).toMatchObject({ blurhash: null });
+    expect(await waiting).toMatchObject({ blurhash: null, ...timedOut("cancelled") });
     expect(decoder.waiting).toBe(0);
+    expect(await decoder.describe(photo, jpeg, caller.signal)).toMatchObject(timedOut("cancelled"));
+  });
+
+  test("a picture is decode_timeout with the cause no_worker if no worker runs and none can start", async ({
+    onTestFinished,
+  }) => {
+    const entry = standIn(onTestFinished, never);
+    const decoder = await startDecoder(onTestFinished, { entry, processes: 1, decodeTimeoutMs: 500 });
+    await allIdle(decoder);
+    writeFileSync(entry, "process.exit(1);");
+    for (const { pid } of decoder.children) process.kill(pid, "SIGKILL");
+    await vi.waitFor(() => expect(decoder.isReady).toBe(false), 10_000);
+    expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: 64, ...timedOut("no_worker") });
+  });
+
+  test("a picture that no worker accepts is decode_timeout, because its bytes cannot be the cause", async ({
+    onTestFinished,
+  }) => {
+    const entry = standIn(
+      onTestFinished,
+      `writeSync(3, '{"libvips":"8"}\\n'); readSync(3, Buffer.alloc(1)); process.exit(1);`,
+    );
+    const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
+    expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: 64, ...timedOut("worker_lost") });
+    expect(decoder.restarts).toBeGreaterThanOrEqual(4);
   });
 
   test("queued and later pictures are decode_timeout once the decoder is closed", async ({ onTestFinished }) => {
@@ -360,7 +389,7 @@ describe("pictures that wait", () => {
     const asked = [decoder.describe(photo, jpeg), decoder.describe(photo, jpeg)];
     await decoder.close();
     const outcomes = await Promise.all([...asked, decoder.describe(photo, jpeg)]);
-    expect(outcomes.map(({ warning }) => warning)).toEqual(Array(3).fill("decode_timeout"));
+    expect(outcomes).toMatchObject(Array(3).fill(timedOut("closing")));
     expect(decoder).toMatchObject({ isReady: false, children: [] });
   });
 });
@@ -413,6 +442,20 @@ describe("a start", () => {
   }) => {
     const entry = standIn(onTestFinished, `writeSync(3, JSON.stringify({ fault: "libvips reads svg" }) + "\\n");`);
     await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow("libvips reads svg");
+  });
+
+  test("a later failed start of a worker is reported with its stderr", async ({ onTestFinished }) => {
+    const entry = standIn(onTestFinished, `writeSync(3, '{"libvips":"8"}\\n'); setInterval(() => {}, 1000);`);
+    const reasons: string[] = [];
+    const decoder = await startDecoder(onTestFinished, {
+      entry,
+      processes: 1,
+      onFailedStart: (reason) => reasons.push(reason),
+    });
+    await allIdle(decoder);
+    writeFileSync(entry, 'throw new Error("the disk is on fire");');
+    for (const { pid } of decoder.children) process.kill(pid, "SIGKILL");
+    await vi.waitFor(() => expect(reasons.at(-1)).toContain("the disk is on fire"), 10_000);
   });
 
   test("a later failed start of a worker is retried with a restart backoff", async ({ onTestFinished }) => {

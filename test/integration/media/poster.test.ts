@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decode } from "blurhash";
 import { describe, expect, test } from "vitest";
+import { type ClipToShow, createPosters } from "../../../src/media/decode/poster.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
 import { ffmpeg, startDecoder } from "../../support/decoder.ts";
 import { mediaFiles, runFfmpeg } from "../../support/media-files.ts";
@@ -56,14 +57,41 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the hash of a video", () =
     expect(decoder.enabled).toMatchObject({ video: true, poster: false });
   });
 
-  test("the poster of a video is given up at the time limit if ffmpeg hangs", async ({ onTestFinished }) => {
+  /** A program instead of ffmpeg. */
+  function fakeFfmpeg(onFinished: (end: () => void) => void, command: string): string {
     const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
+    onFinished(() => rmSync(folder, { recursive: true }));
     const program = join(folder, "ffmpeg");
-    writeFileSync(program, "#!/bin/sh\nexec sleep 600\n", { mode: 0o755 });
+    writeFileSync(program, `#!/bin/sh\n${command}\n`, { mode: 0o755 });
+    return program;
+  }
+
+  const tooLate = { width: 96, blurhash: null, warning: "decode_timeout", decodeTimeoutCause: "poster" };
+
+  test("the poster of a video is given up at the time limit if ffmpeg hangs", async ({ onTestFinished }) => {
+    const program = fakeFfmpeg(onTestFinished, "exec sleep 600");
     const decoder = await startDecoder(onTestFinished, { ffmpeg: program, decodeTimeoutMs: 2000 });
     const video = await mediaFiles.mp4.make();
+    expect(await decoder.describe(video, sniff(video)!)).toMatchObject(tooLate);
+  });
+
+  test("a poster is too late at once if the queue for ffmpeg is full", async ({ onTestFinished }) => {
+    const program = fakeFfmpeg(onTestFinished, "exit 1");
+    const readPoster = createPosters({ ffmpeg: program, wrapper: [], timeoutMs: 10_000, maxWaiting: 1 });
+    const clip: ClipToShow = {
+      bytes: await mediaFiles.mp4.make(),
+      container: "mov",
+      rotation: 0,
+      displayed: { width: 96, height: 64 },
+    };
+    expect(await Promise.all([readPoster(clip), readPoster(clip)])).toEqual(["failed", "too_late"]);
+    expect(await readPoster(clip)).toBe("failed");
+  });
+
+  test("a video that ffmpeg cannot read is decode_failed", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished, { ffmpeg: fakeFfmpeg(onTestFinished, "exit 1") });
+    const video = await mediaFiles.mp4.make();
     const described = await decoder.describe(video, sniff(video)!);
-    expect(described).toMatchObject({ width: 96, blurhash: null, warning: "decode_failed" });
+    expect(described).toMatchObject({ width: 96, warning: "decode_failed", decodeTimeoutCause: null });
   });
 });

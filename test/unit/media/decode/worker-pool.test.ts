@@ -36,6 +36,7 @@ type Fake = ReturnType<typeof fakeProcess>;
 /** A worker pool of 5 + 1 processes; `next` decides the outcome of each start. */
 function startPool() {
   const started: Fake[] = [];
+  const reasons: string[] = [];
   let next = (fake: Fake) => fake.makeReady();
   let pid: number | null = 1;
   const pool = createPool({
@@ -47,10 +48,12 @@ function startPool() {
       return fake.process;
     },
     onFree: () => undefined,
+    onFailedStart: (reason) => reasons.push(reason),
   });
   return {
     pool,
     started,
+    reasons,
     failWithoutProcess: () => {
       pid = null;
       next = (fake) => fake.end();
@@ -58,6 +61,13 @@ function startPool() {
     failAfterStart: () => {
       pid = 1;
       next = (fake) => fake.end();
+    },
+    failAfterReady: () => {
+      pid = 1;
+      next = (fake) => {
+        fake.makeReady();
+        fake.end();
+      };
     },
     succeed: () => {
       pid = 1;
@@ -159,4 +169,44 @@ test("a worker pool that is closed during its restart backoff starts no more pro
   await pool.close();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(started).toEqual([]);
+});
+
+test("the reason of a failed start is reported once until a new process has answered, not at each attempt", async () => {
+  const { pool, reasons, failWithoutProcess, succeed } = await startFullPool();
+  failWithoutProcess();
+  await endAll(pool);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(reasons).toEqual(["it ended"]);
+  succeed();
+  await vi.advanceTimersByTimeAsync(30_000);
+  pool.proven(pool.members[0]!);
+  failWithoutProcess();
+  await endAll(pool);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(reasons).toEqual(["it ended", "it ended"]);
+});
+
+test("another reason of a failed start is reported too", async () => {
+  const { pool, reasons, failWithoutProcess, failAfterReady } = await startFullPool();
+  failWithoutProcess();
+  await endAll(pool);
+  failAfterReady();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(reasons).toEqual(["it ended", "it ended before its first picture"]);
+});
+
+test("the first start of a pool that fails is only a rejection, so that it is not logged twice", async () => {
+  const { pool, reasons, failWithoutProcess } = startPool();
+  failWithoutProcess();
+  await expect(pool.start()).rejects.toThrow("it ended");
+  await settle();
+  expect(reasons).toEqual([]);
+  await pool.close();
+});
+
+test("workers that end because the pool is closed are no failed starts", async () => {
+  const { pool, reasons } = await startFullPool();
+  await pool.close();
+  await settle();
+  expect(reasons).toEqual([]);
 });

@@ -38,7 +38,7 @@ function parsersOf(name: FormatName): Readonly<Record<string, (head: Uint8Array)
 
 const nothing: Picture = {
   ...{ width: null, height: null, animated: null, durationMs: null, blurhash: null, thumbhash: null },
-  ...{ warning: null, queueMs: 0, decodeMs: 0, hashMs: 0 },
+  ...{ warning: null, decodeTimeoutCause: null, queueMs: 0, decodeMs: 0, hashMs: 0 },
 };
 const decoder = { describe: () => Promise.resolve(nothing), measure: () => Promise.resolve(nothing) };
 

@@ -14,8 +14,7 @@ import { createSnapshot } from "./cache/snapshot.ts";
 import { SnapshotRefused } from "./cache/snapshot-file.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
-import { createBreaker } from "./fetch/circuit-breaker.ts";
-import { createPauses } from "./fetch/pauses.ts";
+import { createHostHealth, hostHealthLimits } from "./fetch/host-health.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
 import { createShares } from "./fetch/shares.ts";
 import { createSource } from "./fetch/source.ts";
@@ -30,18 +29,6 @@ import { createOracle } from "./oracle.ts";
 
 // The part that is read of a body whose declared length is too large: nearly all pictures have their dimensions in it.
 const headBytes = 64 * 1024;
-
-// Ten in a row are more than bad luck. Half a minute is what a restart takes. 4096 names of 253 bytes are some 2 MB.
-const deadOrigins = {
-  maxFailures: 10,
-  windowMs: 60_000,
-  openMs: 30_000,
-  maxOrigins: 4096,
-  now: () => performance.now(),
-};
-
-// An hour: anyone who controls one URL of a host can pause the whole host for that time.
-const maxPauseMs = 3_600_000;
 
 // Longest wait of a lookup for a call. Half a second between reconnects: a Redis that returns is used soon, and not flooded before.
 const redisLimits = { timeoutMs: 200, connectTimeoutMs: 1000, retryMs: 500, keyPrefix: "media-oracle:" };
@@ -209,12 +196,11 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     }),
     addressSlots: admission.addressSlots,
     shares,
-    breaker: createBreaker(deadOrigins),
-    pauses: createPauses({
-      defaultMs: config.FAILURE_MS,
-      maxMs: maxPauseMs,
-      maxOrigins: deadOrigins.maxOrigins,
-      now: Date.now,
+    hostHealth: createHostHealth({
+      ...hostHealthLimits,
+      defaultBackoffMs: config.FAILURE_MS,
+      now: () => performance.now(),
+      epochNow: Date.now,
     }),
     budget: admission.byteBudget,
     maxBytes: config.MAX_BYTES,

@@ -3,12 +3,11 @@ import { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import type { CacheHeaders, Validators } from "../domain/terms.ts";
 import { type Body, createIncomingBody, type IncomingBody } from "./body.ts";
-import type { Breaker } from "./circuit-breaker.ts";
 import type { ByteBudget, ByteLender } from "../domain/byte-budget.ts";
 import { type ConnectOptions, createConnect } from "./connect.ts";
 import { exchange, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
-import type { Pauses } from "./pauses.ts";
+import type { HostHealth } from "./host-health.ts";
 import { conditionsOf, cacheHeadersOf, urlHash } from "./terms.ts";
 import type { Meter, Transfer } from "../domain/transfer.ts";
 
@@ -82,8 +81,7 @@ export interface Tail extends Disposable {
 export interface SourceOptions extends ConnectOptions {
   /** For the targets of redirects. */
   readonly parseTarget: (text: string) => Target;
-  readonly breaker: Breaker;
-  readonly pauses: Pauses;
+  readonly hostHealth: HostHealth;
   readonly budget: ByteBudget;
   readonly maxBytes: number;
   /** Size of the head: read of a body larger than `maxBytes`, and ahead of the first request for bytes. */
@@ -141,9 +139,7 @@ export function createSource(options: SourceOptions): OpenSource {
 
   /** Sends one request, unless the circuit breaker or a Retry-After backoff prevents it. */
   async function ask(target: Target, validators: Validators | null, transfer: Transfer): Promise<HopResponse> {
-    // Per hop: a redirect to a dead host must not open the breaker of the redirecting host.
-    options.pauses.check(originOf(target));
-    const socket = await connectOrBreak(target, transfer.signal);
+    const socket = await connectIfHealthy(target, transfer.signal);
     const lender = lenderFor(target, socket);
     return askOver(socket, target, validators ? conditionsOf(validators) : {}, transfer.signal, (head) => {
       if (!isSuccess(head) || isCoded(head.headers)) return null;
@@ -153,9 +149,10 @@ export function createSource(options: SourceOptions): OpenSource {
     });
   }
 
-  /** Connects and reports the result to the circuit breaker, which counts only connections: see circuit-breaker.ts. */
-  async function connectOrBreak(target: Target, signal: AbortSignal): Promise<Socket> {
-    using attempt = options.breaker.begin(originOf(target));
+  /** Connects and reports the result to the circuit breaker, which counts only connections: see host-health.ts. */
+  async function connectIfHealthy(target: Target, signal: AbortSignal): Promise<Socket> {
+    // Per hop: a redirect to a dead host must not open the breaker of the redirecting host.
+    using attempt = options.hostHealth.beginConnection(originOf(target));
     const began = performance.now();
     try {
       const socket = await connect(target, signal);
@@ -235,8 +232,8 @@ export function createSource(options: SourceOptions): OpenSource {
   function statusError(hop: Target, { status, headers }: Response): OracleError {
     const retryAfter = singleHeader(headers, "retry-after");
     const isBusy = status === 429 || status === 503;
-    const pause = isBusy ? { retryAfterMs: options.pauses.begin(originOf(hop), status, retryAfter) } : {};
-    return new OracleError("source_status", `status ${status}`, { upstreamStatus: status, ...pause });
+    const backoff = isBusy ? { retryAfterMs: options.hostHealth.backOff(originOf(hop), status, retryAfter) } : {};
+    return new OracleError("source_status", `status ${status}`, { upstreamStatus: status, ...backoff });
   }
 
   /** Parses `Location` like the first URL: with the strict parser (SSRF guard), not one that repairs URLs. */

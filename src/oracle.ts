@@ -47,6 +47,9 @@ interface DecodeInput {
   readonly declaredBytes: number | null;
 }
 
+/** A near origin has sent everything by then: decoding a prefix as well would only be more work. */
+export const earlyDecode = { patienceMs: 50 };
+
 // Assumed length of a body without Content-Length.
 const guessedBytes = 1024 ** 2;
 

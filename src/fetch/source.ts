@@ -91,6 +91,9 @@ export interface SourceOptions extends ConnectOptions {
   readonly userAgent: string;
 }
 
+/** The part that is read of a body whose declared length is too large: nearly all pictures have their dimensions in it. */
+export const sourceLimits = { headBytes: 64 * 1024 };
+
 // Enough for the index of a film of three hours.
 const maxTailBytes = 8 * 1024 * 1024;
 

@@ -3,73 +3,27 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { cached } from "./cache/cached.ts";
 import { createKeys } from "./cache/key.ts";
-import { createMemory, type Memory } from "./cache/memory.ts";
-import { memoizeAsync } from "./cache/memoize.ts";
-import { createRedis } from "./cache/redis.ts";
-import type { RedisAddress } from "./cache/redis-address.ts";
-import { createRedisCounter } from "./cache/redis-counter.ts";
-import { createRedisStore } from "./cache/redis-store.ts";
+import { createMemory } from "./cache/memory.ts";
+import { memoizeAsync, pictureShare } from "./cache/memoize.ts";
 import { createCachePolicy } from "./cache/cache-policy.ts";
-import { createSnapshot } from "./cache/snapshot.ts";
-import { SnapshotRefused } from "./cache/snapshot-file.ts";
+import { openShared } from "./cache/open-shared.ts";
+import { openSnapshot } from "./cache/open-snapshot.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
-import { createBreaker } from "./fetch/circuit-breaker.ts";
-import { createPartialBodies } from "./fetch/partial-bodies.ts";
-import { createPauses } from "./fetch/pauses.ts";
+import { createHostHealth, hostHealthLimits } from "./fetch/host-health.ts";
+import { createPartialBodies, partialShare } from "./fetch/partial-bodies.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
-import { createShares } from "./fetch/shares.ts";
-import { createSource } from "./fetch/source.ts";
+import { createShares, shareLimitsOf } from "./fetch/shares.ts";
+import { createSource, sourceLimits } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
 import { connectionLimitOf } from "./http/connection-limit.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
-import { createDecoder, type Picture } from "./media/decode/decoder.ts";
 import { createAdmission } from "./load/admission.ts";
-import { createOracle } from "./oracle.ts";
-
-// The part that is read of a body whose declared length is too large: nearly all pictures have their dimensions in it.
-const headBytes = 64 * 1024;
-
-// Ten in a row are more than bad luck. Half a minute is what a restart takes. 4096 names of 253 bytes are some 2 MB.
-const deadOrigins = {
-  maxFailures: 10,
-  windowMs: 60_000,
-  openMs: 30_000,
-  maxOrigins: 4096,
-  now: () => performance.now(),
-};
-
-// An hour: anyone who controls one URL of a host can pause the whole host for that time.
-const maxPauseMs = 3_600_000;
-
-// Longest wait of a lookup for a call. Half a second between reconnects: a Redis that returns is used soon, and not flooded before.
-const redisLimits = { timeoutMs: 200, connectTimeoutMs: 1000, retryMs: 500, keyPrefix: "media-oracle:" };
-
-// Nearly all lookups end within 5 s; a slower origin may be asked by each replica. 50 ms are short compared with a lookup.
-const lockLimits = { lockMs: 5000, pollMs: 50, now: Date.now };
-
-// Writing a full cache takes about 0.3 s for 23 MB.
-const saveEveryMs = 5 * 60_000;
-
-// Share of CACHE_BYTES for decode results by SHA-256: ten thousand pictures.
-const pictureShare = 1 / 16;
-
-// A near origin has sent everything by then: decoding a prefix as well would only be more work.
-const patienceMs = 50;
-
-// While a worker receives a body or sends its result, a spare one uses its processor. Without a spare, processors idle a
-// seventh of the time.
-const sparesForDecoders = 1;
-// The pool has one more worker for slow pictures.
-const slowDecoders = 1;
-
-// Beginnings of slow bodies, besides FETCH_BYTES: 32 MB with the defaults.
-const partialShare = 1 / 8;
-
-// One site, or one block of addresses, has at most half of the fetches at once.
-const shareOfFetches = 1 / 2;
+import { createDecoder, type Picture } from "./media/decode/decoder.ts";
+import { slowDecoders, sparesForDecoders } from "./media/decode/worker-pool.ts";
+import { createOracle, earlyDecode } from "./oracle.ts";
 
 /** The settings that change metadata: part of the cache key, so that a change invalidates the cache. */
 function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
@@ -79,44 +33,6 @@ function settingsOfAnswers(config: Config, ffmpeg: string | null): unknown {
     [ALLOW_ADDRESSES, DENY_ADDRESSES, ALLOW_HOSTS, DENY_HOSTS, ALLOW_PORTS, REWRITES, MAX_REDIRECTS],
     [MAX_BYTES, DECODE_BYTES, DECODE_TIMEOUT_MS, FORMATS.toSorted(), ffmpeg, WHOLE_BYTES],
   ];
-}
-
-/** Connects to Redis and logs its state; nothing waits for it. */
-function openShared(address: RedisAddress, logger: Logger) {
-  const redis = createRedis({ address, ...redisLimits });
-  redis.onChange((state, reason) => {
-    if (state === "ready") logger.info("Redis is available: sharing the cache");
-    else logger.warn({ state, reason }, `Redis unavailable (${reason ?? state}): serving from local memory`);
-  });
-  return {
-    redis,
-    store: createRedisStore(redis, lockLimits),
-    count: createRedisCounter(redis),
-    gauges: {
-      isWell: () => redis.state === "ready",
-      calls: () => redis.calls,
-      failures: () => redis.failures,
-    },
-  };
-}
-
-/** Loads the cache file into memory and saves it from then on. A failure is logged, and the cache starts empty. */
-async function openSnapshot(file: string, memory: Memory, maxBytes: number, logger: Logger) {
-  const snapshot = createSnapshot({ file, memory, maxBytes, now: Date.now });
-  const warn = (error: unknown, words: string) => {
-    const { code, message } = error as NodeJS.ErrnoException;
-    logger.warn({ reason: error instanceof SnapshotRefused ? message : code }, words);
-  };
-  const save = () => snapshot.save().catch((error: unknown) => warn(error, "the cache could not be saved"));
-  try {
-    const { entries, skipped } = await snapshot.load();
-    logger.info({ entries }, "the cache was read from its file");
-    if (skipped > 0) logger.warn({ skipped }, "entries of the cache file cannot be read: skipped them");
-  } catch (error) {
-    warn(error, "the cache file cannot be used: starting with an empty cache");
-  }
-  setInterval(() => void save(), saveEveryMs).unref();
-  return { save };
 }
 
 export interface Program {
@@ -179,11 +95,8 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     denyHosts: config.DENY_HOSTS,
     rewrites: config.REWRITES,
   });
-  const maxPerShare = Math.max(config.PER_HOST, Math.ceil(config.FETCH_CONCURRENCY * shareOfFetches));
   const shares = createShares({
-    maxPerHost: config.PER_HOST,
-    maxPerSite: maxPerShare,
-    maxPerBlock: maxPerShare,
+    ...shareLimitsOf(config.FETCH_CONCURRENCY, config.PER_HOST),
     isOwn: createOwnership({ allow: config.ALLOW_ADDRESSES, ports: config.ALLOW_PORTS }),
   });
   const decoder = createDecoder({
@@ -217,17 +130,16 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     }),
     addressSlots: admission.addressSlots,
     shares,
-    breaker: createBreaker(deadOrigins),
-    pauses: createPauses({
-      defaultMs: config.FAILURE_MS,
-      maxMs: maxPauseMs,
-      maxOrigins: deadOrigins.maxOrigins,
-      now: Date.now,
+    hostHealth: createHostHealth({
+      ...hostHealthLimits,
+      defaultBackoffMs: config.FAILURE_MS,
+      now: () => performance.now(),
+      epochNow: Date.now,
     }),
     budget: admission.byteBudget,
     partialBodies: createPartialBodies({ maxBytes: config.FETCH_BYTES * partialShare, now: () => performance.now() }),
     maxBytes: config.MAX_BYTES,
-    headBytes,
+    ...sourceLimits,
     connectTimeoutMs: config.CONNECT_TIMEOUT_MS,
     maxRedirects: config.MAX_REDIRECTS,
     userAgent: config.USER_AGENT,
@@ -242,7 +154,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     }),
     fetchTimeoutMs: config.FETCH_TIMEOUT_MS,
     wholeBytes: config.WHOLE_BYTES,
-    patienceMs,
+    ...earlyDecode,
   });
   const shared = config.REDIS_URL && openShared(config.REDIS_URL, logger);
   const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));

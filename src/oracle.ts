@@ -29,6 +29,9 @@ export type DecodeOnce = (
   decode: () => Promise<Picture>,
 ) => Promise<{ readonly result: Picture; readonly isOwn: boolean }>;
 
+/** A near origin has sent everything by then: decoding an excerpt as well would only be more work. */
+export const earlyDecode = { patienceMs: 50 };
+
 // Assumed length of a body without Content-Length.
 const guessedBytes = 1024 ** 2;
 

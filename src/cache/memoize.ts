@@ -13,6 +13,9 @@ export interface Memoized<T> {
   readonly isOwn: boolean;
 }
 
+/** Share of CACHE_BYTES for decode results by SHA-256: ten thousand pictures. */
+export const pictureShare = 1 / 16;
+
 // The key, two short hashes and a dozen numbers. Measured: 0.3 kB.
 const resultBytes = 400;
 

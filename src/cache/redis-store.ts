@@ -14,6 +14,9 @@ export interface RedisStoreOptions {
   readonly now: () => number;
 }
 
+/** Nearly all lookups end within 5 s; a slower origin may be asked by each replica. 50 ms are short compared with a lookup. */
+export const lockLimits = { lockMs: 5000, pollMs: 50 };
+
 const invalidationChannel = "forgotten";
 
 // PTTL of a key that does not exist.

@@ -16,6 +16,9 @@ export interface RedisOptions {
   readonly keyPrefix: string;
 }
 
+/** Longest wait of a lookup for a call. Half a second between reconnects: a Redis that returns is used soon, and not flooded before. */
+export const redisLimits = { timeoutMs: 200, connectTimeoutMs: 1000, retryMs: 500, keyPrefix: "media-oracle:" };
+
 /** A Redis or Valkey client with a circuit breaker: while the server is unavailable, calls fail at once. It reconnects. */
 export interface BoundedRedis {
   readonly state: RedisState;

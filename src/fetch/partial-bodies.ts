@@ -31,6 +31,9 @@ export interface PartialBodiesOptions {
   readonly now: () => number;
 }
 
+/** Share of FETCH_BYTES, besides it: 32 MB with the default. */
+export const partialShare = 1 / 8;
+
 // Less arrives within a round trip or two of a new connection.
 const leastBytes = 64 * 1024;
 

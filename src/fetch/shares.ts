@@ -31,6 +31,15 @@ export interface SharesOptions {
   readonly isOwn: AddressPolicy;
 }
 
+// One site, or one block of addresses, has at most half of the fetches at once.
+const shareOfFetches = 1 / 2;
+
+/** Derives the limits from the settings: a host has at most `maxPerHost` of the `maxFetches` at once. */
+export function shareLimitsOf(maxFetches: number, maxPerHost: number): Omit<SharesOptions, "isOwn"> {
+  const maxPerShare = Math.max(maxPerHost, Math.ceil(maxFetches * shareOfFetches));
+  return { maxPerHost, maxPerSite: maxPerShare, maxPerBlock: maxPerShare };
+}
+
 export function createShares({ maxPerHost, maxPerSite, maxPerBlock, isOwn }: SharesOptions): Shares {
   /** Checks only the text of the URL: the name is not resolved yet. */
   function isOwnTarget({ url, via }: Target): boolean {

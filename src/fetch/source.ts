@@ -3,13 +3,12 @@ import { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import type { CacheHeaders, Validators } from "../domain/terms.ts";
 import { type Body, createIncomingBody, type IncomingBody } from "./body.ts";
-import type { Breaker } from "./circuit-breaker.ts";
 import type { ByteBudget, ByteLender } from "../domain/byte-budget.ts";
 import { type ConnectOptions, createConnect } from "./connect.ts";
 import { exchange, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
+import type { HostHealth } from "./host-health.ts";
 import type { PartialBodies, PartialBody } from "./partial-bodies.ts";
-import type { Pauses } from "./pauses.ts";
 import { conditionsOf, cacheHeadersOf, urlHash } from "./terms.ts";
 import type { Meter, Transfer } from "../domain/transfer.ts";
 
@@ -83,8 +82,7 @@ export interface Source extends Disposable {
 export interface SourceOptions extends ConnectOptions {
   /** For the targets of redirects. */
   readonly parseTarget: (text: string) => Target;
-  readonly breaker: Breaker;
-  readonly pauses: Pauses;
+  readonly hostHealth: HostHealth;
   readonly budget: ByteBudget;
   /** Beginnings of bodies that arrived too slowly, for the next lookup to continue. */
   readonly partialBodies: PartialBodies;
@@ -95,6 +93,9 @@ export interface SourceOptions extends ConnectOptions {
   readonly maxRedirects: number;
   readonly userAgent: string;
 }
+
+/** The part that is read of a body whose declared length is too large: nearly all pictures have their dimensions in it. */
+export const sourceLimits = { headBytes: 64 * 1024 };
 
 // Enough for the index of a film of three hours.
 const maxRangeBytes = 8 * 1024 * 1024;
@@ -175,15 +176,14 @@ export function createSource(options: SourceOptions): OpenSource {
   }
 
   async function connectHop(target: Target, signal: AbortSignal): Promise<{ socket: Socket; lender: ByteLender }> {
-    // Per hop: a redirect to a dead host must not open the breaker of the redirecting host.
-    options.pauses.check(originOf(target));
-    const socket = await connectOrBreak(target, signal);
+    const socket = await connectIfHealthy(target, signal);
     return { socket, lender: lenderFor(target, socket) };
   }
 
-  /** Connects and reports the result to the circuit breaker, which counts only connections: see circuit-breaker.ts. */
-  async function connectOrBreak(target: Target, signal: AbortSignal): Promise<Socket> {
-    using attempt = options.breaker.begin(originOf(target));
+  /** Connects and reports the result to the circuit breaker, which counts only connections: see host-health.ts. */
+  async function connectIfHealthy(target: Target, signal: AbortSignal): Promise<Socket> {
+    // Per hop: a redirect to a dead host must not open the breaker of the redirecting host.
+    using attempt = options.hostHealth.beginConnection(originOf(target));
     const began = performance.now();
     try {
       const socket = await connect(target, signal);
@@ -219,13 +219,13 @@ export function createSource(options: SourceOptions): OpenSource {
   /** Sends a range request; null if the response is not exactly this range of the same file. */
   async function askRange(hop: Target, range: Range, transfer: Transfer): Promise<OpenRange | null> {
     const rangeBytes = range.to - range.from;
-    const socket = await connect(hop, transfer.signal);
-    const lender = lenderFor(hop, socket);
+    const { socket, lender } = await connectHop(hop, transfer.signal);
     const { response, body } = await askOver(socket, hop, rangeHeaders(range), transfer.signal, (head) => {
       if (!isRange(head, range)) return null;
       const limits = { maxBytes: rangeBytes, headBytes: rangeBytes, declaredBytes: null };
       return createIncomingBody({ lender, meter: transfer, ...limits });
     });
+    if (!body) backOffIfBusy(hop, response);
     return body && { response, body };
   }
 
@@ -290,10 +290,15 @@ export function createSource(options: SourceOptions): OpenSource {
   }
 
   function statusError(hop: Target, { status, headers }: Response): OracleError {
-    const retryAfter = singleHeader(headers, "retry-after");
-    const isBusy = status === 429 || status === 503;
-    const pause = isBusy ? { retryAfterMs: options.pauses.begin(originOf(hop), status, retryAfter) } : {};
-    return new OracleError("source_status", `status ${status}`, { upstreamStatus: status, ...pause });
+    const retryAfterMs = backOffIfBusy(hop, { status, headers });
+    const backoff = retryAfterMs === null ? {} : { retryAfterMs };
+    return new OracleError("source_status", `status ${status}`, { upstreamStatus: status, ...backoff });
+  }
+
+  /** Begins the Retry-After backoff of an origin that answers 429 or 503; returns its length in milliseconds, else null. */
+  function backOffIfBusy(hop: Target, { status, headers }: ResponseHead): number | null {
+    if (status !== 429 && status !== 503) return null;
+    return options.hostHealth.backOff(originOf(hop), status, singleHeader(headers, "retry-after"));
   }
 
   /** Parses `Location` like the first URL: with the strict parser (SSRF guard), not one that repairs URLs. */

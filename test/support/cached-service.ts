@@ -4,7 +4,7 @@ import { createMemory } from "../../src/cache/memory.ts";
 import { memoizeAsync } from "../../src/cache/memoize.ts";
 import { createCachePolicy } from "../../src/cache/cache-policy.ts";
 import type { Description } from "../../src/domain/description.ts";
-import { createPauses } from "../../src/fetch/pauses.ts";
+import { createHostHealth } from "../../src/fetch/host-health.ts";
 import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
 import { createOracle, type OracleOptions } from "../../src/oracle.ts";
 import { openAdmission } from "./admission.ts";
@@ -35,8 +35,17 @@ export function createCachedService(
 ): CachedService {
   let offsetMs = 0;
   const now = () => Date.now() + offsetMs;
-  const pauses = createPauses({ defaultMs: minuteMs, maxMs: 60 * minuteMs, maxOrigins: 100, now });
-  const { parseTarget, openSource } = createFetcher({ pauses, ...options });
+  const hostHealth = createHostHealth({
+    maxFailures: Infinity,
+    windowMs: 0,
+    openMs: 0,
+    defaultBackoffMs: minuteMs,
+    maxBackoffMs: 60 * minuteMs,
+    maxOrigins: 100,
+    now,
+    epochNow: now,
+  });
+  const { parseTarget, openSource } = createFetcher({ hostHealth, ...options });
   let decodes = 0;
   const counted: Decoder = Object.create(decoder, {
     describe: {

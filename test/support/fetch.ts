@@ -1,10 +1,9 @@
 import { OracleError } from "../../src/domain/errors.ts";
 import { createAddressPolicy, parseAddressRule, parseCidr } from "../../src/fetch/address.ts";
-import { createBreaker } from "../../src/fetch/circuit-breaker.ts";
+import { createHostHealth } from "../../src/fetch/host-health.ts";
 import type { ByteBudget } from "../../src/domain/byte-budget.ts";
 import { createByteBudget } from "../../src/load/byte-budget.ts";
 import { createPartialBodies } from "../../src/fetch/partial-bodies.ts";
-import { createPauses } from "../../src/fetch/pauses.ts";
 import type { Resolve } from "../../src/fetch/resolver.ts";
 import { createShares, type Shares } from "../../src/fetch/shares.ts";
 import type { Target } from "../../src/domain/target.ts";
@@ -80,8 +79,16 @@ export function createFetcher(options: FetcherOptions = {}): Fetcher {
     // Disabled: most tests are about other limits.
     addressSlots: openSlots(),
     shares: noShares,
-    breaker: createBreaker({ maxFailures: Infinity, windowMs: 0, openMs: 0, maxOrigins: 1, now: () => 0 }),
-    pauses: createPauses({ defaultMs: 1, maxMs: 1, maxOrigins: 1, now: () => Date.now() }),
+    hostHealth: createHostHealth({
+      maxFailures: Infinity,
+      windowMs: 0,
+      openMs: 0,
+      defaultBackoffMs: 1,
+      maxBackoffMs: 1,
+      maxOrigins: 1,
+      now: () => performance.now(),
+      epochNow: Date.now,
+    }),
     partialBodies: createPartialBodies({ maxBytes: 1_000_000, now: () => performance.now() }),
     maxBytes: 1_000_000,
     headBytes: 4096,

@@ -10,7 +10,7 @@ const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((f
 const libraries: Readonly<Record<string, readonly string[]>> = {
   "close-with-grace": ["cli"],
   commander: ["cli"],
-  pino: ["cli", "compose.ts", "http", "tracing.ts"], // compose.ts, tracing.ts: types alone
+  pino: ["cache", "cli", "compose.ts", "http", "tracing.ts"], // cache, compose.ts, tracing.ts: types alone
   fastify: ["http", "compose.ts"], // compose.ts: types alone
   "@fastify/swagger": ["http"],
   "fastify-type-provider-zod": ["http"],

@@ -10,6 +10,14 @@ export type ProcessState = "starting" | "idle" | "busy" | "leaving";
 export const lanes = ["quick", "slow"] as const;
 export type Lane = (typeof lanes)[number];
 
+/**
+ * Workers of the quick lane beyond the number of decodes at once: while a worker receives a body or sends its result, a
+ * spare one uses its processor. Without a spare, processors idle a seventh of the time.
+ */
+export const sparesForDecoders = 1;
+/** Workers for slow pictures, beside those of the quick lane. */
+export const slowDecoders = 1;
+
 /** A worker process and its state in the pool. */
 export interface Member {
   readonly process: DecoderProcess;

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import { describe, expect, test, type TestContext } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
-import { createBreaker } from "../../../src/fetch/circuit-breaker.ts";
+import { createHostHealth } from "../../../src/fetch/host-health.ts";
 import { createShares } from "../../../src/fetch/shares.ts";
 import type { Semaphore } from "../../../src/domain/limits.ts";
 import { createFetcher } from "../../support/fetch.ts";
@@ -119,14 +119,17 @@ describe("connections to one address", () => {
 describe("the circuit breaker", () => {
   function startBreaker() {
     const clock = { ms: 0 };
-    const breaker = createBreaker({
+    const hostHealth = createHostHealth({
       maxFailures: 3,
       windowMs: 60_000,
       openMs: 30_000,
+      defaultBackoffMs: 1,
+      maxBackoffMs: 1,
       maxOrigins: 100,
       now: () => clock.ms,
+      epochNow: Date.now,
     });
-    return { breaker, clock };
+    return { hostHealth, clock };
   }
 
   /** Returns a free port, where an origin may start later. */
@@ -139,8 +142,8 @@ describe("the circuit breaker", () => {
     onTestFinished,
   }) => {
     const port = await closedPort(onTestFinished);
-    const { breaker, clock } = startBreaker();
-    const { outcome } = createFetcher({ breaker });
+    const { hostHealth, clock } = startBreaker();
+    const { outcome } = createFetcher({ hostHealth });
     const ask = (path: string) => outcome(`http://127.0.0.1:${port}/${path}`);
     for (const path of ["a", "b", "c"]) expect(await ask(path)).toBe("source_unreachable refused");
     expect(await ask("d")).toBe("source_unreachable breaker");
@@ -161,12 +164,12 @@ describe("the circuit breaker", () => {
     const mute = await startRawOrigin(onTestFinished, () => undefined);
     const rude = await startRawOrigin(onTestFinished, (socket) => socket.resetAndDestroy());
     const named = createFetcher({
-      breaker: startBreaker().breaker,
+      hostHealth: startBreaker().hostHealth,
       resolve: () => Promise.reject(new OracleError("source_unreachable", "", { reason: "name" })),
     });
-    const direct = createFetcher({ breaker: startBreaker().breaker, connectTimeoutMs: 100 });
+    const direct = createFetcher({ hostHealth: startBreaker().hostHealth, connectTimeoutMs: 100 });
     const silence = createFetcher({
-      breaker: startBreaker().breaker,
+      hostHealth: startBreaker().hostHealth,
       allowAddresses: ["192.0.2.0/24"], // TEST-NET-1: packets are lost, or refused on the way
       connectTimeoutMs: 100,
     });
@@ -203,7 +206,7 @@ describe("the circuit breaker", () => {
     "the circuit breaker stays closed for a host with a URL that %s, however often",
     async ([, speak, expected], { onTestFinished }) => {
       const origin = await startRawOrigin(onTestFinished, (socket) => socket.once("data", () => speak(socket)));
-      const { outcome } = createFetcher({ breaker: startBreaker().breaker, connectTimeoutMs: 1000 });
+      const { outcome } = createFetcher({ hostHealth: startBreaker().hostHealth, connectTimeoutMs: 1000 });
       // Longer than the connect timeout: a lookup that ends before it would not count anyway.
       const asked = Array.from({ length: 5 }, () => outcome(origin.url("/"), 1500));
       expect(await Promise.all(asked)).toEqual(Array(5).fill(expected));
@@ -216,8 +219,8 @@ describe("the circuit breaker", () => {
     onTestFinished,
   }) => {
     const port = await closedPort(onTestFinished);
-    const { breaker, clock } = startBreaker();
-    const { outcome } = createFetcher({ breaker });
+    const { hostHealth, clock } = startBreaker();
+    const { outcome } = createFetcher({ hostHealth });
     for (let time = 0; time < 3; time += 1) await outcome(`http://127.0.0.1:${port}/`);
     clock.ms += 30_000;
     const origin = await startOrigin(
@@ -239,7 +242,7 @@ describe("the circuit breaker", () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(302, { Location: `http://127.0.0.1:${port}/` }).end();
     });
-    const { outcome } = createFetcher({ breaker: startBreaker().breaker });
+    const { outcome } = createFetcher({ hostHealth: startBreaker().hostHealth });
     for (let time = 0; time < 5; time += 1) {
       const expected = time < 3 ? "source_unreachable refused" : "source_unreachable breaker";
       expect(await outcome(origin.url("/"))).toBe(expected);
@@ -254,7 +257,7 @@ describe("the circuit breaker", () => {
     const attacker = await startOrigin(onTestFinished, (_request, response) => {
       setTimeout(() => response.writeHead(302, { Location: `https://127.0.0.1:${mute.port}/` }).end(), 800);
     });
-    const { outcome } = createFetcher({ breaker: startBreaker().breaker });
+    const { outcome } = createFetcher({ hostHealth: startBreaker().hostHealth });
     const all = await Promise.all(Array.from({ length: 4 }, () => outcome(attacker.url("/"), 1500)));
     expect(all).toEqual(Array(4).fill("source_unreachable timeout"));
     expect(await outcome(attacker.url("/"), 1500)).toBe("source_unreachable timeout");
@@ -264,23 +267,28 @@ describe("the circuit breaker", () => {
   test("the circuit breaker ignores a host that the address policy refuses, and one at its connection limit", async ({
     onTestFinished,
   }) => {
-    const { breaker } = startBreaker();
-    const refused = createFetcher({ breaker, addresses: ["10.0.0.1"] });
+    const { hostHealth } = startBreaker();
+    const refused = createFetcher({ hostHealth, addresses: ["10.0.0.1"] });
     const shares = createShares({ maxPerHost: 0, maxPerSite: 0, maxPerBlock: 0, isOwn: () => true });
-    const full = createFetcher({ breaker, shares, addressSlots: openSlots({ maxWaiting: 64 }), connectTimeoutMs: 20 });
+    const full = createFetcher({
+      hostHealth,
+      shares,
+      addressSlots: openSlots({ maxWaiting: 64 }),
+      connectTimeoutMs: 20,
+    });
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
     for (let time = 0; time < 5; time += 1) {
       expect(await refused.outcome("http://media.example.net/")).toBe("source_unreachable address");
       expect(await full.outcome(origin.url("/"))).toBe("host_busy");
     }
-    expect(await createFetcher({ breaker }).outcome(origin.url("/"))).toBe("ok");
+    expect(await createFetcher({ hostHealth }).outcome(origin.url("/"))).toBe("ok");
   });
 
   test("the circuit breaker of a port is not opened by the other scheme on that port", async ({ onTestFinished }) => {
     const { good, ca } = makeCertificates();
     const tls = await startTlsOrigin(onTestFinished, good, (_request, response) => response.end("ok"));
     const plain = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
-    const { outcome } = createFetcher({ breaker: startBreaker().breaker, ca });
+    const { outcome } = createFetcher({ hostHealth: startBreaker().hostHealth, ca });
     for (let time = 0; time < 5; time += 1) {
       expect(await outcome(`http://127.0.0.1:${tls.port}/`)).toMatch(/^source_/);
       expect(await outcome(`https://127.0.0.1:${plain.port}/`)).toMatch(/^source_/);
@@ -293,7 +301,7 @@ describe("the circuit breaker", () => {
   test("the circuit breaker of one port is not that of another port of the host", async ({ onTestFinished }) => {
     const port = await closedPort(onTestFinished);
     const well = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
-    const { outcome } = createFetcher({ breaker: startBreaker().breaker });
+    const { outcome } = createFetcher({ hostHealth: startBreaker().hostHealth });
     for (let time = 0; time < 3; time += 1) await outcome(`http://127.0.0.1:${port}/`);
     expect(await outcome(`http://127.0.0.1:${port}/`)).toBe("source_unreachable breaker");
     expect(await outcome(well.url("/"))).toBe("ok");

@@ -183,8 +183,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
       const { excerpt, need: previewNeed } = findPreview(mode);
       const isFinal = mode === "planned" && excerpt !== null && excerpt.accuracy !== "provisional";
       const need = factsNeed ?? (isFinal ? null : previewNeed);
+      if (excerpt && !isFinal && source.outcome === null) showEarly(excerpt);
       if (need === null || !hasMore || !mayRead(need, mode)) return excerpt;
-      if (excerpt) showEarly(excerpt);
       hasMore = await read(need);
     }
   }

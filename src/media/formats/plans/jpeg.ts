@@ -22,10 +22,18 @@ function isInScan(next: number): boolean {
   return next === 0 || next === 0xff || (next >= 0xd0 && next <= 0xd7);
 }
 
+// A native search is faster than this loop only from so many bytes on: hostile bytes may be markers of nothing, all of them.
+const shortSearchBytes = 32;
+
 /** The first marker that ends a scan, or `last`. */
 function endOfScan(head: Uint8Array, from: number, last: number): number {
-  for (let at = head.indexOf(0xff, from); at >= 0 && at < last; at = head.indexOf(0xff, at + 1)) {
-    if (!isInScan(head[at + 1] ?? 0)) return at;
+  let at = from;
+  while (at < last) {
+    const far = Math.min(last, at + shortSearchBytes);
+    for (; at < far; at += 1) if (head[at] === 0xff && !isInScan(head[at + 1] ?? 0)) return at;
+    if (head[at] === 0xff) continue;
+    const next = head.indexOf(0xff, at);
+    at = next < 0 ? last : next;
   }
   return last;
 }

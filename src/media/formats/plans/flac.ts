@@ -33,7 +33,7 @@ function* blocks(prefix: Uint8Array, marker: number): Generator<Block> {
   }
 }
 
-/** The offset of `fLaC`, behind the ID3 tags of some encoders; or what is needed to find it. */
+/** The offset of `fLaC`, behind the ID3 tags of some encoders; or the bytes that are needed to find it. */
 function findMarker(file: ReceivedFile): number | { readonly need: Need | null } {
   const { end, isSure } = findTags(file);
   if (hasAt(file.prefix, end, "fLaC")) return end;

@@ -8,7 +8,7 @@ import { bytesBetween, isComplete, needPrefix } from "./received.ts";
 
 // A segment index has at most 65535 references of 12 bytes; that of a film has some thousand.
 const maxIndexBytes = 64 * 1024;
-// What may follow the last fragment: an index for random access (`mfra`), small in a file with few fragments.
+// Behind the last fragment there may be an index for random access (`mfra`), small in a file with few fragments.
 const maxTrailerBytes = 4 * 1024;
 
 /**

@@ -11,7 +11,7 @@ const maxFrames = 4096;
 // The longest frame: MPEG 2.5 layer II, 160 kbit/s at 8 kHz.
 const maxFrameBytes = 2881;
 
-/** Duration of an MP3 file; `missing`: more of its beginning is needed; null: only all of its frames tell it. */
+/** Duration of an MP3 file; `missing`: more of its beginning is needed; null: all frames must be counted. */
 export function readMp3DurationMs(file: ReceivedFile): number | "missing" | null {
   const { prefix, length } = file;
   const tags = findTags(file);

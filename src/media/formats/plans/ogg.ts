@@ -11,12 +11,12 @@ const longTailBytes = 1024 ** 2;
 // Covers are comments, in base64.
 const maxHeaderBytes = 8 * 1024 ** 2;
 
-/** What the first pages of an Ogg file tell of its streams. */
+/** The streams of an Ogg file, from its first pages. */
 interface Beginning {
   /** Streams of which the longest gives the duration. */
   readonly measured: readonly Stream[];
   readonly serials: ReadonlySet<number>;
-  /** Samples before the first one, of each measured stream. Null if the first pages do not tell. */
+  /** Samples before the first one, of each measured stream. Null if the first pages do not have it. */
   readonly starts: readonly (number | null)[];
   /** Offset behind the headers of the measured streams. */
   readonly headersEnd: number;
@@ -93,7 +93,7 @@ interface OggFacts {
   /** Of the measured stream; null if there is none. */
   readonly kind: Stream["kind"] | null;
   readonly size: Size | null;
-  /** Null if only the whole file tells it, or nothing does. */
+  /** Null if it takes the whole file, or if there is none. */
   readonly durationMs: number | null;
   readonly need: Need | null;
 }
@@ -142,7 +142,7 @@ function planPreview(file: ReceivedFile): PreviewStep {
   return hasCover ? { excerpt: { bytes: header, accuracy: "exact" }, need: null } : noPreview;
 }
 
-/** The worker gives the first bytes of the file to ffmpeg, whatever their duration. */
+/** The worker gives the first bytes of the file to ffmpeg, of any duration. */
 function previewVideo({ prefix, length }: ReceivedFile, stream: Stream): PreviewStep {
   const file = { prefix, parts: [], length };
   const latest = Math.min(maxMediaBytes, length ?? Infinity);

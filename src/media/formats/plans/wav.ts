@@ -12,7 +12,7 @@ const extensible = 0xfffe;
 const minCoverBytes = 1024;
 const maxCoverBytes = 8 * 1024 ** 2;
 
-/** What the chunks up to the samples tell. */
+/** The facts in the chunks up to the samples. */
 interface Wave {
   /** Bytes of all channels at one moment, and such moments a second. */
   readonly blockBytes: number;

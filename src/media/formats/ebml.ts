@@ -17,7 +17,7 @@ interface Element {
 }
 
 /** Reads a variable-size integer: leading zeros of the first byte give its length (RFC 8794 4); null if cut off. */
-function readVint(head: Uint8Array, at: number, { keepMarker }: { keepMarker: boolean }) {
+export function readVint(head: Uint8Array, at: number, { keepMarker }: { keepMarker: boolean }) {
   const first = head[at] ?? 0;
   const length = Math.clz32(first) - 23;
   if (first === 0 || at + length > head.length) return null;

@@ -18,7 +18,20 @@ const bitrates = [
 ] as const;
 const sampleRates = [44_100, 48_000, 32_000] as const;
 
-function readMpegFrame(head: Uint8Array, at: number): Frame | null {
+/** The header of a frame of MPEG audio. */
+export interface MpegFrame extends Frame {
+  readonly isFirstVersion: boolean;
+  /** Bits a second. */
+  readonly bitrate: number;
+  /** Samples a second, and samples of a frame. */
+  readonly rate: number;
+  readonly samples: number;
+  /** Length of a frame before rounding. */
+  readonly meanBytes: number;
+}
+
+/** Null if no header stands at the offset. */
+export function readMpegFrame(head: Uint8Array, at: number): MpegFrame | null {
   const [first = 0, second = 0, third = 0] = head.subarray(at, at + 3);
   if (first !== 0xff || (second & 0xe0) !== 0xe0) return null;
   const version = (second >> 3) & 3; // 3 is MPEG 1, 2 is MPEG 2, 0 is the unofficial 2.5
@@ -35,7 +48,9 @@ function readMpegFrame(head: Uint8Array, at: number): Frame | null {
     layer === 1
       ? (Math.floor((12 * bitrate) / rate) + padding) * 4
       : Math.floor(((layer === 3 && !isFirst ? 72 : 144) * bitrate) / rate) + padding;
-  return { stream: second * 4 + ((third >> 2) & 3), bytes };
+  const samples = layer === 1 ? 384 : layer === 3 && !isFirst ? 576 : 1152;
+  const stream = second * 4 + ((third >> 2) & 3);
+  return { stream, bytes, isFirstVersion: isFirst, bitrate, rate, samples, meanBytes: (samples * bitrate) / 8 / rate };
 }
 
 /** ISO/IEC 13818-7 6.2: twelve ones, layer 0, then a frame length that counts the header. */
@@ -47,7 +62,7 @@ function readAdtsFrame(head: Uint8Array, at: number): Frame | null {
 }
 
 /** A frame is only four bytes of header, which any data may hold by chance: the next one must stand where it says. */
-function hasFrames(head: Uint8Array, from: number, read: typeof readMpegFrame): boolean {
+function hasFrames(head: Uint8Array, from: number, read: (head: Uint8Array, at: number) => Frame | null): boolean {
   const frame = read(head, from);
   if (!frame) return false;
   const next = from + frame.bytes;

@@ -1,10 +1,9 @@
-import type { Format } from "../index.ts";
+import type { Format, MeasuredName } from "../index.ts";
 import type { ReadPlan } from "../plan.ts";
 import { picturePlans } from "./pictures.ts";
-import { createWholePlan } from "./whole.ts";
+import { trackPlans } from "./tracks.ts";
 
-const wholePlan = createWholePlan({});
-const plans: Readonly<Partial<Record<string, ReadPlan>>> = picturePlans;
+const plans: Readonly<Record<MeasuredName, ReadPlan>> = { ...picturePlans, ...trackPlans };
 
 /** Of a format without metadata besides its type. */
 const noPlan: ReadPlan = {
@@ -13,6 +12,6 @@ const noPlan: ReadPlan = {
 };
 
 /** Returns the read plan of a format. */
-export function planOf({ name, decoding }: Format): ReadPlan {
-  return plans[name] ?? (decoding ? wholePlan : noPlan);
+export function planOf({ name }: Format): ReadPlan {
+  return name in plans ? plans[name as MeasuredName] : noPlan;
 }

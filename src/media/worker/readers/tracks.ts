@@ -4,6 +4,7 @@ import {
   EncodedPacketSink,
   EncodedVideoPacketSource,
   Input,
+  type InputFormat,
   type InputVideoTrack,
   MATROSKA,
   MP3,
@@ -21,7 +22,11 @@ import { createDurationMs, createSize } from "../../../domain/size.ts";
 import { hasAt } from "../../formats/bytes.ts";
 import { box } from "../../formats/isobmff.ts";
 import { isJpeg } from "../../formats/jpeg.ts";
-import { afterTag } from "../../formats/mpeg-audio.ts";
+import type { ReadPlan } from "../../formats/plan.ts";
+import { isobmffPlan } from "../../formats/plans/isobmff.ts";
+import { matroskaPlan } from "../../formats/plans/matroska.ts";
+import { mp3Plan } from "../../formats/plans/mp3.ts";
+import { clipSeconds } from "../../formats/plans/clip.ts";
 import { isPng } from "../../formats/png.ts";
 import { isUnbranded } from "../../formats/quicktime.ts";
 import { type Clip, type Container, type Facts, maxClipBytes } from "../../protocol.ts";
@@ -29,7 +34,14 @@ import { type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
 
 const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE];
 
-const clipSeconds = 10;
+const plans = new Map<InputFormat, ReadPlan>([
+  [MP3, mp3Plan],
+  [MP4, isobmffPlan],
+  [QTFF, isobmffPlan],
+  [MATROSKA, matroskaPlan],
+  [WEBM, matroskaPlan],
+]);
+
 // Container overhead: a few bytes a packet, and the decoder's settings.
 const maxPacketBytes = maxClipBytes - 256 * 1024;
 
@@ -59,23 +71,15 @@ async function measure(input: Input, body: Uint8Array, isWhole: boolean): Promis
   const width = Math.round((await video?.getDisplayWidth()) ?? 0);
   const height = Math.round((await video?.getDisplayHeight()) ?? 0);
   const size = createSize(width, height) ?? noSize;
-  // What a head holds says nothing of how long the whole is; what the file says of itself does.
-  const declared = (await isGuessed(input, body)) ? null : await input.getDurationFromMetadata();
+  // The plan knows some durations early: an answer must not change when the whole file is there.
+  const plan = plans.get(await input.getFormat());
+  const planned = plan?.facts({ prefix: body, parts: [], length: isWhole ? body.length : null }).known.durationMs;
+  if (planned !== undefined) return { ...size, animated: null, durationMs: planned };
+  // The first bytes have no end, but perhaps a declared duration. That of an MP3 is a guess of the library.
+  const declared = plan === mp3Plan ? null : await input.getDurationFromMetadata();
   const seconds =
     declared ?? (isWhole ? (await input.computeDuration()) - Math.max(0, await input.getFirstTimestamp()) : 0);
   return { ...size, animated: null, durationMs: toMilliseconds(seconds) };
-}
-
-// From the first frame of an MP3, behind its side information: where encoders say how many frames there are.
-const frameCountMarks = ["Xing", "Info", "VBRI"];
-const longestFrame = 2881;
-
-/** Without a count of its frames the library takes all of an MP3 to be as loud in bits as the first. */
-async function isGuessed(input: Input, body: Uint8Array): Promise<boolean> {
-  if ((await input.getFormat()) !== MP3) return false;
-  const from = afterTag(body);
-  const frame = Buffer.from(body.subarray(from, from + longestFrame)).toString("latin1");
-  return !frameCountMarks.some((mark) => frame.includes(mark));
 }
 
 /** Null where it lasts no time, as a stream that is still being made says. */
@@ -121,8 +125,10 @@ async function cut(input: Input, body: Uint8Array): Promise<Clip | null> {
   const rotation = await track.getRotation();
   const codec = await track.getCodec();
   if (!codec) {
-    const container = hasAt(body, 0, [0x1a, 0x45, 0xdf, 0xa3]) ? "matroska" : "mov";
-    return { ...beginning(body, container), rotation };
+    if (hasAt(body, 0, [0x1a, 0x45, 0xdf, 0xa3])) return { ...beginning(body, "matroska"), rotation };
+    // ffmpeg reads from a pipe: it cannot go back to the media from a header behind them. In the excerpt it is first.
+    const { excerpt } = isobmffPlan.preview({ prefix: body, parts: [], length: body.length });
+    return { ...beginning(excerpt?.bytes ?? body, "mov"), rotation };
   }
   const target = new BufferTarget();
   const output = new Output({ format: new MkvOutputFormat(), target });

@@ -1,0 +1,114 @@
+import { describe, expect, test } from "vitest";
+import type { Decoder } from "../../../src/media/decode/decoder.ts";
+import type { Format } from "../../../src/media/formats/index.ts";
+import type { Excerpt, Need } from "../../../src/media/formats/plan.ts";
+import { trackPlans } from "../../../src/media/formats/plans/tracks.ts";
+import { sniff } from "../../../src/media/formats/sniff.ts";
+import { corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
+import { ffmpeg, startDecoder } from "../../support/decoder.ts";
+import { mediaFiles } from "../../support/media-files.ts";
+import { followFacts, followPreview } from "../../support/read-plan.ts";
+import { requires } from "../../support/require.ts";
+import { trackFiles } from "../../support/tracks.ts";
+
+type Name = keyof typeof trackPlans;
+const names = Object.keys(trackPlans) as Name[];
+const planOf = ({ name }: Format) => (names.includes(name as Name) ? trackPlans[name as Name] : null);
+
+/** Formats whose frames must be counted: the pipeline describes the whole file. */
+const isCounted = ({ name }: Format, needs: readonly Need[]) =>
+  ["aac", "amr"].includes(name) || needs.includes("whole");
+
+/** The metadata of a file from the parts that its plan needs, and from the whole file. */
+async function compare(decoder: Decoder, file: Uint8Array) {
+  const format = sniff(file)!;
+  const plan = planOf(format)!;
+  const facts = followFacts(plan, file);
+  const { known, measurable } = facts.steps.at(-1)!;
+  const { width, height, animated, durationMs, blurhash } = await decoder.describe(file, format);
+  const measured = measurable && (await decoder.measure(measurable, format));
+  const early = {
+    width: known.width ?? measured?.width ?? null,
+    height: known.height ?? measured?.height ?? null,
+    animated: known.animated ?? measured?.animated ?? null,
+    durationMs: known.durationMs ?? measured?.durationMs ?? (isCounted(format, facts.needs) ? durationMs : null),
+  };
+  const { steps } = followPreview(plan, file);
+  const hashOf = async (excerpt: Excerpt | null | undefined) =>
+    excerpt ? (await decoder.describe(excerpt.bytes, format)).blurhash : null;
+  return {
+    early: { ...early, blurhash: await hashOf(steps.at(-1)?.excerpt) },
+    late: { width, height, animated, durationMs, blurhash },
+    firstHash: await hashOf(steps.find(({ excerpt }) => excerpt)?.excerpt),
+  };
+}
+
+describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the parts of a file that its read plan needs", () => {
+  test.for(Object.entries(trackFiles))(
+    "have the same facts and the same hash as %s",
+    { timeout: 60_000 },
+    async ([, make], { onTestFinished }) => {
+      const decoder = await startDecoder(onTestFinished);
+      const { early, late } = await compare(decoder, make());
+      expect(early).toEqual(late);
+    },
+  );
+
+  test.for([
+    "an MP4 with its header last",
+    "a fragmented MP4 with an index",
+    "a WebM without a duration",
+    "an Ogg film",
+  ])(
+    "have the hash of the whole file after two seconds of %s",
+    { timeout: 60_000 },
+    async (name, { onTestFinished }) => {
+      const decoder = await startDecoder(onTestFinished);
+      const { firstHash, late } = await compare(decoder, trackFiles[name]!());
+      expect(firstHash).toBe(late.blurhash);
+    },
+  );
+
+  test("have a hash of a film in MPEG-4 whose header is behind the media", async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    const { early, late } = await compare(decoder, trackFiles["a 3GP film in MPEG-4"]!());
+    expect(late.blurhash).toMatch(/^.{28}$/);
+    expect(early.blurhash).toBe(late.blurhash);
+  });
+
+  test(
+    "have the hash of the first visible frame of a film with a black beginning",
+    { timeout: 60_000 },
+    async ({ onTestFinished }) => {
+      const decoder = await startDecoder(onTestFinished);
+      const file = trackFiles["an MP4 with a black beginning"]!();
+      const { early, late, firstHash } = await compare(decoder, file);
+      expect(early.blurhash).toBe(late.blurhash);
+      expect(firstHash).not.toBe(late.blurhash); // two seconds of it are black
+    },
+  );
+
+  test.for(names)(
+    "have the same facts and the same hash as a small file of the format %s",
+    async (name, { onTestFinished }) => {
+      const decoder = await startDecoder(onTestFinished);
+      const { early, late } = await compare(decoder, await mediaFiles[name].make());
+      expect(early).toEqual(late);
+    },
+  );
+});
+
+test.skipIf(!hasCorpus || ffmpeg === null)(
+  "the parts that read plans need have the same facts and the same hash as the files of the corpus",
+  { timeout: 180_000 },
+  async ({ onTestFinished }) => {
+    const decoder = await startDecoder(onTestFinished);
+    for (const row of corpusRows()) {
+      const file = corpusBytes(row);
+      const format = sniff(file);
+      if (!format || !planOf(format)) continue;
+      const { early, late } = await compare(decoder, file);
+      expect.soft(early, row.file).toEqual(late);
+    }
+  },
+);

@@ -77,7 +77,7 @@ export function createOracle(options: OracleOptions): Oracle {
       }
       const isComplete = format !== null && (await decode(rest, format, fields, previous, progress));
       if (!isCut && !isComplete) progress.limitTo(fields);
-      if (source.isTooLarge && extent !== "head" && isIncomplete(progress.learn({}), fields)) {
+      if (source.isTooLarge && !isCut && extent !== "head" && isIncomplete(progress.learn({}), fields)) {
         progress.learn({ warnings: ["body_too_large"] });
       }
       return progress.learn({});

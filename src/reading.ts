@@ -6,6 +6,7 @@ import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import { type Format, formats } from "./media/formats/index.ts";
 import type { Excerpt, Need, Part, PlannedFacts, PreviewStep, ReadPlan, ReceivedFile } from "./media/formats/plan.ts";
 import { planOf } from "./media/formats/plans/index.ts";
+import { isDark } from "./media/dark-hash.ts";
 import { mediaType, sniff, sniffBytes } from "./media/formats/sniff.ts";
 import { factFields, isMissing, previewFields } from "./media/needs.ts";
 
@@ -73,6 +74,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
   let isSniffed = false;
   let hasRanges = true;
   let pauseMs = stallMs;
+  let isStalled = false;
   let measures = 0;
   let measuredBytes = 0;
   let shown: Excerpt["accuracy"] | null = null;
@@ -81,9 +83,14 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
   const hasMissingFacts = () => isMissing(factFields, progress.learn({}), fields);
 
   function file(): ReceivedFile {
-    const { received, outcome, declaredBytes } = source;
+    const { received, outcome, declaredBytes, isTooLarge } = source;
     const isWhole = outcome !== null && outcome.sha256 !== null;
-    return { prefix: received, parts, length: isWhole ? received.byteLength : declaredBytes };
+    return {
+      prefix: received,
+      parts,
+      length: isWhole ? received.byteLength : declaredBytes,
+      isStalled: isStalled || isTooLarge,
+    };
   }
 
   /** Sniffs the bytes so far, until there are enough of them or the body has ended. */
@@ -111,7 +118,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
       measures += 1;
       measuredBytes = measurable.byteLength;
       // Copied: the buffer may be replaced while the worker receives it.
-      progress.learn(factsOf(await decoder.measure(measurable.slice(), format)));
+      const measured = factsOf(await decoder.measure(measurable.slice(), format));
+      progress.learn({ ...measured, ...facts });
     }
     return unsniffed ?? need;
   }
@@ -143,11 +151,27 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     else progress.suggest({ blurhash, thumbhash });
   }
 
+  /**
+   * Whether nothing more needs to be read for the preview. The first seconds of a film are enough, unless they are black:
+   * its preview is a frame that is not.
+   */
+  async function isEnough({ accuracy, bytes }: Excerpt): Promise<boolean> {
+    if (accuracy !== "close" || format?.kind !== "video" || shown !== null) return accuracy !== "provisional";
+    // Copied: the buffer may be replaced while the worker receives it.
+    const { blurhash, thumbhash } = await decoder.describe(bytes.slice(), format);
+    if (blurhash === null) return false;
+    shown = isDark(blurhash) ? "close" : "exact";
+    if (shown === "exact") progress.learn({ blurhash, thumbhash });
+    else progress.suggest({ blurhash, thumbhash });
+    return shown === "exact";
+  }
+
   /** Whether to read these bytes now; a whole body comes anyway. */
   function mayRead(need: Need, mode: Mode): boolean {
     if (need === "whole") return mode !== "head" && !source.isTooLarge;
     if (mode === "head") return "from" in need ? hasRanges : need.prefix <= maxFactsPrefixBytes;
-    if (mode === "whole" && "from" in need) return need.from - source.received.byteLength > minSkippedBytes;
+    if (mode === "whole" && "from" in need && !isStalled)
+      return need.from - source.received.byteLength > minSkippedBytes;
     return true;
   }
 
@@ -167,25 +191,30 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     if (source.outcome !== null) return false;
     const before = source.received.byteLength;
     const arrived = source.arrived(bytes);
+    isStalled = false;
     for (let last = before; ;) {
       if (await settlesWithin(arrived, pauseMs)) return source.received.byteLength > before;
       if (source.received.byteLength === last) break;
       last = source.received.byteLength;
     }
+    isStalled = true;
     pauseMs *= 2;
     return true;
   }
 
   /** Follows the plan as far as the mode allows; returns the best excerpt. */
   async function follow(mode: Mode): Promise<Excerpt | null> {
-    for (let hasMore = true; ;) {
+    for (let isAtEnd = false; ;) {
       const factsNeed = await learnFacts();
       const { excerpt, need: previewNeed } = findPreview(mode);
-      const isFinal = mode === "planned" && excerpt !== null && excerpt.accuracy !== "provisional";
+      const isFinal = mode === "planned" && excerpt !== null && (await isEnough(excerpt));
       const need = factsNeed ?? (isFinal ? null : previewNeed);
       if (excerpt && !isFinal && source.outcome === null) showEarly(excerpt);
-      if (need === null || !hasMore || !mayRead(need, mode)) return excerpt;
-      hasMore = await read(need);
+      if (need === null || !mayRead(need, mode)) return excerpt;
+      const hasMore = await read(need);
+      // What has ended is looked at once more: its length may be known only now.
+      if (!hasMore && isAtEnd) return excerpt;
+      isAtEnd = !hasMore;
     }
   }
 

@@ -13,6 +13,8 @@ export interface ReceivedFile {
   readonly parts: readonly Part[];
   /** Length of the whole file in bytes, declared or counted; null if unknown. */
   readonly length: number | null;
+  /** The body has stalled: a range may come sooner than the bytes before it. Default: false. */
+  readonly isStalled?: boolean;
 }
 
 /** A range of a file: its offset in the file, and its bytes. */

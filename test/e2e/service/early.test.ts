@@ -270,13 +270,13 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a video with its header at
   test.each([
     ["refuses", (_from: number, response: ServerResponse) => response.writeHead(416).end()],
     ["ignores", (_from: number, response: ServerResponse) => response.writeHead(200).end(video)],
-  ])("a video with its header at the end is read whole if the server %s the range", async (_, answer) => {
+  ])("a video with its header at the end is read on to there if the server %s the range", async (_, answer) => {
     const origin = await startOrigin(onTestFinished, (request, response) => {
       if (request.headers.range !== undefined) answer(1, response);
       else response.end(video);
     });
     const reply = await ask({ url: origin.url("/a.mp4"), fields: ["width", "durationMs"] });
-    expect(reply).toMatchObject({ ...known, bytesSource: "counted" });
+    expect(reply).toMatchObject({ ...known, warnings: [] });
   });
 
   test("a video over the size limit still gets its size and duration from a range request", async () => {

@@ -32,7 +32,8 @@ export function needRange(file: ReceivedFile, from: number, to: number): Need {
   if (length !== null && to > length) return "whole";
   const missing = firstMissing(file, from);
   const gapBytes = missing - prefix.length;
-  if (gapBytes <= Math.max(maxGapBytes, to - missing)) return needPrefix(file, to);
+  const isNear = gapBytes === 0 || (gapBytes <= Math.max(maxGapBytes, to - missing) && !file.isStalled);
+  if (isNear) return needPrefix(file, to);
   return { from: missing, to };
 }
 

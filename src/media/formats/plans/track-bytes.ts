@@ -49,7 +49,8 @@ export function needBetween(file: ReceivedFile, from: number, to: number): Need 
   const missing = findMissing(file, from);
   const end = Math.min(to, file.length ?? Infinity);
   if (missing >= end) return null;
-  if (file.length === null || missing <= file.prefix.length + maxGapBytes) return needPrefix(file, end);
+  const isNear = missing === file.prefix.length || (missing <= file.prefix.length + maxGapBytes && !file.isStalled);
+  if (file.length === null || isNear) return needPrefix(file, end);
   return file.parts.length >= maxParts ? needWhole(file) : { from: missing, to: end };
 }
 

@@ -8,7 +8,7 @@ import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import type { Format } from "./media/formats/index.ts";
 import { decodeQueueOf, type Extent, extentOf, factFields, isMissing, previewFields } from "./media/needs.ts";
-import { createReading, factsOf, formatOf, type Reading, type Rest } from "./reading.ts";
+import { createReading, factsOf, formatOf, previewOf, type Reading, type Rest } from "./reading.ts";
 
 export interface OracleOptions {
   readonly admission: Admission;
@@ -103,15 +103,14 @@ export function createOracle(options: OracleOptions): Oracle {
     if (fields !== null && !isMissing([...factFields, ...previewFields], progress.learn({}), fields)) return false;
     if (body.sha256 !== null) {
       const { result, isOwn } = await decodeOnce(body.sha256, () => decoder.describe(body.bytes, format));
-      const { animated, blurhash, thumbhash } = result;
-      progress.learn({ ...factsOf(result), animated, blurhash, thumbhash, warnings: warningsOf(result) });
+      const animated = result.animated === null ? {} : { animated: result.animated };
+      progress.learn({ ...factsOf(result), ...animated, ...previewOf(result), warnings: warningsOf(result) });
       if (result.decodeTimeoutCause) progress.setDecodeTimeoutCause(result.decodeTimeoutCause);
       if (isOwn) countTimes(result, progress); // else the time belongs to another lookup
     } else if (excerpt) {
       const picture = await decoder.describe(excerpt.bytes, formatOf(excerpt) ?? format);
-      const { blurhash, thumbhash } = picture;
       // A truncated body already has its own warning.
-      progress.learn({ blurhash, thumbhash, warnings: body.warning ? [] : warningsOf(picture) });
+      progress.learn({ ...previewOf(picture), warnings: body.warning ? [] : warningsOf(picture) });
       if (picture.decodeTimeoutCause && !body.warning) progress.setDecodeTimeoutCause(picture.decodeTimeoutCause);
       countTimes(picture, progress);
     } else if (body.warning && isMissing(factFields, progress.learn({}), fields)) {

@@ -3,6 +3,7 @@ import type { Progress } from "./domain/description.ts";
 import type { Fields } from "./domain/fields.ts";
 import type { Body, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
+import type { Metadata } from "./domain/metadata.ts";
 import { type Format, formats } from "./media/formats/index.ts";
 import type { Excerpt, Need, Part, PlannedFacts, PreviewStep, ReadPlan, ReceivedFile } from "./media/formats/plan.ts";
 import { planOf } from "./media/formats/plans/index.ts";
@@ -43,7 +44,7 @@ export interface ReadingOptions {
   /** The requested fields; null for all. */
   readonly fields: Fields;
   readonly progress: Progress;
-  readonly decoder: Pick<Decoder, "describe" | "measure">;
+  readonly decoder: Pick<Decoder, "describe" | "measure" | "enabled">;
   /** Wait for the rest of a body before an excerpt of it is decoded. */
   readonly patienceMs: number;
 }
@@ -126,7 +127,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
 
   /** Returns the preview in the bytes so far, if it is wanted. */
   function findPreview(mode: Mode): PreviewStep {
-    if (mode === "head" || !wantsPreview || !format?.decoding || !plan) return { excerpt: null, need: null };
+    const isDecoded = format?.decoding != null && decoder.enabled[format.decoding.setting];
+    if (mode === "head" || !wantsPreview || !isDecoded || !plan) return { excerpt: null, need: null };
     return plan.preview(file());
   }
 
@@ -267,12 +269,17 @@ export function formatOf({ format }: Excerpt): Format | null {
   return formats.find(({ name }) => name === format) ?? null;
 }
 
-/** Returns the known dimensions and duration; an unknown one is absent. */
+/** Returns the known dimensions and duration; an unknown one is absent, so that it replaces nothing. */
 export function factsOf({ width, height, durationMs }: Picture): PlannedFacts {
   return {
     ...(width !== null && height !== null && { width, height }),
     ...(durationMs !== null && { durationMs }),
   };
+}
+
+/** Returns the hashes; absent if the picture has none. */
+export function previewOf({ blurhash, thumbhash }: Picture): Partial<Pick<Metadata, "blurhash" | "thumbhash">> {
+  return blurhash === null ? {} : { blurhash, thumbhash };
 }
 
 /** Whether the promise settles within this time. */

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { type FormatName, formats } from "../../../../src/media/formats/index.ts";
+import { decodableFormats, type FormatName, formats } from "../../../../src/media/formats/index.ts";
 import { movieOffset, withoutMedia } from "../../../../src/media/formats/isobmff.ts";
 import { beginningOf } from "../../../../src/media/formats/progressive.ts";
 import { sniff, sniffBytes } from "../../../../src/media/formats/sniff.ts";
 import { planOf } from "../../../../src/media/formats/plans/index.ts";
-import type { Picture } from "../../../../src/media/decode/decoder.ts";
+import type { Decoder, Picture } from "../../../../src/media/decode/decoder.ts";
 import { startDescription } from "../../../../src/domain/description.ts";
 import { createReading } from "../../../../src/reading.ts";
 import { createFakeSource } from "../../../support/fake-source.ts";
@@ -40,7 +40,8 @@ const nothing: Picture = {
   ...{ width: null, height: null, animated: null, durationMs: null, blurhash: null, thumbhash: null },
   ...{ warning: null, decodeTimeoutCause: null, queueMs: 0, decodeMs: 0, hashMs: 0 },
 };
-const decoder = { describe: () => Promise.resolve(nothing), measure: () => Promise.resolve(nothing) };
+const enabled = Object.fromEntries(decodableFormats.map((name) => [name, true])) as Decoder["enabled"];
+const decoder = { enabled, describe: () => Promise.resolve(nothing), measure: () => Promise.resolve(nothing) };
 
 /** Reads a head that drips byte by byte (slow loris). */
 async function drip(body: Uint8Array): Promise<void> {

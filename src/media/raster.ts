@@ -1,6 +1,6 @@
 import type { Size } from "../domain/size.ts";
 
-export { type Size, createSize, maxSide } from "../domain/size.ts";
+export { createDurationMs, type Size, createSize, maxSide } from "../domain/size.ts";
 
 /** Decoded pixels: RGBA, row-major, four bytes a pixel, sRGB, not premultiplied. */
 export interface Raster {

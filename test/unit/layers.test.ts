@@ -121,6 +121,32 @@ test("only fetch/ and the client of the shared cache open connections", () => {
   expect(faults(opens)).toEqual([]);
 });
 
+test("only the client and the command line use the global fetch, and nothing a WebSocket or an EventSource", () => {
+  const connects = /(?<![.\w"])(?:fetch\(|globalThis\.fetch|new (?:WebSocket|EventSource)\()/;
+  const isAllowed = (file: string) => ["client", "cli"].includes(roomOf(file));
+  const codeOf = (file: string) => readFileSync(join(root, file), "utf8").replace(/\/\*.*?\*\/|\/\/.*$/gms, "");
+  expect(files.filter((file) => !isAllowed(file) && connects.test(codeOf(file)))).toEqual([]);
+});
+
+test("no file imports itself by way of other files, not even for a type", () => {
+  const imports = new Map(
+    files.map((file) => [file, importsOf(file).flatMap((name) => importedFile(name, file) ?? [])] as const),
+  );
+  const done = new Set<string>();
+  function findCycle(file: string, path: readonly string[]): readonly string[] | null {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return null;
+    for (const imported of imports.get(file) ?? []) {
+      const cycle = findCycle(imported, [...path, file]);
+      if (cycle) return cycle;
+    }
+    done.add(file);
+    return null;
+  }
+  const cycles = files.map((file) => findCycle(file, [])).filter((cycle) => cycle !== null);
+  expect(cycles.map((cycle) => cycle.join(" > "))).toEqual([]);
+});
+
 test("only the composition root reads the environment", () => {
   const reads = (file: string) => /process\.env|"node:process"/.test(readFileSync(join(root, file), "utf8"));
   expect(files.filter((file) => reads(file))).toEqual(["main.ts"]);

@@ -1,4 +1,4 @@
-import { createDurationMs } from "../../../domain/size.ts";
+import { createDurationMs } from "../../raster.ts";
 import { createWorkBudget, hasAt, readUint32 } from "../bytes.ts";
 import type { FactsStep, Need, PreviewStep, ReadPlan, ReceivedFile } from "../plan.ts";
 import { findTags } from "./id3.ts";

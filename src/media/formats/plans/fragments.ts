@@ -1,4 +1,4 @@
-import { createDurationMs } from "../../../domain/size.ts";
+import { createDurationMs } from "../../raster.ts";
 import { createWorkBudget, readUint16, readUint32 } from "../bytes.ts";
 import { type Box, boxes, findBox } from "../isobmff.ts";
 import type { Need, ReceivedFile } from "../plan.ts";

@@ -1,4 +1,4 @@
-import { createDurationMs } from "../../../domain/size.ts";
+import { createDurationMs } from "../../raster.ts";
 import type { FactsStep, PreviewStep, ReadPlan, ReceivedFile } from "../plan.ts";
 import { type ExcerptStep, clipSeconds, maxMediaBytes, previewInSteps, previewWhole, usualSeconds } from "./clip.ts";
 import { findEndTime, findStartTime, readCluster } from "./matroska-clusters.ts";

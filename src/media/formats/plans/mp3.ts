@@ -1,4 +1,4 @@
-import { createDurationMs } from "../../../domain/size.ts";
+import { createDurationMs } from "../../raster.ts";
 import { hasAt, readUint32 } from "../bytes.ts";
 import { type MpegFrame, readMpegFrame } from "../mpeg-audio.ts";
 import type { FactsStep, ReadPlan, ReceivedFile } from "../plan.ts";

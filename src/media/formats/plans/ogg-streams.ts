@@ -1,4 +1,4 @@
-import { type Size, createSize } from "../../../domain/size.ts";
+import { type Size, createSize } from "../../raster.ts";
 import { createWorkBudget, hasAt, readUint16, readUint16LE, readUint32, readUint32LE } from "../bytes.ts";
 
 const pageHeaderBytes = 27;

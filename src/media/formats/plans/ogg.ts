@@ -1,4 +1,4 @@
-import { type Size, createDurationMs } from "../../../domain/size.ts";
+import { type Size, createDurationMs } from "../../raster.ts";
 import { createWorkBudget } from "../bytes.ts";
 import type { FactsStep, Need, PreviewStep, ReadPlan, ReceivedFile } from "../plan.ts";
 import { maxMediaBytes, previewInSteps, usualSeconds } from "./clip.ts";

@@ -1,4 +1,4 @@
-import { createDurationMs } from "../../../domain/size.ts";
+import { createDurationMs } from "../../raster.ts";
 import { createWorkBudget, hasAt, readText, readUint16LE, readUint32LE } from "../bytes.ts";
 import type { FactsStep, PreviewStep, ReadPlan, ReceivedFile } from "../plan.ts";
 import { bytesBetween, isComplete, needBetween, needPrefix, noPreview, wholeFacts } from "./track-bytes.ts";

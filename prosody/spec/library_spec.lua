@@ -94,7 +94,7 @@ describe("the library of the modules", function ()
 		end);
 	end);
 
-	describe("what is added", function ()
+	describe("the added elements", function ()
 		local url = "https://upload.example/a/summit.jpg";
 		local sha256 = "35da6a0d13984a4e7e0edce830a005d227b04ad31cd1056020fd0a7b97603641";
 		local hash = "<hash algo='sha-256' xmlns='urn:xmpp:hashes:2'>NdpqDROYSk5+DtzoMKAF0iewStMc0QVgIP0Ke5dgNkE=</hash>";
@@ -110,7 +110,7 @@ describe("the library of the modules", function ()
 			return assert(parse_metadata(changed));
 		end
 
-		-- Attributes in one order, whatever order they have in memory.
+		-- Attributes in one order, since their order in memory varies.
 		local function text_of(tag)
 			if type(tag) == "string" then return st.xml_escape(tag); end
 			local names, children = {}, {};
@@ -136,7 +136,7 @@ describe("the library of the modules", function ()
 			return table.concat(texts);
 		end
 
-		it("as legacy has its children in the order of the contract, and leaves out what is unknown", function ()
+		it("the legacy element has its children in the order of the contract, and omits unknown ones", function ()
 			local added, stanza = add(message(url), described(), "legacy");
 			assert.is_true(added);
 			assert.equal("<x xmlns='jabber:x:oob'><url xmlns='jabber:x:oob'>"..url.."</url><metadata xmlns='"..xmlns_metadata
@@ -148,14 +148,14 @@ describe("the library of the modules", function ()
 				text_of(sparse.tags[1].tags[2]));
 		end);
 
-		it("as file-metadata is the element of XEP-0446, at the end of a stanza with one URL", function ()
+		it("file-metadata is the element of XEP-0446, at the end of a stanza with one URL", function ()
 			assert.equal("<file xmlns='urn:xmpp:file:metadata:0'><media-type>image/jpeg</media-type><name>summit.jpg</name><size>3032449</size>"
 				.."<width>4096</width><height>2160</height><length>12345</length>"..hash.."</file>", added_to(message(url), described(), "file-metadata"));
 			assert.equal("", added_to(message(url, url), described(), "file-metadata"));
 			assert.equal("", added_to(message(url, "aesgcm://upload.example/b#00"), described(), "file-metadata"));
 		end);
 
-		it("as sims is the reference of XEP-0385, its ThumbHash before its BlurHash", function ()
+		it("sims is the reference of XEP-0385, its ThumbHash before its BlurHash", function ()
 			local size = " height='2160' media-type='";
 			assert.equal("<reference type='data' xmlns='urn:xmpp:reference:0'><media-sharing xmlns='urn:xmpp:sims:1'>"
 				.."<file xmlns='urn:xmpp:jingle:apps:file-transfer:5'><media-type>image/jpeg</media-type><name>summit.jpg</name><size>3032449</size>"
@@ -167,13 +167,13 @@ describe("the library of the modules", function ()
 				.."</sources></media-sharing></reference>", added_to(message(url), described(), "sims"));
 		end);
 
-		it("as sims is there for each URL once, and not without the size that XEP-0385 demands", function ()
+		it("sims is added once for each URL, and not without the size that XEP-0385 requires", function ()
 			local _, stanza = add(message(url, url.."2", url), described(), "sims");
 			assert.equal(3 + 2, #stanza.tags);
 			assert.equal("", added_to(message(url), parse_metadata({ type = "image/png", width = 5, height = 5 }), "sims"));
 		end);
 
-		it("as sfs is the share of XEP-0447, and says that the body is for those who do not know it", function ()
+		it("sfs is the share of XEP-0447, with a fallback for clients that do not know it", function ()
 			assert.equal("<file-sharing disposition='inline' xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'><media-type>image/jpeg</media-type>"
 				.."<name>summit.jpg</name><size>3032449</size><width>4096</width><height>2160</height><length>12345</length>"..hash.."</file>"
 				.."<sources><url-data target='"..url.."' xmlns='http://jabber.org/protocol/url-data'></url-data></sources></file-sharing>"
@@ -183,7 +183,7 @@ describe("the library of the modules", function ()
 			assert.not_matches("disposition", added_to(message(url), described({ type = "application/pdf" }), "sfs"));
 		end);
 
-		it("as sfs is not there where it would hide something: without a hash, beside words, or for some URLs of several", function ()
+		it("sfs is not added if it would hide something: without a hash, beside words, or for some URLs of several", function ()
 			assert.equal("", added_to(message(url), described({ sha256 = "" }), "sfs"));
 			assert.equal("", added_to(message(url):body("look: "..url), described(), "sfs"));
 			assert.equal("", added_to(message(url, "aesgcm://upload.example/b#00"), described(), "sfs"));
@@ -191,7 +191,7 @@ describe("the library of the modules", function ()
 			assert.matches("id='media%-1'.*id='media%-2'", both); -- without, readers take several for a mistake
 		end);
 
-		it("is nothing when nothing is known", function ()
+		it("nothing is added if nothing is known", function ()
 			for _, unknown in ipairs { {}, { type = "application/octet-stream", bytes = require "util.json".null } } do
 				unknown.type = unknown.type or "application/octet-stream";
 				local stanza = message(url):body(url);
@@ -201,7 +201,7 @@ describe("the library of the modules", function ()
 			end
 		end);
 
-		it("leaves alone what the sender describes themselves, but for the element that only we give", function ()
+		it("a URL that the sender describes gets only the legacy element", function ()
 			local sims = st.stanza("reference", { xmlns = "urn:xmpp:reference:0", type = "data" })
 				:tag("media-sharing", { xmlns = "urn:xmpp:sims:1" }):tag("sources")
 				:tag("reference", { xmlns = "urn:xmpp:reference:0", type = "data", uri = url }):reset();
@@ -219,7 +219,7 @@ describe("the library of the modules", function ()
 			assert.matches("media%-sharing", added_to(message(url.."2", url):add_child(sims), described(), "sims"));
 		end);
 
-		it("makes a stanza longer by at most 1536 bytes a URL, and leaves out what does not fit", function ()
+		it("a stanza grows by at most 1536 bytes for each URL, and elements beyond that are omitted", function ()
 			local outputs = { "legacy", "file-metadata", "sims", "sfs" };
 			local long = "https://upload.example/"..("x"):rep(2000);
 			local names = { "summit.jpg", ("é"):rep(127), ("&"):rep(255), ("'"):rep(255) };
@@ -236,7 +236,7 @@ describe("the library of the modules", function ()
 			assert.matches("^<reference", added_to(message(url), described(), "legacy", "sims"));
 		end);
 
-		it("has no name that XML forbids, that a client could take for a path or that fakes an extension, and has the rest", function ()
+		it("a name is omitted if XML forbids it, if a client could take it for a path, or if it fakes an extension", function ()
 			local names = {
 				"", "a\0b", "a\nb", "a\127b", "a/b", "a\\b", "\255", "\237\160\128", "\239\191\190", "\239\191\191", "\194\133", ("x"):rep(256), 5, {}, true,
 				".", "..", "...", ".. ", " ", "\t ", "\u{a0}", "\u{2003}\u{3000}", "\u{2028}a", "a\u{2029}",
@@ -255,7 +255,7 @@ describe("the library of the modules", function ()
 			assert.matches("<name>a&lt;b&gt;&amp;", tostring(stanza));
 		end);
 
-		it("has names of any script, with the joiners that Persian and emoji need", function ()
+		it("names of any script are added, with the joiners that Persian and emoji need", function ()
 			for _, name in ipairs {
 				"..a", "a b.jpg", ".profile", "\u{645}\u{6cc}\u{200c}\u{62e}.jpg", "\u{1f469}\u{200d}\u{1f4bb}.png", "\u{5d0}.pdf", "\u{3042}",
 			} do
@@ -263,7 +263,7 @@ describe("the library of the modules", function ()
 			end
 		end);
 
-		it("has no duration, hash or preview that is out of range, and the rest all the same", function ()
+		it("a duration, hash or preview that is out of range is omitted, and the rest is added", function ()
 			for _, wrong in ipairs {
 				{ durationMs = -1 }, { durationMs = 2^31 }, { durationMs = 0.5 }, { durationMs = 1/0 }, { durationMs = 0/0 }, { durationMs = "1" },
 				{ sha256 = sha256:sub(2) }, { sha256 = sha256:sub(2).."g" }, { sha256 = 5 }, { sha256 = sha256.."00" },
@@ -278,7 +278,7 @@ describe("the library of the modules", function ()
 	end);
 
 	describe("the options", function ()
-		it("know no other output and no other scope", function ()
+		it("an unknown output or scope is an error", function ()
 			assert.is_table(support.load_lookups({ muc_media_metadata_output = { "sims" }, muc_media_metadata_scope = "local-uploads" }));
 			assert.has_error(function () support.load_lookups({ muc_media_metadata_output = { "sims", "simms" } }); end);
 			assert.has_error(function () support.load_lookups({ muc_media_metadata_scope = "local" }); end);
@@ -299,7 +299,7 @@ describe("the library of the modules", function ()
 	describe("a sender's own metadata", function ()
 		local function forged() return st.stanza("metadata", { xmlns = xmlns_metadata }):text_tag("bytes", "1"); end
 
-		it("is removed wherever it stands, however often, and nothing else is", function ()
+		it("metadata of the sender is removed at any depth, however often it occurs, and nothing else", function ()
 			local stanza = message("https://a.example/1", "https://a.example/2"):body("hi");
 			local before = tostring(stanza);
 			stanza:add_direct_child(forged());
@@ -315,7 +315,7 @@ describe("the library of the modules", function ()
 			assert.equal(as_it_was, tostring(m.strip_metadata(kept)));
 		end);
 
-		it("is removed from the bottom of a stanza too deep for recursion", function ()
+		it("metadata of the sender is removed from the bottom of a stanza too deep for recursion", function ()
 			local stanza = st.message();
 			local at = stanza;
 			for _ = 1, 100000 do
@@ -328,7 +328,7 @@ describe("the library of the modules", function ()
 			assert.equal(0, #at.tags);
 		end);
 
-		it("costs no more than its size when there is much of it", function ()
+		it("the removal takes time linear in the size of the stanza", function ()
 			local x = st.stanza("x", { xmlns = xmlns_metadata });
 			for _ = 1, 100000 do x:add_direct_child(forged()); end
 			local started = os.clock();
@@ -337,10 +337,10 @@ describe("the library of the modules", function ()
 		end);
 	end);
 
-	describe("what is looked up", function ()
+	describe("the URLs that are looked up", function ()
 		local function wanted(url, ...) return m.is_wanted(url, ... ~= nil and set(...) or nil); end
 
-		it("is http and https of at most 2048 bytes", function ()
+		it("URLs of http and https with at most 2048 bytes are looked up", function ()
 			assert.is_true(wanted("https://a.example/x"));
 			assert.is_true(wanted("HTTP://a.example"));
 			assert.is_true(wanted("https://a.example/"..("x"):rep(2048 - 18)));
@@ -350,7 +350,7 @@ describe("the library of the modules", function ()
 			end
 		end);
 
-		it("is on the hosts of the setting, if it names any", function ()
+		it("only URLs on the hosts of the setting are looked up, if it names any", function ()
 			assert.is_true(wanted("https://UPLOAD.example/x", "upload.example"));
 			assert.is_true(wanted("https://upload.example:5281/x", "upload.example"));
 			assert.is_true(wanted("https://upload.example:5281/x", "upload.example:5281"));
@@ -364,7 +364,7 @@ describe("the library of the modules", function ()
 			end
 		end);
 
-		it("is found in linear time in a stanza of many URLs with a long user name", function ()
+		it("URLs are found in linear time in a stanza of many URLs with a long user name", function ()
 			local urls = {};
 			for at = 1, 300 do urls[at] = "https://"..("x"):rep(2000).."@"..at; end
 			local started = os.clock();
@@ -372,13 +372,13 @@ describe("the library of the modules", function ()
 			assert.is_true(os.clock() - started < 0.5); -- quadratic: 2.5 s
 		end);
 
-		it("is each URL once, with every element that carries it", function ()
+		it("each URL is looked up once, for every element that has it", function ()
 			local media, urls = m.find_media(message("https://a.example/1", " https://a.example/2\n", "https://a.example/1", "https://a b/", ""), nil);
 			assert.same({ "https://a.example/1", "https://a.example/2" }, urls);
 			assert.equal(3, #media);
 		end);
 
-		it("is nothing of an encrypted message", function ()
+		it("no URL of an encrypted message is looked up", function ()
 			for _, marker in ipairs {
 				st.stanza("encrypted", { xmlns = "eu.siacs.conversations.axolotl" }),
 				st.stanza("encrypted", { xmlns = "urn:xmpp:omemo:2" }),

@@ -4,7 +4,7 @@ export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
     /**
-     * @description What is known of the URL. Every key is always there; null means that it could not be learnt.
+     * @description The metadata of the URL. Every key is always present; null means unknown.
      * @example {
      *       "url": "https://upload.example.org/a/summit.jpg",
      *       "bytes": 3032449,
@@ -23,13 +23,13 @@ export interface components {
      *     }
      */
     Metadata: {
-      /** @description What was looked up: normalised, without the fragment */
+      /** @description The URL of the lookup: normalised, without the fragment */
       url: string;
       /** @description Size of the representation as stored, in bytes */
       bytes: number | null;
-      /** @description Whether `bytes` was counted by reading to the end, or is the origin's word */
+      /** @description `counted` by reading the body to its end, or `declared` by the origin */
       bytesSource: ("counted" | "declared") | null;
-      /** @description Media type, told from the bytes; lower case, no parameters; `application/octet-stream` where unknown (RFC 9110 8.3.1) */
+      /** @description Media type, sniffed from the bytes; lower case, no parameters; `application/octet-stream` if unknown (RFC 9110 8.3.1) */
       type: string;
       /** @description BlurHash of 4 x 3 components, of the upright first frame on white */
       blurhash: string | null;
@@ -37,17 +37,17 @@ export interface components {
       width: number | null;
       /** @description Pixels, as displayed */
       height: number | null;
-      /** @description ThumbHash, base64, transparency kept */
+      /** @description ThumbHash, base64, with transparency */
       thumbhash: string | null;
       animated: boolean | null;
       durationMs: number | null;
-      /** @description Hex; only where the whole body was read */
+      /** @description Hex; only if the whole body was read */
       sha256: string | null;
       /** @description From Content-Disposition, else the URL's last path segment; without control characters and separators */
       filename: string | null;
-      /** @description Whether the deadline came first: asking again later tells more */
+      /** @description Whether the deadline passed before the lookup ended: a later request may get more */
       partial: boolean;
-      /** @description What could not be done although the URL answered with success */
+      /** @description Limits of a successful lookup */
       warnings: (
         | "type_mismatch"
         | "decode_failed"

@@ -43,7 +43,7 @@ export function failureCacheStatus(code: FailureCode, cached: Cached, kept: Kept
 /** For the OpenAPI document. */
 export const freshnessHeaders = {
   "Cache-Status":
-    "How the answer was come by (RFC 9211): `hit`; `fwd=miss`; `fwd=miss; collapsed`, of a lookup that was under way; " +
+    "Cache result of the answer (RFC 9211): `hit`; `fwd=miss`; `fwd=miss; collapsed`, joined a lookup in progress; " +
     "`fwd=stale; fwd-status=304`, confirmed by the origin; `hit; ttl=-30; detail=stale`, over for 30 seconds, and being " +
     "looked up again or answered because the origin fails",
   "Cache-Control": "How long the answer holds; `no-store` where it is not remembered, or `partial`",

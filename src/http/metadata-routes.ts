@@ -113,7 +113,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     schema: {
       ...shared,
       operationId: "forget",
-      summary: "Forget what is remembered of a URL: the next question asks its origin",
+      summary: "Delete a URL from the cache: the next request asks its origin",
       querystring: invalidationQuerySchema,
       response: {
         204: z.null().describe("Nothing is remembered of it now"),

@@ -29,16 +29,16 @@ const exampleReply = {
 /** The reply with a URL's metadata. Key order is the order on the wire. */
 export const replySchema = z
   .strictObject({
-    url: z.string().describe("What was looked up: normalised, without the fragment"),
+    url: z.string().describe("The URL of the lookup: normalised, without the fragment"),
     bytes: z.int().min(0).nullable().describe("Size of the representation as stored, in bytes"),
     bytesSource: z
       .enum(["counted", "declared"])
       .nullable()
-      .describe("Whether `bytes` was counted by reading to the end, or is the origin's word"),
+      .describe("`counted` by reading the body to its end, or `declared` by the origin"),
     type: z
       .string()
       .describe(
-        "Media type, told from the bytes; lower case, no parameters; `application/octet-stream` where unknown (RFC 9110 8.3.1)",
+        "Media type, sniffed from the bytes; lower case, no parameters; `application/octet-stream` if unknown (RFC 9110 8.3.1)",
       ),
     blurhash: z
       .string()
@@ -47,14 +47,14 @@ export const replySchema = z
       .describe("BlurHash of 4 x 3 components, of the upright first frame on white"),
     width: z.int().min(1).max(maxSide).nullable().describe("Pixels, as displayed: after EXIF or container orientation"),
     height: z.int().min(1).max(maxSide).nullable().describe("Pixels, as displayed"),
-    thumbhash: z.string().nullable().describe("ThumbHash, base64, transparency kept"),
+    thumbhash: z.string().nullable().describe("ThumbHash, base64, with transparency"),
     animated: z.boolean().nullable(),
     durationMs: z.int().min(0).max(maxDurationMs).nullable(),
     sha256: z
       .string()
       .regex(/^[0-9a-f]{64}$/)
       .nullable()
-      .describe("Hex; only where the whole body was read"),
+      .describe("Hex; only if the whole body was read"),
     filename: z
       .string()
       .max(255)
@@ -62,19 +62,19 @@ export const replySchema = z
       .describe(
         "From Content-Disposition, else the URL's last path segment; without control characters and separators",
       ),
-    partial: z.boolean().describe("Whether the deadline came first: asking again later tells more"),
-    warnings: z.array(z.enum(warningCodes)).describe("What could not be done although the URL answered with success"),
+    partial: z.boolean().describe("Whether the deadline passed before the lookup ended: a later request may get more"),
+    warnings: z.array(z.enum(warningCodes)).describe("Limits of a successful lookup"),
   })
   .meta({
     id: "Metadata",
-    description: "What is known of the URL. Every key is always there; null means that it could not be learnt.",
+    description: "The metadata of the URL. Every key is always present; null means unknown.",
     examples: [exampleReply],
   });
 
 export type ReplyBody = z.infer<typeof replySchema>;
 
 export const elementSchema = z.string().meta({
-  description: "`bytes`, `type`, `blurhash`, `width`, `height`, in this order; what is unknown is left out",
+  description: "`bytes`, `type`, `blurhash`, `width`, `height`, in this order; unknown ones are omitted",
   examples: [metadataElement(exampleReply)],
 });
 
@@ -85,9 +85,9 @@ const fieldNames = replySchema.keyof().options;
 const metadataFields = Object.keys(unknownMetadata) as (keyof Metadata)[];
 
 const urlDescription = "The absolute http(s) URL to describe, at most 2048 characters";
-const deadlineDescription = `Milliseconds after which what is known is answered, as \`partial\`; without it the deadline is ${implicitDeadlineSeconds} s`;
+const deadlineDescription = `Milliseconds until the answer, with the metadata known by then and \`partial: true\`; without it the deadline is ${implicitDeadlineSeconds} s`;
 const fieldsDescription =
-  "What the caller needs; where the head of the file suffices, no more is read. The answer has every key all the same";
+  "The fields that the caller needs: the file is read only as far as they require. The answer has every key in any case";
 
 // No length limit on `url` here: the target parser rejects a URL that is too long as `url_invalid`, and the body is
 // bounded.

@@ -1,5 +1,5 @@
 import { type Size, createSize } from "../../raster.ts";
-import { createWorkBudget, hasAt, readUint16, readUint16LE, readUint32, readUint32LE } from "../bytes.ts";
+import { hasAt, readUint16, readUint16LE, readUint32, readUint32LE } from "../bytes.ts";
 
 const pageHeaderBytes = 27;
 
@@ -56,12 +56,14 @@ export interface Stream {
 
 const unknown = { kind: "unknown", size: null, headerPackets: null, skipped: 0, maxPacketSamples: 0 } as const;
 
+// A film with every language of a continent has fewer.
+const maxStreams = 64;
+
 /** Reads the first pages of all streams, which precede any other page (RFC 3533 4), and where they end. */
 export function readStreams(bytes: Uint8Array): { readonly streams: readonly Stream[]; readonly end: number } {
-  const work = createWorkBudget();
   const streams: Stream[] = [];
   let at = 0;
-  for (let page = readPage(bytes, at); page?.isFirst && work.step(); page = readPage(bytes, at)) {
+  for (let page = readPage(bytes, at); page?.isFirst && streams.length < maxStreams; page = readPage(bytes, at)) {
     streams.push(readStream(bytes, page));
     at = page.end;
   }

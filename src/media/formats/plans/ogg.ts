@@ -3,13 +3,14 @@ import { createWorkBudget } from "../bytes.ts";
 import type { FactsStep, Need, PreviewStep, ReadPlan, ReceivedFile } from "../plan.ts";
 import { maxMediaBytes, previewInSteps, usualSeconds } from "./clip.ts";
 import { type Page, type Stream, countOpusSamples, packetsOn, readPage, readStreams } from "./ogg-streams.ts";
-import { bytesBetween, isComplete, needBetween, needPrefix, needWhole, noPreview } from "./track-bytes.ts";
+import { bytesBetween, createSteps, isComplete, needBetween, needPrefix, needWhole, noPreview } from "./track-bytes.ts";
 
 // A page has at most 64 kB (RFC 3533 6): the last one of a stream is near the end.
 const tailBytes = 64 * 1024;
 const longTailBytes = 1024 ** 2;
-// Covers are comments, in base64.
+// Covers are comments, in base64. Encoders write pages of 4 to 64 kB.
 const maxHeaderBytes = 8 * 1024 ** 2;
+const maxHeaderPages = 1024;
 
 /** The streams of an Ogg file, from its first pages. */
 interface Beginning {
@@ -42,7 +43,7 @@ function readBeginning(file: ReceivedFile): Beginning | { readonly need: Need | 
   const serials = new Set(streams.map(({ serial }) => serial));
   const packets = new Map(measured.map(({ serial }) => [serial, 0]));
   const starts = new Map<number, number | null>();
-  const work = createWorkBudget();
+  const work = createSteps(maxHeaderPages);
   let [at, headersEnd] = [0, end];
   while (measured.some(({ serial, headerPackets }) => headerPackets !== null && !starts.has(serial))) {
     const page = work.step() && at < maxHeaderBytes ? readPage(prefix, at) : null;

@@ -60,7 +60,7 @@ function hasFact(name: FactName, metadata: Metadata, { facts, bytes }: MadeFile)
  * Looks up a URL as a room does, and samples the facts until the lookup has ended.
  *
  * One request has the room's deadline and one has none. Further ones with the shortest deadline are sent at intervals; they join the
- * lookup in progress (request coalescing), so their partial answers show what is known, at no cost for the origin.
+ * lookup in progress (request coalescing), so their partial answers show the facts so far, at no cost for the origin.
  */
 export async function timeFacts(
   service: Pool,

@@ -12,7 +12,7 @@ export interface Picture {
 }
 
 /** Makes a picture with the detail of a photo: enlarged noise, which costs encoders and decoders as much as a photo. */
-async function takePhoto(width: number, height: number): Promise<Sharp> {
+export async function takePhoto(width: number, height: number): Promise<Sharp> {
   const noise = { type: "gaussian" as const, mean: 128, sigma: 60 };
   const create = { width: width >> 3, height: height >> 3, channels: 3 as const, background: "gray", noise };
   const coarse = await sharp({ create }).png().toBuffer();
@@ -43,7 +43,7 @@ async function makePhoto(
 }
 
 /** Draws a phone screenshot full of text. */
-async function drawScreenshot(width: number, height: number): Promise<Buffer> {
+export async function drawScreenshot(width: number, height: number): Promise<Buffer> {
   const lines = Array.from(
     { length: Math.floor(height / 40) },
     (_, line) =>

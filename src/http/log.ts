@@ -6,13 +6,13 @@ import type { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type Client, nameOf } from "./auth.ts";
 
-/** The request, in a log line. */
+/** Request id and client of a log line. */
 export interface RequestContext {
   readonly id: string;
   readonly client: Client | null;
 }
 
-/** Writes one line a lookup. Of the URL only the host and a keyed hash: a path may be a capability (XEP-0363). */
+/** Writes one log line per lookup. Of the URL it has only the host and a keyed hash: a path may be a capability (XEP-0363). */
 export interface LookupLog {
   answered(
     asked: RequestContext,
@@ -28,9 +28,9 @@ export interface LookupLog {
     error: OracleError,
     startedAt: number,
   ): void;
-  /** A text that is not a target, or above the rate limit: no part of it is logged. */
+  /** Logs a request whose URL is invalid or that exceeds the rate limit, without any part of the URL. */
   refused(asked: RequestContext, error: OracleError): void;
-  /** A bug: logs names, codes and places of the error and its causes, no messages: they may quote the fetched file. */
+  /** Logs a bug: names, codes and stack of the error and its causes; not their messages, which may quote the fetched file. */
   broken(asked: RequestContext, error: unknown): void;
 }
 
@@ -38,13 +38,13 @@ const hashCharacters = 16; // 64 bits: no two URLs in a log collide in practice
 
 /** @param logger its level is checked first: a line below it costs nothing */
 export function createLookupLog(logger: Logger): LookupLog {
-  // For this process only: a leaked log cannot be searched for guessed URLs.
+  // A random key of this process: an attacker cannot hash guessed URLs and search a leaked log for them.
   const key = randomBytes(32);
   const place = (target: Target) => ({
     host: target.url.host,
     urlHash: createHmac("sha256", key).update(target.href).digest("hex").slice(0, hashCharacters),
   });
-  const told = ({ id, client }: RequestContext) => ({ requestId: id, client: nameOf(client) });
+  const requester = ({ id, client }: RequestContext) => ({ requestId: id, client: nameOf(client) });
   const levelOf = (description: Description | null) => (description?.cached === "hit" ? "debug" : "info");
   const since = (startedAt: number) => Math.round(performance.now() - startedAt);
 
@@ -54,10 +54,10 @@ export function createLookupLog(logger: Logger): LookupLog {
       if (!logger.isLevelEnabled(level)) return;
       const { cached, timings } = description;
       const ms = since(startedAt);
-      // After the answer was written: logging takes as long as answering.
+      // Logged after the response was written: writing the line takes as long as the response itself.
       setImmediate(() => {
-        // No type: if the bytes are unknown, it is text from the origin.
-        const line = { ...told(asked), ...place(target), cached, ms, timings };
+        // Without `type`: if the bytes are unknown, it is text from the origin.
+        const line = { ...requester(asked), ...place(target), cached, ms, timings };
         logger[level]({ ...line, partial, warnings: metadata.warnings }, "described");
       });
     },
@@ -66,7 +66,7 @@ export function createLookupLog(logger: Logger): LookupLog {
       if (!logger.isLevelEnabled(level)) return;
       const { code, reason, upstreamStatus } = error;
       const line = {
-        ...told(asked),
+        ...requester(asked),
         ...place(target),
         cached: description?.cached,
         ms: since(startedAt),
@@ -75,10 +75,10 @@ export function createLookupLog(logger: Logger): LookupLog {
       logger[level]({ ...line, code, reason, upstreamStatus }, "not described");
     },
     refused(asked, { code }) {
-      logger.info({ ...told(asked), code }, "refused");
+      logger.info({ ...requester(asked), code }, "refused");
     },
     broken(asked, error) {
-      logger.error({ ...told(asked), code: "internal", error: traceOf(error) }, "unexpected error");
+      logger.error({ ...requester(asked), code: "internal", error: traceOf(error) }, "unexpected error");
     },
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Memoizes the latest results of a parser, since parsing a question costs more than the rest of a cache hit. Errors are
+ * Memoizes the latest results of a parser, since parsing a request costs more than the rest of a cache hit. Errors are
  * not memoized.
  *
  * @param maxTexts of each of two generations: when the young one is full, the old one is dropped

@@ -19,7 +19,7 @@ end
 
 local describe = support.has_prosody and describe or pending;
 
-describe("the library of the modules", function ()
+describe("the shared library of the Prosody modules", function ()
 	local m, parse_metadata, read_reply, is_blurhash, new_breaker;
 
 	setup(function ()
@@ -29,8 +29,8 @@ describe("the library of the modules", function ()
 		new_breaker = support.load_library("breaker").new_breaker;
 	end);
 
-	describe("a reply", function ()
-		it("is metadata when every value is in range or null", function ()
+	describe("the validation of a reply", function ()
+		it("returns metadata if every value of the reply is in range or null", function ()
 			local null = require "util.json".null;
 			assert.same({ bytes = 0, type = "image/png", blurhash = blurhash, width = 1, height = 2^31 - 1 },
 				parse_metadata({ bytes = 0, type = "image/png", blurhash = blurhash, width = 1, height = 2^31 - 1 }));
@@ -39,7 +39,7 @@ describe("the library of the modules", function ()
 			assert.same({ type = "text/plain" }, parse_metadata({ bytes = null, type = "text/plain", blurhash = null, width = null, height = null }));
 		end);
 
-		it("loses a field that is out of range or malformed, and keeps the others", function ()
+		it("drops a field that is out of range or malformed, and keeps the others", function ()
 			for _, wrong in ipairs {
 				{ bytes = -1 }, { bytes = 1.5 }, { bytes = "12" }, { bytes = 1/0 }, { bytes = 0/0 }, { bytes = 2^54 }, { bytes = {} }, { bytes = true },
 				{ type = "image" }, { type = "image/" }, { type = "/png" }, { type = "Image/PNG" }, { type = "image/png; q=1" },
@@ -54,7 +54,7 @@ describe("the library of the modules", function ()
 			end
 		end);
 
-		it("loses width and height together: clients can use neither without the other", function ()
+		it("drops width and height together, because clients can use neither without the other", function ()
 			local null = require "util.json".null;
 			for _, side in ipairs { 0, -5, 0.5, 2^31, 2^32 - 1, 2^63, 1/0, 0/0, "1", null, {} } do
 				assert.same({ type = "image/qoi" }, parse_metadata({ type = "image/qoi", width = side, height = 1 }));
@@ -63,20 +63,20 @@ describe("the library of the modules", function ()
 			assert.same({ type = "image/qoi" }, parse_metadata({ type = "image/qoi", width = 1 }));
 		end);
 
-		it("is not metadata if it is no object, or an object without a key of the contract", function ()
+		it("returns nil for a reply that is no object or has no key of the contract", function ()
 			for _, other in ipairs { "metadata", 3, true, {}, { 1, 2, 3 }, { status = "ok" } } do
 				assert.is_nil(parse_metadata(other));
 			end
 			assert.is_nil(parse_metadata(nil));
 		end);
 
-		it("may have a blurhash of any number of components, as long as its length says the same", function ()
+		it("accepts a blurhash with any number of components if its length matches that number", function ()
 			assert.is_true(is_blurhash("00TI:j")); -- 1x1
 			assert.is_true(is_blurhash("|"..("0"):rep(165))); -- 9x9
 			assert.is_false(is_blurhash("}"..("0"):rep(165)));
 		end);
 
-		it("shows an unhealthy oracle by status and form only, not by the values of fields", function ()
+		it("decides by the status and the form of the reply whether the oracle is healthy, not by the values of its fields", function ()
 			local function outcome(body, status)
 				return (select(2, read_reply(body, status)));
 			end
@@ -110,7 +110,7 @@ describe("the library of the modules", function ()
 			return assert(parse_metadata(changed));
 		end
 
-		-- Attributes in one order, since their order in memory varies.
+		-- Attributes are sorted: their order in memory is random.
 		local function text_of(tag)
 			if type(tag) == "string" then return st.xml_escape(tag); end
 			local names, children = {}, {};
@@ -128,7 +128,7 @@ describe("the library of the modules", function ()
 			return added, stanza;
 		end
 
-		local function added_to(stanza, metadata, ...) -- > text of all that was added at the end of the stanza
+		local function added_to(stanza, metadata, ...) -- > text of the elements that were added at the end of the stanza
 			local before = #stanza.tags;
 			add(stanza, metadata, ...);
 			local texts = {};
@@ -136,7 +136,7 @@ describe("the library of the modules", function ()
 			return table.concat(texts);
 		end
 
-		it("the legacy element has its children in the order of the contract, and omits unknown ones", function ()
+		it("with the output legacy have the children of <metadata/> in the order of the contract, without unknown values", function ()
 			local added, stanza = add(message(url), described(), "legacy");
 			assert.is_true(added);
 			assert.equal("<x xmlns='jabber:x:oob'><url xmlns='jabber:x:oob'>"..url.."</url><metadata xmlns='"..xmlns_metadata
@@ -148,14 +148,14 @@ describe("the library of the modules", function ()
 				text_of(sparse.tags[1].tags[2]));
 		end);
 
-		it("file-metadata is the element of XEP-0446, at the end of a stanza with one URL", function ()
+		it("with the output file-metadata are one <file/> of XEP-0446 at the end of a stanza with one URL", function ()
 			assert.equal("<file xmlns='urn:xmpp:file:metadata:0'><media-type>image/jpeg</media-type><name>summit.jpg</name><size>3032449</size>"
 				.."<width>4096</width><height>2160</height><length>12345</length>"..hash.."</file>", added_to(message(url), described(), "file-metadata"));
 			assert.equal("", added_to(message(url, url), described(), "file-metadata"));
 			assert.equal("", added_to(message(url, "aesgcm://upload.example/b#00"), described(), "file-metadata"));
 		end);
 
-		it("sims is the reference of XEP-0385, its ThumbHash before its BlurHash", function ()
+		it("with the output sims are a <reference/> of XEP-0385, with the ThumbHash before the BlurHash", function ()
 			local size = " height='2160' media-type='";
 			assert.equal("<reference type='data' xmlns='urn:xmpp:reference:0'><media-sharing xmlns='urn:xmpp:sims:1'>"
 				.."<file xmlns='urn:xmpp:jingle:apps:file-transfer:5'><media-type>image/jpeg</media-type><name>summit.jpg</name><size>3032449</size>"
@@ -167,13 +167,13 @@ describe("the library of the modules", function ()
 				.."</sources></media-sharing></reference>", added_to(message(url), described(), "sims"));
 		end);
 
-		it("sims is added once for each URL, and not without the size that XEP-0385 requires", function ()
+		it("with the output sims are added once for each URL, and not without the size that XEP-0385 requires", function ()
 			local _, stanza = add(message(url, url.."2", url), described(), "sims");
 			assert.equal(3 + 2, #stanza.tags);
 			assert.equal("", added_to(message(url), parse_metadata({ type = "image/png", width = 5, height = 5 }), "sims"));
 		end);
 
-		it("sfs is the share of XEP-0447, with a fallback for clients that do not know it", function ()
+		it("with the output sfs are a share of XEP-0447, and a fallback that marks the body as meant for clients without XEP-0447", function ()
 			assert.equal("<file-sharing disposition='inline' xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'><media-type>image/jpeg</media-type>"
 				.."<name>summit.jpg</name><size>3032449</size><width>4096</width><height>2160</height><length>12345</length>"..hash.."</file>"
 				.."<sources><url-data target='"..url.."' xmlns='http://jabber.org/protocol/url-data'></url-data></sources></file-sharing>"
@@ -183,15 +183,15 @@ describe("the library of the modules", function ()
 			assert.not_matches("disposition", added_to(message(url), described({ type = "application/pdf" }), "sfs"));
 		end);
 
-		it("sfs is not added if it would hide something: without a hash, beside words, or for some URLs of several", function ()
+		it("with sfs are omitted if clients would hide content: no hash, other text in the body, or a URL without a share", function ()
 			assert.equal("", added_to(message(url), described({ sha256 = "" }), "sfs"));
 			assert.equal("", added_to(message(url):body("look: "..url), described(), "sfs"));
 			assert.equal("", added_to(message(url, "aesgcm://upload.example/b#00"), described(), "sfs"));
 			local both = added_to(message(url, url.."2"):body(url.."\n"..url.."2"), described(), "sfs");
-			assert.matches("id='media%-1'.*id='media%-2'", both); -- without, readers take several for a mistake
+			assert.matches("id='media%-1'.*id='media%-2'", both); -- without ids, clients treat several shares as a mistake
 		end);
 
-		it("nothing is added if nothing is known", function ()
+		it("are omitted if no metadata is known", function ()
 			for _, unknown in ipairs { {}, { type = "application/octet-stream", bytes = require "util.json".null } } do
 				unknown.type = unknown.type or "application/octet-stream";
 				local stanza = message(url):body(url);
@@ -201,7 +201,7 @@ describe("the library of the modules", function ()
 			end
 		end);
 
-		it("a URL that the sender describes gets only the legacy element", function ()
+		it("do not repeat an element by which the sender describes the URL, except <metadata/>, which only the server adds", function ()
 			local sims = st.stanza("reference", { xmlns = "urn:xmpp:reference:0", type = "data" })
 				:tag("media-sharing", { xmlns = "urn:xmpp:sims:1" }):tag("sources")
 				:tag("reference", { xmlns = "urn:xmpp:reference:0", type = "data", uri = url }):reset();
@@ -219,7 +219,7 @@ describe("the library of the modules", function ()
 			assert.matches("media%-sharing", added_to(message(url.."2", url):add_child(sims), described(), "sims"));
 		end);
 
-		it("a stanza grows by at most 1536 bytes for each URL, and elements beyond that are omitted", function ()
+		it("add at most 1536 bytes per URL to a stanza: an element that does not fit is omitted", function ()
 			local outputs = { "legacy", "file-metadata", "sims", "sfs" };
 			local long = "https://upload.example/"..("x"):rep(2000);
 			local names = { "summit.jpg", ("é"):rep(127), ("&"):rep(255), ("'"):rep(255) };
@@ -236,7 +236,7 @@ describe("the library of the modules", function ()
 			assert.matches("^<reference", added_to(message(url), described(), "legacy", "sims"));
 		end);
 
-		it("a name is omitted if XML forbids it, if a client could take it for a path, or if it fakes an extension", function ()
+		it("omit a file name that XML forbids, that looks like a path or that fakes an extension, and keep the other fields", function ()
 			local names = {
 				"", "a\0b", "a\nb", "a\127b", "a/b", "a\\b", "\255", "\237\160\128", "\239\191\190", "\239\191\191", "\194\133", ("x"):rep(256), 5, {}, true,
 				".", "..", "...", ".. ", " ", "\t ", "\u{a0}", "\u{2003}\u{3000}", "\u{2028}a", "a\u{2029}",
@@ -255,7 +255,7 @@ describe("the library of the modules", function ()
 			assert.matches("<name>a&lt;b&gt;&amp;", tostring(stanza));
 		end);
 
-		it("names of any script are added, with the joiners that Persian and emoji need", function ()
+		it("keep file names of any script, with the joiners that Persian and emoji need", function ()
 			for _, name in ipairs {
 				"..a", "a b.jpg", ".profile", "\u{645}\u{6cc}\u{200c}\u{62e}.jpg", "\u{1f469}\u{200d}\u{1f4bb}.png", "\u{5d0}.pdf", "\u{3042}",
 			} do
@@ -263,7 +263,7 @@ describe("the library of the modules", function ()
 			end
 		end);
 
-		it("a duration, hash or preview that is out of range is omitted, and the rest is added", function ()
+		it("omit a duration, hash or preview that is out of range, and keep the other fields", function ()
 			for _, wrong in ipairs {
 				{ durationMs = -1 }, { durationMs = 2^31 }, { durationMs = 0.5 }, { durationMs = 1/0 }, { durationMs = 0/0 }, { durationMs = "1" },
 				{ sha256 = sha256:sub(2) }, { sha256 = sha256:sub(2).."g" }, { sha256 = 5 }, { sha256 = sha256.."00" },
@@ -277,8 +277,8 @@ describe("the library of the modules", function ()
 		end);
 	end);
 
-	describe("the options", function ()
-		it("an unknown output or scope is an error", function ()
+	describe("the options of a module", function ()
+		it("reject an unknown output or scope", function ()
 			assert.is_table(support.load_lookups({ muc_media_metadata_output = { "sims" }, muc_media_metadata_scope = "local-uploads" }));
 			assert.has_error(function () support.load_lookups({ muc_media_metadata_output = { "sims", "simms" } }); end);
 			assert.has_error(function () support.load_lookups({ muc_media_metadata_scope = "local" }); end);
@@ -286,7 +286,7 @@ describe("the library of the modules", function ()
 	end);
 
 	describe("the fields that the oracle is asked for", function ()
-		it("are those that the outputs carry, and the hash of the file only for an output that needs it", function ()
+		it("the request has the fields that the outputs carry, and the hash of the file only for an output that needs it", function ()
 			assert.same({ "blurhash", "bytes", "height", "type", "width" }, m.fields_of(set("legacy")));
 			assert.same({ "blurhash", "bytes", "durationMs", "filename", "height", "type", "width" },
 				m.fields_of(set("legacy", "file-metadata")));
@@ -296,10 +296,10 @@ describe("the library of the modules", function ()
 		end);
 	end);
 
-	describe("a sender's own metadata", function ()
+	describe("metadata in the sender's own message", function ()
 		local function forged() return st.stanza("metadata", { xmlns = xmlns_metadata }):text_tag("bytes", "1"); end
 
-		it("metadata of the sender is removed at any depth, however often it occurs, and nothing else", function ()
+		it("is removed at any depth and any number of times, and no other element is", function ()
 			local stanza = message("https://a.example/1", "https://a.example/2"):body("hi");
 			local before = tostring(stanza);
 			stanza:add_direct_child(forged());
@@ -315,7 +315,7 @@ describe("the library of the modules", function ()
 			assert.equal(as_it_was, tostring(m.strip_metadata(kept)));
 		end);
 
-		it("metadata of the sender is removed from the bottom of a stanza too deep for recursion", function ()
+		it("is removed from the bottom of a stanza that is nested too deeply for recursion", function ()
 			local stanza = st.message();
 			local at = stanza;
 			for _ = 1, 100000 do
@@ -328,7 +328,7 @@ describe("the library of the modules", function ()
 			assert.equal(0, #at.tags);
 		end);
 
-		it("the removal takes time linear in the size of the stanza", function ()
+		it("is removed in linear time if there is much of it", function ()
 			local x = st.stanza("x", { xmlns = xmlns_metadata });
 			for _ = 1, 100000 do x:add_direct_child(forged()); end
 			local started = os.clock();
@@ -337,10 +337,10 @@ describe("the library of the modules", function ()
 		end);
 	end);
 
-	describe("the URLs that are looked up", function ()
+	describe("the set of URLs that are looked up", function ()
 		local function wanted(url, ...) return m.is_wanted(url, ... ~= nil and set(...) or nil); end
 
-		it("URLs of http and https with at most 2048 bytes are looked up", function ()
+		it("has http and https URLs of at most 2048 bytes", function ()
 			assert.is_true(wanted("https://a.example/x"));
 			assert.is_true(wanted("HTTP://a.example"));
 			assert.is_true(wanted("https://a.example/"..("x"):rep(2048 - 18)));
@@ -350,7 +350,7 @@ describe("the library of the modules", function ()
 			end
 		end);
 
-		it("only URLs on the hosts of the setting are looked up, if it names any", function ()
+		it("has only URLs on the hosts of the option, if it names any", function ()
 			assert.is_true(wanted("https://UPLOAD.example/x", "upload.example"));
 			assert.is_true(wanted("https://upload.example:5281/x", "upload.example"));
 			assert.is_true(wanted("https://upload.example:5281/x", "upload.example:5281"));
@@ -372,13 +372,13 @@ describe("the library of the modules", function ()
 			assert.is_true(os.clock() - started < 0.5); -- quadratic: 2.5 s
 		end);
 
-		it("each URL is looked up once, for every element that has it", function ()
+		it("has each URL once, with every element that contains it", function ()
 			local media, urls = m.find_media(message("https://a.example/1", " https://a.example/2\n", "https://a.example/1", "https://a b/", ""), nil);
 			assert.same({ "https://a.example/1", "https://a.example/2" }, urls);
 			assert.equal(3, #media);
 		end);
 
-		it("no URL of an encrypted message is looked up", function ()
+		it("is empty for an encrypted message", function ()
 			for _, marker in ipairs {
 				st.stanza("encrypted", { xmlns = "eu.siacs.conversations.axolotl" }),
 				st.stanza("encrypted", { xmlns = "urn:xmpp:omemo:2" }),
@@ -406,7 +406,7 @@ describe("the library of the modules", function ()
 			breaker = new_breaker(3, 30, function () return now; end);
 		end);
 
-		it("opens for everyone after failures of different senders without a healthy answer in between", function ()
+		it("opens for all senders after failures of different senders without a healthy answer in between", function ()
 			assert.is_false(fail_each(1, 2));
 			breaker.record_healthy("alice@example.net");
 			assert.is_false(fail_each(1, 2));
@@ -416,7 +416,7 @@ describe("the library of the modules", function ()
 			assert.equal("breaker_open", breaker.find_obstacle("bob@example.net"));
 		end);
 
-		it("counts a sender once, however often their lookups fail", function ()
+		it("counts a sender once, however many of its lookups fail", function ()
 			for _ = 1, 100 do assert.is_false(breaker.record_unhealthy("mallory@example.net")); end
 			assert.is_false(fail_each(1, 1));
 			assert.is_false(breaker.is_open());
@@ -432,7 +432,7 @@ describe("the library of the modules", function ()
 			assert.is_true(allows("alice@example.net"));
 		end);
 
-		it("opens for one sender after failures of their lookups in a row, and tries one lookup after each cooldown", function ()
+		it("opens for one sender after consecutive failures of its lookups, and allows one trial after each cooldown", function ()
 			local mallory = "mallory@example.net";
 			for _ = 1, 3 do
 				assert.is_true(allows(mallory));
@@ -477,7 +477,7 @@ describe("the library of the modules", function ()
 			assert.is_true(allows("carol@example.net"));
 		end);
 
-		it("can be closed by the senders who opened it", function ()
+		it("closes after a healthy answer for a sender whose failures opened it", function ()
 			fail_each(1, 3);
 			now = 30;
 			breaker.start_lookup("sender1@example.net");
@@ -488,7 +488,7 @@ describe("the library of the modules", function ()
 			assert.is_false(breaker.is_open());
 		end);
 
-		it("keeps a bounded number of senders", function ()
+		it("keeps records of a bounded number of senders", function ()
 			local unlimited = new_breaker(math.huge, 30, function () return now; end);
 			collectgarbage();
 			local before = collectgarbage("count");

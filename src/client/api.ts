@@ -4,7 +4,7 @@ export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
     /**
-     * @description The metadata of the URL. Every key is always present; null means unknown.
+     * @description Metadata of a URL. Every key is always present; null means that the value is unknown.
      * @example {
      *       "url": "https://upload.example.org/a/summit.jpg",
      *       "bytes": 3032449,
@@ -23,31 +23,33 @@ export interface components {
      *     }
      */
     Metadata: {
-      /** @description The URL of the lookup: normalised, without the fragment */
+      /** @description The URL that was looked up, normalised, without its fragment */
       url: string;
-      /** @description Size of the representation as stored, in bytes */
+      /** @description Size of the file in bytes */
       bytes: number | null;
-      /** @description `counted` by reading the body to its end, or `declared` by the origin */
+      /** @description `counted`: the service read the body to its end; `declared`: by `Content-Length`, not verified; null if `bytes` is null */
       bytesSource: ("counted" | "declared") | null;
       /** @description Media type, sniffed from the bytes; lower case, no parameters; `application/octet-stream` if unknown (RFC 9110 8.3.1) */
       type: string;
-      /** @description BlurHash of 4 x 3 components, of the upright first frame on white */
+      /** @description BlurHash with 4 x 3 components of the first frame, upright and on a white background */
       blurhash: string | null;
-      /** @description Pixels, as displayed: after EXIF or container orientation */
+      /** @description Width in pixels as displayed, after the rotation by EXIF or the container */
       width: number | null;
-      /** @description Pixels, as displayed */
+      /** @description Height in pixels as displayed, after the rotation by EXIF or the container */
       height: number | null;
-      /** @description ThumbHash, base64, with transparency */
+      /** @description ThumbHash in base64, with transparency */
       thumbhash: string | null;
+      /** @description Whether a picture has more than one frame */
       animated: boolean | null;
+      /** @description Duration of a video or audio file in milliseconds */
       durationMs: number | null;
-      /** @description Hex; only if the whole body was read */
+      /** @description SHA-256 of the file in hex; null unless the whole body was read */
       sha256: string | null;
-      /** @description From Content-Disposition, else the URL's last path segment; without control characters and separators */
+      /** @description File name by `Content-Disposition`, else the last path segment of the URL; without control characters and separators */
       filename: string | null;
-      /** @description Whether the deadline passed before the lookup ended: a later request may get more */
+      /** @description Whether the deadline passed before the lookup was complete: the same request later returns more */
       partial: boolean;
-      /** @description Limits of a successful lookup */
+      /** @description Problems of a lookup whose origin responded with success */
       warnings: (
         | "type_mismatch"
         | "decode_failed"
@@ -60,7 +62,7 @@ export interface components {
       )[];
     };
     /**
-     * @description Why nothing can be said (RFC 9457)
+     * @description Problem document of a failed request or lookup (RFC 9457)
      * @example {
      *       "type": "urn:media-oracle:problem:source_status",
      *       "title": "The origin responded with an error status",
@@ -72,7 +74,7 @@ export interface components {
      */
     Problem: {
       /**
-       * @description Names the code; not an address to open
+       * @description Unique name of the code; a URN, not an address to open
        * @enum {string}
        */
       type:
@@ -116,7 +118,7 @@ export interface components {
         | "The deadline passed before anything was known";
       status: number;
       /**
-       * @description Stable: callers may switch on it
+       * @description Code of the failure, for programs; does not change between versions
        * @enum {string}
        */
       code:
@@ -138,49 +140,49 @@ export interface components {
         | "source_protocol"
         | "overloaded"
         | "deadline_exceeded";
-      /** @description Whether asking the same again later may help */
+      /** @description Whether the same request may succeed later */
       retryable: boolean;
-      /** @description With `source_status`: the origin's */
+      /** @description Only with `source_status`: the status of the origin's response */
       upstreamStatus?: number;
     };
-    /** @description What is known of one URL, or why nothing can be said */
+    /** @description Metadata of one URL, or the problem of its lookup */
     BatchItem:
       | {
-          /** @description Which of the `urls`, from 0 */
+          /** @description Index of the URL in `urls`, from 0 */
           index: number;
-          /** @description As it was asked for */
+          /** @description The URL as in the request */
           url: string;
           metadata: components["schemas"]["Metadata"];
         }
       | {
-          /** @description Which of the `urls`, from 0 */
+          /** @description Index of the URL in `urls`, from 0 */
           index: number;
-          /** @description As it was asked for */
+          /** @description The URL as in the request */
           url: string;
           problem: components["schemas"]["Problem"];
         };
-    /** @description Every URL with what is known of it, or why nothing can be said */
+    /** @description Results of a batch: metadata or a problem for each URL */
     Batch: {
-      /** @description In the order of the `urls` */
+      /** @description One item for each URL, in the order of `urls` */
       items: components["schemas"]["BatchItem"][];
     };
-    /** @description Whether the service is alive, or would answer a lookup */
+    /** @description Liveness or readiness of the service */
     Health: {
       /**
-       * @description `degraded`: lookups are answered, without the shared cache, which is away or takes nothing
+       * @description `degraded`: the service is ready, but Redis is unavailable or refuses writes, so it works with its local cache only
        * @enum {string}
        */
       status: "ok" | "degraded" | "unready";
     };
-    /** @description What answers */
+    /** @description Versions of the program and its libraries, and the enabled formats */
     Version: {
       version: string;
-      /** @description What it was built from; null where that is unknown, or no commit */
+      /** @description Git commit of the build; null if unknown */
       commit: string | null;
       node: string;
-      /** @description Of the processes that decode pictures; null before they have started */
+      /** @description Version of libvips in the decoder processes; null before one has started */
       libvips: string | null;
-      /** @description What is looked into, as `MEDIA_ORACLE_FORMATS` has it; and `poster`: frames of videos, by ffmpeg */
+      /** @description Enabled formats, named as in `MEDIA_ORACLE_FORMATS`; also `poster` if frames of videos are decoded by ffmpeg */
       formats: string[];
     };
   };

@@ -85,10 +85,10 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 
   const app = fastify({
     ...connectionOptions(options),
-    // We log one line a lookup, without the path or query of the URL (log.ts).
+    // Instead, log.ts writes one line per lookup, without the path or query of the URL.
     logger: false,
     genReqId: requestIdOf,
-    // During shutdown, readiness reports it; open connections get their answers, then they are closed.
+    // During shutdown `/readyz` responds with 503; open connections still get their responses, then they are closed.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => refuseConnection(error, socket, requestIdOf({ headers: {} })),
     frameworkErrors: (error, _request, reply) => void sendProblem(reply, requestError(error)),
@@ -101,7 +101,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     const { success, data } = schema.safeParse(input);
     return success ? { value: data } : { error: new OracleError("request_invalid", "not the documented form") };
   });
-  // Replies are text that was rendered once: their schemas are for the OpenAPI document, and for the tests against it.
+  // Replies are rendered as text by reply.ts. Their schemas are only for the OpenAPI document and the tests against it.
   app.setSerializerCompiler(() => JSON.stringify);
   app.removeAllContentTypeParsers();
   const parseBody = memoizeParser(parseJson, memoizedBodies);

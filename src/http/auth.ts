@@ -25,7 +25,7 @@ export function nameOf(client: Client | null): string {
 }
 
 export interface AccessOptions extends BrowserGuardOptions {
-  /** Any of them opens the API. */
+  /** Plain tokens: each gives access to the API. */
   readonly tokens: readonly string[];
   /** Null if there are none. */
   readonly namedTokens: NamedTokenOptions | null;
@@ -61,7 +61,7 @@ function createTokenCheck({ tokens, namedTokens }: AccessOptions): (token: strin
 type Identify = (authorization: string | undefined) => Client | null;
 
 /**
- * The one scheme is `Bearer`, its name case-insensitive (RFC 6750 2.1, RFC 9110 11.1).
+ * The only accepted scheme is `Bearer`; its name is case-insensitive (RFC 6750 2.1, RFC 9110 11.1).
  *
  * @returns null if no token is set
  */
@@ -83,7 +83,7 @@ export interface Access {
   readonly scope: "public" | "private";
   /** Of the API: lookups and operation. */
   readonly guards: Guards;
-  /** Of the page's files, which a link on another website may lead to. */
+  /** Guards of the files of the web page: other websites may link to it. */
   readonly pageGuards: Guards;
 }
 
@@ -98,7 +98,7 @@ export function createAccess(options: AccessOptions): Access {
 function requireToken(identify: Identify): onRequestHookHandler {
   return (request, _reply, done) => {
     request.client = identify(request.headers.authorization);
-    done(request.client ? undefined : new OracleError("unauthorized", "no token, or none of ours"));
+    done(request.client ? undefined : new OracleError("unauthorized", "no token, or an unknown one"));
   };
 }
 

@@ -21,7 +21,7 @@ export interface BatchRouteOptions {
   readonly log: LookupLog;
 }
 
-// The default limit of fetches at once from one host: a batch then leaves the host's queue to other requests.
+// As many as the default of `MEDIA_ORACLE_PER_HOST`: the lookups of a batch for one host do not fill that host's queue.
 const atOnce = 16;
 
 // A lookup that starts later cannot be answered in time; timers fire up to 2 ms early.
@@ -38,7 +38,7 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
     const { deadlineMs } = question;
     // The implicit deadline of a lookup, which counts from its own start.
     if (deadlineMs === undefined) return lookups.lookUp(request, question, performance.now());
-    // After the deadline no lookup starts: all at once they would exceed the limit above.
+    // No lookup starts after the deadline: the rest of the batch would start at once, and exceed the limit above.
     if (performance.now() - startedAt < deadlineMs - leastLeftMs) {
       return lookups.lookUp(request, question, startedAt);
     }
@@ -72,7 +72,7 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
     await Promise.all(Array.from({ length: atOnce }, takeTurns));
   }
 
-  /** Sends all items in one answer after the last one is known: so the whole batch has a deadline. */
+  /** Sends all items in one response, once the last one is known: the whole batch has one deadline. */
   async function answerInOrder(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -88,9 +88,9 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
     writeAnswer(takenOver(reply), 200, headers, body);
   }
 
-  // Without `deadlineMs` the answer as a whole has no deadline: each lookup has the implicit one from its own start, so
-  // that the connection is never silent for longer, and a client that reads gets all items. The buffer for a slow
-  // reader is bounded by a hundred items: some 100 kB, 1 MB if the URLs are long.
+  // Without `deadlineMs` the response as a whole has no deadline: each lookup has the implicit one from its own start. So
+  // the connection is never idle for longer than that, and the client gets all items. For a client that reads slowly, at
+  // most a hundred items are buffered: some 100 kB, 1 MB if the URLs are long.
   async function answerAsTheyEnd(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -116,16 +116,18 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
       operationId: "describeAll",
       summary: "Describe up to a hundred URLs",
       description:
-        `Some are looked up at once; each is limited, remembered and logged as if it were asked for alone. With \`Accept: ${linesType}\` ` +
-        "each is answered as soon as it is known, else all together. `deadlineMs` counts for the whole batch: URLs that are not begun by then are `deadline_exceeded`. " +
-        `Without it a JSON batch is answered within ${implicitDeadlineSeconds} s, and each URL of an NDJSON batch within ${implicitDeadlineSeconds} s of the start of its lookup.`,
+        `Looks up ${atOnce} URLs in parallel. Each URL is rate-limited, cached and logged like a request of its own. With \`Accept: ${linesType}\` ` +
+        "each item is sent as soon as it is known, otherwise all items are sent together. `deadlineMs` is the deadline of the whole batch: a URL whose lookup has not started by then fails with `deadline_exceeded`. " +
+        `Without \`deadlineMs\`, a JSON batch has a deadline of ${implicitDeadlineSeconds} s, and each URL of an NDJSON batch one of ${implicitDeadlineSeconds} s from the start of its lookup.`,
       body: batchBodySchema,
       response: {
         200: {
-          description: "What is known of each URL",
+          description: "Metadata or a problem for each URL",
           content: {
             "application/json": { schema: batchReplySchema },
-            [linesType]: { schema: z.string().describe("A `BatchItem` a line, in the order in which they are known") },
+            [linesType]: {
+              schema: z.string().describe("One `BatchItem` per line, in the order in which the lookups end"),
+            },
           },
         },
         ...problemResponses("unauthorized", "request_forbidden", "request_too_large", "request_unsupported"),

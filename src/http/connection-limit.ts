@@ -2,7 +2,7 @@ import type { Server } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 
-/** How many inbound connections the service may have open at once, and the descriptors reserved for everything else. */
+/** The maximum number of open inbound connections, and the file descriptors that are reserved for all other uses. */
 export interface ConnectionLimit {
   readonly maxConnections: number;
   /** Descriptors that the process may have open; Infinity if there is no limit or none is known. */
@@ -18,23 +18,22 @@ export interface DescriptorUse {
   readonly workers: number;
 }
 
-// A fetch: 1 connection whose body is read + 4 while the end of that body is requested by a range. That is 4 addresses
-// of the host connected to in parallel (Happy Eyeballs), or before that at most 4 sockets to name servers.
+// A fetch: 1 connection whose body is read, + 4 for a range request at the same time. Those 4 are parallel connection
+// attempts (Happy Eyeballs), or before them at most 4 sockets to name servers.
 const descriptorsPerFetch = 1 + 4;
 
 // A worker: its channel, and stderr until it is ready.
 const descriptorsPerWorker = 2;
 
-// Node's own, standard streams, listening sockets: 22 measured. Starting a worker and ffmpeg: 2 x 6. getaddrinfo in 4
-// threads: 4 x 2. Redis, a collector of spans, the cache's file, the log: 2 + 4 + 2 + 6. Together 56, rounded up.
+// Node itself, standard streams and listening sockets: 22, measured. The start of a worker and of ffmpeg: 2 x 6.
+// getaddrinfo in 4 threads: 4 x 2. Redis, the tracing collector, the cache file, the log: 2 + 4 + 2 + 6. Sum 56, rounded up.
 const descriptorsOfProgram = 64;
 
 // Connections without a descriptor limit: 10,000 x 20 kB of memory = 200 MB while all of them are idle.
 const mostConnections = 10_000;
 
-// Connections if the descriptors are too few for the reserve: a quarter of them. The reserve is for the worst moment of
-// all fetches, so that the service works with less: if a descriptor is missing, one fetch or one start of a worker
-// fails.
+// If there are too few descriptors for the reserve, connections get a quarter of all. The reserve is for the peak of all
+// fetches, so the service works with less: without a free descriptor, a single fetch or worker start fails.
 const leastShare = 1 / 4;
 
 const reportEveryMs = 60_000;
@@ -46,17 +45,17 @@ export function connectionLimitOf(maxDescriptors: number, { fetches, workers }: 
   return { maxConnections: Math.min(mostConnections, free), maxDescriptors, reservedDescriptors };
 }
 
-/** Descriptors with which the reserve is kept: from here on they leave at least the quarter above to connections. */
+/** Returns the least number of descriptors that covers the reserve and leaves a quarter of all to connections. */
 function enoughDescriptors({ reservedDescriptors }: ConnectionLimit): number {
   return Math.ceil(reservedDescriptors / (1 - leastShare));
 }
 
 /**
- * Bounds the inbound connections of an app. They need no token, so that without a bound a stranger could take every
- * descriptor.
+ * Connection limit: bounds the inbound connections of an app. A connection needs no token, so without a bound an
+ * attacker could use up all descriptors.
  *
- * Node closes a connection above the bound at once, `/healthz` included. This is no lasting lock-out: a connection
- * without a request is closed within 6 s (`connection.ts`).
+ * Node closes each connection above the bound at once, also one for `/healthz`. Idle connections cannot block the
+ * service for long: a connection without a request is closed within 6 s (`connection.ts`).
  */
 export function limitConnections(app: FastifyInstance, limit: ConnectionLimit, logger: Logger): void {
   const { maxConnections, maxDescriptors } = limit;
@@ -82,7 +81,7 @@ export function limitConnections(app: FastifyInstance, limit: ConnectionLimit, l
   });
 }
 
-/** Returns all servers of an app that listens: for `localhost` one for each address, which Fastify does not expose. */
+/** Returns all servers of a listening app: Fastify has one per address of `localhost`, and does not expose the others. */
 function serversOf(app: FastifyInstance): Server[] {
   const bindings = Object.getOwnPropertySymbols(app).find(
     ({ description }) => description === "fastify.serverBindings",

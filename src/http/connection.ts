@@ -3,19 +3,19 @@ import type { Socket } from "node:net";
 import { OracleError } from "../domain/errors.ts";
 import { problemOf } from "./problem.ts";
 
-// Slowloris: a connection may hold a descriptor for 4 s without a complete request, checked every 250 ms, so that a
-// silent or slow one is closed within 6 s on a busy machine too.
+// Slowloris: a connection may hold a descriptor for 4 s without a complete request. Checked every 250 ms, so that a
+// silent or slow connection is closed within 6 s, even on a busy machine.
 const requestTimeoutMs = 4_000;
 const checkEveryMs = 250;
 
-// Between two requests. Node waits 1 s longer than the `Keep-Alive` header says.
+// Longest idle time between two requests. Node waits 1 s longer than its `Keep-Alive` header announces.
 const keepAliveTimeoutMs = 3_500;
 
 // 16 KiB: eight times the longest URL, and Node's limit of all headers together.
 export const maxRequestBytes = 16 * 1024;
 
 export interface ConnectionOptions {
-  /** Closes a connection on which nothing was sent or received for this time. */
+  /** A connection on which nothing was sent or received for this time is closed. */
   readonly inactivityTimeoutMs: number;
 }
 
@@ -64,7 +64,7 @@ export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket, r
   }
   const status = refusalOf(error);
   const { phrase, code } = refusals[status];
-  const body = JSON.stringify(problemOf(new OracleError(code, "the connection did not bring a request"), status));
+  const body = JSON.stringify(problemOf(new OracleError(code, "the request cannot be parsed"), status));
   socket.end(
     [
       `HTTP/1.1 ${status} ${phrase}`,

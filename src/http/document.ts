@@ -7,7 +7,7 @@ import { inactivityTimeoutMs } from "./timeouts.ts";
 /** Generates the OpenAPI document from an app that serves no request. */
 export async function openapiDocument(version: string): Promise<object> {
   const unused = (): never => {
-    throw new Error("nothing is looked up here");
+    throw new Error("this app only generates the OpenAPI document");
   };
   const app = await createApp({
     oracle: unused,

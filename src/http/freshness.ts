@@ -40,15 +40,15 @@ export function failureCacheStatus(code: FailureCode, cached: Cached, kept: Kept
   return code === "source_unreachable" ? "media-oracle" : cacheStatus(cached, kept, now);
 }
 
-/** For the OpenAPI document. */
+/** Descriptions of the cache headers, for the OpenAPI document. */
 export const freshnessHeaders = {
   "Cache-Status":
-    "Cache result of the answer (RFC 9211): `hit`; `fwd=miss`; `fwd=miss; collapsed`, joined a lookup in progress; " +
-    "`fwd=stale; fwd-status=304`, confirmed by the origin; `hit; ttl=-30; detail=stale`, over for 30 seconds, and being " +
-    "looked up again or answered because the origin fails",
-  "Cache-Control": "How long the answer holds; `no-store` where it is not remembered, or `partial`",
-  Age: "Of an answer from memory: seconds since its origin was asked",
-  "Server-Timing": "What the answer had to wait for, in milliseconds: queue, fetch, decode, hash",
+    "Cache result (RFC 9211): `hit`; `fwd=miss`: a new lookup; `fwd=miss; collapsed`: joined a lookup in progress; " +
+    "`fwd=stale; fwd-status=304`: revalidated at the origin; `hit; ttl=-30; detail=stale`: stale for 30 seconds, sent " +
+    "while it is refreshed (stale-while-revalidate) or because the origin fails (stale-if-error)",
+  "Cache-Control": "Freshness lifetime (`max-age`); `no-store` if the answer is not cached or is `partial`",
+  Age: "Only of a cached answer: seconds since the lookup at the origin",
+  "Server-Timing": "Duration of the stages of the lookup in milliseconds: queue, fetch, decode, hash",
 } as const;
 
 const stages: readonly Stage[] = ["queue", "fetch", "decode", "hash"];

@@ -6,13 +6,13 @@ import type { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type Client, nameOf } from "./auth.ts";
 
-/** The request, in a log line. */
+/** Request id and client of a log line. */
 export interface RequestContext {
   readonly id: string;
   readonly client: Client | null;
 }
 
-/** Writes one line a lookup. Of the URL only the host and a keyed hash: a path may be a capability (XEP-0363). */
+/** Writes one log line per lookup. Of the URL it has only the host and a keyed hash: a path may be a capability (XEP-0363). */
 export interface LookupLog {
   answered(
     context: RequestContext,
@@ -38,7 +38,7 @@ const hashCharacters = 16; // 64 bits: no two URLs in a log collide in practice
 
 /** @param logger its level is checked first: a line below it costs nothing */
 export function createLookupLog(logger: Logger): LookupLog {
-  // For this process only: a leaked log cannot be searched for guessed URLs.
+  // A random key of this process: an attacker cannot hash guessed URLs and search a leaked log for them.
   const key = randomBytes(32);
   const place = (target: Target) => ({
     host: target.url.host,
@@ -55,7 +55,7 @@ export function createLookupLog(logger: Logger): LookupLog {
       const { cached, timings } = description;
       const decodeTimeoutCause = description.decodeTimeoutCause ?? undefined; // absent from most lines
       const ms = since(startedAt);
-      // After the answer was written: logging takes as long as answering.
+      // Logged after the response was written: writing the line takes as long as the response itself.
       setImmediate(() => {
         // No type: if the bytes are unknown, it is text from the origin.
         const line = { ...requestFields(context), ...place(target), cached, ms, timings };

@@ -15,13 +15,13 @@ export interface LookupsOptions {
   readonly parseTarget: (text: string) => Target;
   /** Null if there is none. */
   readonly rateLimit: RateLimit | null;
-  /** The deadline of a question without `deadlineMs`. */
+  /** The deadline of a request without `deadlineMs`. */
   readonly implicitDeadlineMs: number;
   readonly metrics: Metrics;
   readonly log: LookupLog;
 }
 
-/** The result of one question. */
+/** The result for one URL of a request (a batch has many). */
 export type Outcome = Described | Failed;
 
 export interface Described {
@@ -36,7 +36,7 @@ export interface Failed {
   /** Null if the target was not looked up. */
   readonly target: Target | null;
   readonly description: Description | null;
-  /** Further headers of the failure's answer. */
+  /** Additional headers of the failure response. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -44,12 +44,12 @@ export function notLookedUp(error: OracleError, headers: Failed["headers"] = {})
   return { error, target: null, description: null, headers };
 }
 
-/** Looks up targets for all routes: counts, rate-limits and logs each question, and waits up to its deadline. */
+/** Looks up targets for all routes: counts, rate-limits and logs each lookup, and waits up to its deadline. */
 export interface Lookups {
   /**
    * Answers from the cache at once, without a promise; a promise never rejects.
    *
-   * @param startedAt `performance.now()` at the question's arrival, from which its deadline counts
+   * @param startedAt `performance.now()` at the arrival of the request, from which its deadline counts
    */
   lookUp(request: FastifyRequest, question: Question, startedAt: number): Outcome | Promise<Outcome>;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
@@ -84,7 +84,7 @@ export function createLookups(options: LookupsOptions): Lookups {
   }
 
   function refused(request: FastifyRequest, { retryAfter, rateLimit, policy }: Refusal): Failed {
-    const error = new OracleError("rate_limited", "one question too many");
+    const error = new OracleError("rate_limited", "more lookups than the rate limit allows");
     metrics.refused("rate_limited");
     log.refused(request, error);
     const headers = { "retry-after": retryAfter, ratelimit: rateLimit, "ratelimit-policy": policy };
@@ -98,7 +98,7 @@ export function createLookups(options: LookupsOptions): Lookups {
     description: Description,
     startedAt: number,
   ): Promise<Outcome> {
-    // From the question's arrival: the rate limit may have waited for Redis.
+    // Counts from the arrival of the request: the rate limit may have waited for Redis.
     const leftMs = Math.max(0, deadlineMs - (performance.now() - startedAt));
     try {
       const answer = await answerBy(description, description.kept === null ? leftMs : null, fields);

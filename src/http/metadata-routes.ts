@@ -70,11 +70,11 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
 
   const shared = { tags: ["metadata"], security: [{}, { token: [] }] };
   const known = {
-    description: "What is known of the URL; as the XML element of a stanza where `Accept` asks for that",
+    description: "Metadata of the URL; with `Accept: application/xml` as the XML element for a stanza",
     content: { "application/json": { schema: replySchema }, "application/xml": { schema: elementSchema } },
     headers: freshnessHeaders,
   };
-  const etag = "The same tag means the same bytes, on every replica";
+  const etag = "Strong validator: equal tags mean equal bytes, on every replica";
   const knownTagged = { ...known, headers: { ...freshnessHeaders, ETag: etag } };
   app.route({
     method: "POST",
@@ -100,7 +100,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
       querystring: questionQuerySchema,
       response: {
         200: knownTagged,
-        304: z.null().describe("What the caller has is still so (If-None-Match)"),
+        304: z.null().describe("The response with the tag in `If-None-Match` is still current"),
         ...problemResponses(...lookupFailures),
       },
     },
@@ -113,10 +113,10 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     schema: {
       ...shared,
       operationId: "forget",
-      summary: "Delete a URL from the cache: the next request asks its origin",
+      summary: "Delete the cached metadata of a URL: the next request starts a new lookup",
       querystring: invalidationQuerySchema,
       response: {
-        204: z.null().describe("Nothing is remembered of it now"),
+        204: z.null().describe("The cache has no metadata of the URL"),
         ...problemResponses(...invalidationFailures),
       },
     },

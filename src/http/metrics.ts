@@ -5,16 +5,17 @@ import { type FailureCode, failures, type OracleError, toOracleError } from "../
 
 /** Metrics for the operator. No label has a host of a URL, or text of a caller or an origin. */
 export interface Metrics {
-  /** Counts a request by client: the name of a valid token, never a stranger's text. Cheap, too. */
+  /** Counts a request by client: the name in a valid token, never unauthenticated text. Cheap: on the hot path of hits. */
   requested(client: string): void;
   /** Counts a response by cache result. Cheap: it is on the hot path of cache hits. */
   answered(cached: Cached): void;
-  /** Counts a question that was not looked up: the target parser or the rate limit refused it. */
+  /** Counts a lookup that was refused by the target parser or the rate limit. */
   refused(code: "url_invalid" | "url_unsupported" | "rate_limited"): void;
-  /** Counts a question that was answered with a failure, whether or not it was looked up. */
+  /** Counts a failure response, whether or not a lookup was started. */
   notAnswered(code: FailureCode): void;
-  /** Counts how a lookup ended, once for each that went to the origin. */
+  /** Counts a successful lookup at the origin, and its stages. */
   described(how: "success" | "not_modified", type: string, timings: Timings): void;
+  /** Counts a failed lookup at the origin, and its stages. */
   failed(error: OracleError, timings: Timings): void;
   /** Counts a lookup that ended with the warning `decode_timeout`. */
   decodeTimedOut(cause: DecodeTimeoutCause): void;
@@ -28,7 +29,7 @@ export type QueueName = "fetch" | "decode" | "unpredictable" | "workers";
 
 /** Numbers that others keep, read when the metrics are. */
 export interface Gauges {
-  /** Lookups under way. */
+  /** Lookups in progress. */
   inflight(): number;
   /** Waiting lookups by queue. */
   queueDepths(): Readonly<Record<QueueName, number>>;
@@ -36,21 +37,22 @@ export interface Gauges {
   decoderRestarts(): number;
   /** The enabled formats by their names in the settings, and `poster` for frames of videos. */
   enabled(): Readonly<Record<string, boolean>>;
-  /** Of the cache that replicas share; null where there is none. */
+  /** Of the cache that replicas share (Redis); null if there is none. */
   readonly shared: SharedGauges | null;
 }
 
 export interface SharedGauges {
-  /** Whether it is there, and takes what it is given. */
+  /** Whether Redis is available and accepts writes. */
   isWell(): boolean;
-  /** Since the start, and how many of them failed. */
+  /** Calls to Redis since the start. */
   calls(): number;
+  /** Failed calls since the start. */
   failures(): number;
-  /** Questions that it answered, since the start. */
+  /** Lookups that were answered from Redis since the start. */
   answers(): number;
 }
 
-// What decodes are called by; an origin chooses the type, so that any other must share one label or be a series of its own.
+// The `format` label of decode times. Other types share one label: an origin chooses the type, and each label value costs memory.
 const decodedTypes: Readonly<Record<string, string>> = {
   "image/jpeg": "jpeg",
   "image/png": "png",
@@ -76,7 +78,7 @@ function formatOf(type: string): string {
 // From a thumbnail (a few ms) to the decode time limit's default (10 s).
 const decodeBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-// To the fetch time limit's default (15 s); there are four stages, so it may not be many.
+// Up to the default fetch timeout (15 s). Few buckets: each is multiplied by four stages.
 const stageBuckets = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15];
 
 function addSharedMetrics(registers: Registry[], shared: SharedGauges): void {
@@ -214,7 +216,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     },
   });
 
-  // All from the beginning: a rate does not see what a series begins with.
+  // All codes start at 0: a Prometheus rate ignores the first value of a series.
   for (const code of Object.keys(failures)) notAnswered.inc({ code }, 0);
   for (const cause of Object.keys(decodeTimeoutCauses)) decodeTimeouts.inc({ cause }, 0);
 

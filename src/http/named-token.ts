@@ -17,8 +17,8 @@ export function isTokenName(text: string): boolean {
   return nameForm.test(text) && !reserved.has(text);
 }
 
-function signed(said: string, key: string): string {
-  return `${said}.${createHmac("sha256", key).update(said).digest("base64url")}`;
+function signed(claims: string, key: string): string {
+  return `${claims}.${createHmac("sha256", key).update(claims).digest("base64url")}`;
 }
 
 /**

@@ -7,10 +7,10 @@ import { type FailureCode, failures } from "../domain/errors.ts";
 import { problemSchema } from "./schema.ts";
 
 const description = [
-  "Tells what a media URL is: bytes, type, dimensions and a blurhash, once, safely.",
-  "A failure, where nothing can be said, is a problem document (RFC 9457) with a stable `code`; what could be learnt in " +
-    "part is a success with `partial` or `warnings`. Every answer carries `X-Request-Id`. A 404 always means that there is " +
-    "no such route, never that an origin said so.",
+  "Describes media URLs: size, media type, dimensions, blurhash and more.",
+  "A failed request or lookup returns a problem document (RFC 9457) with a stable `code`; a lookup with incomplete " +
+    "metadata returns 200 with `partial` or `warnings`. Every response has `X-Request-Id`. A 404 always means that the " +
+    "route does not exist: an origin's 404 is a 502 with `upstreamStatus`.",
 ].join("\n\n");
 
 interface Documented {
@@ -31,15 +31,15 @@ export function problemResponses(...codes: readonly FailureCode[]): Record<numbe
   const titles = new Map(unreadable);
   for (const code of [...always, ...codes]) {
     const { status, title } = failures[code];
-    const said = titles.get(status);
-    titles.set(status, `${said === undefined ? "" : `${said}. `}\`${code}\`: ${title}`);
+    const earlier = titles.get(status);
+    titles.set(status, `${earlier === undefined ? "" : `${earlier}. `}\`${code}\`: ${title}`);
   }
   const content = { "application/problem+json": { schema: problemSchema } };
   return Object.fromEntries([...titles].map(([status, description]) => [status, { description, content }]));
 }
 
-export function jsonResponse(words: string, schema: z.ZodType, headers: DocumentedHeaders = {}): Documented {
-  return { description: words, content: { "application/json": { schema } }, headers };
+export function jsonResponse(description: string, schema: z.ZodType, headers: DocumentedHeaders = {}): Documented {
+  return { description, content: { "application/json": { schema } }, headers };
 }
 
 const withSchemas = createJsonSchemaTransformObject({});
@@ -64,14 +64,18 @@ export async function registerOpenapi(app: FastifyInstance, version: string): Pr
     openapi: {
       openapi: "3.1.0",
       info: { title: "media-oracle", version, description, license: { name: "MIT", identifier: "MIT" } },
-      servers: [{ url: "/", description: "Where this document was read" }],
+      servers: [{ url: "/", description: "The server that this document was read from" }],
       tags: [
         { name: "metadata", description: "Describing URLs" },
-        { name: "operation", description: "For operators and their machines" },
+        { name: "operation", description: "For operators and monitoring" },
       ],
       components: {
         securitySchemes: {
-          token: { type: "http", scheme: "bearer", description: "One of the operator's tokens, where any are set" },
+          token: {
+            type: "http",
+            scheme: "bearer",
+            description: "One of the operator's tokens; needed only if the operator has set any",
+          },
         },
       },
     },

@@ -33,8 +33,8 @@ export function addOperationRoutes(
     schema: {
       ...open,
       operationId: "readHealth",
-      summary: "Whether the service is alive",
-      response: { 200: jsonResponse("It is", healthSchema), ...problemResponses() },
+      summary: "Liveness of the service",
+      response: { 200: jsonResponse("The service is alive", healthSchema), ...problemResponses() },
     },
     handler: (_request, reply) => sendHealth(reply, "ok"),
   });
@@ -44,11 +44,14 @@ export function addOperationRoutes(
     schema: {
       ...open,
       operationId: "readReadiness",
-      summary: "Whether the service would answer a lookup",
+      summary: "Readiness of the service",
       response: {
-        200: jsonResponse("It would, if `degraded` without what replicas share", healthSchema),
+        200: jsonResponse(
+          "The service is ready for lookups; `degraded`: without the cache that replicas share",
+          healthSchema,
+        ),
         ...problemResponses(),
-        503: jsonResponse("It is starting or stopping", healthSchema),
+        503: jsonResponse("The service is starting or stopping", healthSchema),
       },
     },
     handler: (_request, reply) => sendHealth(reply, readiness()),
@@ -80,9 +83,9 @@ export function addOperationRoutes(
       ...open,
       security: [{}, { token: [] }],
       operationId: "readVersion",
-      summary: "What answers: version, commit, libraries, formats",
+      summary: "Versions, commit and enabled formats",
       response: {
-        200: jsonResponse("What answers", versionSchema),
+        200: jsonResponse("Versions, commit and enabled formats", versionSchema),
         ...problemResponses("unauthorized", "request_forbidden"),
       },
     },

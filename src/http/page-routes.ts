@@ -17,8 +17,8 @@ const contentTypes: Readonly<Record<string, string>> = {
   ".txt": "text/plain; charset=utf-8",
 };
 
-// Only our own scripts and styles; no frame, no form, no foreign base. Only images may have other origins: the page can
-// show the described image. swagger-ui draws its icons from data: URLs.
+// Content security policy: only our own scripts and styles; no frame, no form, no foreign base. Only images may come from
+// other origins, because the page can show the described image. swagger-ui has its icons in data: URLs.
 const policy = [
   "default-src 'none'",
   "script-src 'self'",

@@ -3,7 +3,7 @@ import { type FailureCode, failures, type OracleError } from "../domain/errors.t
 import { beginAnswer } from "./answer.ts";
 import { type Problem, problemType } from "./schema.ts";
 
-// 2 s: enough for a permit to become free (a median lookup takes well under 1 s), short enough for a waiting person.
+// Retry-After of concurrency limits. 2 s: a permit is then free (a median lookup takes well under 1 s), and a person can wait for it.
 const retryAfterSeconds = "2";
 
 /** Whether a retry of the same request may succeed later: RFC 9110 15.5.9 and 15.6, RFC 8470 5.2, RFC 6585 4. */
@@ -25,7 +25,7 @@ export function problemOf(error: OracleError, status: number = failures[error.co
   return { ...problem, retryable: isRetryableStatus(upstreamStatus), upstreamStatus };
 }
 
-/** Whether a concurrency limit rejected the lookup: a retry soon may succeed. The rate limit has its own time. */
+/** Whether a concurrency limit rejected the lookup: a retry soon may succeed. The rate limit sends a `Retry-After` of its own. */
 function isBusy(code: FailureCode): boolean {
   return code === "overloaded" || code === "host_busy";
 }

@@ -3,7 +3,7 @@ import { isIPv6 } from "node:net";
 import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 
-/** The count of a client's questions in its current minute, the latest one included. */
+/** The number of a client's lookups in its current minute, the latest one included. */
 export interface Count {
   readonly used: number;
   /** Milliseconds until that minute is over. */
@@ -11,7 +11,7 @@ export interface Count {
 }
 
 export interface RateLimitOptions {
-  /** Questions a minute from one token, or from one address if no token is needed. */
+  /** Lookups a minute for one token, or for one client address if no token is needed. */
   readonly perMinute: number;
   /** Whether the cache would answer; starts no lookup. Such questions are not counted, and never rejected. */
   readonly isCached: (target: Target, fields: Fields) => boolean;
@@ -29,7 +29,7 @@ export interface CountTogether {
   count(account: string, windowMs: number): Promise<Count | null>;
 }
 
-/** The headers of a question above the limit. */
+/** The headers of a response to a request above the limit. */
 export interface Refusal {
   /** Of `Retry-After` (RFC 9110 10.2.3): seconds until the next minute of this client begins. */
   readonly retryAfter: string;
@@ -38,7 +38,7 @@ export interface Refusal {
   readonly policy: string;
 }
 
-/** Counts the question; returns the refusal above the limit, else null. A promise if replicas share the count. */
+/** Counts a lookup; returns the refusal if it exceeds the limit, else null. A promise if replicas share the count. */
 export type RateLimit = (
   request: FastifyRequest,
   target: Target,
@@ -47,11 +47,11 @@ export type RateLimit = (
 
 const windowMs = 60_000;
 
-// 20,000 x some 200 bytes = 4 MB. Above it the oldest is evicted: so many addresses have as many quotas anyway.
+// 20,000 x some 200 bytes = 4 MB. Above it the oldest is evicted: a client with that many addresses has as many quotas anyway.
 const maxClients = 20_000;
 
 /**
- * Limits the questions of each client in a minute that begins with its first question.
+ * Rate limit: bounds the lookups of each client in a minute that begins with its first lookup.
  *
  * A fixed window, not a token bucket: the headers describe it exactly, and a client that follows them is never
  * rejected. Around the end of a window a client can get twice the limit in a short time, once.
@@ -78,7 +78,7 @@ export function createRateLimit({ perMinute, isCached, together, now }: RateLimi
   };
 }
 
-/** Counts the questions of each client within this process. */
+/** Counts the lookups of each client within this process. */
 function createCounter(now: () => number): (account: string) => Count {
   // Ordered by the start of their minutes, so that the expired ones are first.
   const clients = new Map<string, { readonly until: number; used: number }>();

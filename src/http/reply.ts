@@ -6,7 +6,7 @@ import type { Target } from "../domain/target.ts";
 import { jsonType } from "./answer.ts";
 import type { ReplyBody } from "./schema.ts";
 
-/** A reply's text. */
+/** A reply as text, ready to send. */
 export interface Rendered {
   readonly contentType: string;
   readonly body: string;
@@ -23,7 +23,7 @@ interface RenderedReply extends Rendered {
 // evicts it.
 const whole = new WeakMap<Metadata, RenderedReply>();
 
-// The byte budget of the cache does not count URLs: long ones would make these texts larger than it counted.
+// A reply to a longer URL is not memoized: the byte budget of the cache counts no URL texts.
 const maxKeptCharacters = 512;
 
 function text(contentType: string, body: string): Rendered {

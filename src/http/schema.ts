@@ -29,12 +29,14 @@ const exampleReply = {
 /** The reply with a URL's metadata. Key order is the order on the wire. */
 export const replySchema = z
   .strictObject({
-    url: z.string().describe("The URL of the lookup: normalised, without the fragment"),
-    bytes: z.int().min(0).nullable().describe("Size of the representation as stored, in bytes"),
+    url: z.string().describe("The URL that was looked up, normalised, without its fragment"),
+    bytes: z.int().min(0).nullable().describe("Size of the file in bytes"),
     bytesSource: z
       .enum(["counted", "declared"])
       .nullable()
-      .describe("`counted` by reading the body to its end, or `declared` by the origin"),
+      .describe(
+        "`counted`: the service read the body to its end; `declared`: by `Content-Length`, not verified; null if `bytes` is null",
+      ),
     type: z
       .string()
       .describe(
@@ -44,50 +46,67 @@ export const replySchema = z
       .string()
       .length(28)
       .nullable()
-      .describe("BlurHash of 4 x 3 components, of the upright first frame on white"),
-    width: z.int().min(1).max(maxSide).nullable().describe("Pixels, as displayed: after EXIF or container orientation"),
-    height: z.int().min(1).max(maxSide).nullable().describe("Pixels, as displayed"),
-    thumbhash: z.string().nullable().describe("ThumbHash, base64, with transparency"),
-    animated: z.boolean().nullable(),
-    durationMs: z.int().min(0).max(maxDurationMs).nullable(),
+      .describe("BlurHash with 4 x 3 components of the first frame, upright and on a white background"),
+    width: z
+      .int()
+      .min(1)
+      .max(maxSide)
+      .nullable()
+      .describe("Width in pixels as displayed, after the rotation by EXIF or the container"),
+    height: z
+      .int()
+      .min(1)
+      .max(maxSide)
+      .nullable()
+      .describe("Height in pixels as displayed, after the rotation by EXIF or the container"),
+    thumbhash: z.string().nullable().describe("ThumbHash in base64, with transparency"),
+    animated: z.boolean().nullable().describe("Whether a picture has more than one frame"),
+    durationMs: z
+      .int()
+      .min(0)
+      .max(maxDurationMs)
+      .nullable()
+      .describe("Duration of a video or audio file in milliseconds"),
     sha256: z
       .string()
       .regex(/^[0-9a-f]{64}$/)
       .nullable()
-      .describe("Hex; only if the whole body was read"),
+      .describe("SHA-256 of the file in hex; null unless the whole body was read"),
     filename: z
       .string()
       .max(255)
       .nullable()
       .describe(
-        "From Content-Disposition, else the URL's last path segment; without control characters and separators",
+        "File name by `Content-Disposition`, else the last path segment of the URL; without control characters and separators",
       ),
-    partial: z.boolean().describe("Whether the deadline passed before the lookup ended: a later request may get more"),
-    warnings: z.array(z.enum(warningCodes)).describe("Limits of a successful lookup"),
+    partial: z
+      .boolean()
+      .describe("Whether the deadline passed before the lookup was complete: the same request later returns more"),
+    warnings: z.array(z.enum(warningCodes)).describe("Problems of a lookup whose origin responded with success"),
   })
   .meta({
     id: "Metadata",
-    description: "The metadata of the URL. Every key is always present; null means unknown.",
+    description: "Metadata of a URL. Every key is always present; null means that the value is unknown.",
     examples: [exampleReply],
   });
 
 export type ReplyBody = z.infer<typeof replySchema>;
 
 export const elementSchema = z.string().meta({
-  description: "`bytes`, `type`, `blurhash`, `width`, `height`, in this order; unknown ones are omitted",
+  description: "`bytes`, `type`, `blurhash`, `width`, `height`, in this order; unknown values are omitted",
   examples: [metadataElement(exampleReply)],
 });
 
 const deadlineBounds = { least: 50, most: 30_000 };
 const fieldNames = replySchema.keyof().options;
 
-// The reply's other keys depend on the question, and are always known.
+// The other keys of a reply (`url`, `partial` …) depend on the request, and are always known.
 const metadataFields = Object.keys(unknownMetadata) as (keyof Metadata)[];
 
 const urlDescription = "The absolute http(s) URL to describe, at most 2048 characters";
-const deadlineDescription = `Milliseconds until the answer, with the metadata known by then and \`partial: true\`; without it the deadline is ${implicitDeadlineSeconds} s`;
+const deadlineDescription = `Deadline in milliseconds: when it passes, the response has the metadata known so far and \`partial\`. Default: ${implicitDeadlineSeconds} s`;
 const fieldsDescription =
-  "The fields that the caller needs: the file is read only as far as they require. The answer has every key in any case";
+  "The keys that the caller needs: the file is read only as far as they require. The response has all keys anyway";
 
 // No length limit on `url` here: the target parser rejects a URL that is too long as `url_invalid`, and the body is
 // bounded.
@@ -101,7 +120,7 @@ export const questionBodySchema = z
 
 const fieldList = new RegExp(`^(${fieldNames.join("|")})(,(${fieldNames.join("|")}))*$`);
 
-/** The same question as a query: a list is separated by commas. */
+/** The same question as a query string: a list is separated by commas. */
 export const questionQuerySchema = z.strictObject({
   url: z.string().meta({ description: urlDescription, examples: [exampleReply.url] }),
   deadlineMs: z.coerce
@@ -125,11 +144,18 @@ export const maxBatchBytes = 2 * maxBatchUrls * 2048;
 
 export const batchBodySchema = questionBodySchema
   .omit({ url: true })
-  .extend({ urls: z.array(z.string()).min(1).max(maxBatchUrls).describe(`${urlDescription}, each`) })
+  .extend({
+    urls: z
+      .array(z.string())
+      .min(1)
+      .max(maxBatchUrls)
+      .describe("The absolute http(s) URLs to describe, each of at most 2048 characters"),
+  })
   .meta({ examples: [{ urls: [exampleReply.url, "https://example.org/gone.png"], deadlineMs: 1500 }] });
 
 export const invalidationQuerySchema = questionQuerySchema.pick({ url: true });
 
+/** One URL to describe, with the caller's deadline and fields. A batch request is split into one question for each URL. */
 export type Question = z.infer<typeof questionBodySchema> | z.infer<typeof questionQuerySchema>;
 
 /** Returns the metadata fields that a question needs; null (all) if it has no `fields`. */
@@ -153,16 +179,21 @@ const failureCodes = Object.keys(failures) as [FailureCode, ...FailureCode[]];
 
 export const problemSchema = z
   .strictObject({
-    type: z.enum(failureCodes.map(problemType)).describe("Names the code; not an address to open"),
+    type: z.enum(failureCodes.map(problemType)).describe("Unique name of the code; a URN, not an address to open"),
     title: z.enum(failureCodes.map((code) => failures[code].title)),
     status: z.int().min(400).max(599),
-    code: z.enum(failureCodes).describe("Stable: callers may switch on it"),
-    retryable: z.boolean().describe("Whether asking the same again later may help"),
-    upstreamStatus: z.int().min(100).max(999).optional().describe("With `source_status`: the origin's"),
+    code: z.enum(failureCodes).describe("Code of the failure, for programs; does not change between versions"),
+    retryable: z.boolean().describe("Whether the same request may succeed later"),
+    upstreamStatus: z
+      .int()
+      .min(100)
+      .max(999)
+      .optional()
+      .describe("Only with `source_status`: the status of the origin's response"),
   })
   .meta({
     id: "Problem",
-    description: "Why nothing can be said (RFC 9457)",
+    description: "Problem document of a failed request or lookup (RFC 9457)",
     examples: [
       {
         type: problemType("source_status"),
@@ -177,39 +208,43 @@ export const problemSchema = z
 
 export type Problem = z.infer<typeof problemSchema>;
 
-const itemIndex = z.int().min(0).describe("Which of the `urls`, from 0");
-const itemUrl = z.string().describe("As it was asked for");
+const itemIndex = z.int().min(0).describe("Index of the URL in `urls`, from 0");
+const itemUrl = z.string().describe("The URL as in the request");
 
 export const batchItemSchema = z
   .union([
     z.strictObject({ index: itemIndex, url: itemUrl, metadata: replySchema }),
     z.strictObject({ index: itemIndex, url: itemUrl, problem: problemSchema }),
   ])
-  .meta({ id: "BatchItem", description: "What is known of one URL, or why nothing can be said" });
+  .meta({ id: "BatchItem", description: "Metadata of one URL, or the problem of its lookup" });
 
 export const batchReplySchema = z
-  .strictObject({ items: z.array(batchItemSchema).describe("In the order of the `urls`") })
-  .meta({ id: "Batch", description: "Every URL with what is known of it, or why nothing can be said" });
+  .strictObject({ items: z.array(batchItemSchema).describe("One item for each URL, in the order of `urls`") })
+  .meta({ id: "Batch", description: "Results of a batch: metadata or a problem for each URL" });
 
 export const healthSchema = z
   .strictObject({
     status: z
       .enum(["ok", "degraded", "unready"])
-      .describe("`degraded`: lookups are answered, without the shared cache, which is away or takes nothing"),
+      .describe(
+        "`degraded`: the service is ready, but Redis is unavailable or refuses writes, so it works with its local cache only",
+      ),
   })
-  .meta({ id: "Health", description: "Whether the service is alive, or would answer a lookup" });
+  .meta({ id: "Health", description: "Liveness or readiness of the service" });
 
 export const versionSchema = z
   .strictObject({
     version: z.string(),
-    commit: z.string().nullable().describe("What it was built from; null where that is unknown, or no commit"),
+    commit: z.string().nullable().describe("Git commit of the build; null if unknown"),
     node: z.string(),
-    libvips: z.string().nullable().describe("Of the processes that decode pictures; null before they have started"),
+    libvips: z.string().nullable().describe("Version of libvips in the decoder processes; null before one has started"),
     formats: z
       .array(z.string())
-      .describe("What is looked into, as `MEDIA_ORACLE_FORMATS` has it; and `poster`: frames of videos, by ffmpeg"),
+      .describe(
+        "Enabled formats, named as in `MEDIA_ORACLE_FORMATS`; also `poster` if frames of videos are decoded by ffmpeg",
+      ),
   })
-  .meta({ id: "Version", description: "What answers" });
+  .meta({ id: "Version", description: "Versions of the program and its libraries, and the enabled formats" });
 
 /** The versions of the program, its runtime and its decoder, and the enabled formats. */
 export type Version = z.infer<typeof versionSchema>;

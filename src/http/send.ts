@@ -15,7 +15,7 @@ export type SendDescribed = (
 
 const xmlTypes = ["application/xml", "text/xml"];
 
-/** @param scope of `Cache-Control`: `private` if a token is needed to read the answers */
+/** @param scope for `Cache-Control`: `private` if a token is needed to read the responses */
 export function createSend(scope: "public" | "private"): SendDescribed {
   return ({ method, headers: requested }, requestId, response, { target, description, answer }) => {
     const { cached, kept } = description;

@@ -1,6 +1,6 @@
 /**
- * Closes a connection on which nothing was sent or received for 60 s: twice the longest `deadlineMs`. It ends clients
- * that do not read their answers.
+ * Inactivity timeout: a connection on which nothing was sent or received for 60 s is closed, which is twice the longest
+ * `deadlineMs`. Clients that do not read their responses are disconnected by it.
  */
 export const inactivityTimeoutMs = 60_000;
 
@@ -12,5 +12,5 @@ export function implicitDeadlineMs(inactivityTimeoutMs: number): number {
   return inactivityTimeoutMs - inactivityTimeoutMs / 12;
 }
 
-/** For the documents. */
+/** The deadline in seconds, for the OpenAPI document. */
 export const implicitDeadlineSeconds = implicitDeadlineMs(inactivityTimeoutMs) / 1000;

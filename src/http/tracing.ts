@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { nameOf } from "./auth.ts";
 import type { Lookups, Outcome } from "./lookups.ts";
 
-/** Sends spans of questions to a collector; implemented in `src/tracing.ts`. */
+/** Sends a span for each metadata request to an OpenTelemetry collector; implemented in `src/tracing.ts`. */
 export interface Tracing {
   /** @param traceparent unchecked, from the caller (W3C Trace Context 3.2); empty if absent */
   begin(request: TracedRequest, traceparent: string): RequestSpan;
@@ -17,9 +17,9 @@ export interface TracedRequest {
 
 export interface RequestSpan {
   /**
-   * Records the outcome of a question of the request.
+   * Records the outcome of one URL of the request, which has several if it is a batch.
    *
-   * @param startedAt `performance.now()` at the question's arrival
+   * @param startedAt `performance.now()` when the request, or this URL of a batch, was received
    */
   answered(outcome: Outcome, startedAt: number): void;
   end(status: number, client: string): void;
@@ -41,7 +41,7 @@ export function traceRequests(app: FastifyInstance, tracing: Tracing): void {
   });
 }
 
-/** Records the outcome of each question in the request's span. */
+/** Wraps lookups: records each outcome in the span of its request. */
 export function traced(lookups: Lookups): Lookups {
   return {
     ...lookups,

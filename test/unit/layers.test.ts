@@ -1,10 +1,11 @@
-import { readFileSync, readdirSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { type Import, readSourceFiles } from "../support/source-files.ts";
 
-const root = fileURLToPath(new URL("../../src", import.meta.url));
-const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"));
+// Globals that open a connection.
+const connecting = ["fetch", "WebSocket", "EventSource", "XMLHttpRequest"];
+
+const files = readSourceFiles([...connecting, "process.env"]);
 
 /** The only folders that may import a library. The settings use zod too; the composition root starts the parts. */
 const libraries: Readonly<Record<string, readonly string[]>> = {
@@ -36,11 +37,6 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   "@opentelemetry/exporter-trace-otlp-http": ["tracing.ts"],
 };
 
-function importsOf(file: string): string[] {
-  const text = readFileSync(join(root, file), "utf8");
-  return [...text.matchAll(/(?:from\s+|import\s*\(?\s*)"([^"]+)"/g)].map(([, name]) => name!);
-}
-
 /** Returns the package of an imported file. */
 function packageOf(name: string): string {
   return name.split("/", name.startsWith("@") ? 2 : 1).join("/");
@@ -52,11 +48,9 @@ function roomOf(file: string): string {
 }
 
 /** Returns the imports that break a rule, as `file: import`. */
-function faults(isFault: (name: string, room: string, file: string) => boolean): string[] {
-  return files.flatMap((file) =>
-    importsOf(file)
-      .filter((name) => isFault(name, roomOf(file), file))
-      .map((name) => `src/${file}: ${name}`),
+function faults(isFault: (imported: Import, room: string, file: string) => boolean): string[] {
+  return files.flatMap(({ name, imports }) =>
+    imports.filter((imported) => isFault(imported, roomOf(name), name)).map(({ from }) => `src/${name}: ${from}`),
   );
 }
 
@@ -77,83 +71,103 @@ const known: Readonly<Record<string, readonly string[]>> = {
 };
 
 test("a room imports only the domain and itself, except the pipeline, the settings and the composition root", () => {
-  const isForeign = (name: string, room: string, file: string) => {
-    if (!name.startsWith(".") || room === "compose.ts") return false;
-    const other = roomOf(importedFile(name, file) ?? "");
+  const isForeign = ({ file }: Import, room: string) => {
+    if (file === null || room === "compose.ts") return false;
+    const other = roomOf(file);
     return other !== room && !known[room]!.includes(other);
   };
   expect(faults(isForeign)).toEqual([]);
 });
 
-/** Returns the imported file, below src; null for a library or a built-in module. */
-function importedFile(name: string, file: string): string | null {
-  return name.startsWith(".") ? relative(root, join(root, dirname(file), name)) : null;
-}
-
-test("nothing outside src/media/worker imports from it: no pixel is decoded in the service process", () => {
-  const isInWorker = (file: string | null) => file?.startsWith("media/worker/") ?? false;
-  expect(faults((name, _, file) => !isInWorker(file) && isInWorker(importedFile(name, file)))).toEqual([]);
-});
-
-test("src/media/formats imports only itself, src/media/raster.ts and zlib: both processes can use it", () => {
-  const isAllowed = (name: string, file: string) => {
-    const imported = importedFile(name, file) ?? name;
-    return imported.startsWith("media/formats/") || ["media/raster.ts", "node:zlib"].includes(imported);
-  };
-  expect(faults((name, _, file) => file.startsWith("media/formats/") && !isAllowed(name, file))).toEqual([]);
-});
-
 test("a library is imported only by its own room", () => {
-  const isForeign = (name: string, room: string) =>
-    !/^(\.|node:)/.test(name) && !libraries[packageOf(name)]?.includes(room);
+  const isForeign = ({ from }: Import, room: string) =>
+    !/^(\.|node:)/.test(from) && !libraries[packageOf(from)]?.includes(room);
   expect(faults(isForeign)).toEqual([]);
 });
 
-test("only fetch/ and the client of the shared cache open connections", () => {
-  const network = /^node:(net|tls|http|https|http2|dns|dgram)\b/;
-  // isIP and the types of the server's own sockets are no connections.
-  const harmless: Readonly<Record<string, readonly string[]>> = {
-    "config.ts": ["node:net"],
-    http: ["node:http", "node:net"],
-  };
-  const opens = (name: string, room: string) =>
-    room !== "fetch" && network.test(name) && !harmless[room]?.includes(name);
-  expect(faults(opens)).toEqual([]);
-});
-
-test("only the client and the command line use the global fetch, and nothing a WebSocket or an EventSource", () => {
-  const connects = /(?<![.\w"])(?:fetch\(|globalThis\.fetch|new (?:WebSocket|EventSource)\()/;
-  const isAllowed = (file: string) => ["client", "cli"].includes(roomOf(file));
-  const codeOf = (file: string) => readFileSync(join(root, file), "utf8").replace(/\/\*.*?\*\/|\/\/.*$/gms, "");
-  expect(files.filter((file) => !isAllowed(file) && connects.test(codeOf(file)))).toEqual([]);
-});
-
-test("no file imports itself by way of other files, not even for a type", () => {
-  const imports = new Map(
-    files.map((file) => [file, importsOf(file).flatMap((name) => importedFile(name, file) ?? [])] as const),
+/** Returns the cycles of files that import each other; of mutual cycles, one list with all their files. */
+function cyclesOf(kinds: readonly Import["kind"][]): string[][] {
+  const imported = new Map(
+    files.map(({ name, imports }) => [
+      name,
+      imports.flatMap(({ file, kind }) => (file !== null && kinds.includes(kind) ? [file] : [])),
+    ]),
   );
-  const done = new Set<string>();
-  function findCycle(file: string, path: readonly string[]): readonly string[] | null {
-    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
-    if (done.has(file)) return null;
-    for (const imported of imports.get(file) ?? []) {
-      const cycle = findCycle(imported, [...path, file]);
-      if (cycle) return cycle;
+  const reached = new Map(files.map(({ name }) => [name, new Set<string>()]));
+  for (const { name } of files) {
+    const open = [name];
+    for (let file = open.pop(); file !== undefined; file = open.pop()) {
+      for (const next of imported.get(file) ?? []) {
+        if (reached.get(name)!.has(next)) continue;
+        reached.get(name)!.add(next);
+        open.push(next);
+      }
     }
-    done.add(file);
-    return null;
   }
-  const cycles = files.map((file) => findCycle(file, [])).filter((cycle) => cycle !== null);
-  expect(cycles.map((cycle) => cycle.join(" > "))).toEqual([]);
+  const areMutual = (one: string, other: string) => reached.get(one)!.has(other) && reached.get(other)!.has(one);
+  const cycles = files
+    .filter(({ name }) => areMutual(name, name))
+    .map(({ name }) => files.flatMap((other) => (areMutual(name, other.name) ? [other.name] : [])).sort());
+  return [...new Map(cycles.map((cycle) => [cycle.join(), cycle])).values()];
+}
+
+test("no file of src imports itself through other files, types and dynamic imports included", () => {
+  expect(cyclesOf(["static", "dynamic", "type"])).toEqual([]);
 });
 
-test("only the composition root reads the environment", () => {
-  const reads = (file: string) => /process\.env|"node:process"/.test(readFileSync(join(root, file), "utf8"));
-  expect(files.filter((file) => reads(file))).toEqual(["main.ts"]);
+test("nothing outside src/media/worker imports from it: no pixel is decoded in the service process", () => {
+  const isInWorker = (file: string | null) => file?.startsWith("media/worker/") ?? false;
+  expect(faults(({ file }, _room, importer) => !isInWorker(importer) && isInWorker(file))).toEqual([]);
+});
+
+test("src/media/formats imports only itself, src/media/raster.ts and zlib: both processes can use it", () => {
+  const isAllowed = ({ from, file }: Import) =>
+    (file ?? "").startsWith("media/formats/") || ["media/raster.ts", "node:zlib"].includes(file ?? from);
+  const isFault = (imported: Import, _room: string, importer: string) =>
+    importer.startsWith("media/formats/") && !isAllowed(imported);
+  expect(faults(isFault)).toEqual([]);
+});
+
+/** The only places that may open a connection: the guarded client, the operator's Redis and collector, our own clients. */
+const connectors = ["fetch/", "cache/redis.ts", "tracing.ts", "client/", "cli/"];
+
+function mayConnect(file: string): boolean {
+  return connectors.some((place) => (place.endsWith("/") ? file.startsWith(place) : file === place));
+}
+
+test("only fetch/, cache/redis.ts, tracing.ts, client/ and cli/ import modules that open connections", () => {
+  const network =
+    /^((node:)?(net|tls|https?|http2|dns|dgram|quic)(\/|$)|(undici|ioredis|@opentelemetry\/exporter-[^/]+)(\/|$))/;
+  // Functions of node:net that only parse a text.
+  const harmless = ["isIP", "isIPv4", "isIPv6"];
+  const connects = ({ from, kind, values }: Import, _room: string, file: string) =>
+    network.test(from) &&
+    kind !== "type" &&
+    values?.every((value) => harmless.includes(value)) !== true &&
+    !mayConnect(file);
+  expect(faults(connects)).toEqual([]);
+});
+
+test("only fetch/, cache/redis.ts, tracing.ts, client/ and cli/ use fetch, WebSocket or EventSource", () => {
+  const uses = files.flatMap(({ name, uses }) =>
+    connecting.filter((global) => uses.has(global) && !mayConnect(name)).map((global) => `src/${name}: ${global}`),
+  );
+  expect(uses).toEqual([]);
+});
+
+test("only main.ts and cli/ read the environment of the process", () => {
+  const readsEnvironment = files.filter(
+    ({ uses, imports }) => uses.has("process.env") || imports.some(({ from }) => /^(node:)?process$/.test(from)),
+  );
+  const faulty = readsEnvironment.filter(({ name }) => name !== "main.ts" && roomOf(name) !== "cli");
+  expect(faulty.map(({ name }) => name)).toEqual([]);
+  expect(readsEnvironment.map(({ name }) => name)).toContain("main.ts");
 });
 
 test("each library of the program has its room", () => {
-  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, "../package.json"), "utf8")) as {
+  const { dependencies, optionalDependencies } = JSON.parse(
+    readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+  ) as {
     dependencies: Record<string, string>;
     optionalDependencies: Record<string, string>;
   };

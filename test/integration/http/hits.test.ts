@@ -143,12 +143,13 @@ test("during shutdown, the rest of a request is answered, then its connection is
   onTestFinished(() => void socket.destroy());
   let received = "";
   socket.setEncoding("latin1").on("data", (text: string) => (received += text));
-  socket.write(bytes.subarray(0, -10));
+  const ended = once(socket, "close");
+  await once(socket, "connect");
+  await new Promise((resolve) => socket.write(bytes.subarray(0, -10), resolve));
   await new Promise((resolve) => setTimeout(resolve, 50));
   const closed = app.close();
   await new Promise((resolve) => setTimeout(resolve, 50));
   socket.write(bytes.subarray(-10));
-  const ended = once(socket, "close");
   release();
   await Promise.all([closed, slow, ended]);
   expect(received).toMatch(/^HTTP\/1\.1 200 /);

@@ -33,7 +33,9 @@ const networks: readonly Network[] = [
 // mod_muc_media_metadata: its timeout of 2 s less its reserve of 0.2 s, and the fields of all its outputs but sfs, which needs
 // the hash of the whole file.
 const roomDeadlineMs = 1800;
-const roomFields: readonly string[] | null = "bytes type blurhash thumbhash width height durationMs filename".split(" ");
+const roomFields: readonly string[] | null = "bytes type blurhash thumbhash width height durationMs filename".split(
+  " ",
+);
 const sampleEveryMs = 25;
 const warmUpLookups = 5;
 

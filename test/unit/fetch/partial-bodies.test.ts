@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { createPartialBodies, type PartialBody } from "../../../src/fetch/partial-bodies.ts";
+
+const mebibyte = 1024 ** 2;
+
+function partial(name: string, bytes: number): PartialBody {
+  const validators = { etag: '"1"', lastModified: null, urlHash: name };
+  const headers = { "content-type": "image/png", "set-cookie": "secret=1", "content-length": "9" };
+  return { bytes: new Uint8Array(bytes).fill(7), length: 10 * bytes, validators, headers };
+}
+
+test("a beginning is taken once, as a copy, with the headers that describe the body", () => {
+  const bodies = createPartialBodies({ maxBytes: mebibyte, now: () => 0 });
+  const kept = partial("a", 100_000);
+  bodies.keep(kept);
+  kept.bytes.fill(0);
+  const taken = bodies.take("a")!;
+  expect([taken.bytes.length, taken.bytes[5], taken.length]).toEqual([100_000, 7, 1_000_000]);
+  expect(JSON.stringify(taken.headers)).toBe('{"content-type":"image/png"}');
+  expect(bodies.take("a")).toBeNull();
+});
+
+test("a beginning that a new connection would bring as soon is not kept, nor one of more than half of the room", () => {
+  const bodies = createPartialBodies({ maxBytes: mebibyte, now: () => 0 });
+  bodies.keep(partial("small", 10_000));
+  bodies.keep(partial("large", 600_000));
+  expect([bodies.take("small"), bodies.take("large")]).toEqual([null, null]);
+});
+
+test("the oldest beginnings give way to new ones beyond the bound", () => {
+  const bodies = createPartialBodies({ maxBytes: mebibyte, now: () => 0 });
+  for (const name of ["a", "b", "c"]) bodies.keep(partial(name, 400_000));
+  expect(["a", "b", "c"].map((name) => bodies.take(name) !== null)).toEqual([false, true, true]);
+});
+
+test("a beginning expires after a quarter of an hour", () => {
+  let time = 1;
+  const bodies = createPartialBodies({ maxBytes: mebibyte, now: () => time });
+  bodies.keep(partial("a", 100_000));
+  time += 15 * 60_000 + 1;
+  expect(bodies.take("a")).toBeNull();
+});
+
+test("without room nothing is kept", () => {
+  const bodies = createPartialBodies({ maxBytes: 1000, now: () => 0 });
+  bodies.keep(partial("a", 100_000));
+  expect(bodies.take("a")).toBeNull();
+});

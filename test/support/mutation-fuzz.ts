@@ -1,11 +1,12 @@
 import { isDurationMs, isSide } from "../../src/domain/size.ts";
 import { formats } from "../../src/media/formats/index.ts";
-import { movieOffset, withoutMedia } from "../../src/media/formats/isobmff.ts";
+import type { FactsStep, PreviewStep } from "../../src/media/formats/plan.ts";
+import { planOf } from "../../src/media/formats/plans/index.ts";
 import { beginningOf } from "../../src/media/formats/progressive.ts";
 import { reader as aiff } from "../../src/media/worker/readers/aiff.ts";
 import { reader as amr } from "../../src/media/worker/readers/amr.ts";
 import { reader as avi } from "../../src/media/worker/readers/avi.ts";
-import { mediaType, sniff, sniffBytes } from "../../src/media/formats/sniff.ts";
+import { mediaType, sniff } from "../../src/media/formats/sniff.ts";
 import { cpuMs } from "./cpu.ts";
 import { mutantOf, seedFiles } from "./mutations.ts";
 
@@ -23,6 +24,16 @@ type Sides = { readonly width: unknown; readonly height: unknown } | null;
 const isSize = (result: unknown) =>
   result === null || [(result as Sides)?.width, (result as Sides)?.height].every(isSide);
 
+function planIn(head: Uint8Array) {
+  const format = sniff(head);
+  return format && planOf(format);
+}
+
+/** The first bytes of a file that is twice as long. */
+function received(head: Uint8Array) {
+  return { prefix: head, parts: [], length: 2 * head.length };
+}
+
 /** All parsers that run in the service's own process. */
 const parsers: readonly Parser[] = [
   {
@@ -34,14 +45,17 @@ const parsers: readonly Parser[] = [
     readSize ? [{ name: `readSize of ${name}`, parse: readSize, isValid: isSize }] : [],
   ),
   {
-    name: "movieOffset",
-    parse: (head) => movieOffset(head.subarray(0, sniffBytes)),
-    isValid: (result) => result === null || (Number.isSafeInteger(result) && (result as number) > 0),
+    name: "facts of the read plan",
+    parse: (head) => planIn(head)?.facts(received(head)) ?? null,
+    isValid: (result) => {
+      const { width = 1, height = 1, durationMs = 0 } = (result as FactsStep | null)?.known ?? {};
+      return isSide(width) && isSide(height) && isDurationMs(durationMs);
+    },
   },
   {
-    name: "withoutMedia",
-    parse: (head) => withoutMedia(head.subarray(0, sniffBytes), head),
-    isValid: (result) => result instanceof Uint8Array && result.length <= sniffBytes + 256 * 1024,
+    name: "preview of the read plan",
+    parse: (head) => planIn(head)?.preview(received(head)) ?? null,
+    isValid: (result) => ((result as PreviewStep | null)?.excerpt?.bytes.length ?? 0) <= 2 * 1024 ** 2,
   },
   {
     name: "beginningOf",

@@ -66,18 +66,6 @@ export function firstBox(head: Uint8Array): string {
   return readFirstBox(head)?.type ?? "";
 }
 
-/**
- * Finds the offset of the movie header (`moov`) if it comes after the media, as in files of cameras and phones, which
- * do not know it before the end. Null if it begins in the head, or if the head does not give its offset.
- */
-export function movieOffset(head: Uint8Array): number | null {
-  const all = [...boxes(head, 0, head.length, createWorkBudget())];
-  const last = all.at(-1);
-  if (last?.type !== "mdat" || last.isWhole || !Number.isSafeInteger(last.next)) return null;
-  if (all.some(({ type }) => type === "moov")) return null;
-  return last.next;
-}
-
 /** Joins the beginning and the end of a larger file to one with the same header, but without the media. */
 export function withoutMedia(head: Uint8Array, tail: Uint8Array): Uint8Array {
   const first = readFirstBox(head);

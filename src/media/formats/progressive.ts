@@ -1,9 +1,6 @@
 import { readUint16 } from "./bytes.ts";
 import { isFrame, isProgressiveFrame, readSegment, startOfScan } from "./jpeg.ts";
 
-/** Resolves with the received body once it has at least so many bytes; fewer at its end. The memory is borrowed. */
-type Arrived = (bytes: number) => Promise<Uint8Array>;
-
 // A progressive JPEG comes in scans (ITU-T T.81, G.1.1): first the averages of all blocks (DC), coarse to a bit or two mostly, then
 // the detail. A blurhash needs no more than the averages. How far its hash is from the whole file's: `npm run bench:early`.
 
@@ -16,30 +13,10 @@ const maxMeanError = 0.5;
 const maxScannedBytes = 4 * 1024 * 1024;
 // Each marker costs more than its bytes do. A picture in a hundred scans has two hundred.
 const maxSegments = 1000;
-// Interval of the checks for enough bytes.
-const stepBytes = 16 * 1024;
 
 const endOfImage = 0xd9;
 const quantisation = 0xdb;
 const maxComponents = 4;
-
-/**
- * Waits until enough of a JPEG has arrived for its hash.
- *
- * @param totalBytes declared length of the file; null if unknown
- * @returns the number of bytes that are enough; null if none are, or if the whole file arrived first
- */
-export async function enoughBytes(arrived: Arrived, totalBytes: number | null): Promise<number | null> {
-  const findCut = createCutFinder(totalBytes);
-  for (let wanted = 1; ;) {
-    const came = await arrived(wanted);
-    if (came.length < wanted) return null;
-    const cut = findCut(came);
-    if (cut === "never") return null;
-    if (cut !== "later") return cut;
-    wanted = came.length + stepBytes;
-  }
-}
 
 /** Cuts the beginning of a JPEG to a picture of its own if that is enough for the hash; else null. */
 export function beginningOf(bytes: Uint8Array, totalBytes: number | null): Uint8Array | null {

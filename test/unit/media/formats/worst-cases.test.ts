@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { decodableFormats, type FormatName, formats } from "../../../../src/media/formats/index.ts";
-import { movieOffset, withoutMedia } from "../../../../src/media/formats/isobmff.ts";
 import { beginningOf } from "../../../../src/media/formats/progressive.ts";
-import { sniff, sniffBytes } from "../../../../src/media/formats/sniff.ts";
+import { sniff } from "../../../../src/media/formats/sniff.ts";
 import { planOf } from "../../../../src/media/formats/plans/index.ts";
 import type { Decoder, Picture } from "../../../../src/media/decode/decoder.ts";
 import { startDescription } from "../../../../src/domain/description.ts";
@@ -28,8 +27,6 @@ function parsersOf(name: FormatName): Readonly<Record<string, (head: Uint8Array)
   return {
     sniff,
     readSize: (head) => [readSize, sniff(head)?.readSize].map((read) => read?.(head)),
-    movieOffset: (head) => movieOffset(head.subarray(0, sniffBytes)),
-    withoutMedia: (head) => withoutMedia(head.subarray(0, sniffBytes), head),
     beginningOf: (head) => beginningOf(head, null),
     facts: (head) => plan.facts({ prefix: head, parts: [], length: 2 * head.byteLength }),
     preview: (head) => plan.preview({ prefix: head, parts: [], length: 2 * head.byteLength }),

@@ -183,7 +183,7 @@ describe("the shared library of the Prosody modules", function ()
 			assert.not_matches("disposition", added_to(message(url), described({ type = "application/pdf" }), "sfs"));
 		end);
 
-		it("with the output sfs are omitted if clients would hide content: without a hash, with other text in the body, or if a URL has no share", function ()
+		it("with the output sfs are omitted if clients would hide content: no hash, other text in the body, or a URL without a share", function ()
 			assert.equal("", added_to(message(url), described({ sha256 = "" }), "sfs"));
 			assert.equal("", added_to(message(url):body("look: "..url), described(), "sfs"));
 			assert.equal("", added_to(message(url, "aesgcm://upload.example/b#00"), described(), "sfs"));

@@ -6,9 +6,9 @@ import type { BoundedRedis } from "./redis.ts";
 import type { SharedStore } from "./shared.ts";
 
 export interface RedisStoreOptions {
-  /** For how long a replica may be the only one that asks for a URL, and another waits for it at most. */
+  /** Lifetime of a lock, and the longest wait for one: after it, another replica asks the origin too. */
   readonly lockMs: number;
-  /** Between two looks whether it is done. */
+  /** Pause between two attempts to take a lock. */
   readonly pollMs: number;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -16,7 +16,7 @@ export interface RedisStoreOptions {
 
 const forgottenChannel = "forgotten";
 
-// PTTL of a key that does not exist.
+// The reply of PTTL for a key that does not exist.
 const expiredMeanwhile = -2;
 
 // Deletes the lock only if it still holds our token: after its expiry another replica may have it. `pcall`, because GET fails
@@ -24,9 +24,10 @@ const expiredMeanwhile = -2;
 const releaseScript = 'if redis.pcall("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0';
 
 /**
- * Keeps entries in Redis or Valkey, where others may write too: what is read is taken only if it can be an entry of this key.
+ * The store that replicas share, in Redis or Valkey. Its values are untrusted, since other programs may write there: a value
+ * is used only if it is a valid entry of the requested key.
  *
- * A replica that is cut off does not hear what it should forget, and answers it from its memory while it is fresh.
+ * A replica that is disconnected from Redis misses deletions: it serves a deleted entry from its memory while it is fresh.
  */
 export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: RedisStoreOptions): SharedStore {
   const { client } = redis;
@@ -47,7 +48,7 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
 
   return {
     async get(key) {
-      // Not GET: whoever may write there could have us read half a gigabyte.
+      // Not GET: an attacker with write access could make us read half a gigabyte.
       const text = await orNull(redis.read(() => client.getrange(entryName(key), 0, maxEntryBytes)));
       const found = text ? textToEntry(text, now()) : null;
       return found?.key === key ? found.entry : null;
@@ -68,7 +69,7 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
       const name = `mutex:${key}`;
       const token = randomUUID();
       const began = performance.now();
-      // The last attempt comes after `lockMs`, when the lock of a holder that is gone has expired.
+      // The last attempt is after `lockMs`, when the lock of a crashed holder has expired.
       for (let isLast = false; !isLast;) {
         isLast = performance.now() - began >= lockMs;
         const attempt = await orNull(tryLock(name, token).then((leftMs) => ({ leftMs })));
@@ -91,7 +92,7 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
   };
 }
 
-/** That a call failed is counted and told elsewhere: here it means that nothing is known. */
+/** Returns null if a call to Redis fails: the Redis client counts and logs the failure, and the caller works without it. */
 async function orNull<T>(answer: Promise<T>): Promise<T | null> {
   try {
     return await answer;

@@ -123,13 +123,13 @@ describe("other requests on the fast path", () => {
   test.for<[name: string, sent: Sent, status: number]>([
     ["a URL that is not cached", { url: "/new" }, 200],
     ["a URL that is not cached, in pieces", { url: "/new", inPieces: true }, 200],
-    ["a remembered failure", { url: "/gone" }, 502],
-    ["what is no URL", { body: '{"url":"hit"}' }, 400],
-    ["a scheme that is not looked up", { body: '{"url":"ftp://a/hit"}' }, 400],
-    ["what is no JSON", { body: '{"url":' }, 400],
-    ["what is no UTF-8", { body: Buffer.from('{"url":"http://a/hit\xff"}', "latin1") }, 400],
-    ["a question with a key too many", { body: '{"url":"http://a/hit","more":1}' }, 400],
-    ["a deadline out of bounds", { body: '{"url":"http://a/hit","deadlineMs":1}' }, 400],
+    ["a cached failure", { url: "/gone" }, 502],
+    ["an invalid URL", { body: '{"url":"hit"}' }, 400],
+    ["an unsupported scheme", { body: '{"url":"ftp://a/hit"}' }, 400],
+    ["a body that is not JSON", { body: '{"url":' }, 400],
+    ["a body that is not UTF-8", { body: Buffer.from('{"url":"http://a/hit\xff"}', "latin1") }, 400],
+    ["a body with an unknown key", { body: '{"url":"http://a/hit","more":1}' }, 400],
+    ["a deadline out of range", { body: '{"url":"http://a/hit","deadlineMs":1}' }, 400],
     ["an empty body", { body: "" }, 400],
     ["a body that is too large", { body: JSON.stringify({ url: `http://a/${"h".repeat(20_000)}` }) }, 413],
   ])("the fast path leaves %s to Fastify", async ([, sent, status], { onTestFinished }) => {
@@ -143,8 +143,8 @@ describe("other requests on the fast path", () => {
   });
 
   test.for<[name: string, headers: readonly string[]]>([
-    ["a question without the token", []],
-    ["a question with another token", ["Authorization: Bearer nobodys"]],
+    ["a cache hit without the token", []],
+    ["a cache hit with another token", ["Authorization: Bearer nobodys"]],
   ])("%s is 401, without a cache check", async ([, headers], { onTestFinished }) => {
     const { app, asked } = await open(onTestFinished, true, [token]);
     expect(await exchange(app, { headers: plainHeaders(headers) })).toMatch(/^HTTP\/1\.1 401 /);

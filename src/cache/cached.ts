@@ -41,7 +41,8 @@ interface Running {
 }
 
 /**
- * Caches an oracle: memory first, then request coalescing (one lookup for all concurrent callers of a URL), then a new lookup.
+ * Caches an oracle: memory first, then request coalescing (single-flight: one lookup for all concurrent callers of a URL),
+ * then a new lookup.
  *
  * stale-while-revalidate: a success that has just become stale is answered at once and refreshed in the background.
  * stale-if-error and negative caching: lookup.ts. A caller that leaves does not cancel the lookup.

@@ -11,7 +11,7 @@ export interface ReplicaLookup<T> {
   readonly written: () => Promise<void>;
 }
 
-/** Request coalescing between replicas: the holder of the lock asks the origin, the others read its result from the store. */
+/** Request coalescing (single-flight) between replicas: the holder of the lock asks the origin, the others read its result. */
 export async function coalesceReplicas<T>({ lock, find, ask, written }: ReplicaLookup<T>): Promise<T> {
   const found = await find();
   if (found !== null) return found;

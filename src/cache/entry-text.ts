@@ -5,13 +5,13 @@ import { isDurationMs, isSide } from "../domain/size.ts";
 import { isEntityTag, isHttpDate, type Validators } from "../domain/terms.ts";
 import type { Entry, CachedFailure, LastFailure, Success } from "./entry.ts";
 
-/** An entry and the key it belongs to, which is part of its text: under another key the text is worth nothing. */
+/** An entry and its key. The key is part of the text, so that a text stored under another key is rejected. */
 export interface KeyedEntry {
   readonly key: string;
   readonly entry: Entry;
 }
 
-/** Longest text of an entry, in UTF-8: twice what one takes with the longest file names and types, and all warnings. */
+/** Maximum text of an entry, in UTF-8 bytes: twice the size of one with the longest file name and type and all warnings. */
 export const maxEntryBytes = 8192;
 
 const keyForm = /^[A-Za-z0-9_-]{43}$/;
@@ -21,19 +21,19 @@ export function isKey(text: string): boolean {
   return keyForm.test(text);
 }
 
-/** One line of JSON, without URL text. */
+/** Serializes an entry as one line of JSON, without URL text. */
 export function entryToText(key: string, { success, setback }: Entry): string {
   return JSON.stringify({ key, success, setback });
 }
 
 /**
- * Reads what {@link entryToText} wrote, from a file or a store that others may write to.
+ * Parses the text of an entry. The text is untrusted: other programs may write to the snapshot file and to Redis.
  *
- * Only what a lookup of ours could have ended with is taken: each value in its range and alphabet, no field missing and none
- * too many. What is given is built anew, so nothing else of the text lives on.
+ * Accepts only an entry that a lookup of ours could have produced: each value in its range and alphabet, no missing and no
+ * unknown field. The entry is built from the checked values only, so no other part of the text survives.
  *
- * @param time epoch milliseconds: what was learnt after it, but for clocks that differ, is a lie
- * @returns null where it is anything else
+ * @param time epoch milliseconds: a later lookup time is rejected, apart from clock skew
+ * @returns null if the text is not such an entry
  */
 export function textToEntry(text: string, time: number): KeyedEntry | null {
   if (text.length > maxEntryBytes) return null;
@@ -44,12 +44,13 @@ export function textToEntry(text: string, time: number): KeyedEntry | null {
     if (success) return { key, entry: { success, setback } };
     return setback && { key, entry: { success, setback } };
   } catch {
-    return null; // no JSON, or a value that no reader takes
+    return null; // not JSON, or an invalid value
   }
 }
 
-// Clocks of replicas may differ so much; and nothing holds longer, whatever the settings.
+// Tolerated difference between the clocks of replicas.
 const clockSkewMs = 60_000;
+// Longer than any lifetime that the settings allow.
 const maxLifetimeMs = 500 * 24 * 60 * 60_000;
 
 function isTimely(since: number, ends: readonly number[], time: number): boolean {
@@ -60,7 +61,7 @@ function endsOf({ freshUntil, staleUntil, staleOnErrorUntil }: Success): readonl
   return [freshUntil, staleUntil, staleOnErrorUntil];
 }
 
-/** Gives the value in its type, or throws. */
+/** Returns a valid value in its type; throws for any other. */
 type Reader<T> = (value: unknown) => T;
 
 class Unreadable extends Error {}
@@ -86,7 +87,7 @@ const form = (form: RegExp) => text((value) => form.test(value));
 
 const oneOf = <T>(values: readonly T[]) => reader<T>((value) => values.includes(value as T));
 
-/** Exactly these fields, all of them the object's own. */
+/** Reads an object with exactly these fields, all of them its own properties (against prototype pollution). */
 function record<T extends object>(fields: { readonly [Name in keyof T]-?: Reader<T[Name]> }): Reader<T> {
   const readers = Object.entries<Reader<unknown>>(fields);
   return (value) => {
@@ -101,7 +102,7 @@ function record<T extends object>(fields: { readonly [Name in keyof T]-?: Reader
   };
 }
 
-/** At most one of each. */
+/** Reads a list of some of the values, without duplicates. */
 const subset =
   <T>(values: readonly T[]): Reader<readonly T[]> =>
   (value) => {
@@ -109,7 +110,7 @@ const subset =
     return Object.freeze(value.map(oneOf(values)));
   };
 
-// Not always whole: a tenth of a span.
+// Not always an integer: some lifetimes are a tenth of another time.
 const time = reader<number>((value) => Number.isFinite(value) && (value as number) >= 0);
 const sha256 = form(/^[0-9a-f]{64}$/);
 
@@ -145,7 +146,7 @@ const success = record<Success>({
   validators: nullable(validators),
 });
 
-// The others say something of us, or of the question.
+// Only failures of the origin are cached; the others depend on this service or on the request.
 const ofSources = (Object.keys(failures) as FailureCode[]).filter((code) => code.startsWith("source_"));
 
 const failure = record<CachedFailure>({

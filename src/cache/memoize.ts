@@ -20,8 +20,8 @@ export const pictureShare = 1 / 16;
 const resultBytes = 400;
 
 /**
- * Memoizes asynchronous work by key, with an LRU of results and request coalescing: calls during the work share its promise.
- * A rejection is not kept.
+ * Memoizes asynchronous work by key: an LRU cache of results, and request coalescing (single-flight): calls during the work
+ * share its promise. A rejection is not kept.
  */
 export function memoizeAsync<T extends object>({ maxBytes, isFinal }: MemoizeOptions<T>) {
   const results = new LRUCache<string, T>({ max: Math.max(1, Math.floor(maxBytes / resultBytes)) });

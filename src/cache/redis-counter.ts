@@ -7,7 +7,7 @@ export interface SharedCount {
   readonly leftMs: number;
 }
 
-/** Adds one to a count that all replicas share; null if Redis is unavailable. */
+/** Adds one to a count that all replicas share, for the rate limit; null if Redis is unavailable. */
 export type RedisCounter = (name: string, windowMs: number) => Promise<SharedCount | null>;
 
 export function createRedisCounter(redis: BoundedRedis): RedisCounter {

@@ -6,9 +6,9 @@ import type { BoundedRedis } from "./redis.ts";
 import type { SharedStore } from "./shared.ts";
 
 export interface RedisStoreOptions {
-  /** For how long a replica may be the only one that asks for a URL, and another waits for it at most. */
+  /** Lifetime of a lock, and the longest wait for one: after it, another replica asks the origin too. */
   readonly lockMs: number;
-  /** Between two looks whether it is done. */
+  /** Pause between two attempts to take a lock. */
   readonly pollMs: number;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -19,7 +19,7 @@ export const lockLimits = { lockMs: 5000, pollMs: 50 };
 
 const invalidationChannel = "forgotten";
 
-// PTTL of a key that does not exist.
+// The reply of PTTL for a key that does not exist.
 const expiredMeanwhile = -2;
 
 // Deletes the lock only if it still holds our token: after its expiry another replica may have it. `pcall`, because GET fails
@@ -27,9 +27,10 @@ const expiredMeanwhile = -2;
 const releaseScript = 'if redis.pcall("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0';
 
 /**
- * Keeps entries in Redis or Valkey, where others may write too: what is read is taken only if it can be an entry of this key.
+ * The store that replicas share, in Redis or Valkey. Its values are untrusted, since other programs may write there: a value
+ * is used only if it is a valid entry of the requested key.
  *
- * A replica that is cut off misses invalidations, and answers from its memory while the entry is fresh.
+ * A replica that is disconnected from Redis misses deletions: it serves a deleted entry from its memory while it is fresh.
  */
 export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: RedisStoreOptions): SharedStore {
   const { client } = redis;
@@ -50,7 +51,7 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
 
   return {
     async get(key) {
-      // Not GET: whoever may write there could have us read half a gigabyte.
+      // Not GET: an attacker with write access could make us read half a gigabyte.
       const text = await orNull(redis.read(() => client.getrange(entryName(key), 0, maxEntryBytes)));
       const found = text ? textToEntry(text, now()) : null;
       return found?.key === key ? found.entry : null;
@@ -71,7 +72,7 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
       const name = `mutex:${key}`;
       const token = randomUUID();
       const began = performance.now();
-      // The last attempt comes after `lockMs`, when the lock of a holder that is gone has expired.
+      // The last attempt is after `lockMs`, when the lock of a crashed holder has expired.
       for (let isLast = false; !isLast;) {
         isLast = performance.now() - began >= lockMs;
         const attempt = await orNull(tryLock(name, token).then((leftMs) => ({ leftMs })));
@@ -94,7 +95,7 @@ export function createRedisStore(redis: BoundedRedis, { lockMs, pollMs, now }: R
   };
 }
 
-/** Maps a failed call, which redis.ts counts and reports, to null. */
+/** Returns null if a call to Redis fails: the Redis client counts and logs the failure, and the caller works without it. */
 async function orNull<T>(answer: Promise<T>): Promise<T | null> {
   try {
     return await answer;

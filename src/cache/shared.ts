@@ -1,8 +1,8 @@
 import type { Entry } from "./entry.ts";
 
 /**
- * A store that replicas share. Optional, and never needed for correctness: no method rejects, and each has a timeout. A value
- * that this version has not written is null.
+ * A store that replicas share. It is optional, and the service works without it: no method rejects, and each has a timeout.
+ * A value that this version of the service did not write is read as null.
  */
 export interface SharedStore {
   get(key: string): Promise<Entry | null>;

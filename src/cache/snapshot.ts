@@ -18,19 +18,19 @@ export interface Loaded {
   readonly skipped: number;
 }
 
-/** What the memory holds, in a file: for the next process. */
+/** Keeps the cache over a restart: saves the entries of the memory in a file, and loads them. */
 export interface Snapshot {
   /**
-   * Puts the entries of the file into the memory. Skips a line that is no valid entry: one bad entry must not cost all others.
+   * Puts the entries of the file into the memory. Skips an invalid line: one bad entry must not discard all others.
    *
    * @throws SnapshotRefused if it is not a file that {@link save} wrote: nothing is loaded
    * @throws Error of the system
    */
   load(): Promise<Loaded>;
   /**
-   * Writes what the memory holds now, after a writing that is under way.
+   * Writes the current entries of the memory, after a save in progress has ended.
    *
-   * @throws Error of the system; the file is then what it was
+   * @throws Error of the system; the file is then unchanged
    */
   save(): Promise<void>;
 }
@@ -42,7 +42,7 @@ export function createSnapshot({ file, memory, maxBytes, now }: SnapshotOptions)
     for (const [key, entry] of entries) if (now() < usefulUntil(entry)) yield entryToText(key, entry);
   }
 
-  // All at once: what is asked for in the middle of it would be moved to the front, again and again.
+  // Copied in one step: during a slow iteration, entries in use would move to the front of the LRU and be visited repeatedly.
   const entriesNow = () => [...memory.entries()];
 
   return {
@@ -50,7 +50,7 @@ export function createSnapshot({ file, memory, maxBytes, now }: SnapshotOptions)
       await removeTemporaryFiles(file);
       const lines = (await readSnapshotFile(file, maxBytes)) ?? [];
       const entries = lines.flatMap((line) => textToEntry(line, now()) ?? []);
-      // The one that was asked for last becomes that again.
+      // Reversed, so that the most recently used entry is set last and the LRU order is restored.
       for (const { key, entry } of entries.reverse()) memory.set(key, entry);
       return { entries: entries.length, skipped: lines.length - entries.length };
     },

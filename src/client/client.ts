@@ -13,9 +13,9 @@ export interface ClientOptions {
 }
 
 export interface DescribeOptions {
-  /** The service then answers with the facts known so far. */
+  /** Deadline: when it passes, the service responds with the metadata known so far. */
   readonly deadlineMs?: number | undefined;
-  /** The fields that the caller needs; the service may omit the others. Default: all. */
+  /** The fields that the caller needs; others may be null in the response. Default: all. */
   readonly fields?: readonly (keyof Metadata)[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -41,7 +41,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** No connection, an incomplete response, or another program. */
+/** There is no response, it is incomplete, or it is not from a media-oracle. */
 export class NoAnswerError extends Error {}
 
 function json<T>(response: Response, signal?: AbortSignal): Promise<T> {

@@ -306,7 +306,7 @@ export function createSource(options: SourceOptions): OpenSource {
     try {
       return options.parseTarget(absolute(location, hop.url));
     } catch {
-      throw new OracleError("source_unreachable", "a redirect to what is not looked up", { reason: "redirect" });
+      throw new OracleError("source_unreachable", "a redirect to an unsupported URL", { reason: "redirect" });
     }
   }
 }

@@ -85,7 +85,7 @@ export function addOperationRoutes(
       operationId: "readVersion",
       summary: "Versions, commit and enabled formats",
       response: {
-        200: jsonResponse("Versions, commit and enabled formats", versionSchema),
+        200: jsonResponse("Versions and formats of the running service", versionSchema),
         ...problemResponses("unauthorized", "request_forbidden"),
       },
     },

@@ -143,7 +143,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("without token
 
   test("“Try it out” in the documentation gets a response", async () => {
     const page = await open(`${service.url}/docs`);
-    await page.getByText("What answers: version, commit, libraries, formats").click();
+    await page.getByText("Versions, commit and enabled formats").click();
     await page.getByRole("button", { name: "Try it out" }).click();
     const answered = page.waitForResponse(/\/version$/);
     await page.getByRole("button", { name: "Execute" }).click();

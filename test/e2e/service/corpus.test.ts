@@ -19,7 +19,7 @@ describe.skipIf(lacks)("over real media", () => {
   beforeAll(async () => {
     comparisons = await compareCorpus();
     const table = accuracyTable(comparisons);
-    printTable("What is told of real media", accuracyHeader, table);
+    printTable("Accuracy over real media files", accuracyHeader, table);
   }, 240_000);
 
   const wrong = (is: (comparison: Comparison) => boolean | null) =>

@@ -14,7 +14,7 @@ const key = keyNumber(1);
 const lockMs = 1000;
 const timeoutMs = 200;
 
-describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
+describe.skipIf(requires("redis-server", hasRedis))("the Redis store", () => {
   let server: RedisServer;
   let end = () => Promise.resolve();
   beforeAll(async () => {
@@ -33,7 +33,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     return { redis, store };
   }
 
-  test("gives another replica what one has put there", async () => {
+  test("an entry that one replica stores in Redis is read by another replica", async () => {
     const [one, other] = [await openStore(), await openStore()];
     const [both, failure]: Entry[] = [entryAt(now), { success: null, setback: failureAt(now) }];
     await one.store.set(key, both!);
@@ -43,7 +43,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     expect(await other.store.get(keyNumber(3))).toBeNull();
   });
 
-  test("expired entries are deleted by Redis itself", async () => {
+  test("an expired entry is not stored in Redis, and Redis deletes others when they expire", async () => {
     const { store } = await openStore();
     const { store: late } = await openStore(now + 10 * 24 * 3_600_000);
     await late.set(keyNumber(2), entryAt(now));
@@ -54,7 +54,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     expect(lifetimeMs).toBeLessThanOrEqual(120_000);
   });
 
-  test("takes nothing that somebody else wrote", async () => {
+  test("a foreign or malformed value in Redis is not read as an entry, and is replaced by the next write", async () => {
     const { store, redis } = await openStore();
     await store.set(keyNumber(2), entryAt(now));
     const name = `test:entry:${key}`;
@@ -72,37 +72,37 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     expect(redis.state).toBe("ready");
   });
 
-  test("an invalidation reaches the other replicas, and a message that is no key is ignored", async () => {
+  test("a deletion is published to the other replicas, which ignore messages without a valid key", async () => {
     const [one, other] = [await openStore(), await openStore()];
-    const heard: string[] = [];
-    const ownHeard: string[] = [];
+    const received: string[] = [];
+    const receivedByFirst: string[] = [];
     let enough: () => void;
     const both = new Promise<void>((resolve) => (enough = resolve));
-    one.store.onInvalidated((key) => ownHeard.push(key));
-    other.store.onInvalidated((key) => heard.push(key) === 2 && enough());
+    one.store.onInvalidated((key) => receivedByFirst.push(key));
+    other.store.onInvalidated((key) => received.push(key) === 2 && enough());
     while (server.command("PUBLISH", "test:forgotten", "x ../../etc/passwd") !== "2") await new Promise(setImmediate);
     await one.store.set(key, entryAt(now));
     await one.store.delete(key);
     await one.store.delete(keyNumber(2));
     await both;
-    expect(heard).toEqual([key, keyNumber(2)]);
+    expect(received).toEqual([key, keyNumber(2)]);
     expect(await other.store.get(key)).toBeNull();
     await other.store.delete(keyNumber(3));
-    expect(await one.store.get(key)).toBeNull(); // by now it has heard that, too
-    expect(ownHeard).toEqual([keyNumber(3)]);
+    expect(await one.store.get(key)).toBeNull(); // by now the message has arrived
+    expect(receivedByFirst).toEqual([keyNumber(3)]);
   });
 
-  test("lets one replica ask the origin at a time, the next as soon as it is done", async () => {
+  test("only one replica has the lock of a key, and the next one gets it as soon as it is released", async () => {
     const [one, other] = [await openStore(), await openStore()];
     const first = await one.store.lock(key);
-    await other.store.lock(keyNumber(2)); // another URL is nobody's business
-    let isHad = false;
+    await other.store.lock(keyNumber(2)); // locks of other keys are independent
+    let hasLock = false;
     const waiting = other.store.lock(key).then((unlock) => {
-      isHad = true;
+      hasLock = true;
       return unlock;
     });
     await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(isHad).toBe(false);
+    expect(hasLock).toBe(false);
     const began = performance.now();
     first();
     const second = await waiting;
@@ -110,23 +110,23 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     second();
   });
 
-  test("a lock is waited for also by a replica that is too busy to look for a while", async () => {
+  test("a replica whose event loop was blocked for a while still waits for the lock", async () => {
     const [one, other] = [await openStore(), await openStore()];
     const first = await one.store.lock(key);
-    let isHad = false;
+    let hasLock = false;
     const waiting = other.store.lock(key).then((unlock) => {
-      isHad = true;
+      hasLock = true;
       return unlock;
     });
     const end = performance.now() + 2 * timeoutMs;
     while (performance.now() < end);
-    await new Promise((resolve) => setTimeout(resolve, timeoutMs / 2)); // by now it would have been given up
-    expect([isHad, other.redis.state]).toEqual([false, "ready"]);
+    await new Promise((resolve) => setTimeout(resolve, timeoutMs / 2)); // by now it would have given up
+    expect([hasLock, other.redis.state]).toEqual([false, "ready"]);
     first();
     (await waiting)();
   });
 
-  test("a lock whose holder is gone is waited for no longer than it lasts, and is not released by who comes late", async () => {
+  test("a lock expires if its holder does not release it, and a late release does not delete the next lock", async () => {
     const [one, other] = [await openStore(), await openStore()];
     const stale = await one.store.lock(key);
     const began = performance.now();
@@ -135,7 +135,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     expect(waitedMs).toBeGreaterThan(lockMs / 2);
     expect(waitedMs).toBeLessThan(lockMs + 500);
     stale();
-    await one.store.get(key); // by now the release is through
+    await one.store.get(key); // by now the release has been executed
     expect(server.command("EXISTS", `test:mutex:${key}`)).toBe("1");
   });
 
@@ -150,7 +150,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     const unlock = await store.lock(key);
     expect(performance.now() - began).toBeLessThan(lockMs / 2);
     unlock();
-    await store.get(key); // by now a release would be through
+    await store.get(key); // by now a release would have been executed
     expect(server.command("EXISTS", `test:mutex:${key}`)).toBe("1");
     expect([redis.state, redis.failures]).toEqual(["ready", 0]);
   });
@@ -164,11 +164,11 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     expect(server.command("GET", `test:mutex:${key}`)).not.toBe("foreign");
     expect(Number(server.command("PTTL", `test:mutex:${key}`))).toBeGreaterThan(lockMs / 2);
     unlock();
-    await store.get(key); // by now the release is through
+    await store.get(key); // by now the release has been executed
     expect(server.command("EXISTS", `test:mutex:${key}`)).toBe("0");
   });
 
-  test("counts together what replicas count, for a span", async () => {
+  test("replicas share the count of a client for the length of the window", async () => {
     const [one, other] = [await openStore(), await openStore()];
     const [count, countElsewhere] = [createRedisCounter(one.redis), createRedisCounter(other.redis)];
     expect((await count("client", 60_000))?.used).toBe(1);
@@ -182,7 +182,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
     expect((await count("short", 1))?.used).toBe(1);
   });
 
-  test("has no count where somebody else wrote what cannot be one, or nothing can be written", async () => {
+  test("a count is null if Redis has a foreign value in its place or refuses writes", async () => {
     const { redis } = await openStore();
     const count = createRedisCounter(redis);
     await count("client", 60_000);
@@ -213,7 +213,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the shared store", () => {
       (server: RedisServer) => server.makeReadOnly(true),
       (server: RedisServer) => server.makeReadOnly(false),
     ],
-  ] as const)("that is %s rejects nothing and holds nobody up", async (_, spoil, mend) => {
+  ] as const)("calls of the store never reject, and return soon, while Redis is %s", async (_, spoil, mend) => {
     const { store } = await openStore();
     await spoil(server);
     try {

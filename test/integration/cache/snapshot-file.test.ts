@@ -21,7 +21,7 @@ function makeFolder(): string {
   return folder;
 }
 
-test("what was written is read, and is the owner's alone", async () => {
+test("a snapshot file is read as it was written, and only its owner may access it", async () => {
   const file = join(makeFolder(), "cache");
   expect(await readSnapshotFile(file, maxBytes)).toBeNull();
   for (const some of [lines, [], lines.slice(1)]) {
@@ -31,7 +31,7 @@ test("what was written is read, and is the owner's alone", async () => {
   expect(statSync(file).mode & 0o777).toBe(0o600);
 });
 
-test("what cannot be written leaves the file before, and nothing beside it", async () => {
+test("a failed write leaves the previous snapshot file, and no temporary file", async () => {
   const folder = makeFolder();
   const file = join(folder, "cache");
   await writeSnapshotFile(file, lines);
@@ -57,18 +57,18 @@ async function read(bytes: Buffer | string): Promise<unknown> {
   return readSnapshotFile(file, maxBytes);
 }
 
-test("a file cut off anywhere is refused", async () => {
+test("a snapshot file that is truncated at any place is refused", async () => {
   const bytes = await writtenBytes();
   const places = [0, 1, 22, 23, 24, 100, bytes.byteLength >> 1, bytes.byteLength - 66, bytes.byteLength - 1];
   for (const place of places) await expect(read(bytes.subarray(0, place))).rejects.toThrow(SnapshotRefused);
 });
 
-test("a file with one bit turned anywhere is refused", async () => {
+test("a snapshot file with one flipped bit at any place is refused", async () => {
   const bytes = await writtenBytes();
   for (let place = 0; place < bytes.byteLength; place += 97) {
-    const turned = Buffer.from(bytes);
-    turned[place]! ^= 1 << (place % 8);
-    await expect(read(turned)).rejects.toThrow(SnapshotRefused);
+    const flipped = Buffer.from(bytes);
+    flipped[place]! ^= 1 << (place % 8);
+    await expect(read(flipped)).rejects.toThrow(SnapshotRefused);
   }
 });
 
@@ -76,15 +76,15 @@ test.each([
   ["empty", ""],
   ["of another program", "<?xml version='1.0'?>\n<cache/>\n"],
   ["of another version", (text: string) => text.replace("cache 1.", "cache 2.")],
-  ["with something after its end", (text: string) => `${text}more\n`],
+  ["with text after its last line", (text: string) => `${text}more\n`],
   ["with another number of lines", (text: string) => text.replace("end 1000", "end 1001")],
   ["too large", "x".repeat(maxBytes + 1)],
-])("a file that is %s is refused", async (_, make) => {
+])("a snapshot file that is %s is refused", async (_, make) => {
   const bytes = typeof make === "string" ? make : make((await writtenBytes()).toString());
   await expect(read(bytes)).rejects.toThrow(SnapshotRefused);
 });
 
-test("what is no file is refused at once: a folder, a pipe without a writer, a device", async () => {
+test("a snapshot path that is a folder, a pipe without a writer or a device is refused at once", async () => {
   const folder = makeFolder();
   const pipe = join(folder, "pipe");
   execFileSync("mkfifo", [pipe]);
@@ -94,7 +94,7 @@ test("what is no file is refused at once: a folder, a pipe without a writer, a d
   }
 });
 
-test("a writer killed at any moment leaves the file before or the one after, whole, and one more temporary file at most", async () => {
+test("a writer that is killed at any moment leaves the old or the new snapshot file intact, and at most one temporary file", async () => {
   const folder = makeFolder();
   const file = join(folder, "cache");
   const writer = fileURLToPath(new URL("./snapshot-writer.ts", import.meta.url));
@@ -102,12 +102,12 @@ test("a writer killed at any moment leaves the file before or the one after, who
   for (let kill = 0; kill < 15; kill += 1) {
     const child = fork(writer, [file, String(last + 1)], { execArgv: ["--import", "tsx"] });
     const ended = once(child, "exit");
-    await once(child, "message"); // the first is written
+    await once(child, "message"); // the first snapshot is written
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 40));
     child.kill("SIGKILL");
     await ended;
     const found = await readSnapshotFile(file, 100_000_000);
-    const [number = NaN] = new Set(found!.map(Number)); // all lines of one writing are the same
+    const [number = NaN] = new Set(found!.map(Number)); // all lines of one snapshot are the same
     expect(found).toEqual(Array(20_000).fill(String(number)));
     expect(number).toBeGreaterThan(last);
     last = number;
@@ -117,7 +117,7 @@ test("a writer killed at any moment leaves the file before or the one after, who
   expect(readdirSync(folder)).toEqual(["cache"]);
 }, 90_000); // fifteen processes are started
 
-test("only the temporary files of this file are removed", async () => {
+test("only the temporary files of this snapshot file are removed", async () => {
   const folder = makeFolder();
   const others = [".cache.tmp", ".cache.0123456789ab.txt", ".cache2.0123456789ab.tmp", "cache.0123456789ab.tmp"];
   for (const name of [...others, ".cache.0123456789ab.tmp"]) writeFileSync(join(folder, name), "");

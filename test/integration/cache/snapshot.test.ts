@@ -21,12 +21,12 @@ function snapshotOf(file: string, memory: Memory, time = now) {
   return createSnapshot({ file, memory, maxBytes: 100 * mebibyte, now: () => time });
 }
 
-test("a memory is the same after it was saved and loaded, also in what goes first when it is full", async () => {
+test("a memory that was saved and loaded has the same entries in the same LRU order", async () => {
   const file = makeFile();
   const memory = createMemory(64 * mebibyte);
   for (let n = 0; n < 100; n += 1) memory.set(keyNumber(n), entryAt(now));
   memory.set(keyNumber(100), { success: null, setback: failureAt(now) });
-  memory.get(keyNumber(7)); // the latest
+  memory.get(keyNumber(7)); // now the most recently used
   await snapshotOf(file, memory).save();
   const next = createMemory(64 * mebibyte);
   expect(await snapshotOf(file, next).load()).toEqual({ entries: 101, skipped: 0 });
@@ -34,7 +34,7 @@ test("a memory is the same after it was saved and loaded, also in what goes firs
   expect([...next.entries()][0]![0]).toBe(keyNumber(7));
 });
 
-test("what is of no use any more is not saved", async () => {
+test("an expired entry is not saved in the snapshot", async () => {
   const file = makeFile();
   const memory = createMemory(mebibyte);
   memory.set(keyNumber(1), { success: null, setback: failureAt(now) });
@@ -43,7 +43,7 @@ test("what is of no use any more is not saved", async () => {
   expect(await readSnapshotFile(file, mebibyte)).toHaveLength(1);
 });
 
-test("without a file the memory is empty; a line of the file that cannot be an entry is skipped, and the others are loaded", async () => {
+test("a missing snapshot file loads nothing; an invalid line is skipped, and the other lines are loaded", async () => {
   const file = makeFile();
   const memory = createMemory(mebibyte);
   expect(await snapshotOf(file, memory).load()).toEqual({ entries: 0, skipped: 0 });
@@ -53,14 +53,14 @@ test("without a file the memory is empty; a line of the file that cannot be an e
   const widths = ["-1", "0.5", "1152921504606847000"].map((width) => line!.replace('"width":4096', `"width":${width}`));
   for (const lie of ["{}", "", ...widths, line!.replace('"bytes"', '"__proto__"')]) {
     expect(lie).not.toBe(line);
-    await writeSnapshotFile(file, [lie, line!, lie]); // sealed as it should be
+    await writeSnapshotFile(file, [lie, line!, lie]); // with a valid digest
     const next = createMemory(mebibyte);
     expect(await snapshotOf(file, next).load()).toEqual({ entries: 1, skipped: 2 });
     expect([...next.entries()]).toEqual([...memory.entries()]);
   }
 });
 
-test("a damaged file is refused, and replaced by the next that is saved", async () => {
+test("a damaged snapshot file is refused, and replaced by the next save", async () => {
   const file = makeFile();
   const memory = createMemory(mebibyte);
   memory.set(keyNumber(1), entryAt(now));
@@ -72,7 +72,7 @@ test("a damaged file is refused, and replaced by the next that is saved", async 
   expect(await snapshot.load()).toEqual({ entries: 1, skipped: 0 });
 });
 
-test("saves that overlap end with the latest, and one that fails is told and does not stop the next", async () => {
+test("of overlapping saves the latest wins, and a failed save rejects without blocking the next one", async () => {
   const file = makeFile();
   const memory = createMemory(mebibyte);
   const snapshot = snapshotOf(file, memory);
@@ -87,7 +87,7 @@ test("saves that overlap end with the latest, and one that fails is told and doe
   await expect(nowhere.save()).rejects.toThrow("ENOTDIR");
 });
 
-test("a full memory of 64 MiB is saved while others are answered", async () => {
+test("saving a full memory of 64 MiB does not block the event loop", async () => {
   const file = makeFile();
   const memory = createMemory(64 * mebibyte);
   for (let n = 0; n < 40_000; n += 1) memory.set(keyNumber(n), entryAt(now));
@@ -95,6 +95,6 @@ test("a full memory of 64 MiB is saved while others are answered", async () => {
   delay.enable();
   await snapshotOf(file, memory).save();
   delay.disable();
-  // Generous, for a busy machine: in one piece it takes ten times as long. Exact figures are the bench's.
+  // Generous, for a busy machine: a save in one piece would block ten times as long. `npm run bench:cache` has exact figures.
   expect(delay.max / 1e6).toBeLessThan(150);
 });

@@ -1,4 +1,4 @@
-/** Slow transfers and the memory for bodies, over real sockets. */
+/** Tests of the rules for slow transfers and for the memory of bodies, over real sockets. */
 import { setTimeout as after } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { createShares } from "../../../src/fetch/shares.ts";
@@ -11,7 +11,7 @@ import { startOrigin, startRawOrigin, startSpeakingOrigin } from "../../support/
 
 const mebibyte = 1024 ** 2;
 
-/** Opens URLs as measured transfers, with so many lookups waiting for a slot. */
+/** Opens URLs as measured transfers, while `starved` lookups wait for a slot. */
 function startMeasured(starved: number, maxBytes = 100 * mebibyte) {
   const { parseTarget, openSource } = createFetcher({ maxBytes });
   const transfers = createTransfers({
@@ -29,7 +29,7 @@ function startMeasured(starved: number, maxBytes = 100 * mebibyte) {
   };
 }
 
-test("a body that drips yields to a lookup that waits, with all that came", async () => {
+test("a dripping body is ended if another lookup waits for a slot, and its received bytes are kept", async () => {
   const origin = await startSpeakingOrigin(
     onTestFinished,
     drip(`${ok}Content-Length: 100000${crlf}${crlf}`, "a".repeat(1e5)),
@@ -40,7 +40,7 @@ test("a body that drips yields to a lookup that waits, with all that came", asyn
   await origin.idle();
 });
 
-test("an origin that accepts and is silent yields to a lookup that waits, as unreachable", async () => {
+test("a connection without a response is ended as unreachable if another lookup waits for a slot", async () => {
   const origin = await startRawOrigin(onTestFinished, () => undefined);
   await expect(startMeasured(1)(origin.url("/"))).rejects.toMatchObject({
     code: "source_unreachable",
@@ -62,7 +62,7 @@ test("a range of a body that drips yields to a lookup that waits", async () => {
   await origin.idle();
 });
 
-test("a body that the service holds back never yields, and is whole when it is wanted", async () => {
+test("a body that the service itself holds back (backpressure) is not ended as slow, and can be read completely later", async () => {
   const large = Buffer.alloc(24 * mebibyte, "media");
   const origin = await startOrigin(onTestFinished, (_request, response) => response.end(large));
   const source = await startMeasured(100)(origin.url("/"));
@@ -71,7 +71,7 @@ test("a body that the service holds back never yields, and is whole when it is w
   expect(await source.body()).toMatchObject({ warning: null });
 });
 
-test("a large body that stops is ended although no lookup waits, and a small one that stops is not", async () => {
+test("a large stalled body is ended even if no lookup waits, and a small one is not", async () => {
   const stopAfter = (bytes: number) => (socket: { write(data: string | Buffer): unknown }) => {
     socket.write(`${ok}Content-Length: ${10 * mebibyte}${crlf}${crlf}`);
     socket.write(Buffer.alloc(bytes));
@@ -86,7 +86,7 @@ test("a large body that stops is ended although no lookup waits, and a small one
   expect([bytes.length, warning, isSmallOver]).toEqual([2 * mebibyte, "body_timeout", false]);
 });
 
-test("a site beyond its share of the memory is busy, and bodies of other sites are read", async () => {
+test("a lookup of a site that uses its share of the memory fails with host_busy, and bodies of other sites are read", async () => {
   const origin = await startOrigin(onTestFinished, (request, response) => {
     response.writeHead(200, { "Content-Length": 8 * mebibyte }).write(Buffer.alloc(4 * mebibyte - 1));
     if (request.url === "/whole") response.end(Buffer.alloc(4 * mebibyte + 1));

@@ -109,7 +109,7 @@ describe("without tokens", () => {
     }
   });
 
-  test("a link on another website may lead to the page, but not by a foreign Host", async (context) => {
+  test("a link on another website to the page works, unless Host is foreign", async (context) => {
     const page = new URL("../../../page", import.meta.url).pathname;
     const { app } = await startCounting(context.onTestFinished, { hostnames: [], page });
     expect((await send(app, { method: "GET", path: "/" }, { "Sec-Fetch-Site": "cross-site" })).status).toBe(200);

@@ -48,16 +48,16 @@ describe("tokens", () => {
   const tokens = ["first-token", "second-token"];
 
   test.for([
-    ["no header", undefined, 401],
+    ["a request without Authorization", undefined, 401],
     ["another token", "Bearer other-token", 401],
-    ["a token's beginning", "Bearer first", 401],
-    ["both at once", "Bearer first-token second-token", 401],
+    ["the beginning of a token", "Bearer first", 401],
+    ["both tokens at once", "Bearer first-token second-token", 401],
     ["another scheme", "Basic first-token", 401],
-    ["nothing after the scheme", "Bearer ", 401],
-    ["the first", "Bearer first-token", 200],
-    ["the second", "Bearer second-token", 200],
+    ["a scheme without a token", "Bearer ", 401],
+    ["the first token", "Bearer first-token", 200],
+    ["the second token", "Bearer second-token", 200],
     ["a scheme in lower case", "bearer first-token", 200],
-  ] as const)("with tokens set, %s is answered with %i", async ([, authorization, expected], { onTestFinished }) => {
+  ] as const)("with tokens set, the status for %s is %i", async ([, authorization, expected], { onTestFinished }) => {
     const app = await openApp(onTestFinished, tokens);
     const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
     const { status, headers: answered } = await askMetadata(app.url, { url }, headers);
@@ -164,11 +164,11 @@ describe("requests", () => {
     ["a deadline as text", `{"url":"${url}","deadlineMs":"1500"}`],
     ["a deadline of 49", `{"url":"${url}","deadlineMs":49}`],
     ["a deadline of 30001", `{"url":"${url}","deadlineMs":30001}`],
-    ["half a millisecond", `{"url":"${url}","deadlineMs":99.5}`],
+    ["a deadline of 99.5", `{"url":"${url}","deadlineMs":99.5}`],
     ["an unknown field", `{"url":"${url}","fields":["colour"]}`],
-    ["no field", `{"url":"${url}","fields":[]}`],
+    ["an empty list of fields", `{"url":"${url}","fields":[]}`],
     ["deep nesting", `{"url":${"[".repeat(8000)}${"]".repeat(8000)}}`],
-  ])("%s is 400 request_invalid", async ([, body], { onTestFinished }) => {
+  ])("a body with this fault is 400 request_invalid: %s", async ([, body], { onTestFinished }) => {
     const app = await openApp(onTestFinished);
     const { status, json } = await askMetadata(app.url, body);
     expect(status).toBe(400);
@@ -237,7 +237,7 @@ describe("requests", () => {
     ["POST", "/healthz"],
     ["OPTIONS", "/metadata"],
     ["HEAD", "/nothing"],
-  ])("%s %s is 404 route_unknown", async ([method = "", path = ""], { onTestFinished }) => {
+  ])("the unknown route %s %s is 404 route_unknown", async ([method = "", path = ""], { onTestFinished }) => {
     const app = await openApp(onTestFinished);
     const { status, headers } = await ask(app.url + path, { method });
     expect(status).toBe(404);
@@ -310,7 +310,7 @@ describe("connections", () => {
     ],
     ["headers over 16 KiB", `GET /metadata HTTP/1.1\r\nHost: a\r\nX-Long: ${"a".repeat(17_000)}\r\n\r\n`, 431],
   ] as const)(
-    "%s gets a small answer, and the connection is closed",
+    "an unreadable request gets a short response, and its connection is closed: %s",
     async ([, bytes, expected], { onTestFinished }) => {
       const app = await openApp(onTestFinished);
       expect(statusOf(await exchange(onTestFinished, app, bytes))).toBe(expected);

@@ -182,16 +182,19 @@ const lookupFailures = (
   ] as const
 ).map((code): [FailureCode, number] => [code, failures[code].status]);
 
-test.for(lookupFailures)("%s is a problem document with status %i", async ([code, status], { onTestFinished }) => {
-  const app = await appFor(onTestFinished, () => failed(new OracleError(code, "connect to 10.0.0.7:22 failed")));
-  const { headers, json, text, status: answered } = await askMetadata(app.url, { url });
-  expect(answered).toBe(status);
-  expect(json).toMatchObject({ type: `urn:media-oracle:problem:${code}`, code, status, title: failures[code].title });
-  expect(headers.get("content-type")).toBe("application/problem+json");
-  expect(headers.get("cache-control")).toBe("no-store");
-  expect(headers.get("retry-after")).toBe(["overloaded", "host_busy"].includes(code) ? "2" : null);
-  expect(text).not.toContain("10.0.0.7");
-});
+test.for(lookupFailures)(
+  "the failure %s is a problem document with status %i",
+  async ([code, status], { onTestFinished }) => {
+    const app = await appFor(onTestFinished, () => failed(new OracleError(code, "connect to 10.0.0.7:22 failed")));
+    const { headers, json, text, status: answered } = await askMetadata(app.url, { url });
+    expect(answered).toBe(status);
+    expect(json).toMatchObject({ type: `urn:media-oracle:problem:${code}`, code, status, title: failures[code].title });
+    expect(headers.get("content-type")).toBe("application/problem+json");
+    expect(headers.get("cache-control")).toBe("no-store");
+    expect(headers.get("retry-after")).toBe(["overloaded", "host_busy"].includes(code) ? "2" : null);
+    expect(text).not.toContain("10.0.0.7");
+  },
+);
 
 test.for([
   [404, false],

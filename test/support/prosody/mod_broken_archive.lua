@@ -1,4 +1,4 @@
--- Fails where an archive would store a message, if its id says so.
+-- Simulates a broken archive: storing a message with a certain id fails.
 
 module:hook("muc-broadcast-message", function (event)
 	if event.stanza.attr.id == "broken" then

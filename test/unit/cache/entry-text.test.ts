@@ -13,27 +13,30 @@ interface Plain {
   [name: string]: Plain;
 }
 
-/** The entry's text after something was done to it. */
-function spoilt(spoil: (entry: Plain) => void): string {
+/** Returns the text of an entry after a change. */
+function changedText(change: (entry: Plain) => void): string {
   const entry = JSON.parse(entryToText(key, entryAt(now))) as Plain;
-  spoil(entry);
+  change(entry);
   return JSON.stringify(entry);
 }
 
 test.each([
-  ["a success and what went wrong since", entryAt(now)],
-  ["a success of a head", { success: { ...successAt(now), fields: ["type", "bytes"] as const }, setback: null }],
-  ["a success alone", { success: { ...successAt(now), validators: null }, setback: null }],
-  ["a failure alone", { success: null, setback: failureAt(now) }],
+  ["an entry with a success and a later failure", entryAt(now)],
   [
-    "a description cut short",
+    "an entry with a success for some fields",
+    { success: { ...successAt(now), fields: ["type", "bytes"] as const }, setback: null },
+  ],
+  ["an entry with a success only", { success: { ...successAt(now), validators: null }, setback: null }],
+  ["an entry with a failure only", { success: null, setback: failureAt(now) }],
+  [
+    "an entry with an incomplete description",
     { success: null, setback: { ...failureAt(now), outcome: { metadata: { ...pictureMetadata, sha256: null } } } },
   ],
-])("%s is read as it was written", (_, entry) => {
+])("%s is the same after writing and reading", (_, entry) => {
   expect(textToEntry(entryToText(key, entry), now)).toEqual({ key, entry });
 });
 
-test("the largest entry there can be is within the limit", () => {
+test("the largest possible entry is within half of the size limit", () => {
   const type = `${"t".repeat(127)}/${"t".repeat(127)}`;
   const metadata = { ...pictureMetadata, filename: "語".repeat(255), type, warnings: warningCodes };
   const success = successAt(Number.MAX_SAFE_INTEGER, metadata);
@@ -46,54 +49,72 @@ test("the largest entry there can be is within the limit", () => {
 });
 
 test.each<[string, (entry: Plain) => unknown]>([
-  ["a field that is missing", (entry) => delete entry.success!.metadata!.bytes],
-  ["a field too many", (entry) => Object.assign(entry.success!.metadata!, { url: "https://example.org/" })],
-  ["another key", (entry) => Object.assign(entry, { key: "../../etc/passwd" })],
+  ["a missing field", (entry) => delete entry.success!.metadata!.bytes],
+  ["an unknown field", (entry) => Object.assign(entry.success!.metadata!, { url: "https://example.org/" })],
+  ["an invalid key", (entry) => Object.assign(entry, { key: "../../etc/passwd" })],
   ["a negative size", (entry) => Object.assign(entry.success!.metadata!, { bytes: -1 })],
-  ["a size past all numbers", (entry) => Object.assign(entry.success!.metadata!, { bytes: 2 ** 60 })],
-  ["a width that no picture has", (entry) => Object.assign(entry.success!.metadata!, { width: 2 ** 31 })],
+  ["a size that is no safe integer", (entry) => Object.assign(entry.success!.metadata!, { bytes: 2 ** 60 })],
+  ["a width above the maximum", (entry) => Object.assign(entry.success!.metadata!, { width: 2 ** 31 })],
   [
     "a duration of more than a year",
     (entry) => Object.assign(entry.success!.metadata!, { durationMs: 366 * 86_400_000 }),
   ],
-  ["half a pixel", (entry) => Object.assign(entry.success!.metadata!, { width: 0.5 })],
+  ["a width of half a pixel", (entry) => Object.assign(entry.success!.metadata!, { width: 0.5 })],
   ["a number as text", (entry) => Object.assign(entry.success!.metadata!, { height: "2160" })],
-  ["markup in the type", (entry) => Object.assign(entry.success!.metadata!, { type: "image/<b>" })],
-  ["a type in capitals", (entry) => Object.assign(entry.success!.metadata!, { type: "IMAGE/PNG" })],
-  ["a blurhash of other components", (entry) => Object.assign(entry.success!.metadata!, { blurhash: "0".repeat(28) })],
-  ["a thumbhash of another alphabet", (entry) => Object.assign(entry.success!.metadata!, { thumbhash: "<script>" })],
-  ["a digest too short", (entry) => Object.assign(entry.success!.metadata!, { sha256: "ab" })],
+  ["markup in the media type", (entry) => Object.assign(entry.success!.metadata!, { type: "image/<b>" })],
+  ["a media type in upper case", (entry) => Object.assign(entry.success!.metadata!, { type: "IMAGE/PNG" })],
+  [
+    "a blurhash with another number of components",
+    (entry) => Object.assign(entry.success!.metadata!, { blurhash: "0".repeat(28) }),
+  ],
+  ["a thumbhash that is not base64", (entry) => Object.assign(entry.success!.metadata!, { thumbhash: "<script>" })],
+  ["a SHA-256 that is too short", (entry) => Object.assign(entry.success!.metadata!, { sha256: "ab" })],
   ["a path as file name", (entry) => Object.assign(entry.success!.metadata!, { filename: "../a.jpg" })],
   ["a line break in the file name", (entry) => Object.assign(entry.success!.metadata!, { filename: "a\n.jpg" })],
-  ["a field that there is not", (entry) => Object.assign(entry.success!, { fields: ["type", "url"] })],
-  ["a warning of its own", (entry) => Object.assign(entry.success!.metadata!, { warnings: ["<script>"] })],
+  ["an unknown name in its list of fields", (entry) => Object.assign(entry.success!, { fields: ["type", "url"] })],
+  ["an unknown warning", (entry) => Object.assign(entry.success!.metadata!, { warnings: ["<script>"] })],
   ["a warning twice", (entry) => Object.assign(entry.success!.metadata!, { warnings: Array(2).fill("body_timeout") })],
-  ["a header in the tag", (entry) => Object.assign(entry.success!.validators!, { etag: '"a"\r\nCookie: a=b' })],
-  ["a header in the date", (entry) => Object.assign(entry.success!.validators!, { lastModified: "a\r\nb: c" })],
   [
-    "a failure that is not the origin's",
+    "a header injection in the ETag",
+    (entry) => Object.assign(entry.success!.validators!, { etag: '"a"\r\nCookie: a=b' }),
+  ],
+  [
+    "a header injection in the date",
+    (entry) => Object.assign(entry.success!.validators!, { lastModified: "a\r\nb: c" }),
+  ],
+  [
+    "a failure that is not caused by the origin",
     (entry) => Object.assign(entry.setback!.outcome!.failure!, { code: "internal" }),
   ],
-  ["a failure that is a method", (entry) => Object.assign(entry.setback!.outcome!.failure!, { code: "toString" })],
-  ["a reason of its own", (entry) => Object.assign(entry.setback!.outcome!.failure!, { reason: "secret" })],
-  ["a failure and a description", (entry) => Object.assign(entry.setback!.outcome!, { metadata: pictureMetadata })],
-  ["what is learnt tomorrow", (entry) => Object.assign(entry.success!, { since: now + 86_400_000 })],
-  ["what is fresh for ever", (entry) => Object.assign(entry.success!, { freshUntil: now * 2 })],
-  ["what is stale for ever", (entry) => Object.assign(entry.success!, { staleUntil: 1e300 })],
-  ["what stands in for ever", (entry) => Object.assign(entry.success!, { staleOnErrorUntil: now * 2 })],
-  ["what ended before it began", (entry) => Object.assign(entry.setback!, { until: now - 1 })],
-  ["nothing", (entry) => Object.assign(entry, { success: null, setback: null })],
-  ["a list", (entry) => Object.assign(entry, { success: [1, 2, 3, 4, 5, 6] })],
-])("%s is not taken", (_, spoil) => {
-  expect(textToEntry(spoilt(spoil), now)).toBeNull();
+  [
+    "a failure code that is a name in Object.prototype",
+    (entry) => Object.assign(entry.setback!.outcome!.failure!, { code: "toString" }),
+  ],
+  ["an unknown failure reason", (entry) => Object.assign(entry.setback!.outcome!.failure!, { reason: "secret" })],
+  [
+    "both a failure and a description in one outcome",
+    (entry) => Object.assign(entry.setback!.outcome!, { metadata: pictureMetadata }),
+  ],
+  ["a lookup time in the future", (entry) => Object.assign(entry.success!, { since: now + 86_400_000 })],
+  ["a fresh lifetime above the maximum", (entry) => Object.assign(entry.success!, { freshUntil: now * 2 })],
+  ["a stale lifetime above the maximum", (entry) => Object.assign(entry.success!, { staleUntil: 1e300 })],
+  [
+    "a stale-if-error lifetime above the maximum",
+    (entry) => Object.assign(entry.success!, { staleOnErrorUntil: now * 2 }),
+  ],
+  ["a failure that expires before its lookup", (entry) => Object.assign(entry.setback!, { until: now - 1 })],
+  ["neither a success nor a failure", (entry) => Object.assign(entry, { success: null, setback: null })],
+  ["a list instead of a success", (entry) => Object.assign(entry, { success: [1, 2, 3, 4, 5, 6] })],
+])("an entry with %s is rejected", (_, change) => {
+  expect(textToEntry(changedText(change), now)).toBeNull();
 });
 
 test.each(["", "null", "[]", "{}", "7", "{", "hello", `"${"a".repeat(100_000)}"`, "\0\0\0"])(
-  "the foreign text %j is not taken",
+  "the text %j is rejected as an entry",
   (text) => expect(textToEntry(text.slice(0, 100_000), now)).toBeNull(),
 );
 
-test("a prototype in the text reaches nothing", () => {
+test("an entry with __proto__ or constructor as a key is rejected, and pollutes no prototype", () => {
   const text = entryToText(key, entryAt(now));
   const planted = [
     text.replace('"metadata":{', '"metadata":{"__proto__":{"bytes":1},'),
@@ -108,7 +129,7 @@ test("a prototype in the text reaches nothing", () => {
   expect({}).not.toHaveProperty("polluted");
 });
 
-test("whatever text is there, what is taken is written the same again", () => {
+test("every text that is accepted as an entry is written again as the same text", () => {
   const text = entryToText(key, entryAt(now));
   const edits = fc.record({ at: fc.nat(text.length), length: fc.nat(8), put: fc.string({ maxLength: 8 }) });
   fc.assert(
@@ -121,7 +142,7 @@ test("whatever text is there, what is taken is written the same again", () => {
   );
 });
 
-test("every file name that is given out can be read again", () => {
+test("an entry with any cleaned file name can be written and read", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 300 }), (name) => {
       const filename = cleanFilename(`${name} ${name}`);

@@ -3,7 +3,7 @@ import { wants } from "../../../src/http/accept.ts";
 
 const xml = ["application/xml", "text/xml"];
 
-test("a type is accepted if it is named and no other type has a higher weight", () => {
+test("Accept requests a media type if it names the type and no other type with a higher weight", () => {
   for (const accept of [
     "application/xml",
     "text/xml",
@@ -16,7 +16,7 @@ test("a type is accepted if it is named and no other type has a higher weight", 
   }
 });
 
-test("a type is not accepted if it is missing, has q=0 or a lower weight: so a browser gets no XML", () => {
+test("Accept does not request a media type that is missing, has q=0 or a lower weight, so a browser gets no XML", () => {
   for (const accept of [
     undefined,
     "",

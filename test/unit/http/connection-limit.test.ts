@@ -23,7 +23,7 @@ test("a quarter of the descriptors is for connections when the reserve cannot be
   expect(connectionLimitOf(20_000, { fetches: 10_000, workers: 6 }).maxConnections).toBe(5000);
 });
 
-test("there is always at least one connection: a bound of 0 would be none to Node", () => {
+test("the connection limit is at least 1, because Node treats 0 as unlimited", () => {
   expect(connectionLimitOf(3, use).maxConnections).toBe(1);
 });
 

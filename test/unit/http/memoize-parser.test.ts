@@ -16,14 +16,14 @@ function countingParser(): { parsed: string[]; parse: (text: string) => Target }
   };
 }
 
-test("a text is parsed once", () => {
+test("a memoized parser parses a text once", () => {
   const { parsed, parse } = countingParser();
   const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 100 });
   expect(targetOf("https://a/1")).toBe(targetOf("https://a/1"));
   expect(parsed).toEqual(["https://a/1"]);
 });
 
-test("a text that is rejected is parsed and rejected each time", () => {
+test("a memoized parser parses and rejects an invalid text each time", () => {
   const { parsed, parse } = countingParser();
   const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 100 });
   expect(() => targetOf("x")).toThrow(OracleError);
@@ -31,7 +31,7 @@ test("a text that is rejected is parsed and rejected each time", () => {
   expect(parsed).toEqual(["x", "x"]);
 });
 
-test("texts in use stay memoized, others are evicted", () => {
+test("a memoized parser keeps the results of texts in use, and evicts others", () => {
   const { parsed, parse } = countingParser();
   const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 100 });
   const texts = ["https://a/0", ...Array.from({ length: 20 }, (_, index) => `https://a/${index + 1}`)];
@@ -44,7 +44,7 @@ test("texts in use stay memoized, others are evicted", () => {
   expect(parsed).toHaveLength(texts.length + 1);
 });
 
-test("a text above the maximum length is parsed each time", () => {
+test("a memoized parser does not keep the result of a text above the maximum length", () => {
   const { parsed, parse } = countingParser();
   const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 10 });
   for (const text of ["https://a/1", "https://a/1"]) targetOf(text);

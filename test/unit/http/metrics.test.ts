@@ -27,7 +27,7 @@ test("media types that origins invent share one label", async () => {
   ]);
 });
 
-test("enabled and disabled formats are reported", async () => {
+test("the metrics report enabled and disabled formats", async () => {
   const metrics = createMetrics({ ...none, enabled: () => ({ heic: true, svg: false }) });
   expect(await metrics.text()).toContain('media_oracle_format_enabled{format="heic"} 1');
   expect(await metrics.text()).toContain('media_oracle_format_enabled{format="svg"} 0');

@@ -3,7 +3,7 @@ import { type FailureCode, failures, OracleError } from "../../../src/domain/err
 import { problemOf } from "../../../src/http/problem.ts";
 import { problemSchema } from "../../../src/http/schema.ts";
 
-test.for(Object.keys(failures) as FailureCode[])("%s becomes a problem document as documented", (code) => {
+test.for(Object.keys(failures) as FailureCode[])("the failure %s becomes the documented problem document", (code) => {
   const error = new OracleError(code, "Secret", { reason: "address", upstreamStatus: 404, cause: new Error("Secret") });
   const problem = problemOf(error);
   expect(problemSchema.parse(problem)).toEqual(problem);

@@ -28,7 +28,7 @@ test.for([
   expect(addressAccount(address!)).toBe(account);
 });
 
-test("questions above the limit are rejected until the minute is over", () => {
+test("lookups above the rate limit are rejected until the minute is over", () => {
   let time = 1000;
   const ask = createRateLimit({ perMinute: 2, isCached: () => false, together: null, now: () => time });
   const request = from("192.0.2.1");

@@ -257,6 +257,10 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
       const whole = source.body().finally(() => end.abort());
       // A near origin has sent everything by then: to follow its plan would only be more work.
       await waits(patienceMs, end.signal);
+      if (source.outcome !== null && source.outcome.sha256 !== null) {
+        await learnFacts();
+        return { body: await whole, excerpt: null, isPreviewed: false };
+      }
       const [body, excerpt] = await Promise.all([whole, follow("whole")]);
       await showing?.done;
       return { body, excerpt, isPreviewed: shown === "exact" };

@@ -58,7 +58,7 @@ function createTokenCheck({ tokens, namedTokens }: AccessOptions): (token: strin
 }
 
 /** Identifies the client by the `Authorization` header; null if it has no token, or an unknown one. */
-type Identify = (authorization: string | undefined) => Client | null;
+export type Identify = (authorization: string | undefined) => Client | null;
 
 /**
  * The only accepted scheme is `Bearer`; its name is case-insensitive (RFC 6750 2.1, RFC 9110 11.1).
@@ -81,6 +81,10 @@ export type Guards = onRequestHookHandler[];
 export interface Access {
   /** Of `Cache-Control`: answers are private if a token is needed to read them. */
   readonly scope: "public" | "private";
+  /** Null if no token is set. */
+  readonly identify: Identify | null;
+  /** Null if tokens are set. */
+  readonly isForbidden: BrowserGuard | null;
   /** Of the API: lookups and operation. */
   readonly guards: Guards;
   /** Guards of the files of the web page: other websites may link to it. */
@@ -89,9 +93,13 @@ export interface Access {
 
 export function createAccess(options: AccessOptions): Access {
   const identify = createIdentify(options);
-  if (identify) return { scope: "private", guards: [requireToken(identify)], pageGuards: [] };
+  if (identify) {
+    return { scope: "private", identify, isForbidden: null, guards: [requireToken(identify)], pageGuards: [] };
+  }
+  const isForbidden = createBrowserGuard(options);
   const isForeignHost: BrowserGuard = (headers) => hasForeignHost(headers, options);
-  return { scope: "public", guards: [refuse(createBrowserGuard(options))], pageGuards: [refuse(isForeignHost)] };
+  const [guards, pageGuards] = [[refuse(isForbidden)], [refuse(isForeignHost)]];
+  return { scope: "public", identify, isForbidden, guards, pageGuards };
 }
 
 /** Accepts requests with a valid token, and stores its client in the request. */

@@ -5,7 +5,7 @@ import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 import { nameOf } from "./auth.ts";
 import { failureCacheStatus } from "./freshness.ts";
-import type { LookupLog } from "./log.ts";
+import type { LookupLog, RequestContext } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RateLimit, Refusal } from "./rate-limit.ts";
 import { fieldsOf, type Question } from "./schema.ts";
@@ -13,6 +13,8 @@ import { fieldsOf, type Question } from "./schema.ts";
 export interface LookupsOptions {
   readonly oracle: Oracle;
   readonly parseTarget: (text: string) => Target;
+  /** Whether the cache has an answer; starts no lookup. */
+  readonly isCached: (target: Target, fields: Fields) => boolean;
   /** Null if there is none. */
   readonly rateLimit: RateLimit | null;
   /** The deadline of a request without `deadlineMs`. */
@@ -52,6 +54,8 @@ export interface Lookups {
    * @param startedAt `performance.now()` at the arrival of the request, from which its deadline counts
    */
   lookUp(request: FastifyRequest, question: Question, startedAt: number): Outcome | Promise<Outcome>;
+  /** Answers a cached success as {@link lookUp} would; otherwise returns null, and starts and counts nothing. */
+  findCached(context: RequestContext, target: Target, fields: Fields, startedAt: number): Described | null;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   targetOf(request: FastifyRequest, url: string): Target;
 }
@@ -63,7 +67,7 @@ interface Needs {
 }
 
 export function createLookups(options: LookupsOptions): Lookups {
-  const { oracle, parseTarget, rateLimit, implicitDeadlineMs, metrics, log } = options;
+  const { oracle, parseTarget, isCached, rateLimit, implicitDeadlineMs, metrics, log } = options;
 
   function failed(failure: Failed): Failed {
     metrics.notAnswered(failure.error.code);
@@ -131,7 +135,7 @@ export function createLookups(options: LookupsOptions): Lookups {
 
   /** Answers a cached success without waiting, not even for a settled promise. */
   function answerAtOnce(
-    request: FastifyRequest,
+    context: RequestContext,
     target: Target,
     description: Description,
     startedAt: number,
@@ -139,13 +143,19 @@ export function createLookups(options: LookupsOptions): Lookups {
     const { known, kept, cached } = description;
     if (kept === null || known === null) return null;
     const answer = { metadata: known, partial: false };
-    log.answered(request, target, description, answer, startedAt);
+    log.answered(context, target, description, answer, startedAt);
     metrics.answered(cached);
     return { error: null, target, description, answer };
   }
 
   return {
     targetOf,
+    findCached(context, target, fields, startedAt) {
+      if (!isCached(target, fields)) return null;
+      const described = answerAtOnce(context, target, oracle(target, fields), startedAt);
+      if (described) metrics.requested(nameOf(context.client));
+      return described;
+    },
     lookUp(request, question, startedAt) {
       metrics.requested(nameOf(request.client));
       let target: Target;

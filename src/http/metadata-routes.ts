@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, preParsingHookHandler } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { FailureCode } from "../domain/errors.ts";
@@ -23,6 +23,8 @@ export interface MetadataRoutesOptions {
   readonly invalidate: (target: Target) => Promise<void>;
   readonly guards: Guards;
   readonly send: SendDescribed;
+  /** For requests whose body was read before. */
+  readonly replay: preParsingHookHandler;
 }
 
 const lookupFailures: readonly FailureCode[] = [
@@ -51,7 +53,7 @@ const invalidationFailures: readonly FailureCode[] = [
 
 /** Adds `POST /metadata`, `GET` for curl, browsers and HTTP caches, and `DELETE` to invalidate cached metadata. */
 export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRoutesOptions): void {
-  const { lookups, invalidate, guards, send } = options;
+  const { lookups, invalidate, guards, send, replay } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   /** @throws OracleError the failure, for the error handler */
@@ -80,6 +82,7 @@ export function addMetadataRoutes(instance: FastifyInstance, options: MetadataRo
     method: "POST",
     url: "/metadata",
     onRequest: guards,
+    preParsing: replay,
     schema: {
       ...shared,
       operationId: "describe",

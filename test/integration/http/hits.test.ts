@@ -19,7 +19,8 @@ function findCached({ url }: Target): Description | null {
 }
 
 async function open(onTestFinished: TestContext["onTestFinished"]): Promise<RunningApp> {
-  const app = await startApp((target) => findCached(target) ?? described());
+  const isCached = (target: Target) => findCached(target) !== null;
+  const app = await startApp((target) => findCached(target) ?? described(), { isCached });
   onTestFinished(() => app.close());
   return app;
 }

@@ -6,7 +6,8 @@ import type { Headers } from "./headers.ts";
  * Beginnings of bodies that did not arrive in time, or were cut. The next lookup of the URL continues with a range request
  * instead of downloading them from the start again.
  *
- * Only of responses with a validator and a declared length: without them the next response may be of another file.
+ * Only of responses with a declared length and a strong validator: a weak tag does not promise the same bytes
+ * (RFC 9110 8.8.1), and without a validator the next response may be of another file.
  */
 export interface PartialBodies {
   /** Copies a beginning, if it is worth a request and has room. */
@@ -53,6 +54,7 @@ export function createPartialBodies({ maxBytes, now }: PartialBodiesOptions): Pa
   return {
     keep({ bytes, length, validators, headers }) {
       if (bytes.byteLength < leastBytes || bytes.byteLength > maxBytes / 2) return;
+      if (!validators.etag?.startsWith('"') && validators.lastModified === null) return;
       bodies.set(validators.urlHash, { bytes: bytes.slice(), length, validators, headers: described(headers) });
     },
     take(urlHash) {

@@ -373,7 +373,8 @@ function isRange({ status, headers }: ResponseHead, { from, to, total, validator
   if (singleHeader(headers, "content-range") !== `bytes ${from}-${to - 1}/${total}`) return false;
   const etag = singleHeader(headers, "etag");
   const lastModified = singleHeader(headers, "last-modified");
-  if (etag !== null && etag !== (validators?.etag ?? null)) return false;
+  // A 206 must repeat the tag (RFC 9110 15.3.7), but not the date.
+  if (etag !== (validators?.etag ?? null)) return false;
   return lastModified === null || lastModified === (validators?.lastModified ?? null);
 }
 

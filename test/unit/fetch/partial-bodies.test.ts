@@ -27,6 +27,13 @@ test("a beginning that a new connection would bring as soon is not kept, nor one
   expect([bodies.take("small"), bodies.take("large")]).toEqual([null, null]);
 });
 
+test("a beginning with only a weak tag is not kept, because the tag does not promise the same bytes", () => {
+  const bodies = createPartialBodies({ maxBytes: mebibyte, now: () => 0 });
+  const weak = partial("a", 100_000);
+  bodies.keep({ ...weak, validators: { ...weak.validators, etag: 'W/"1"' } });
+  expect(bodies.take("a")).toBeNull();
+});
+
 test("the oldest beginnings give way to new ones beyond the bound", () => {
   const bodies = createPartialBodies({ maxBytes: mebibyte, now: () => 0 });
   for (const name of ["a", "b", "c"]) bodies.keep(partial(name, 400_000));

@@ -7,7 +7,7 @@ import { countedIn, declaredBy } from "./fetch/facts.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import type { Format } from "./media/formats/index.ts";
-import { decodeQueueOf, type Extent, extentOf, factFields, isMissing, previewFields } from "./media/needs.ts";
+import { decodeQueueOf, type Extent, extentOf, factFields, isMedia, isMissing, previewFields } from "./media/needs.ts";
 import { createReading, factsOf, formatOf, previewOf, type Reading, type Rest } from "./reading.ts";
 
 export interface OracleOptions {
@@ -75,7 +75,9 @@ export function createOracle(options: OracleOptions): Oracle {
         progress.setDecodeTimeoutCause("queue_full");
         return progress.learn({ warnings: ["decode_timeout"] });
       }
-      const isComplete = format !== null && (await decode(rest, format, fields, previous, progress));
+      const isDecoded = format !== null && (await decode(rest, format, fields, previous, progress));
+      // Of a file that is no media nothing more can be known.
+      const isComplete = isDecoded || !isMedia(format, progress.learn({}).type);
       if (!isCut && !isComplete) progress.limitTo(fields);
       if (source.isTooLarge && !isCut && extent !== "head" && isIncomplete(progress.learn({}), fields)) {
         progress.learn({ warnings: ["body_too_large"] });
@@ -84,7 +86,7 @@ export function createOracle(options: OracleOptions): Oracle {
     });
 
   /**
-   * Decodes what was read: the whole body, or the excerpt for the preview. Of a truncated body without an excerpt only the
+   * Decodes the body: all of it, or the excerpt for the preview. Of a truncated body without an excerpt only the
    * dimensions are read: half a picture has another hash.
    *
    * @returns whether nothing more can be known of the file
@@ -103,7 +105,9 @@ export function createOracle(options: OracleOptions): Oracle {
     if (fields !== null && !isMissing([...factFields, ...previewFields], progress.learn({}), fields)) return false;
     if (body.sha256 !== null) {
       const { result, isOwn } = await decodeOnce(body.sha256, () => decoder.describe(body.bytes, format));
-      const animated = result.animated === null ? {} : { animated: result.animated };
+      // The read plan knows better: libvips does not count the frames of a PNG.
+      const isKnown = progress.learn({}).animated !== null;
+      const animated = isKnown || result.animated === null ? {} : { animated: result.animated };
       progress.learn({ ...factsOf(result), ...animated, ...previewOf(result), warnings: warningsOf(result) });
       if (result.decodeTimeoutCause) progress.setDecodeTimeoutCause(result.decodeTimeoutCause);
       if (isOwn) countTimes(result, progress); // else the time belongs to another lookup

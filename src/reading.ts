@@ -12,10 +12,10 @@ import { mediaType, sniff, sniffBytes } from "./media/formats/sniff.ts";
 import { factFields, isMissing, previewFields } from "./media/needs.ts";
 
 /**
- * Follows the read plan of a format: reads what the plan needs, and publishes each fact as soon as the bytes tell it.
+ * Follows the read plan of a format: reads what the plan needs, and publishes each fact as soon as the bytes contain it.
  *
  * The plan is asked again whenever the needed bytes are there, and when the body stalls: so at a deadline the answer has
- * everything that the bytes so far can tell.
+ * all facts in the bytes so far.
  */
 export interface Reading {
   /** Null if the bytes have no known signature, and before {@link readHead}. */
@@ -78,8 +78,9 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
   let isStalled = false;
   let measures = 0;
   let measuredBytes = 0;
-  let shown: Excerpt["accuracy"] | null = null;
-  let showing: { readonly accuracy: Excerpt["accuracy"]; readonly done: Promise<void> } | null = null;
+  let isPreviewed = false;
+  let showing: Promise<void> | null = null;
+  const tried = new Set<Excerpt["accuracy"]>(); // of excerpts that were decoded: one that fails is not decoded again
 
   const hasMissingFacts = () => isMissing(factFields, progress.learn({}), fields);
 
@@ -134,11 +135,10 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
 
   /** Decodes an excerpt while the rest arrives, and publishes its preview; one at a time, each accuracy once. */
   function showEarly(excerpt: Excerpt): void {
-    const { accuracy } = excerpt;
-    if (showing || shown === accuracy || shown === "exact") return;
+    if (showing || isPreviewed || tried.has(excerpt.accuracy)) return;
+    tried.add(excerpt.accuracy);
     // Copied: the buffer may be replaced while the worker receives it.
-    const done = decodeEarly({ ...excerpt, bytes: excerpt.bytes.slice() }).finally(() => (showing = null));
-    showing = { accuracy, done };
+    showing = decodeEarly({ ...excerpt, bytes: excerpt.bytes.slice() }).finally(() => (showing = null));
   }
 
   async function decodeEarly(excerpt: Excerpt): Promise<void> {
@@ -148,9 +148,13 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     const signal = accuracy === "exact" ? undefined : end.signal;
     const { blurhash, thumbhash } = await decoder.describe(bytes, formatOf(excerpt) ?? format, signal);
     if (blurhash === null || signal?.aborted) return;
-    shown = accuracy;
-    if (accuracy === "exact") progress.learn({ blurhash, thumbhash });
-    else progress.suggest({ blurhash, thumbhash });
+    publishPreview({ blurhash, thumbhash }, accuracy === "exact");
+  }
+
+  function publishPreview(preview: Pick<Picture, "blurhash" | "thumbhash">, isFinal: boolean): void {
+    isPreviewed = isFinal;
+    if (isFinal) progress.learn(preview);
+    else progress.suggest(preview);
   }
 
   /**
@@ -158,14 +162,13 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
    * its preview is a frame that is not.
    */
   async function isEnough({ accuracy, bytes }: Excerpt): Promise<boolean> {
-    if (accuracy !== "close" || format?.kind !== "video" || shown !== null) return accuracy !== "provisional";
+    if (accuracy !== "close" || format?.kind !== "video") return accuracy !== "provisional";
+    if (tried.has(accuracy)) return isPreviewed;
+    tried.add(accuracy);
     // Copied: the buffer may be replaced while the worker receives it.
     const { blurhash, thumbhash } = await decoder.describe(bytes.slice(), format);
-    if (blurhash === null) return false;
-    shown = isDark(blurhash) ? "close" : "exact";
-    if (shown === "exact") progress.learn({ blurhash, thumbhash });
-    else progress.suggest({ blurhash, thumbhash });
-    return shown === "exact";
+    if (blurhash !== null) publishPreview({ blurhash, thumbhash }, !isDark(blurhash));
+    return isPreviewed;
   }
 
   /** Whether to read these bytes now; a whole body comes anyway. */
@@ -214,7 +217,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
       if (excerpt && !isFinal && source.outcome === null) showEarly(excerpt);
       if (need === null || !mayRead(need, mode)) return excerpt;
       const hasMore = await read(need);
-      // What has ended is looked at once more: its length may be known only now.
+      // After the end of the body the plan is asked once more: the length may be known only now.
       if (!hasMore && isAtEnd) return excerpt;
       isAtEnd = !hasMore;
     }
@@ -249,8 +252,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     async readPlanned() {
       const excerpt = await follow("planned");
       end.abort();
-      await showing?.done;
-      return { body: await stopSource(), excerpt, isPreviewed: shown === "exact" };
+      await showing;
+      return { body: await stopSource(), excerpt, isPreviewed };
     },
 
     async readWhole() {
@@ -262,8 +265,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
         return { body: await whole, excerpt: null, isPreviewed: false };
       }
       const [body, excerpt] = await Promise.all([whole, follow("whole")]);
-      await showing?.done;
-      return { body, excerpt, isPreviewed: shown === "exact" };
+      await showing;
+      return { body, excerpt, isPreviewed };
     },
   };
 }

@@ -53,7 +53,7 @@ function isWholeWanted(missing: Fields, declaredBytes: number | null, wholeBytes
  * If sniffing finds nothing, the header may be right: not all sounds have a signature. Bodies without either are mostly
  * ciphertext (XEP-0454): the rest would add only a hash, which is not worth up to 64 MB of the origin's traffic.
  */
-function isMedia(format: Format | null, type: string): boolean {
+export function isMedia(format: Format | null, type: string): boolean {
   return format ? mediaKinds.includes(format.kind) : /^(?:image|video|audio)\//.test(type);
 }
 

@@ -145,11 +145,6 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     send,
     requestIdOf,
   });
-  // During shutdown Fastify has to answer: it adds `Connection: close`.
-  app.addHook("preClose", (done) => {
-    hits.letGo();
-    done();
-  });
   addMetadataRoutes(app, { lookups, invalidate, guards, send, replay: hits.replay });
   addBatchRoute(app, { lookups, implicitDeadlineMs: deadlineMs, guards, log });
   if (options.page !== null) addPageRoutes(app, options.page, pageGuards);

@@ -33,7 +33,6 @@ const memoizedBodies = { maxTexts: 512, maxLength: 512 };
 export function createHits({ identify, isForbidden, findCached, send, requestIdOf, ...options }: HitsOptions) {
   const parseBody = memoizeParser(options.parseBody, memoizedBodies);
   const bodies = new WeakMap<IncomingMessage, Buffer>();
-  let isOn = true;
 
   function isPlain({ method, url, headers }: IncomingMessage): boolean {
     const bytes = Number(headers["content-length"]); // only digits: Node rejects others
@@ -52,38 +51,30 @@ export function createHits({ identify, isForbidden, findCached, send, requestIdO
     }
   }
 
-  const onRequest =
-    (others: RequestListener): RequestListener =>
-    (request, response) => {
-      if (!isOn || !isPlain(request) || isForbidden?.(request.headers)) return others(request, response);
-      const client = identify ? identify(request.headers.authorization) : null;
-      if (identify && !client) return others(request, response);
-      let body: Buffer | null = null;
-      request.on("data", (chunk: Buffer) => (body = body ? Buffer.concat([body, chunk]) : chunk));
-      request.on("end", () => {
-        const id = requestIdOf(request);
-        const described = body && answerTo(id, body, client);
-        if (described) return send(request, id, response, described);
-        if (body) bodies.set(request, body);
-        others(request, response);
-      });
-    };
-
   return {
-    /** Runs before the server's own listener, which gets all other requests. */
+    /** Runs before the server's own listener, which gets all other requests, and during shutdown all requests. */
     takeOver(server: Server): void {
-      const listeners = server.listeners("request") as RequestListener[];
-      server.removeAllListeners("request");
-      server.on("request", onRequest((request, response) => listeners.forEach((listener) => listener(request, response)))); // prettier-ignore
+      const [fastify] = server.listeners("request") as [RequestListener];
+      server.removeAllListeners("request").on("request", (request, response) => {
+        if (!server.listening || !isPlain(request) || isForbidden?.(request.headers)) return fastify(request, response);
+        const client = identify ? identify(request.headers.authorization) : null;
+        if (identify && !client) return fastify(request, response);
+        let body: Buffer | null = null;
+        request.on("data", (chunk: Buffer) => (body = body ? Buffer.concat([body, chunk]) : chunk));
+        request.on("end", () => {
+          const id = requestIdOf(request);
+          const described = body && answerTo(id, body, client);
+          if (described) return send(request, id, response, described);
+          if (body) bodies.set(request, body);
+          fastify(request, response);
+        });
+      });
     },
-    /** From now on the server's own listener gets all requests. */
-    letGo: () => void (isOn = false),
     /** Passes a body that was read here on to Fastify. */
     replay: ((request, _reply, payload, done) => {
       const body = bodies.get(request.raw);
       if (!body) return done(null, payload);
-      const read = Readable.from([body], { objectMode: false });
-      done(null, Object.assign(read, { receivedEncodedLength: body.length }));
+      done(null, Object.assign(Readable.from([body], { objectMode: false }), { receivedEncodedLength: body.length }));
     }) satisfies preParsingHookHandler,
   };
 }

@@ -7,7 +7,7 @@ const project = (name: string, options = {}) => ({
 
 export default defineConfig({
   test: {
-    testTimeout: 20_000,
+    testTimeout: 60_000, // for busy machines: no test waits that long on an idle one
     hookTimeout: 60_000,
     // Two shared cores: more workers would disturb the timing of the real servers in the tests.
     maxWorkers: 2,

@@ -30,6 +30,7 @@ import { clipSeconds } from "../../formats/plans/clip.ts";
 import { isPng } from "../../formats/png.ts";
 import { isUnbranded } from "../../formats/quicktime.ts";
 import { type Clip, type Container, type Facts, maxClipBytes } from "../../protocol.ts";
+import { guardResync } from "./resync-guard.ts";
 import { type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
 
 const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE];
@@ -54,6 +55,7 @@ export const reader: Reader = {
 
 async function withInput<T>(body: Uint8Array, use: (input: Input) => Promise<T>): Promise<T> {
   using input = new Input({ source: new BufferSource(withFileType(body)), formats: known });
+  await guardResync(input);
   return await use(input);
 }
 

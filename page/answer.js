@@ -56,13 +56,16 @@ function renderFields(metadata) {
 }
 
 /** @param {Metadata} metadata */
-function renderPreviews({ blurhash, thumbhash, width, height }) {
+function renderPreviews({ blurhash, thumbhash, thumbnail, width, height }) {
   const aspect = (width ?? 1) / (height ?? 1);
   const columns = 64;
   const rows = Math.max(1, Math.min(256, Math.round(columns / aspect)));
   const blurRaster = blurhash === null ? null : { w: columns, h: rows, rgba: decode(blurhash, columns, rows) };
   paint("blurhash", blurRaster, aspect);
   paint("thumbhash", thumbhash === null ? null : thumbHashToRGBA(decodeBase64(thumbhash)), aspect);
+  const image = /** @type {HTMLImageElement} */ (findElement("thumbnail"));
+  /** @type {HTMLElement} */ (image.parentElement).hidden = thumbnail === null;
+  if (thumbnail !== null) image.src = thumbnail;
 }
 
 /** @param {string} base64 */

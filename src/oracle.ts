@@ -1,6 +1,6 @@
 import { type Oracle, type Previous, type Progress, startDescription } from "./domain/description.ts";
 import { type Fields, missingIn } from "./domain/fields.ts";
-import { type Metadata, unknownMetadata, type WarningCode } from "./domain/metadata.ts";
+import { type Metadata, previewOf, unknownMetadata, type WarningCode } from "./domain/metadata.ts";
 import type { Admission } from "./load/admission.ts";
 import { startTimeLimit } from "./domain/timeout.ts";
 import { countedIn, declaredBy } from "./fetch/facts.ts";
@@ -8,7 +8,7 @@ import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import type { Format } from "./media/formats/index.ts";
 import { decodeQueueOf, type Extent, extentOf, factFields, isMedia, isMissing, previewFields } from "./media/needs.ts";
-import { createReading, factsOf, formatOf, previewOf, type Reading, type Rest } from "./reading.ts";
+import { createReading, factsOf, formatOf, type Reading, type Rest } from "./reading.ts";
 
 export interface OracleOptions {
   readonly admission: Admission;
@@ -108,13 +108,13 @@ export function createOracle(options: OracleOptions): Oracle {
       // The read plan knows better: libvips does not count the frames of a PNG.
       const isKnown = progress.learn({}).animated !== null;
       const animated = isKnown || result.animated === null ? {} : { animated: result.animated };
-      progress.learn({ ...factsOf(result), ...animated, ...previewOf(result), warnings: warningsOf(result) });
+      progress.learn({ ...factsOf(result), ...animated, ...learnedPreview(result), warnings: warningsOf(result) });
       if (result.decodeTimeoutCause) progress.setDecodeTimeoutCause(result.decodeTimeoutCause);
       if (isOwn) countTimes(result, progress); // else the time belongs to another lookup
     } else if (excerpt) {
       const picture = await decoder.describe(excerpt.bytes, formatOf(excerpt) ?? format);
       // A truncated body already has its own warning.
-      progress.learn({ ...previewOf(picture), warnings: body.warning ? [] : warningsOf(picture) });
+      progress.learn({ ...learnedPreview(picture), warnings: body.warning ? [] : warningsOf(picture) });
       if (picture.decodeTimeoutCause && !body.warning) progress.setDecodeTimeoutCause(picture.decodeTimeoutCause);
       countTimes(picture, progress);
     } else if (body.warning && isMissing(factFields, progress.learn({}), fields)) {
@@ -151,9 +151,14 @@ function countTimes({ queueMs, decodeMs, hashMs }: Picture, progress: Progress):
   progress.addTime("hash", hashMs);
 }
 
+/** Returns the preview; nothing if there is none, so that it replaces no earlier one. */
+function learnedPreview(picture: Picture): Partial<Metadata> {
+  return picture.blurhash === null ? {} : previewOf(picture);
+}
+
 /** Returns the earlier decode result if the origin sent the same bytes again. */
 function seenBefore({ sha256 }: Body, previous: Previous | undefined): Partial<Metadata> | null {
   if (sha256 === null || sha256 !== previous?.metadata.sha256 || previous.metadata.blurhash === null) return null;
-  const { width, height, animated, durationMs, blurhash, thumbhash } = previous.metadata;
-  return { width, height, animated, durationMs, blurhash, thumbhash };
+  const { width, height, animated, durationMs } = previous.metadata;
+  return { width, height, animated, durationMs, ...previewOf(previous.metadata) };
 }

@@ -3,7 +3,7 @@ import type { Progress } from "./domain/description.ts";
 import type { Fields } from "./domain/fields.ts";
 import type { Body, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
-import type { Metadata } from "./domain/metadata.ts";
+import { type Preview, previewOf } from "./domain/metadata.ts";
 import { type Format, formats } from "./media/formats/index.ts";
 import type { Excerpt, Need, Part, PlannedFacts, PreviewStep, ReadPlan, ReceivedFile } from "./media/formats/plan.ts";
 import { planOf } from "./media/formats/plans/index.ts";
@@ -146,12 +146,12 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     const { bytes, accuracy } = excerpt;
     // An exact preview is worth waiting for at the end of the body: nothing else needs to be decoded then.
     const signal = accuracy === "exact" ? undefined : end.signal;
-    const { blurhash, thumbhash } = await decoder.describe(bytes, formatOf(excerpt) ?? format, signal);
-    if (blurhash === null || signal?.aborted) return;
-    publishPreview({ blurhash, thumbhash }, accuracy === "exact");
+    const picture = await decoder.describe(bytes, formatOf(excerpt) ?? format, signal);
+    if (picture.blurhash === null || signal?.aborted) return;
+    publishPreview(previewOf(picture), accuracy === "exact");
   }
 
-  function publishPreview(preview: Pick<Picture, "blurhash" | "thumbhash">, isFinal: boolean): void {
+  function publishPreview(preview: Preview, isFinal: boolean): void {
     isPreviewed = isFinal;
     if (isFinal) progress.learn(preview);
     else progress.suggest(preview);
@@ -166,8 +166,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     if (tried.has(accuracy)) return isPreviewed;
     tried.add(accuracy);
     // Copied: the buffer may be replaced while the worker receives it.
-    const { blurhash, thumbhash } = await decoder.describe(bytes.slice(), format);
-    if (blurhash !== null) publishPreview({ blurhash, thumbhash }, !isDark(blurhash));
+    const picture = await decoder.describe(bytes.slice(), format);
+    if (picture.blurhash !== null) publishPreview(previewOf(picture), !isDark(picture.blurhash));
     return isPreviewed;
   }
 
@@ -282,11 +282,6 @@ export function factsOf({ width, height, durationMs }: Picture): PlannedFacts {
     ...(width !== null && height !== null && { width, height }),
     ...(durationMs !== null && { durationMs }),
   };
-}
-
-/** Returns the hashes; absent if the picture has none. */
-export function previewOf({ blurhash, thumbhash }: Picture): Partial<Pick<Metadata, "blurhash" | "thumbhash">> {
-  return blurhash === null ? {} : { blurhash, thumbhash };
 }
 
 /** Whether the promise settles within this time. */

@@ -1,6 +1,13 @@
 import { type FailureCode, failures, unreachableReasons } from "../domain/errors.ts";
 import { cleanFilename } from "../domain/filename.ts";
-import { isBlurhash, isThumbhash, type Metadata, unknownMetadata, warningCodes } from "../domain/metadata.ts";
+import {
+  isBlurhash,
+  isThumbhash,
+  isThumbnail,
+  type Metadata,
+  unknownMetadata,
+  warningCodes,
+} from "../domain/metadata.ts";
 import { isDurationMs, isSide } from "../domain/size.ts";
 import { isEntityTag, isHttpDate, type Validators } from "../domain/terms.ts";
 import type { Entry, CachedFailure, LastFailure, Success } from "./entry.ts";
@@ -12,7 +19,7 @@ export interface KeyedEntry {
 }
 
 /** Maximum text of an entry, in UTF-8 bytes: twice the size of one with the longest file name and type and all warnings. */
-export const maxEntryBytes = 8192;
+export const maxEntryBytes = 10 * 1024;
 
 const keyForm = /^[A-Za-z0-9_-]{43}$/;
 
@@ -123,6 +130,7 @@ const metadata = record<Metadata>({
   width: nullable(reader<number>(isSide)),
   height: nullable(reader<number>(isSide)),
   thumbhash: nullable(text(isThumbhash)),
+  thumbnail: nullable(text(isThumbnail)),
   animated: nullable(oneOf([true, false])),
   durationMs: nullable(reader<number>(isDurationMs)),
   sha256: nullable(sha256),

@@ -18,8 +18,10 @@ const failureShare = 1 / 8;
 
 function entryBytes({ success, setback }: Entry, key: string): number {
   const outcome = setback?.outcome;
-  const texts = [key, success?.metadata.filename, success?.validators?.etag];
-  if (outcome && "metadata" in outcome) texts.push(outcome.metadata.filename);
+  const texts = [key, success?.validators?.etag];
+  for (const metadata of [success?.metadata, outcome && "metadata" in outcome ? outcome.metadata : null]) {
+    texts.push(metadata?.filename, metadata?.thumbnail, metadata?.thumbnail); // the thumbnail is in the memoized reply too
+  }
   return entryOverheadBytes + 2 * texts.reduce((length, text) => length + (text?.length ?? 0), 0);
 }
 

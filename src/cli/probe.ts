@@ -67,6 +67,7 @@ function rowsOf({ metadata, cacheStatus, timings }: Answer): Record<string, stri
     duration: durationMs === null ? null : `${durationMs / 1000} s`,
     blurhash: metadata.blurhash,
     thumbhash: metadata.thumbhash,
+    thumbnail: metadata.thumbnail === null ? null : `${metadata.thumbnail.slice(0, 40)}… (whole with --json)`,
     sha256: metadata.sha256,
     filename: metadata.filename,
     cache: explainCacheStatus(cacheStatus),

@@ -14,6 +14,7 @@ export interface components {
      *       "width": 4096,
      *       "height": 2160,
      *       "thumbhash": "1QcSHQRnh493V4dIh4eXh1h4kJUI",
+     *       "thumbnail": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAYAAAAICAIAAABVpBlvAAAAo0lEQVR42gGYAGf/AEhSc19lf3F0h21zhV5sg1VqhgBmZ3x9eomNh4+EgIhydoJqdYYAmYyStaSky7awv62lp5yanpqdAIZwaqSKf7+hj7GVg5J+cYh6cwA/LCRUPDBsUD5gRjREMSU/My0AFQ4QHREPMyQcMyUeJR4dKikuAAIIGgQGEhoaIiIkLRYfLhkoPgAACCMAAhkNGCoSHzMBDScACytO3S/DxEINCQAAAABJRU5ErkJggg==",
      *       "animated": false,
      *       "durationMs": null,
      *       "sha256": "35da6a0d13984a4e7e0edce830a005d227b04ad31cd1056020fd0a7b97603641",
@@ -39,6 +40,8 @@ export interface components {
       height: number | null;
       /** @description ThumbHash in base64, with transparency */
       thumbhash: string | null;
+      /** @description PNG of the first frame as a data URL, longest side 8 px, with transparency */
+      thumbnail: string | null;
       /** @description Whether a picture has more than one frame */
       animated: boolean | null;
       /** @description Duration of a video or audio file in milliseconds */

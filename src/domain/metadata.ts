@@ -14,21 +14,27 @@ export type WarningCode = keyof typeof warnings;
 
 export const warningCodes = Object.keys(warnings) as [WarningCode, ...WarningCode[]];
 
+/** Small pictures of the first frame, upright. Null means unknown. */
+export interface Preview {
+  /** BlurHash of 4 x 3 components: 28 characters. */
+  readonly blurhash: string | null;
+  /** ThumbHash, base64. */
+  readonly thumbhash: string | null;
+  /** PNG as a data URL of at most 400 characters, longest side 8 px. */
+  readonly thumbnail: string | null;
+}
+
 /** Metadata of a target. Immutable: a later stage makes a new value. Null means unknown. */
-export interface Metadata {
+export interface Metadata extends Preview {
   /** Size of the representation, in bytes. */
   readonly bytes: number | null;
   /** `counted` by reading to the end, or `declared` by the origin. */
   readonly bytesSource: "counted" | "declared" | null;
   /** Media type, lower case, no parameters (RFC 9110 8.3.1); `application/octet-stream` if unknown. */
   readonly type: string;
-  /** BlurHash of 4 x 3 components: 28 characters. */
-  readonly blurhash: string | null;
   /** In pixels, as displayed: after EXIF or container orientation. */
   readonly width: number | null;
   readonly height: number | null;
-  /** ThumbHash, base64. */
-  readonly thumbhash: string | null;
   readonly animated: boolean | null;
   readonly durationMs: number | null;
   /** Hex; only if the whole body was read. */
@@ -46,6 +52,7 @@ export const unknownMetadata: Metadata = Object.freeze({
   width: null,
   height: null,
   thumbhash: null,
+  thumbnail: null,
   animated: null,
   durationMs: null,
   sha256: null,
@@ -57,6 +64,11 @@ export const unknownMetadata: Metadata = Object.freeze({
 const blurhash = /^L[\w#$%*+,.:;=?@[\]^{|}~-]{27}$/;
 const thumbhash = /^[A-Za-z0-9+/]{7,34}={0,2}$/;
 
+/** Prefix of {@link Metadata.thumbnail}. */
+export const thumbnailPrefix = "data:image/png;base64,";
+export const maxThumbnailCharacters = 400;
+const thumbnail = new RegExp(`^${thumbnailPrefix}iVBORw0KGgo[A-Za-z0-9+/]+={0,2}$`);
+
 /** Whether the text has the form of {@link Metadata.blurhash}. */
 export function isBlurhash(text: string): boolean {
   return blurhash.test(text);
@@ -65,4 +77,14 @@ export function isBlurhash(text: string): boolean {
 /** The same for {@link Metadata.thumbhash}. */
 export function isThumbhash(text: string): boolean {
   return thumbhash.test(text);
+}
+
+/** The same for {@link Metadata.thumbnail}. */
+export function isThumbnail(text: string): boolean {
+  return text.length <= maxThumbnailCharacters && thumbnail.test(text);
+}
+
+/** Returns the preview alone. */
+export function previewOf({ blurhash, thumbhash, thumbnail }: Preview): Preview {
+  return { blurhash, thumbhash, thumbnail };
 }

@@ -41,6 +41,7 @@ function render(target: Target, metadata: Metadata, partial: boolean): RenderedR
     width: metadata.width,
     height: metadata.height,
     thumbhash: metadata.thumbhash,
+    thumbnail: metadata.thumbnail,
     animated: metadata.animated,
     durationMs: metadata.durationMs,
     sha256: metadata.sha256,

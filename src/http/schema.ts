@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type FailureCode, failures } from "../domain/errors.ts";
 import { metadataElement } from "../domain/element.ts";
 import type { Fields } from "../domain/fields.ts";
-import { type Metadata, unknownMetadata, warningCodes } from "../domain/metadata.ts";
+import { type Metadata, maxThumbnailCharacters, unknownMetadata, warningCodes } from "../domain/metadata.ts";
 import { maxDurationMs, maxSide } from "../domain/size.ts";
 import { implicitDeadlineSeconds } from "./timeouts.ts";
 
@@ -18,6 +18,8 @@ const exampleReply = {
   width: 4096,
   height: 2160,
   thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
+  thumbnail:
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAYAAAAICAIAAABVpBlvAAAAo0lEQVR42gGYAGf/AEhSc19lf3F0h21zhV5sg1VqhgBmZ3x9eomNh4+EgIhydoJqdYYAmYyStaSky7awv62lp5yanpqdAIZwaqSKf7+hj7GVg5J+cYh6cwA/LCRUPDBsUD5gRjREMSU/My0AFQ4QHREPMyQcMyUeJR4dKikuAAIIGgQGEhoaIiIkLRYfLhkoPgAACCMAAhkNGCoSHzMBDScACytO3S/DxEINCQAAAABJRU5ErkJggg==",
   animated: false,
   durationMs: null,
   sha256: "35da6a0d13984a4e7e0edce830a005d227b04ad31cd1056020fd0a7b97603641",
@@ -60,6 +62,11 @@ export const replySchema = z
       .nullable()
       .describe("Height in pixels as displayed, after the rotation by EXIF or the container"),
     thumbhash: z.string().nullable().describe("ThumbHash in base64, with transparency"),
+    thumbnail: z
+      .string()
+      .max(maxThumbnailCharacters)
+      .nullable()
+      .describe("PNG of the first frame as a data URL, longest side 8 px, with transparency"),
     animated: z.boolean().nullable().describe("Whether a picture has more than one frame"),
     durationMs: z
       .int()

@@ -10,7 +10,7 @@ export type DecodeQueueName = "regular" | "unpredictable";
 
 /** The facts of a file without its pixels, and the fields that need them. */
 export const factFields: NonNullable<Fields> = ["width", "height", "animated", "durationMs"];
-export const previewFields: NonNullable<Fields> = ["blurhash", "thumbhash"];
+export const previewFields: NonNullable<Fields> = ["blurhash", "thumbhash", "thumbnail"];
 
 // The fields that only the end of a body gives: the hash, and the counted size.
 const wholeFields: NonNullable<Fields> = ["sha256", "bytesSource"];

@@ -1,4 +1,4 @@
-import { isBlurhash, isThumbhash } from "../domain/metadata.ts";
+import { type Preview, isBlurhash, isThumbhash, isThumbnail } from "../domain/metadata.ts";
 import { isDurationMs, isSide } from "../domain/size.ts";
 import { type Cost, type DecodableName, type Format, formats } from "./formats/index.ts";
 
@@ -68,10 +68,8 @@ export const rotations = [0, 90, 180, 270] as const;
 export type Rotation = (typeof rotations)[number];
 
 /** The answer of a worker about a body. */
-export interface WorkerAnswer extends Facts {
+export interface WorkerAnswer extends Facts, Preview {
   readonly number: number;
-  readonly blurhash: string | null;
-  readonly thumbhash: string | null;
   /** `too_many_pixels`: a pixel bomb, or any picture whose estimate exceeds the work budget of the request. */
   readonly warning: "decode_failed" | "too_many_pixels" | null;
   /** Estimated memory of the decode; 0 if unknown. */
@@ -91,8 +89,8 @@ export interface WorkerAnswer extends Facts {
 // Enough to get past a black beginning of most videos, and a bound on the output of a worker.
 export const maxClipBytes = 4 * 1024 ** 2;
 
-/** Maximum length of a line: an answer is some 300 characters. */
-export const maxLineBytes = 1024;
+/** Maximum length of a line: an answer is some 700 characters. */
+export const maxLineBytes = 1536;
 
 const isInteger = (value: unknown, least: number) => Number.isSafeInteger(value) && (value as number) >= least;
 const isElapsedMs = (value: unknown) => typeof value === "number" && value >= 0 && value < 1e9;
@@ -106,6 +104,7 @@ const rules: { readonly [Key in keyof WorkerAnswer]: (value: unknown) => boolean
   durationMs: (value) => value === null || isDurationMs(value),
   blurhash: (value) => value === null || (typeof value === "string" && isBlurhash(value)),
   thumbhash: (value) => value === null || (typeof value === "string" && isThumbhash(value)),
+  thumbnail: (value) => value === null || (typeof value === "string" && isThumbnail(value)),
   warning: (value) => value === null || value === "decode_failed" || value === "too_many_pixels",
   expectedBytes: (value) => isInteger(value, 0),
   expectedMs: isElapsedMs,

@@ -15,6 +15,11 @@ export function fitWithin({ width, height }: Size, longest: number): Size {
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
+export function isOpaque({ rgba }: Raster): boolean {
+  for (let at = 3; at < rgba.length; at += 4) if (rgba[at] !== 255) return false;
+  return true;
+}
+
 /** Composites a raster on white. */
 export function onWhite({ width, height, rgba }: Raster): Raster {
   const opaque = Uint8Array.from(rgba);

@@ -1,19 +1,15 @@
 import type { DecodeTimeoutCause } from "../../domain/decode-timeout.ts";
-import type { WarningCode } from "../../domain/metadata.ts";
+import { type Preview, type WarningCode, previewOf } from "../../domain/metadata.ts";
 import type { WorkerAnswer } from "../protocol.ts";
 import type { Clip } from "../protocol.ts";
 
 /** The result of decoding a body; a field is null if it is unknown. */
-export interface Picture {
+export interface Picture extends Preview {
   /** In pixels, as displayed. */
   readonly width: number | null;
   readonly height: number | null;
   readonly animated: boolean | null;
   readonly durationMs: number | null;
-  /** 28 characters: 4 x 3 components. */
-  readonly blurhash: string | null;
-  /** Base64. */
-  readonly thumbhash: string | null;
   readonly warning: WarningCode | null;
   /** Null unless `warning` is `decode_timeout`. */
   readonly decodeTimeoutCause: DecodeTimeoutCause | null;
@@ -34,6 +30,7 @@ export const unknownPicture: PictureWithClip = Object.freeze({
   durationMs: null,
   blurhash: null,
   thumbhash: null,
+  thumbnail: null,
   warning: null,
   decodeTimeoutCause: null,
   queueMs: 0,
@@ -49,8 +46,8 @@ export function timedOut(cause: DecodeTimeoutCause): Pick<Picture, "warning" | "
 
 /** Converts the answer of a worker, without the fields that only the scheduler needs. */
 export function pictureOf(answer: WorkerAnswer, clipBytes: Uint8Array): Partial<PictureWithClip> {
-  const { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs } = answer;
+  const { width, height, animated, durationMs, warning, decodeMs, hashMs } = answer;
   const { container, rotation } = answer;
   const clip = answer.clipBytes > 0 ? { bytes: clipBytes, container, rotation } : null;
-  return { width, height, animated, durationMs, blurhash, thumbhash, warning, decodeMs, hashMs, clip };
+  return { width, height, animated, durationMs, ...previewOf(answer), warning, decodeMs, hashMs, clip };
 }

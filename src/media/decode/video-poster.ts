@@ -1,3 +1,4 @@
+import { previewOf } from "../../domain/metadata.ts";
 import type { Clip } from "../protocol.ts";
 import { type Picture, timedOut } from "./picture.ts";
 import type { ReadPoster } from "./poster.ts";
@@ -19,10 +20,10 @@ export async function addPoster(video: Picture, clip: Clip, step: PosterStep): P
   }
   const posterMs = performance.now() - startedAt;
   const frame = await step.describeBitmap(poster);
-  const { blurhash, thumbhash, warning, decodeTimeoutCause } = frame;
+  const { warning, decodeTimeoutCause } = frame;
   return {
     ...video,
-    ...(blurhash && { blurhash, thumbhash }),
+    ...(frame.blurhash && previewOf(frame)),
     warning,
     decodeTimeoutCause,
     queueMs: video.queueMs + frame.queueMs,

@@ -7,6 +7,8 @@ import type { Decoding, Header, ReaderDecoding } from "../formats/format.ts";
 import { readers } from "./readers/index.ts";
 import { sniff } from "../formats/sniff.ts";
 import { rgbaToThumbhash } from "./thumbhash.ts";
+import { rgbaToThumbnail } from "./thumbnail.ts";
+import type { Preview } from "../../domain/metadata.ts";
 
 /** The result of a request, which {@link WorkerAnswer} carries to the parent. */
 export interface WorkerResult extends Omit<
@@ -44,6 +46,7 @@ const unknownResult: WorkerResult = {
   durationMs: null,
   blurhash: null,
   thumbhash: null,
+  thumbnail: null,
   warning: null,
   expectedBytes: 0,
   expectedMs: 0,
@@ -137,7 +140,7 @@ export async function createDescribe({ formats: enabledFormats, clips }: WorkerS
         return { ...embedded, ...facts, clip, warning, ...elapsed() };
       }
       const { decodeMs } = elapsed();
-      return { ...known, ...hash(shown), decodeMs, hashMs: performance.now() - startedAt - decodeMs };
+      return { ...known, ...previewOf(shown), decodeMs, hashMs: performance.now() - startedAt - decodeMs };
     } catch {
       return { ...known, warning: "decode_failed", ...elapsed() };
     }
@@ -175,11 +178,12 @@ function costOf(decoding: Decoding, opened: Opened): Cost {
   };
 }
 
-function hash({ blurhash, thumbhash }: Rasters): { blurhash: string; thumbhash: string } {
+function previewOf({ blurhash, thumbhash }: Rasters): Preview {
   const bytes = rgbaToThumbhash(thumbhash.width, thumbhash.height, thumbhash.rgba);
   return {
     blurhash: rgbaToBlurhash(blurhash.width, blurhash.height, blurhash.rgba, components),
     thumbhash: Buffer.from(bytes).toString("base64"),
+    thumbnail: rgbaToThumbnail(thumbhash),
   };
 }
 
@@ -191,5 +195,5 @@ export function warmUp(): void {
     rgba: Uint8Array.from({ length: side * side * 4 }, (_, at) => (at * 7919) % 256),
   });
   for (let round = 0; round < 4; round += 1)
-    hash({ blurhash: onWhite(raster(128)), thumbhash: shrink(raster(128), raster(100)) });
+    previewOf({ blurhash: onWhite(raster(128)), thumbhash: shrink(raster(128), raster(100)) });
 }

@@ -16,7 +16,7 @@ export interface VipsMeasurement {
   readonly opened: Opened;
 }
 
-/** The input rasters of the two hashes. */
+/** The input rasters of the hashes and the thumbnail. */
 export interface Rasters {
   /** Upright, first frame, sRGB, composited on white; each side at most 128, proportions not kept. */
   readonly blurhash: Raster;
@@ -129,7 +129,7 @@ async function sample({ raster: { width, height, rgba }, profile }: Pixels): Pro
 
 /** Converts to sRGB through a PNG: libvips takes a profile only with a file. No change if PNG or the profile fails. */
 function inSrgb(raster: Raster, profile: Uint8Array): Promise<Raster> {
-  return toRaster(sampled(open(encodePng(raster, profile), false), raster)).catch(() => raster);
+  return toRaster(sampled(open(encodePng(raster, { profile, level: 0 }), false), raster)).catch(() => raster);
 }
 
 async function toRaster(picture: Sharp): Promise<Raster> {

@@ -37,7 +37,7 @@ test("the reply has every documented key, in the documented order", async ({ onT
   expect(text).toBe(
     `{"url":"${url}","bytes":3032449,"bytesSource":"counted","type":"image/jpeg",` +
       `"blurhash":"LEHV6nWB2yk8pyo0adR*.7kCMdnj","width":4096,"height":2160,` +
-      `"thumbhash":"1QcSHQRnh493V4dIh4eXh1h4kJUI","animated":false,"durationMs":null,` +
+      `"thumbhash":"1QcSHQRnh493V4dIh4eXh1h4kJUI","thumbnail":"${summit.thumbnail!}","animated":false,"durationMs":null,` +
       `"sha256":"${summit.sha256!}","filename":"summit.jpg","partial":false,"warnings":[]}`,
   );
 });

@@ -145,7 +145,9 @@ describe("colours", () => {
 
     test("the colours of a HEIC with an ICC profile equal those of a PNG with the same profile", async () => {
       const profile = await displayP3();
-      const expected = averageOf(await describeAs("png", encodePng({ width: 96, height: 64, rgba }, profile)));
+      const expected = averageOf(
+        await describeAs("png", encodePng({ width: 96, height: 64, rgba }, { profile, level: 0 })),
+      );
       const [red, green] = averageOf(await describeAs("heic", heic(["heic", "mif1"], profile)));
       expect(expected[0]! - colourOfFiles[0]).toBeGreaterThan(10); // else the profile would make no difference
       expect(Math.abs(red! - expected[0]!)).toBeLessThan(8);

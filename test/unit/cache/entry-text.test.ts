@@ -38,7 +38,13 @@ test.each([
 
 test("the largest possible entry is within half of the size limit", () => {
   const type = `${"t".repeat(127)}/${"t".repeat(127)}`;
-  const metadata = { ...pictureMetadata, filename: "語".repeat(255), type, warnings: warningCodes };
+  const metadata = {
+    ...pictureMetadata,
+    filename: "語".repeat(255),
+    type,
+    warnings: warningCodes,
+    thumbnail: "A".repeat(400),
+  };
   const success = successAt(Number.MAX_SAFE_INTEGER, metadata);
   const etag = `"${"\\".repeat(254)}"`;
   const entry = {
@@ -67,6 +73,7 @@ test.each<[string, (entry: Plain) => unknown]>([
     "a blurhash with another number of components",
     (entry) => Object.assign(entry.success!.metadata!, { blurhash: "0".repeat(28) }),
   ],
+  ["a thumbnail that is no PNG", (entry) => Object.assign(entry.success!.metadata!, { thumbnail: "https://a/b.png" })],
   ["a thumbhash that is not base64", (entry) => Object.assign(entry.success!.metadata!, { thumbhash: "<script>" })],
   ["a SHA-256 that is too short", (entry) => Object.assign(entry.success!.metadata!, { sha256: "ab" })],
   ["a path as file name", (entry) => Object.assign(entry.success!.metadata!, { filename: "../a.jpg" })],

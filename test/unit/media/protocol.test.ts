@@ -18,6 +18,8 @@ const answer: WorkerAnswer = {
   durationMs: 2002,
   blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
   thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
+  thumbnail:
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAYAAAAICAIAAABVpBlvAAAAo0lEQVR42gGYAGf/AEhSc19lf3F0h21zhV5sg1VqhgBmZ3x9eomNh4+EgIhydoJqdYYAmYyStaSky7awv62lp5yanpqdAIZwaqSKf7+hj7GVg5J+cYh6cwA/LCRUPDBsUD5gRjREMSU/My0AFQ4QHREPMyQcMyUeJR4dKikuAAIIGgQGEhoaIiIkLRYfLhkoPgAACCMAAhkNGCoSHzMBDScACytO3S/DxEINCQAAAABJRU5ErkJggg==",
   warning: null,
   expectedBytes: 12,
   expectedMs: 3,
@@ -56,6 +58,8 @@ test.each<[string, object]>([
   ["a hash of another number of components", { blurhash: "00HV6n" }],
   ["a thumbhash that is no base64", { thumbhash: "a b" }],
   ["an endless thumbhash", { thumbhash: "A".repeat(300) }],
+  ["a thumbnail of another type", { thumbnail: "data:image/svg+xml;base64,AAAA" }],
+  ["a thumbnail of more than 400 characters", { thumbnail: answer.thumbnail!.replace("Jggg==", "A".repeat(200)) }],
   ["a warning that is not the process's to give", { warning: "type_mismatch" }],
   ["an estimate without end", { expectedBytes: 1e300 }],
   ["a negative duration", { decodeMs: -1 }],

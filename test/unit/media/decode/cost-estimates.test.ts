@@ -25,6 +25,7 @@ const tooLarge: WorkerAnswer = {
   durationMs: null,
   blurhash: null,
   thumbhash: null,
+  thumbnail: null,
   warning: "too_many_pixels",
   expectedBytes: 300 * mebibyte,
   expectedMs: 2000,

@@ -34,7 +34,7 @@ function parsersOf(name: FormatName): Readonly<Record<string, (head: Uint8Array)
 }
 
 const nothing: Picture = {
-  ...{ width: null, height: null, animated: null, durationMs: null, blurhash: null, thumbhash: null },
+  ...{ width: null, height: null, animated: null, durationMs: null, blurhash: null, thumbhash: null, thumbnail: null },
   ...{ warning: null, decodeTimeoutCause: null, queueMs: 0, decodeMs: 0, hashMs: 0 },
 };
 const enabled = Object.fromEntries(decodableFormats.map((name) => [name, true])) as Decoder["enabled"];

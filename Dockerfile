@@ -8,6 +8,7 @@ RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts/build.ts scripts/
 COPY page page
+COPY clients clients
 COPY src src
 # The commit that /version reports: docker build --build-arg COMMIT="$(git rev-parse HEAD)"
 ARG COMMIT=""

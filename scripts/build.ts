@@ -55,12 +55,13 @@ function readStamp(): string | null {
   }
 }
 
-// Files of dependencies that the page loads.
-const vendorModules = {
+// Files of dependencies that the page loads, and of clients that it links.
+const copiedFiles = {
   "vendor/blurhash.js": "node_modules/blurhash/dist/esm/index.js",
   "vendor/thumbhash.js": "node_modules/thumbhash/thumbhash.js",
   "vendor/swagger-ui-bundle.js": "node_modules/@fastify/swagger-ui/static/swagger-ui-bundle.js",
   "vendor/swagger-ui.css": "node_modules/@fastify/swagger-ui/static/swagger-ui.css",
+  "converse-media-metadata.js": "clients/converse-media-metadata/converse-media-metadata.js",
 };
 // Compiled modules of src/ that run in the browser too.
 const sharedModules = ["client/client.js", "client/words.js", "domain/element.js", "domain/metadata.js"];
@@ -73,7 +74,7 @@ function copyPage(target: string): void {
   };
   const own = filesBelow(join(root, "page")).filter((file) => !/\.d\.ts$|tsconfig/.test(file));
   for (const file of own) copy(join(root, "page", file), file);
-  for (const [file, from] of Object.entries(vendorModules)) copy(join(root, from), file);
+  for (const [file, from] of Object.entries(copiedFiles)) copy(join(root, from), file);
   for (const file of sharedModules) copy(join(target, "..", file), file);
 }
 

@@ -99,6 +99,7 @@ check("lint", "npx", ["eslint", "."]);
 check("format", "npx", ["prettier", "--check", "--log-level=warn", "."]);
 check("types", "npx", ["tsc", "-p", "."]);
 check("types of the page", "npx", ["tsc", "-p", "page"]);
+check("types of the Converse.js plugin", "npx", ["tsc", "-p", "clients/converse-media-metadata"]);
 check("openapi.yaml", "npx", ["redocly", "lint", "openapi.yaml"]);
 if (has("luacheck")) check("luacheck", "luacheck", ["--no-color", ...luaFiles("prosody"), ...luaFiles("examples")]);
 else skip("luacheck", "luacheck");

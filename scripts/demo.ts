@@ -3,8 +3,10 @@
  * two people in a room. Prints the stanza as sent and as received, and removes all its files and processes.
  */
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { decode } from "blurhash";
+import { serveConverse } from "../test/support/converse.ts";
 import { startOrigin } from "../test/support/origin.ts";
 import { hasProsody, type OnFinished, startProsody } from "../test/support/prosody.ts";
 import { startService } from "../test/support/service.ts";
@@ -12,8 +14,14 @@ import { connect, type Element, metadataOf, oob, xml } from "../test/support/xmp
 import { paintSummit } from "./summit.ts";
 import { ensureDebianPackages } from "./debian.ts";
 
-// In colour on a terminal, or with --colour.
-const { values: flags } = parseArgs({ options: { colour: { type: "boolean", default: process.stdout.isTTY } } });
+const { values: flags } = parseArgs({
+  options: {
+    // In colour on a terminal, or with --colour.
+    colour: { type: "boolean", default: process.stdout.isTTY },
+    // Keeps the room open for a browser.
+    browser: { type: "boolean", default: false },
+  },
+});
 
 const dim = (text: string): string => `\x1b[2m${text}\x1b[22m`;
 const bold = (text: string): string => `\x1b[1m${text}\x1b[22m`;
@@ -141,6 +149,12 @@ async function play(onFinished: OnFinished): Promise<void> {
   print(`  curl -s ${endpoint} -H 'Content-Type: application/json' -d '${requestBody}'`);
   print();
   print(JSON.stringify(JSON.parse(await curl(endpoint, requestBody)), null, 2).replace(/^/gm, "  "));
+
+  if (!flags.browser) return;
+  const page = await serveConverse(onFinished, prosody, { room, nick: "carol", hasPlugin: true });
+  heading("The room in a browser (Converse.js with the plugin of clients/converse-media-metadata)");
+  print(`  ${page}   until Ctrl-C`);
+  await once(process, "SIGINT");
 }
 
 async function curl(endpoint: string, body: string): Promise<string> {

@@ -58,6 +58,8 @@ export interface Prosody {
   readonly c2sPort: number;
   readonly component: { readonly domain: string; readonly port: number; readonly secret: string };
   readonly httpPort: number;
+  /** XMPP over WebSocket (RFC 7395), for browsers. */
+  readonly websocketUrl: string;
   /** OpenMetrics. */
   readonly metricsUrl: string;
   readonly process: ChildProcess;
@@ -116,6 +118,7 @@ export async function startProsody(onFinished: OnFinished, options: ProsodyOptio
     c2sPort,
     component: { domain: `bot.${domain}`, port: componentPort, secret: "secret" },
     httpPort,
+    websocketUrl: `ws://127.0.0.1:${httpPort}/xmpp-websocket`,
     metricsUrl: `http://127.0.0.1:${httpPort}/metrics`,
     process: child,
     room: (name) => `${name}@rooms.${domain}`,
@@ -152,10 +155,12 @@ component_interfaces = { "127.0.0.1" }
 http_ports = { ${ports.httpPort} }
 https_ports = {}
 
-modules_enabled = { "saslauth", "disco", "presence", "message", "iq", "ping", "admin_shell", "http_openmetrics", "s2s", "dialback" }
+modules_enabled = { "saslauth", "disco", "presence", "message", "iq", "ping", "admin_shell", "http_openmetrics", "websocket", "s2s", "dialback" }
 modules_disabled = { "tls", "offline"${federation ? "" : ', "s2s", "dialback"'} }
 allow_unencrypted_plain_auth = true
 c2s_require_encryption = false
+consider_websocket_secure = true
+http_cors_override = { websocket = { enabled = true } }
 statistics = "internal"
 statistics_interval = "manual"
 ${federation ? federated(folder, federation) : "s2s_ports = {}"}

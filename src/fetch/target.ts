@@ -160,7 +160,7 @@ function parseUrl(text: string): URL {
     // Without the dot it must still be a name: otherwise `1.2.3.4..` would become an address after the checks.
     if (isAddressHost(url.hostname) || url.hostname.endsWith(".")) throw invalid(badLabel);
   }
-  // Percent-encoding makes a URL longer. The limit holds for what is sent, kept and answered.
+  // Percent-encoding makes a URL longer. The limit applies to the result, which is sent and kept.
   if (url.href.length > maxUrlCharacters) throw invalid(tooLong);
   return url;
 }

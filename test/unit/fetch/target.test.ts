@@ -266,7 +266,7 @@ describe("the text of a URL", () => {
     ["❤\u200d", "joiner after a pictograph only"],
     ["1\ufe0f", "emoji variation selector after a digit without a keycap"],
     ["\u{1f3f4}\u{e0067}\u{e007f}", "flag of tags"],
-  ])("a host with the invisible %j (%s) is refused, and the detail says so", (invisible) => {
+  ])("a host with the invisible %j (%s) is refused, with this reason in the detail", (invisible) => {
     expect(detailOf(`https://exam${invisible}ple.org/`)).toBe("The host has an invisible character.");
   });
 
@@ -327,7 +327,9 @@ describe("random texts", () => {
     ..."http:// https:// HTTP: : / // \\ @ ? # . .. % %2e %2f %00 [ ] ::1 ::ffff: 127.0.0.1 127.1 0x7f 0177 2130706433".split(
       " ",
     ),
-    ..."１ ｅ － 。 ． ／ ＠ ： ❤ 👩 \ufe0f \u20e3 ﾃ ﾞ ⓛⓞⓒⓐⓛⓗⓞⓢⓣ localhost example.org xn-- ü \u00ad \u200b \t \n \u0000 \ud800 a 1 - _ :80 :443".split(" "),
+    ..."１ ｅ － 。 ． ／ ＠ ： ❤ 👩 \ufe0f \u20e3 ﾃ ﾞ ⓛⓞⓒⓐⓛⓗⓞⓢⓣ localhost example.org xn-- ü \u00ad \u200b \t \n \u0000 \ud800 a 1 - _ :80 :443".split(
+      " ",
+    ),
     " ",
   );
   const texts = fc.oneof(

@@ -5,7 +5,7 @@ import { parseFilename } from "../../../src/fetch/content-disposition.ts";
 /** Encodes text as in received headers: UTF-8 bytes, read as Latin-1. */
 const onTheWire = (text: string) => Buffer.from(text).toString("latin1");
 
-describe("the name that Chromium saves a download under", () => {
+describe("the name that Chromium reads, before it replaces characters that file systems forbid", () => {
   test.each([
     // Unquoted values
     ["attachment; filename=my summit photo.jpg", "my summit photo.jpg"],

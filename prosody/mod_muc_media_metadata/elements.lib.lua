@@ -19,7 +19,7 @@ local xmlns_sfs = "urn:xmpp:sfs:0"; -- XEP-0447
 local xmlns_url_data = "http://jabber.org/protocol/url-data"; -- XEP-0103
 local xmlns_fallback = "urn:xmpp:fallback:0"; -- XEP-0428
 
-local max_url_bytes = 2048; -- the oracle's limit
+local max_url_bytes = 8192; -- the oracle's limit
 local max_growth = 1536; -- bytes that one URL may add to a stanza, which is sent to all occupants and kept in archives
 
 -- The elements.

@@ -22,7 +22,7 @@ local elements = load_library("elements");
 local read_reply = load_library("reply").read_reply;
 local new_breaker = load_library("breaker").new_breaker;
 
-local max_reply_bytes = 16 * 1024; -- an answer with the longest URL, all of it percent-encoded, has little more than 6 KiB
+local max_reply_bytes = 16 * 1024; -- an answer with the longest URL, which is percent-encoded, has less than 10 KiB
 local reserve = 0.2; -- seconds between the oracle's deadline and the timeout, for its answer to arrive
 
 local function option(name)

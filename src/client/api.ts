@@ -101,7 +101,7 @@ export interface components {
         | "urn:media-oracle:problem:deadline_exceeded";
       /** @enum {string} */
       title:
-        | "The text is not an absolute http(s) URL"
+        | "The text is not an acceptable http(s) URL"
         | "URLs of this kind are not supported"
         | "The request is not in the documented form"
         | "A valid bearer token is required"
@@ -145,6 +145,8 @@ export interface components {
         | "deadline_exceeded";
       /** @description Whether the same request may succeed later */
       retryable: boolean;
+      /** @description Only with `url_invalid`: the reason, without any part of the URL */
+      detail?: string;
       /** @description Only with `source_status`: the status of the origin's response */
       upstreamStatus?: number;
     };

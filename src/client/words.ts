@@ -25,16 +25,17 @@ const advice: Readonly<Record<Problem["code"], string>> = {
   deadline_exceeded: "Ask again: the lookup continues, and its result is cached.",
 };
 
-/** Explains a failure in plain words: the title, and advice. */
+/** Explains a failure in plain words: the title, and advice, or the service's own detail. */
 export function explainProblem({
   title,
   code,
+  detail,
   upstreamStatus,
-}: Pick<Problem, "title" | "code" | "upstreamStatus">): string {
+}: Pick<Problem, "title" | "code" | "detail" | "upstreamStatus">): string {
   const status = upstreamStatus === undefined ? "" : ` (status ${upstreamStatus})`;
   // A newer service may send a code that this client does not know.
-  const suffix = code in advice ? ` ${advice[code]}` : "";
-  return `${title}${status}.${suffix}`;
+  const suffix = detail ?? (code in advice ? advice[code] : "");
+  return `${title}${status}. ${suffix}`.trimEnd();
 }
 
 // In this order: a stale response is also a hit, and a coalesced one also a miss.

@@ -8,7 +8,7 @@ interface Failure {
 
 /** The only failure table: OpenAPI's enum, the problem documents and the metric labels are generated from it. */
 export const failures = {
-  url_invalid: { status: 400, title: "The text is not an absolute http(s) URL", retryable: false },
+  url_invalid: { status: 400, title: "The text is not an acceptable http(s) URL", retryable: false },
   url_unsupported: { status: 400, title: "URLs of this kind are not supported", retryable: false },
   request_invalid: { status: 400, title: "The request is not in the documented form", retryable: false },
   unauthorized: { status: 401, title: "A valid bearer token is required", retryable: false },
@@ -46,6 +46,8 @@ export const unreachableReasons = [
 ] as const;
 
 interface FailureDetails extends ErrorOptions {
+  /** Public explanation of a `url_invalid`. Contains nothing of the URL. */
+  readonly detail?: string;
   /** Status of the origin's response, if there was one. */
   readonly upstreamStatus?: number;
   readonly reason?: UnreachableReason;
@@ -57,6 +59,7 @@ interface FailureDetails extends ErrorOptions {
 export class OracleError extends Error {
   override readonly name = "OracleError";
   readonly code: FailureCode;
+  readonly detail: string | undefined;
   readonly upstreamStatus: number | undefined;
   readonly reason: UnreachableReason | undefined;
   readonly retryAfterMs: number | undefined;
@@ -64,6 +67,7 @@ export class OracleError extends Error {
   constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
     super(message, details);
     this.code = code;
+    this.detail = details.detail;
     this.upstreamStatus = details.upstreamStatus;
     this.reason = details.reason;
     this.retryAfterMs = details.retryAfterMs;

@@ -1,4 +1,6 @@
 import { cleanFilename } from "../domain/filename.ts";
+import { parseFilename } from "./content-disposition.ts";
+import { optionalWhiteSpace, trimCharacters } from "./trim.ts";
 
 /** Headers as received: Latin-1 text, an array if a header is repeated. */
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
@@ -8,7 +10,7 @@ const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i; // RFC 9110 5.6.2
 /** Returns the value of a header that occurs exactly once, else null: repeated headers are not trusted. */
 export function singleHeader(headers: Headers, name: string): string | null {
   const value = headers[name];
-  return typeof value === "string" ? value.trim() : null;
+  return typeof value === "string" ? trimCharacters(value, optionalWhiteSpace) : null;
 }
 
 /** Returns `Content-Length` in bytes, or null if it is not a plain number (RFC 9110 8.6). */
@@ -33,45 +35,8 @@ export function isCoded(headers: Headers): boolean {
   return transfer !== "" && transfer !== "chunked";
 }
 
-/**
- * Returns the cleaned filename in `Content-Disposition` (RFC 6266); `filename*` (RFC 8187) first.
- *
- * Null if there is none, or if the header is malformed.
- */
+/** Returns the cleaned filename in `Content-Disposition`; null if it has none. */
 export function filenameOf(headers: Headers): string | null {
   const value = singleHeader(headers, "content-disposition");
-  if (value === null) return null;
-  const parameters = new Map<string, string>();
-  // One parameter at a time; the first malformed one ends the list.
-  const parameter = /\s*;\s*([!#$%&'+.^_`|~0-9a-z-]+\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))\s*(?=;|$)/giy;
-  parameter.lastIndex = /^[^;]*/.exec(value)?.[0].length ?? 0;
-  for (let found = parameter.exec(value); found; found = parameter.exec(value)) {
-    const [, name = "", quoted, plain = ""] = found;
-    const key = name.toLowerCase();
-    if (!parameters.has(key)) parameters.set(key, quoted?.replace(/\\(.)/g, "$1") ?? plain);
-  }
-  const extended = decodeExtended(parameters.get("filename*") ?? "");
-  const plain = parameters.get("filename");
-  return cleanFilename(extended ?? (plain === undefined ? "" : decodeBytes(plain)));
-}
-
-/** Decodes `UTF-8'en'caf%C3%A9.jpg`; null if malformed. */
-function decodeExtended(value: string): string | null {
-  const [, charset = "", encoded = ""] = /^([^']*)'[^']*'(.*)$/s.exec(value) ?? [];
-  const bytes = encoded.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
-  if (/^utf-8$/i.test(charset)) return decodeUtf8(bytes);
-  return /^iso-8859-1$/i.test(charset) ? bytes : null;
-}
-
-/** Decodes bytes without a declared charset: UTF-8, as most servers send today, or Latin-1 if that is invalid. */
-function decodeBytes(latin1: string): string {
-  return decodeUtf8(latin1) ?? latin1;
-}
-
-function decodeUtf8(latin1: string): string | null {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(latin1, "latin1"));
-  } catch {
-    return null;
-  }
+  return value === null ? null : cleanFilename(parseFilename(value) ?? "");
 }

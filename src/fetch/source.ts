@@ -8,6 +8,7 @@ import { type ConnectOptions, createConnect } from "./connect.ts";
 import { exchange, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
 import type { HostHealth } from "./host-health.ts";
+import { absoluteLocation, locationOf } from "./location.ts";
 import type { PartialBodies, PartialBody } from "./partial-bodies.ts";
 import { conditionsOf, cacheHeadersOf, urlHash } from "./terms.ts";
 import type { Meter, Transfer } from "../domain/transfer.ts";
@@ -107,9 +108,6 @@ interface HopResponse {
   /** Length of the whole body; null if unknown. */
   readonly declaredBytes: number | null;
 }
-
-// Without 300, which leaves the choice to the reader, and 304: an unrequested one is an error status.
-const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
 export function createSource(options: SourceOptions): OpenSource {
   const connect = createConnect(options);
@@ -304,7 +302,7 @@ export function createSource(options: SourceOptions): OpenSource {
   /** Parses `Location` like the first URL: with the strict parser (SSRF guard), not one that repairs URLs. */
   function follow(hop: Target, location: string): Target {
     try {
-      return options.parseTarget(absolute(location, hop.url));
+      return options.parseTarget(absoluteLocation(location, hop.url));
     } catch {
       throw new OracleError("source_unreachable", "a redirect to an unsupported URL", { reason: "redirect" });
     }
@@ -426,26 +424,4 @@ function notModified(terms: CacheHeaders, sent: Validators): NotModified {
     },
     [Symbol.dispose]: () => undefined, // its connection is closed already
   };
-}
-
-/** Returns the text of `Location`, or null if this is no redirect or has none. */
-function locationOf({ status, headers }: ResponseHead): string | null {
-  if (!redirectStatuses.has(status)) return null;
-  if (Array.isArray(headers.location)) throw new OracleError("source_protocol", "not HTTP: two locations");
-  return singleHeader(headers, "location");
-}
-
-/**
- * Returns an absolute URL. A location with a host keeps its spelling, so that the strict parser sees it.
- *
- * @throws if it cannot be a URL
- */
-function absolute(location: string, base: URL): string {
-  // Header text is bytes: percent-encoding each byte preserves the path in any charset.
-  const text = location.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
-  if (/^[a-z][a-z0-9+.-]*:/i.test(text)) return text;
-  if (text.startsWith("//")) return base.protocol + text;
-  // The WHATWG parser reads a host in `/\host` and `/<tab>/host`: reject the characters that the strict parser rejects.
-  if (/[\s\\\p{Cc}]/u.test(text)) throw new Error("a character that URLs cannot have");
-  return new URL(text, base).href;
 }

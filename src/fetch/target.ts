@@ -1,12 +1,10 @@
-import { domainToUnicode } from "node:url";
 import { OracleError } from "../domain/errors.ts";
-import type { Target } from "../domain/target.ts";
+import { maxUrlCharacters, type Target } from "../domain/target.ts";
+import { hasInvisible, hasJoiner, isSpellingOf, plainHost } from "./host-spelling.ts";
 import { isPortIn, type PortRange } from "./ports.ts";
+import { trimCharacters } from "./trim.ts";
 
 export { parsePortRange, type PortRange } from "./ports.ts";
-
-// URLs of upload hosts have some 200 characters.
-const maxUrlCharacters = 2048;
 
 // RFC 6761, RFC 7686, ICANN's .internal, and unofficial names of home routers and company networks.
 const privateSuffixes = new Set("localhost local internal lan home corp onion arpa test invalid example".split(" "));
@@ -34,8 +32,8 @@ export interface TargetOptions {
 /**
  * Creates the strict URL parser: the first layer of the SSRF guard. The address policy checks resolved addresses later.
  *
- * The parser throws OracleError `url_invalid` or `url_unsupported`. The messages contain nothing of the URL, which is a
- * secret (XEP-0363: the URL grants access to the file).
+ * The parser throws OracleError `url_invalid`, with a detail for the caller, or `url_unsupported`. The messages contain
+ * nothing of the URL, which is a secret (XEP-0363: the URL grants access to the file).
  */
 export function createTargetParser(options: TargetOptions): (text: string) => Target {
   const allowHosts = options.allowHosts.map(parseHostPattern);
@@ -126,42 +124,61 @@ function matchesHost(pattern: string, hostname: string): boolean {
   return pattern.startsWith("*.") ? hostname.endsWith(pattern.slice(1)) : hostname === pattern;
 }
 
+const asciiWhiteSpace = " \t\n\f\r";
+
 /**
- * Parses an absolute http(s) URL, and rejects every URL that the WHATWG parser would repair.
+ * Parses an absolute http(s) URL, and rejects most URLs that the WHATWG parser would repair.
  *
- * Two parsers may read such a URL differently: an SSRF guard is bypassed if the check and the connection disagree.
+ * Two parsers may read such a URL differently: an SSRF guard is bypassed if the check and the connection disagree. Accepted
+ * are white space around the URL, spaces after the host, and the spellings of hosts in {@link plainHost}.
  *
  * @returns without fragment, and without a trailing dot of the name
  */
 function parseUrl(text: string): URL {
   // Cut the fragment first: in an aesgcm link it is the key. It is never sent.
-  const cut = text.split("#", 1)[0] ?? "";
-  if (cut.length > maxUrlCharacters) throw invalid("too long");
+  const cut = trimCharacters(text, asciiWhiteSpace).split("#", 1)[0] ?? "";
+  if (cut.length > maxUrlCharacters) throw invalid(tooLong);
   // The WHATWG parser removes tabs and line ends, turns backslashes into slashes, and replaces lone surrogates.
-  if (/[\s\\\p{Cc}\p{Z}\p{Cs}]/u.test(cut)) throw invalid("a character that URLs cannot have");
+  if (/[\\\p{Cc}\p{Cs}]|(?! )[\s\p{Z}]/u.test(cut)) throw invalid(badCharacter);
   const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(cut) ?? [];
-  if (scheme === "") throw invalid("no scheme");
+  if (scheme === "") throw invalid("The URL has no scheme. Enter the complete URL, starting with https://.");
   if (!/^https?$/i.test(scheme)) throw unsupported("the scheme");
-  const [, authority = ""] = /^\/\/([^/?]+)/.exec(rest) ?? [];
-  if (authority === "") throw invalid("no host");
+  const [, authority = "", path = ""] = /^\/\/([^/?]+)(.*)$/s.exec(rest) ?? [];
+  if (authority === "") throw invalid("The URL has no host.");
   // Empty credentials too: http://@host is an attempt to mislead.
   if (authority.includes("@")) throw unsupported("credentials");
-  const url = parseWhatwg(cut);
-  checkAuthority(authority, url);
+  if (authority.includes(" ")) throw invalid("The host has a space.");
+  const [, host = "", port = ""] = /^(\[[^\]]*\]|[^:]*)(.*)$/s.exec(authority) ?? [];
+  const plain = plainHost(host) + port;
+  if (hasInvisible(plain)) throw invalid(invisibleCharacter);
+  const url = parseWhatwg(`${scheme}://${plain}${path.replaceAll(" ", "%20")}`, plain);
+  checkAuthority(plain, url);
+  // An address in full-width digits is an attempt to mislead.
+  if (plain !== authority && isAddressHost(url.hostname)) throw invalid(otherSpelling);
   if (url.hostname.endsWith(".")) {
     url.hostname = url.hostname.slice(0, -1);
     // Without the dot it must still be a name: otherwise `1.2.3.4..` would become an address after the checks.
-    if (isAddressHost(url.hostname) || url.hostname.endsWith(".")) throw invalid("a host with dots at its end");
+    if (isAddressHost(url.hostname) || url.hostname.endsWith(".")) throw invalid(badLabel);
   }
+  // Percent-encoding makes a URL longer. The limit applies to the result, which is sent and kept.
+  if (url.href.length > maxUrlCharacters) throw invalid(tooLong);
   return url;
 }
 
+// Details of `url_invalid`, which callers see.
+const tooLong = `The URL is too long: percent-encoded, it has more than ${maxUrlCharacters} characters.`;
+const badCharacter =
+  "The URL has a character that is not allowed: a line break, a control character, a backslash, or white space other than a plain space.";
+const invisibleCharacter = "The host has an invisible character.";
+const otherSpelling = "The host is not in its usual spelling.";
+const badLabel = "The host is not a name of labels with letters, digits, - and _, of at most 63 characters each.";
+
 /** Parses without `URL.canParse`, which in Node 20 rejects `ü` and similar after many calls. */
-function parseWhatwg(text: string): URL {
+function parseWhatwg(text: string, authority: string): URL {
   try {
     return new URL(text);
   } catch {
-    throw invalid("not a URL");
+    throw invalid(hasJoiner(authority) ? invisibleCharacter : "The host or the port is malformed.");
   }
 }
 
@@ -170,33 +187,21 @@ function checkAuthority(authority: string, { hostname, port }: URL): void {
   const [, host = "", writtenPort] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(authority) ?? [];
   // The parser omits the default port of the scheme, and an empty one (`host:`).
   const isPortPlain = writtenPort === undefined || /^(0|[1-9]\d*)$/.test(writtenPort);
-  if (!isPortPlain || (port !== "" && writtenPort !== port)) throw invalid("a port in another spelling");
+  if (!isPortPlain || (port !== "" && writtenPort !== port)) throw invalid("The port is not a plain number.");
   if (host.toLowerCase() === hostname && isAddressHost(hostname)) return;
   const written = host.split(".");
   const parsed = hostname.split(".");
-  if (written.length !== parsed.length) throw invalid("a host in another spelling");
+  if (written.length !== parsed.length) throw invalid(otherSpelling);
   if (parsed.at(-1) === "" && parsed.length > 1) {
     parsed.pop();
     written.pop();
   }
   // RFC 1035 2.3.4: a longer name cannot be resolved.
-  if (parsed.join(".").length > 253) throw invalid("a name that is too long");
+  if (parsed.join(".").length > 253) throw invalid("The host name has more than 253 characters.");
   for (const [index, label] of parsed.entries()) {
-    if (!/^[a-z0-9_-]{1,63}$/.test(label)) throw invalid("a label that names cannot have");
-    if (lowerCase(written[index] ?? "") !== label && !isUnicodeOf(label, written[index] ?? "")) {
-      throw invalid("a host in another spelling");
-    }
+    if (!/^[a-z0-9_-]{1,63}$/.test(label)) throw invalid(badLabel);
+    if (!isSpellingOf(label, written[index] ?? "")) throw invalid(otherSpelling);
   }
-}
-
-/** Checks for the plain spelling of a punycode label: without zero-width characters, soft hyphens and look-alikes. */
-function isUnicodeOf(label: string, written: string): boolean {
-  return label.startsWith("xn--") && domainToUnicode(label) === lowerCase(written).normalize("NFC");
-}
-
-/** Lower-cases each character separately, like IDNA: on whole text, JavaScript writes a final sigma. */
-function lowerCase(text: string): string {
-  return Array.from(text, (character) => character.toLowerCase()).join("");
 }
 
 /** Returns the URL under the right side for a URL under the left side. */
@@ -229,8 +234,9 @@ function climbs(path: string): boolean {
   return decoded.split(/[/\\]/).some((segment) => /^\s*\.\.\s*(;|$)/.test(segment));
 }
 
-function invalid(what: string): OracleError {
-  return new OracleError("url_invalid", `not accepted in a URL: ${what}`);
+/** @param detail for the caller */
+function invalid(detail: string): OracleError {
+  return new OracleError("url_invalid", detail, { detail });
 }
 
 function unsupported(what: string): OracleError {

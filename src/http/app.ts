@@ -48,7 +48,8 @@ export interface AppOptions extends AccessOptions, ConnectionOptions {
   readonly page: string | null;
 }
 
-// The URLs that a busy server is asked for within minutes: 10 MB if every URL has the maximum length, targets included.
+// The URLs that a busy server is asked for within minutes, without the longest ones, which are rare: at most 20 MB, targets
+// included.
 const memoizedUrls = { maxTexts: 512, maxLength: 2048 };
 
 /** @throws OracleError `request_invalid` */

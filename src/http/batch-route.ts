@@ -90,7 +90,7 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
 
   // Without `deadlineMs` the response as a whole has no deadline: each lookup has the implicit one from its own start. So
   // the connection is never idle for longer than that, and the client gets all items. For a client that reads slowly, at
-  // most a hundred items are buffered: some 100 kB, 1 MB if the URLs are long.
+  // most a hundred items are buffered: some 100 kB, 2 MB if the URLs are long.
   async function answerAsTheyEnd(
     request: FastifyRequest,
     reply: FastifyReply,

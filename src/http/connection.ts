@@ -11,8 +11,11 @@ const checkEveryMs = 250;
 // Longest idle time between two requests. Node waits 1 s longer than its `Keep-Alive` header announces.
 const keepAliveTimeoutMs = 3_500;
 
-// 16 KiB: eight times the longest URL, and Node's limit of all headers together.
-export const maxRequestBytes = 16 * 1024;
+// JSON with the longest URL: 8 KiB, and as much for escapes and the other keys.
+export const maxBodyBytes = 16 * 1024;
+
+// Request line and headers. A GET with the longest URL: 3 x 8 KiB if each character is percent-encoded, + 8 KiB of headers.
+const maxHeadBytes = 32 * 1024;
 
 export interface ConnectionOptions {
   /** A connection on which nothing was sent or received for this time is closed. */
@@ -20,14 +23,14 @@ export interface ConnectionOptions {
 }
 
 const fixedOptions = {
-  bodyLimit: maxRequestBytes,
+  bodyLimit: maxBodyBytes,
   requestTimeout: requestTimeoutMs,
   keepAliveTimeout: keepAliveTimeoutMs,
   http: {
     headersTimeout: requestTimeoutMs,
     requestTimeout: requestTimeoutMs,
     connectionsCheckingInterval: checkEveryMs,
-    maxHeaderSize: maxRequestBytes,
+    maxHeaderSize: maxHeadBytes,
     // Node's own answer to a missing Host has no body; nothing here depends on that header.
     requireHostHeader: false,
   } satisfies ServerOptions,

@@ -5,7 +5,7 @@ import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 import type { Client, Identify } from "./auth.ts";
 import type { BrowserGuard } from "./browser-guard.ts";
-import { maxRequestBytes } from "./connection.ts";
+import { maxBodyBytes } from "./connection.ts";
 import type { Lookups } from "./lookups.ts";
 import { memoizeParser } from "./memoize-parser.ts";
 import type { SendDescribed } from "./send.ts";
@@ -36,7 +36,7 @@ export function createHits({ identify, isForbidden, findCached, send, requestIdO
 
   function isPlain({ method, url, headers }: IncomingMessage): boolean {
     const bytes = Number(headers["content-length"]); // only digits: Node rejects others
-    const isBounded = bytes > 0 && bytes <= maxRequestBytes;
+    const isBounded = bytes > 0 && bytes <= maxBodyBytes;
     return method === "POST" && url === "/metadata" && headers["content-type"] === "application/json" && isBounded;
   }
 

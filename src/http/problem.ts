@@ -12,15 +12,17 @@ function isRetryableStatus(status: number): boolean {
 }
 
 /**
- * Returns the public problem document of a failure. Of the error itself it has only the code and the origin's status:
- * message, reason and cause are for the operator, and a blocked address must look like a closed port (SSRF).
+ * Returns the public problem document of a failure. Of the error itself it has only the code, the origin's status and the
+ * detail of an invalid URL: message, reason and cause are for the operator, and a blocked address must look like a closed
+ * port (SSRF).
  *
  * @param status the HTTP status, if it is not the code's own (431 from the socket)
  */
 export function problemOf(error: OracleError, status: number = failures[error.code].status): Problem {
-  const { code, upstreamStatus } = error;
+  const { code, detail, upstreamStatus } = error;
   const { title, retryable } = failures[code];
   const problem = { type: problemType(code), title, status, code, retryable };
+  if (code === "url_invalid" && detail !== undefined) return { ...problem, detail };
   if (code !== "source_status" || upstreamStatus === undefined) return problem;
   return { ...problem, retryable: isRetryableStatus(upstreamStatus), upstreamStatus };
 }

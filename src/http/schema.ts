@@ -4,6 +4,7 @@ import { metadataElement } from "../domain/element.ts";
 import type { Fields } from "../domain/fields.ts";
 import { type Metadata, maxThumbnailCharacters, unknownMetadata, warningCodes } from "../domain/metadata.ts";
 import { maxDurationMs, maxSide } from "../domain/size.ts";
+import { maxUrlCharacters } from "../domain/target.ts";
 import { implicitDeadlineSeconds } from "./timeouts.ts";
 
 // The HTTP contract, in zod: these schemas parse requests and document replies. A reply is built by hand (reply.ts), so
@@ -110,7 +111,7 @@ const fieldNames = replySchema.keyof().options;
 // The other keys of a reply (`url`, `partial` …) depend on the request, and are always known.
 const metadataFields = Object.keys(unknownMetadata) as (keyof Metadata)[];
 
-const urlDescription = "The absolute http(s) URL to describe, at most 2048 characters";
+const urlDescription = `The absolute http(s) URL to describe, at most ${maxUrlCharacters} characters when percent-encoded, without its fragment`;
 const deadlineDescription = `Deadline in milliseconds: when it passes, the response has the metadata known so far and \`partial\`. Default: ${implicitDeadlineSeconds} s`;
 const fieldsDescription =
   "The keys that the caller needs: the file is read only as far as they require. The response has all keys anyway";
@@ -146,8 +147,8 @@ export const questionQuerySchema = z.strictObject({
 
 const maxBatchUrls = 100;
 
-/** 2 (for JSON escapes) x 100 URLs x 2048 characters = 400 KiB. */
-export const maxBatchBytes = 2 * maxBatchUrls * 2048;
+/** 100 URLs x 8192 characters = 800 KiB, and a quarter more for JSON and its escapes: 1 MiB. */
+export const maxBatchBytes = 1024 * 1024;
 
 export const batchBodySchema = questionBodySchema
   .omit({ url: true })
@@ -156,7 +157,7 @@ export const batchBodySchema = questionBodySchema
       .array(z.string())
       .min(1)
       .max(maxBatchUrls)
-      .describe("The absolute http(s) URLs to describe, each of at most 2048 characters"),
+      .describe(`The absolute http(s) URLs to describe, each of at most ${maxUrlCharacters} characters`),
   })
   .meta({ examples: [{ urls: [exampleReply.url, "https://example.org/gone.png"], deadlineMs: 1500 }] });
 
@@ -191,6 +192,7 @@ export const problemSchema = z
     status: z.int().min(400).max(599),
     code: z.enum(failureCodes).describe("Code of the failure, for programs; does not change between versions"),
     retryable: z.boolean().describe("Whether the same request may succeed later"),
+    detail: z.string().optional().describe("Only with `url_invalid`: the reason, without any part of the URL"),
     upstreamStatus: z
       .int()
       .min(100)

@@ -104,9 +104,17 @@ describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/media-orac
     },
   );
 
+  test("nginx forwards a GET for the longest URL, each character of it percent-encoded", async () => {
+    const { origin, balancer } = scene;
+    const url = origin.url("/long?").padEnd(8192, "a");
+    const query = url.replace(/./g, (character) => `%${character.charCodeAt(0).toString(16)}`);
+    const reply = await send("GET", `${balancer.url}/metadata?url=${query}`);
+    expect(await readJson(reply)).toMatchObject({ type: "image/png", url });
+  });
+
   test("nginx forwards a batch of the maximum size, and does not forward /metrics", async () => {
     const { origin, balancer } = scene;
-    const urls = Array.from({ length: 100 }, (_, index) => origin.url(`/${index}?${"a".repeat(1900)}`));
+    const urls = Array.from({ length: 100 }, (_, index) => origin.url(`/${index}?${"a".repeat(8100)}`));
     expect((await send("POST", `${balancer.url}/metadata/batch`, { urls, deadlineMs: 100 })).statusCode).toBe(200);
     expect((await send("GET", `${balancer.url}/metrics`)).statusCode).toBe(404);
   });

@@ -63,6 +63,17 @@ test("probe prints the metadata of a URL for people, and nothing else on stdout"
   }
 });
 
+test("probe accepts white space around a URL and a space inside, and says why a URL is refused", async () => {
+  const origin = await startPhoto();
+  const refused = [`${origin}/`.padEnd(8193, "a"), "https://exam\u200bple.org/"];
+  const { code, stdout, stderr } = await runProgram(["probe", ` ${origin}/a/my summit.jpg\n`, ...refused], allowed);
+  expect(code).toBe(1);
+  expect(stdout.split("\n")[0]).toBe(`${origin}/a/my%20summit.jpg`);
+  expect(stdout).toMatch(/^ {2}filename {4}my summit\.jpg$/m);
+  expect(stderr).toMatch(/acceptable http\(s\) URL\. The URL is too long: .* 8192 characters\.$/m);
+  expect(stderr).toMatch(/acceptable http\(s\) URL\. The host has an invisible character\.$/m);
+});
+
 test("probe draws the blurhash only if the output supports colours", async () => {
   const service = await startFakeService({ blurhash: blueHash, width: 640, height: 480 });
   const probeWith = async (environment: NodeJS.ProcessEnv) =>

@@ -91,7 +91,6 @@ describe("redirects", () => {
     "//user@127.0.0.1/",
     "/\\evil.example.org/",
     "\\\\evil.example.org/",
-    "/a b",
     "http://127.0.0.1:99999/",
   ])("a redirect to %s is not followed, and the failure does not reveal why", async (location, { onTestFinished }) => {
     const origin = await startRedirector(onTestFinished);
@@ -111,15 +110,15 @@ describe("redirects", () => {
     }
   });
 
-  test("a redirect to a URL of more than 2048 characters is not followed", async ({ onTestFinished }) => {
+  test("a redirect to a URL of more than 8192 characters is not followed", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
-      response.writeHead(302, { Location: `/${"a".repeat(2048)}` }).end();
+      response.writeHead(302, { Location: `/${"a".repeat(8192)}` }).end();
     });
     expect(await createFetcher().outcome(origin.url("/"))).toBe("source_unreachable redirect");
     expect(origin.connections).toBe(1);
   });
 
-  test("a redirect with two Location headers is a protocol error", async ({ onTestFinished }) => {
+  test("a redirect with two different Location headers is a protocol error", async ({ onTestFinished }) => {
     const head = "HTTP/1.1 302 Found\r\nLocation: /a\r\nLocation: /b\r\n\r\n";
     const origin = await startSpeakingOrigin(onTestFinished, head);
     expect(await createFetcher().outcome(origin.url("/"))).toBe("source_protocol");

@@ -131,7 +131,7 @@ test("with tokens set, only the token decides: no page knows it", async ({ onTes
 test("the answer to an unreadable request has the same Cross-Origin-Resource-Policy", async ({ onTestFinished }) => {
   const { app } = await startCounting(onTestFinished);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    sendRequest(app.url, { headers: { "X-Long": "a".repeat(17_000) } }, resolve)
+    sendRequest(app.url, { headers: { "X-Long": "a".repeat(33_000) } }, resolve)
       .on("error", reject)
       .end();
   });

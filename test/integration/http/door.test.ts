@@ -220,6 +220,19 @@ describe("requests", () => {
     );
   });
 
+  test("the longest URL is accepted in each request, with all its characters escaped or percent-encoded", async ({
+    onTestFinished,
+  }) => {
+    const app = await openApp(onTestFinished);
+    const long = "https://example.org/".padEnd(8192, "/");
+    const query = long.replace(/./g, (character) => `%${character.charCodeAt(0).toString(16)}`);
+    const headers = { cookie: "a".repeat(7000) };
+    expect((await ask(`${app.url}/metadata?url=${query}`, { headers })).json).toMatchObject({ url: long });
+    expect((await ask(`${app.url}/metadata?url=${query}`, { headers, method: "DELETE" })).status).toBe(204);
+    const escaped = `{"url":"${long.replaceAll("/", "\\/")}"}`;
+    expect((await askMetadata(app.url, escaped)).json).toMatchObject({ url: long });
+  });
+
   test("a body over 16 KiB is 413, with Content-Length or chunked", async ({ onTestFinished }) => {
     const app = await openApp(onTestFinished);
     const large = JSON.stringify({ url: url.padEnd(16 * 1024, "a") });
@@ -308,7 +321,7 @@ describe("connections", () => {
       "POST /metadata HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
       400,
     ],
-    ["headers over 16 KiB", `GET /metadata HTTP/1.1\r\nHost: a\r\nX-Long: ${"a".repeat(17_000)}\r\n\r\n`, 431],
+    ["headers over 32 KiB", `GET /metadata HTTP/1.1\r\nHost: a\r\nX-Long: ${"a".repeat(33_000)}\r\n\r\n`, 431],
   ] as const)(
     "an unreadable request gets a short response, and its connection is closed: %s",
     async ([, bytes, expected], { onTestFinished }) => {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createKeys } from "../../../src/cache/key.ts";
+import { createTargetParser, parsePortRange } from "../../../src/fetch/target.ts";
 import { targetOf } from "../../support/targets.ts";
 
 const target = targetOf("https://upload.example.org/secret/summit.jpg?token=secret");
@@ -16,4 +17,12 @@ test("keys of other settings or URLs differ", () => {
     createKeys({ formats: ["jpeg"] })(targetOf(`${target.href}2`)),
   ];
   expect(new Set(keys).size).toBe(3);
+});
+
+test("a URL has the same key in all spellings that are accepted", () => {
+  const allowPorts = [parsePortRange("443")];
+  const parse = createTargetParser({ allowPorts, extraPorts: [], allowHosts: [], denyHosts: [], rewrites: [] });
+  const keyOf = createKeys({});
+  const texts = ["https://a.example.org/b%20c", " https://a.example.org/b c\n", "HTTPS://Ａ。example.org:443/b%20c#d"];
+  expect(new Set(texts.map((text) => keyOf(parse(text)))).size).toBe(1);
 });

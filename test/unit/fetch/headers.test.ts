@@ -11,6 +11,10 @@ test("a repeated header is ignored", () => {
   expect(singleHeader({}, "a")).toBeNull();
 });
 
+test("only spaces and tabs are removed around a header, not bytes of UTF-8 that are white space in Latin-1", () => {
+  expect(singleHeader({ a: " \t/voil\xc3\xa0\t" }, "a")).toBe("/voil\xc3\xa0");
+});
+
 test.each([
   ["0", 0],
   ["3032449", 3_032_449],
@@ -71,7 +75,9 @@ describe("the filename", () => {
     ["attachment; filename*=utf-8'de'%e2%82%ac.jpg; filename=x.jpg", "€.jpg"],
     ["attachment; filename=x.jpg; filename*=UTF-8''%E2%82%AC.jpg", "€.jpg"],
     ["attachment; filename=x.jpg; filename*=UTF-8''%FF.jpg", "x.jpg"],
-    ["attachment; filename=x.jpg; filename*=KOI8-R''%FF.jpg", "x.jpg"],
+    ["attachment; filename=x.jpg; filename*=KOI8-R''%FF.jpg", "Ъ.jpg"],
+    ["attachment; filename=x.jpg; filename*=nonsense''%FF.jpg", "x.jpg"],
+    [onTheWire("attachment; filename=voilà"), "voilà"],
     ["attachment; filename*=iso-8859-1''%FC.jpg", "ü.jpg"],
     [onTheWire('attachment; filename="Übersicht.png"'), "Übersicht.png"],
     ['attachment; filename="\xdcbersicht.png"', "Übersicht.png"],
@@ -85,7 +91,9 @@ describe("the filename", () => {
     ["attachment; filename=a/", null],
     ['attachment; filename=""', null],
     ["attachment", null],
-    ["filename=a.png", null],
+    ["filename=a.png", "a.png"],
+    ["attachment; filename=..%2F..%2Fetc%2Fpasswd", "passwd"],
+    ['attachment; filename="=?UTF-8?Q?a=00=0D=0A/..=5Cb.png?="', "b.png"],
     ["attachment; filename", null],
     ["attachment; x y; filename=a.png", null],
     ["", null],

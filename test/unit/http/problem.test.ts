@@ -4,9 +4,11 @@ import { problemOf } from "../../../src/http/problem.ts";
 import { problemSchema } from "../../../src/http/schema.ts";
 
 test.for(Object.keys(failures) as FailureCode[])("the failure %s becomes the documented problem document", (code) => {
-  const error = new OracleError(code, "Secret", { reason: "address", upstreamStatus: 404, cause: new Error("Secret") });
+  const details = { detail: "Invalid.", reason: "address", upstreamStatus: 404, cause: new Error("Secret") } as const;
+  const error = new OracleError(code, "Secret", details);
   const problem = problemOf(error);
   expect(problemSchema.parse(problem)).toEqual(problem);
   expect(JSON.stringify(problem)).not.toMatch(/Secret|address/);
+  expect(problem.detail).toBe(code === "url_invalid" ? "Invalid." : undefined);
   expect("upstreamStatus" in problem).toBe(code === "source_status");
 });

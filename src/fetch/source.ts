@@ -8,7 +8,8 @@ import { type ConnectOptions, createConnect } from "./connect.ts";
 import { exchange, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
 import type { HostHealth } from "./host-health.ts";
-import type { PartialBodies, PartialBody } from "./partial-bodies.ts";
+import type { PartialBodies } from "./partial-bodies.ts";
+import { createRangeReader, isRange, type OpenRange, type Range, rangeHeaders, restOf } from "./ranges.ts";
 import { conditionsOf, cacheHeadersOf, urlHash } from "./terms.ts";
 import type { Meter, Transfer } from "../domain/transfer.ts";
 
@@ -96,9 +97,6 @@ export interface SourceOptions extends ConnectOptions {
 
 /** The part that is read of a body whose declared length is too large: nearly all pictures have their dimensions in it. */
 export const sourceLimits = { headBytes: 64 * 1024 };
-
-// Enough for the index of a film of three hours.
-const maxRangeBytes = 8 * 1024 * 1024;
 
 interface HopResponse {
   readonly response: Response;
@@ -238,22 +236,11 @@ export function createSource(options: SourceOptions): OpenSource {
   ): Source {
     const { headers } = response;
     const { validators } = terms;
-    const ranges: OpenRange[] = [];
-    let hasRanges = declaredBytes !== null;
-
-    async function readRange(from: number, to: number): Promise<Uint8Array | null> {
-      if (!hasRanges || from <= 0 || to <= from || to > (declaredBytes ?? 0) || to - from > maxRangeBytes) return null;
-      hasRanges = false; // until this one is complete
-      const range = { from, to, total: declaredBytes ?? 0, validators };
-      // No connection or no response: no range.
-      const opened = await whileWaiting(transfer, () => askRange(hop, range, transfer)).catch(() => null);
-      if (!opened) return null;
-      ranges.push(opened);
-      const body = await opened.body.body().catch(() => null);
-      if (!body || body.warning || body.bytes.byteLength !== to - from) return null;
-      hasRanges = true;
-      return body.bytes;
-    }
+    const ranges = createRangeReader({
+      declaredBytes,
+      validators,
+      ask: (range) => whileWaiting(transfer, () => askRange(hop, range, transfer)),
+    });
 
     function close(): void {
       const { outcome } = body;
@@ -261,8 +248,9 @@ export function createSource(options: SourceOptions): OpenSource {
       if (isTooSlow && validators && declaredBytes !== null && outcome.bytes.byteLength < declaredBytes) {
         options.partialBodies.keep({ bytes: outcome.bytes, length: declaredBytes, validators, headers });
       }
-      closeBoth(response, body);
-      for (const range of ranges) closeBoth(range.response, range.body);
+      response.close();
+      body.release();
+      ranges.close();
     }
 
     return {
@@ -283,7 +271,7 @@ export function createSource(options: SourceOptions): OpenSource {
         response.close();
         body.stop();
       },
-      range: readRange,
+      range: (from, to) => ranges.read(from, to),
       close,
       [Symbol.dispose]: close,
     };
@@ -336,48 +324,6 @@ function isUnreachable(error: unknown): boolean {
   return error instanceof OracleError && error.code === "source_unreachable" && error.reason !== "address";
 }
 
-/** A range of a file: `to` is excluded, `total` is the length of the whole file. */
-interface Range {
-  readonly from: number;
-  readonly to: number;
-  readonly total: number;
-  /** Of the first response. */
-  readonly validators: Validators | null;
-}
-
-/** A range that arrives. */
-interface OpenRange {
-  readonly response: Response;
-  readonly body: IncomingBody;
-}
-
-/** The rest of a body, from where its earlier transfer ended. */
-function restOf({ bytes, length, validators }: PartialBody): Range {
-  return { from: bytes.byteLength, to: length, total: length, validators };
-}
-
-/** `If-Range` needs a strong validator (RFC 9110 13.1.5): a weak tag would make every server send the whole file. */
-function rangeHeaders({ from, to, total, validators }: Range): Record<string, string> {
-  const { etag = null, lastModified = null } = validators ?? {};
-  const strong = etag?.startsWith('"') ? etag : lastModified;
-  return { range: `bytes=${from}-${to === total ? "" : to - 1}`, ...(strong !== null && { "if-range": strong }) };
-}
-
-/**
- * Checks that a response is exactly this range of the same file: the bytes of two versions are never mixed.
- *
- * The validators are compared as well, because servers without `If-Range` send a range of whatever the file is now.
- */
-function isRange({ status, headers }: ResponseHead, { from, to, total, validators }: Range): boolean {
-  if (status !== 206 || isCoded(headers)) return false;
-  if (singleHeader(headers, "content-range") !== `bytes ${from}-${to - 1}/${total}`) return false;
-  const etag = singleHeader(headers, "etag");
-  const lastModified = singleHeader(headers, "last-modified");
-  // A 206 must repeat the tag (RFC 9110 15.3.7), but not the date.
-  if (etag !== (validators?.etag ?? null)) return false;
-  return lastModified === null || lastModified === (validators?.lastModified ?? null);
-}
-
 /** Resumes the response after backpressure whenever the caller requests more of the body. */
 function resumeOnDemand(response: Response, body: IncomingBody): Pick<IncomingBody, "arrived" | "body"> {
   const resumed = <Result>(result: Result): Result => {
@@ -385,11 +331,6 @@ function resumeOnDemand(response: Response, body: IncomingBody): Pick<IncomingBo
     return result;
   };
   return { arrived: (bytes) => resumed(body.arrived(bytes)), body: () => resumed(body.body()) };
-}
-
-function closeBoth(response: Response, body: IncomingBody): void {
-  response.close();
-  body.release();
 }
 
 /** Skips a body with Content-Encoding: without a decoder, no decompression bomb. Its Content-Length is not the size. */

@@ -5,9 +5,10 @@ import type { CacheHeaders, Validators } from "../domain/terms.ts";
 import { type Body, createIncomingBody, type IncomingBody } from "./body.ts";
 import type { ByteBudget, ByteLender } from "../domain/byte-budget.ts";
 import { type ConnectOptions, createConnect } from "./connect.ts";
-import { exchange, type Response, type ResponseHead } from "./exchange.ts";
-import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
+import { exchange, type ExchangeControl, type Response, type ResponseHead } from "./exchange.ts";
+import { declaredTypeOf, filenameOf, singleHeader } from "./headers.ts";
 import type { HostHealth } from "./host-health.ts";
+import { isSuccess, openBody } from "./open-body.ts";
 import type { PartialBodies } from "./partial-bodies.ts";
 import { createRangeReader, isRange, type OpenRange, type Range, rangeHeaders, restOf } from "./ranges.ts";
 import { conditionsOf, cacheHeadersOf, urlHash } from "./terms.ts";
@@ -38,7 +39,7 @@ export interface NotModified extends Disposable {
 export interface Source extends Disposable {
   readonly isNotModified: false;
   readonly terms: CacheHeaders;
-  /** `Content-Length` in bytes; null if absent or malformed, or if the body is encoded. */
+  /** Length of the file by `Content-Length` or `Content-Range`; null if unknown, or if the body is encoded. */
   readonly declaredBytes: number | null;
   /** Whether `declaredBytes` exceeds `maxBytes`: {@link body} reads only the head. */
   readonly isTooLarge: boolean;
@@ -102,8 +103,6 @@ interface HopResponse {
   readonly response: Response;
   /** Null if the response has none that is read. */
   readonly body: IncomingBody | null;
-  /** Length of the whole body; null if unknown. */
-  readonly declaredBytes: number | null;
 }
 
 // Without 300, which leaves the choice to the reader, and 304: an unrequested one is an error status.
@@ -114,7 +113,7 @@ export function createSource(options: SourceOptions): OpenSource {
   const headers = {
     "user-agent": options.userAgent,
     accept: "image/*, video/*, audio/*, */*;q=0.5",
-    // Content-Encoding would hide decompression bombs, and Content-Length would not be the size of the file.
+    // With a Content-Encoding, Content-Length is not the size of the file, and there are no ranges of it.
     "accept-encoding": "identity",
   };
 
@@ -156,21 +155,21 @@ export function createSource(options: SourceOptions): OpenSource {
     const rest = partial && restOf(partial);
     const { socket, lender } = await connectHop(target, transfer.signal);
     const more = rest ? rangeHeaders(rest) : validators ? conditionsOf(validators) : {};
-    const { response, body } = await askOver(socket, target, more, transfer.signal, (head) => {
-      const limits = { maxBytes: options.maxBytes, headBytes: options.headBytes };
+    const { signal } = transfer;
+    const { response, body } = await askOver(socket, target, more, signal, (head, control) => {
+      const limits = { lender, meter: transfer, maxBytes: options.maxBytes, headBytes: options.headBytes };
       if (partial && rest && isRange(head, rest)) {
-        const { bytes: beginning, length: declaredBytes } = partial;
-        return createIncomingBody({ lender, meter: transfer, ...limits, declaredBytes, beginning });
+        return createIncomingBody({ ...limits, declaredBytes: partial.length, beginning: partial.bytes });
       }
-      if (!isSuccess(head) || isCoded(head.headers)) return null;
-      return createIncomingBody({ lender, meter: transfer, ...limits, declaredBytes: declaredBytesOf(head.headers) });
+      const isOtherRange = partial !== null && head.status === 206;
+      return isOtherRange ? null : openBody(head, { ...limits, signal }, control);
     });
     const isPart = response.status === 206;
     if (partial && !body && (isPart || response.status === 416)) return ask(target, validators, transfer);
-    if (!partial || !isPart) return { response, body, declaredBytes: declaredBytesOf(response.headers) };
+    if (!partial || !isPart) return { response, body };
     // A 206 need not repeat the headers of the first response (RFC 9110 15.3.7).
     const headers = { ...partial.headers, ...response.headers };
-    return { response: { ...response, headers }, body, declaredBytes: partial.length };
+    return { response: { ...response, headers }, body };
   }
 
   async function connectHop(target: Target, signal: AbortSignal): Promise<{ socket: Socket; lender: ByteLender }> {
@@ -201,12 +200,12 @@ export function createSource(options: SourceOptions): OpenSource {
     target: Target,
     more: Readonly<Record<string, string>>,
     signal: AbortSignal,
-    accept: (head: ResponseHead) => IncomingBody | null,
-  ): Promise<Pick<HopResponse, "response" | "body">> {
+    accept: (head: ResponseHead, control: ExchangeControl) => IncomingBody | null,
+  ): Promise<HopResponse> {
     const { pathname, search } = target.via ?? target.url;
     const request = { host: target.url.host, path: pathname + search, headers: { ...headers, ...more } };
     let body: IncomingBody | null = null;
-    const response = await exchange(socket, request, signal, (head) => (body = accept(head)));
+    const response = await exchange(socket, request, signal, (head, control) => (body = accept(head, control)));
     return { response, body };
   }
 
@@ -229,12 +228,13 @@ export function createSource(options: SourceOptions): OpenSource {
 
   function openedSource(
     hop: Target,
-    { response, declaredBytes }: HopResponse,
+    { response }: HopResponse,
     body: IncomingBody,
     terms: CacheHeaders,
     transfer: Transfer,
   ): Source {
     const { headers } = response;
+    const { declaredBytes } = body;
     const { validators } = terms;
     const ranges = createRangeReader({
       declaredBytes,
@@ -314,11 +314,6 @@ function originOf({ url, via }: Target): string {
   return (via ?? url).origin;
 }
 
-/** Accepts 200 and 203, a success that a proxy has altered. Not 206, a part: we sent no Range. */
-function isSuccess({ status }: ResponseHead): boolean {
-  return status === 200 || status === 203;
-}
-
 /** Checks for a failed connection that is the fault of the host, not of the SSRF guard or a limit (other codes). */
 function isUnreachable(error: unknown): boolean {
   return error instanceof OracleError && error.code === "source_unreachable" && error.reason !== "address";
@@ -333,7 +328,7 @@ function resumeOnDemand(response: Response, body: IncomingBody): Pick<IncomingBo
   return { arrived: (bytes) => resumed(body.arrived(bytes)), body: () => resumed(body.body()) };
 }
 
-/** Skips a body with Content-Encoding: without a decoder, no decompression bomb. Its Content-Length is not the size. */
+/** Skips a body with a coding that is not decoded. Its Content-Length is not the size of the file. */
 function codedSourceOf({ headers, close }: Response, terms: CacheHeaders): Source {
   const nothing = new Uint8Array(0);
   const body: Body = { bytes: nothing, sha256: null, warning: "body_encoded" };

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
 import type { WarningCode } from "../../../src/domain/metadata.ts";
@@ -8,12 +10,16 @@ import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { createCachedService } from "../../support/cached-service.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { heads } from "../../support/heads.ts";
+import { noise as pixels } from "../../support/images.ts";
 import { startSpeakingOrigin } from "../../support/origin.ts";
 
 /** A response as an odd origin sends it, and the answer of the oracle. For the next report of one, add a row. */
 type Row = readonly [name: string, response: string | Buffer, expected: object];
 
 const picture = heads.png;
+const noise = await sharp(pixels(400, 300, 1), { raw: { width: 400, height: 300, channels: 4 } })
+  .png()
+  .toBuffer();
 const body = picture.toString("latin1");
 const bytes = picture.length;
 
@@ -25,6 +31,17 @@ const chunked = "Transfer-Encoding: chunked\r\n";
 const interim = (count: number, status = "103 Early Hints") => `HTTP/1.1 ${status}\r\nLink: </a>\r\n\r\n`.repeat(count);
 const filler = (kib: number) => `X-Filler: ${"x".repeat(1012)}\r\n`.repeat(kib);
 
+const coded = (coding: string, bytes: Buffer) =>
+  `${ok}Content-Encoding: ${coding}\r\n${type}Content-Length: ${bytes.length}\r\n\r\n${bytes.toString("latin1")}`;
+const codedInChunks = (coding: string, bytes: Buffer) =>
+  `${ok}Content-Encoding: ${coding}\r\n${type}${chunked}\r\n${bytes.length.toString(16)}\r\n${bytes.toString("latin1")}\r\n0\r\n\r\n`;
+const half = (bytes: Buffer) => bytes.subarray(0, bytes.length / 2);
+const cutCoded = (coding: string, bytes: Buffer) => coded(coding, bytes).slice(0, -bytes.length / 2);
+const broken = (bytes: Buffer) => Buffer.concat([half(bytes), Buffer.alloc(bytes.length / 2, 0xff)]);
+const part = (from: number, to: number, total: number | "*" = bytes, file = picture) =>
+  `HTTP/1.1 206 Partial Content\r\n${type}Content-Range: bytes ${from}-${to - 1}/${total}\r\n` +
+  `Content-Length: ${to - from}\r\n\r\n${file.toString("latin1", from, to)}`;
+
 /** The answer for the picture, read to its end. */
 const whole = {
   bytes,
@@ -34,12 +51,15 @@ const whole = {
   blurhash: expect.stringMatching(/^.{28}$/) as string,
   warnings: [],
 };
+const noiseSize = { type: "image/png", width: 400, height: 300 };
 const refused = { code: "source_protocol" };
 const unread = (warning: WarningCode) => ({
   sha256: null,
   blurhash: null,
   warnings: expect.arrayContaining([warning]) as string[],
 });
+
+const cutNoise = { ...noiseSize, bytes: null, ...unread("body_truncated") };
 
 const accepted: readonly Row[] = [
   // Heads (RFC 9112 2.2, 5.1, 5.2; RFC 9110 5.5).
@@ -108,11 +128,85 @@ const accepted: readonly Row[] = [
   ["Proxy-Connection", `${ok}Proxy-Connection: keep-alive\r\n${type}${length}\r\n${body}`, whole],
   ["an upgrade", `${ok}Connection: upgrade\r\nUpgrade: h2c\r\n${type}${length}\r\n${body}`, whole],
   ["close and keep-alive", `${ok}Connection: close, keep-alive\r\n${type}${length}\r\n${body}`, whole],
+
+  // Content codings (RFC 9110 8.4) in spite of `Accept-Encoding: identity`.
+  ...["utf-8", "none", "binary", "base64", "aws-chunked", "image/png", "identity", ""].map((word): Row => [
+    `the Content-Encoding "${word}", which is no coding`,
+    `${ok}Content-Encoding: ${word}\r\n${type}${length}\r\n${body}`,
+    whole,
+  ]),
+  ["gzip", coded("gzip", gzipSync(picture)), whole],
+  ["x-gzip", coded("X-GZip", gzipSync(picture)), whole],
+  [
+    "gzip of two members",
+    coded("gzip", Buffer.concat([gzipSync(picture.subarray(0, 9)), gzipSync(picture.subarray(9))])),
+    whole,
+  ],
+  ["gzip with bytes behind it", coded("gzip", Buffer.concat([gzipSync(picture), Buffer.alloc(20)])), whole],
+  ["deflate in the zlib format", coded("deflate", deflateSync(picture)), whole],
+  ["deflate without the zlib format", coded("deflate", deflateRawSync(picture)), whole],
+  ["br", coded("br", brotliCompressSync(picture)), whole],
+  ["gzip and aws-chunked", coded("gzip, aws-chunked", gzipSync(picture)), whole],
+  ["gzip in chunks", codedInChunks("gzip", gzipSync(picture)), whole],
+  ["gzip without a length", `${ok}Content-Encoding: gzip\r\n${type}\r\n${gzipSync(picture).toString("latin1")}`, whole],
+  ["a picture that is not coded as gzip", coded("gzip", picture), whole],
+
+  // 206 without a requested range (RFC 9110 15.3.7).
+  ["206 with the whole picture", part(0, bytes), whole],
+  ["200 with a Content-Range", `${ok}${type}Content-Range: bytes 0-9/10\r\n${length}\r\n${body}`, whole],
+  ["200 with Accept-Ranges: none", `${ok}${type}Accept-Ranges: none\r\n${length}\r\n${body}`, whole],
+];
+
+const cut: readonly Row[] = [
+  [
+    "206 with the beginning",
+    part(0, 9000, noise.length, noise),
+    { ...noiseSize, bytes: noise.length, bytesSource: "declared", ...unread("body_truncated") },
+  ],
+  [
+    "206 with the beginning of an unknown length",
+    part(0, 9000, "*", noise),
+    { ...noiseSize, bytes: null, ...unread("body_truncated") },
+  ],
+  [
+    "half of a picture",
+    `${ok}${type}Content-Length: ${noise.length}\r\n\r\n${half(noise).toString("latin1")}`,
+    { ...noiseSize, bytes: noise.length, ...unread("body_truncated") },
+  ],
+  ["half of a picture in gzip", cutCoded("gzip", gzipSync(noise)), cutNoise],
+  ["half of a picture in br", cutCoded("br", brotliCompressSync(noise)), cutNoise],
+  ["half of a picture in deflate", cutCoded("deflate", deflateSync(noise)), cutNoise],
+  ["gzip without its end, in complete chunks", codedInChunks("gzip", half(gzipSync(noise))), cutNoise],
+  ["broken gzip", coded("gzip", broken(gzipSync(noise))), cutNoise],
+  ["arbitrary bytes as br", coded("br", noise), unread("body_encoded")],
+  ["arbitrary bytes as deflate", coded("deflate", noise), unread("body_encoded")],
+  ["text as gzip", coded("gzip", Buffer.from("a text that is no picture")), unread("body_encoded")],
+  ["zstd", coded("zstd", Buffer.from("28b52ffd2000", "hex")), unread("body_encoded")],
+  ["gzip twice", coded("gzip, gzip", gzipSync(gzipSync(picture))), unread("body_encoded")],
 ];
 
 const errors: readonly Row[] = [
   ["status 999", `HTTP/1.1 999 Request denied\r\n${length}\r\n${body}`, { code: "source_status", upstreamStatus: 999 }],
   ["status 600", `HTTP/1.1 600 Odd\r\n\r\n`, { code: "source_status", upstreamStatus: 600 }],
+  [
+    "206 without a range",
+    `HTTP/1.1 206 Part\r\n${type}${length}\r\n${body}`,
+    { code: "source_status", upstreamStatus: 206 },
+  ],
+  ["206 with the end", part(60, bytes), { code: "source_status", upstreamStatus: 206 }],
+  ["206 with the end, of an unknown length", part(60, bytes, "*"), { code: "source_status", upstreamStatus: 206 }],
+  ["206 with a range beyond the length", part(0, bytes, 9), { code: "source_status", upstreamStatus: 206 }],
+  [
+    "206 with several ranges",
+    `HTTP/1.1 206 Parts\r\nContent-Type: multipart/byteranges; boundary=a\r\n\r\n--a--`,
+    { code: "source_status", upstreamStatus: 206 },
+  ],
+  [
+    "206 that is coded",
+    `HTTP/1.1 206 Part\r\nContent-Encoding: gzip\r\nContent-Range: bytes 0-9/10\r\n\r\n0123456789`,
+    { code: "source_status", upstreamStatus: 206 },
+  ],
+  ["416", `HTTP/1.1 416 No\r\nContent-Range: bytes */${bytes}\r\n\r\n`, { code: "source_status", upstreamStatus: 416 }],
   ["status 404 with a picture", `HTTP/1.1 404 No\r\n${type}${length}\r\n${body}`, { upstreamStatus: 404 }],
 ];
 
@@ -224,6 +318,13 @@ describe.for(ways)("a response %s", ([way, send]) => {
   test.for(accepted)(`an origin that sends ${way} %s is described`, async (row, { onTestFinished }) => {
     expect(await respond(row[1], onTestFinished)).toMatchObject(row[2]);
   });
+
+  test.for(cut)(
+    `an origin that sends ${way} %s is described as far as it can be read`,
+    async (row, { onTestFinished }) => {
+      expect(await respond(row[1], onTestFinished)).toMatchObject(row[2]);
+    },
+  );
 
   test.for(errors)(`an origin that sends ${way} %s has the status in its failure`, async (row, { onTestFinished }) => {
     expect(await respond(row[1], onTestFinished)).toMatchObject(row[2]);

@@ -83,6 +83,15 @@ describe("a decoded body", () => {
     }
   });
 
+  test("a body that is cut before anything could be decoded is truncated, since its origin may send all of it later", async () => {
+    for (const how of ["truncated", "complete"] as const) {
+      const { body } = bodyWith();
+      body.write(gzipSync(random(1000)).subarray(0, 9));
+      body.end(how);
+      expect(await body.body()).toEqual({ bytes: new Uint8Array(0), sha256: null, warning: "body_truncated" });
+    }
+  });
+
   test("a body whose deadline passes ends with the bytes decoded so far, also after its exchange", async () => {
     const bytes = random(1_000_000);
     for (const isWhole of [false, true]) {

@@ -52,7 +52,7 @@ export interface components {
       filename: string | null;
       /** @description Whether the deadline passed before the lookup was complete: the same request later returns more */
       partial: boolean;
-      /** @description Problems of a lookup whose origin responded with success */
+      /** @description Problems of a lookup whose origin responded with success. `body_encoded`: the origin sent a coding that was not requested and cannot be decoded, such as `zstd`; a body in `gzip`, `deflate` or `br` is decoded */
       warnings: (
         | "type_mismatch"
         | "decode_failed"

@@ -5,9 +5,9 @@ export const warnings = {
   decode_timeout: "decoding was stopped at its time limit, or the decode queue was full",
   too_many_pixels: "decoding would exceed the memory limit",
   body_too_large: "the body is too large; only its head was read",
-  body_truncated: "the body ended before its declared length",
+  body_truncated: "the body ended too early, or its content coding is broken",
   body_timeout: "the body was not complete in time",
-  body_encoded: "the origin sent a content coding that was not requested",
+  body_encoded: "the body has a coding that cannot be decoded: gzip, deflate and br can",
 } as const;
 
 export type WarningCode = keyof typeof warnings;

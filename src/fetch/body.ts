@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { OracleError } from "../domain/errors.ts";
+import { type FailureCode, OracleError } from "../domain/errors.ts";
 import type { WarningCode } from "../domain/metadata.ts";
 import type { ByteLender } from "../domain/byte-budget.ts";
-import type { BodySink } from "./exchange.ts";
+import type { BodyEnd, BodySink } from "./exchange.ts";
 import type { Meter } from "../domain/transfer.ts";
 
 /** The result of reading a body. */
@@ -17,6 +17,12 @@ export interface Body {
 
 /** Receives a body into one buffer. */
 export interface IncomingBody extends BodySink {
+  /** Length of the whole body; null if it is unknown, or the body is decoded. */
+  readonly declaredBytes: number | null;
+  /** Ends the body: as its exchange ended, at a limit, or because it cannot be decoded. */
+  end(how: BodyEnd | "too_large" | "encoded"): void;
+  /** Ends the body without bytes, with the failure of its pending and later calls: there is no memory for its decoder. */
+  refuse(code: FailureCode): void;
   /**
    * Resolves with all bytes so far once they are at least `bytes`, or once the body has ended with fewer. Inspect them
    * before the next `await`: the buffer is lent and reused. Raises the backpressure threshold to `bytes`.
@@ -51,6 +57,8 @@ export interface IncomingBodyOptions {
   readonly headBytes: number;
   /** Length of the whole body, `beginning` included. */
   readonly declaredBytes: number | null;
+  /** Whether the response has only the beginning of the file, and its end is that of a truncated body. */
+  readonly isPart?: boolean;
   /** The bytes before the first received one, from an earlier response with the same validators: copied. */
   readonly beginning?: Uint8Array;
 }
@@ -60,7 +68,7 @@ const hashedAtOnce = 64 * 1024; // bytes; takes 0.1 ms. Hashing byte by byte wou
 
 /** Creates a body whose buffer grows with the received bytes, never with Content-Length, within the byte budget. */
 export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
-  const { lender, meter, maxBytes, headBytes, declaredBytes } = options;
+  const { lender, meter, maxBytes, headBytes, declaredBytes, isPart = false } = options;
   const announcedTooLarge = declaredBytes !== null && declaredBytes > maxBytes;
   let allowedBytes = maxBytes;
   const hash = createHash("sha256");
@@ -88,11 +96,11 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
     }
   }
 
-  /** Returns the failure if there is no memory. */
-  function makeRoom(needed: number): OracleError | null {
+  /** Returns the failure code if there is no memory. */
+  function makeRoom(needed: number): FailureCode | null {
     if (needed <= buffer.length) return null;
     const larger = lender.lend(needed, buffer, length);
-    if (typeof larger === "string") return new OracleError(larger, "no memory for another body");
+    if (typeof larger === "string") return larger;
     buffer = larger;
     return null;
   }
@@ -119,12 +127,18 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
     length = 0;
   }
 
+  function refuse(code: FailureCode) {
+    if (ended) return;
+    failure = new OracleError(code, "no memory for another body");
+    drop();
+    settle(null);
+  }
+
   /** Appends bytes; false if there is no memory for them, or if nothing more is allowed. */
   function append(bytes: Uint8Array): boolean {
-    failure = makeRoom(length + bytes.length);
-    if (failure) {
-      drop();
-      settle(null);
+    const code = makeRoom(length + bytes.length);
+    if (code) {
+      refuse(code);
       return false;
     }
     buffer.set(bytes, length);
@@ -143,6 +157,9 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
   if (options.beginning) append(options.beginning);
 
   return {
+    declaredBytes,
+    refuse,
+
     get hasEnough() {
       return hasEnough();
     },
@@ -176,7 +193,9 @@ export function createIncomingBody(options: IncomingBodyOptions): IncomingBody {
 
     end(how) {
       if (ended) return;
+      if (how === "too_large") keepHead();
       if (how !== "complete") settle(`body_${how}`);
+      else if (isPart) settle("body_truncated");
       else settle(null, hash.update(buffer.subarray(hashed, length)).digest("hex"));
     },
 

@@ -27,12 +27,62 @@ export function declaredTypeOf(headers: Headers): string | null {
   return parts.length === 2 && parts.every((part) => part.length <= 127 && token.test(part)) ? value : null;
 }
 
-/** Checks for a Content-Encoding or Transfer-Encoding other than chunked, despite `Accept-Encoding: identity`. */
+/** The content codings that exist (RFC 9110 8.4.1, RFC 7932, 8878, 9842), and their aliases. */
+const codings: Readonly<Record<string, string>> = {
+  gzip: "gzip",
+  "x-gzip": "gzip",
+  deflate: "deflate",
+  compress: "compress",
+  "x-compress": "compress",
+  br: "br",
+  zstd: "zstd",
+  dcb: "dcb",
+  dcz: "dcz",
+};
+
+/**
+ * Returns the content codings of a body, in the order in which they were applied.
+ *
+ * Other words are ignored, as browsers do: servers send charsets, media types, `none`, or `aws-chunked`, which S3 keeps
+ * from an upload.
+ */
+export function contentCodingsOf(headers: Headers): string[] {
+  return listOf(headers, "content-encoding").flatMap((word) =>
+    Object.hasOwn(codings, word) ? (codings[word] ?? []) : [],
+  );
+}
+
+/** Checks for a transfer coding other than chunked. */
+export function hasTransferCoding(headers: Headers): boolean {
+  return listOf(headers, "transfer-encoding").some((coding) => coding !== "chunked");
+}
+
+/** Checks for a content or transfer coding, despite `Accept-Encoding: identity`. */
 export function isCoded(headers: Headers): boolean {
-  const codings = [headers["content-encoding"] ?? []].flat().join(",").split(",");
-  if (codings.some((coding) => !["", "identity"].includes(coding.trim().toLowerCase()))) return true;
-  const transfer = [headers["transfer-encoding"] ?? []].flat().join(",").trim().toLowerCase();
-  return transfer !== "" && transfer !== "chunked";
+  return contentCodingsOf(headers).length > 0 || hasTransferCoding(headers);
+}
+
+/** The beginning of a file that a 206 response has. */
+export interface LeadingRange {
+  /** Length of the file; null if the server does not know it. */
+  readonly total: number | null;
+  /** Whether it is the whole file. */
+  readonly isWhole: boolean;
+}
+
+/** Returns the range in `Content-Range` (RFC 9110 14.4) if it begins with the first byte, else null. */
+export function leadingRangeOf(headers: Headers): LeadingRange | null {
+  const [, last, total] =
+    /^bytes +0-(\d{1,15})\/(\d{1,15}|\*)$/i.exec(singleHeader(headers, "content-range") ?? "") ?? [];
+  if (last === undefined || total === undefined) return null;
+  if (total === "*") return { total: null, isWhole: false };
+  return Number(last) < Number(total) ? { total: Number(total), isWhole: Number(last) + 1 === Number(total) } : null;
+}
+
+/** Returns the elements of a list header (RFC 9110 5.6.1) in lower case, without empty ones. */
+function listOf(headers: Headers, name: string): string[] {
+  const elements = [headers[name] ?? []].flat().join(",").toLowerCase().split(",");
+  return elements.map((element) => element.trim()).filter((element) => element !== "");
 }
 
 /** Returns the cleaned filename in `Content-Disposition`; null if it has none. */

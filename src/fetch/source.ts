@@ -5,11 +5,13 @@ import type { CacheHeaders, Validators } from "../domain/terms.ts";
 import { type Body, createIncomingBody, type IncomingBody } from "./body.ts";
 import type { ByteBudget, ByteLender } from "../domain/byte-budget.ts";
 import { type ConnectOptions, createConnect } from "./connect.ts";
-import { exchange, type Response, type ResponseHead } from "./exchange.ts";
-import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "./headers.ts";
+import { exchange, type ExchangeControl, type Response, type ResponseHead } from "./exchange.ts";
+import { declaredTypeOf, filenameOf, singleHeader } from "./headers.ts";
 import type { HostHealth } from "./host-health.ts";
 import { absoluteLocation, locationOf } from "./location.ts";
-import type { PartialBodies, PartialBody } from "./partial-bodies.ts";
+import { isSuccess, openBody } from "./open-body.ts";
+import type { PartialBodies } from "./partial-bodies.ts";
+import { createRangeReader, isRange, type OpenRange, type Range, rangeHeaders, restOf } from "./ranges.ts";
 import { conditionsOf, cacheHeadersOf, urlHash } from "./terms.ts";
 import type { Meter, Transfer } from "../domain/transfer.ts";
 
@@ -38,7 +40,7 @@ export interface NotModified extends Disposable {
 export interface Source extends Disposable {
   readonly isNotModified: false;
   readonly terms: CacheHeaders;
-  /** `Content-Length` in bytes; null if absent or malformed, or if the body is encoded. */
+  /** Length of the file by `Content-Length` or `Content-Range`; null if unknown, or if the body is encoded. */
   readonly declaredBytes: number | null;
   /** Whether `declaredBytes` exceeds `maxBytes`: {@link body} reads only the head. */
   readonly isTooLarge: boolean;
@@ -98,15 +100,10 @@ export interface SourceOptions extends ConnectOptions {
 /** The part that is read of a body whose declared length is too large: nearly all pictures have their dimensions in it. */
 export const sourceLimits = { headBytes: 64 * 1024 };
 
-// Enough for the index of a film of three hours.
-const maxRangeBytes = 8 * 1024 * 1024;
-
 interface HopResponse {
   readonly response: Response;
   /** Null if the response has none that is read. */
   readonly body: IncomingBody | null;
-  /** Length of the whole body; null if unknown. */
-  readonly declaredBytes: number | null;
 }
 
 export function createSource(options: SourceOptions): OpenSource {
@@ -114,7 +111,7 @@ export function createSource(options: SourceOptions): OpenSource {
   const headers = {
     "user-agent": options.userAgent,
     accept: "image/*, video/*, audio/*, */*;q=0.5",
-    // Content-Encoding would hide decompression bombs, and Content-Length would not be the size of the file.
+    // With a Content-Encoding, Content-Length is not the size of the file, and there are no ranges of it.
     "accept-encoding": "identity",
   };
 
@@ -156,21 +153,21 @@ export function createSource(options: SourceOptions): OpenSource {
     const rest = partial && restOf(partial);
     const { socket, lender } = await connectHop(target, transfer.signal);
     const more = rest ? rangeHeaders(rest) : validators ? conditionsOf(validators) : {};
-    const { response, body } = await askOver(socket, target, more, transfer.signal, (head) => {
-      const limits = { maxBytes: options.maxBytes, headBytes: options.headBytes };
+    const { signal } = transfer;
+    const { response, body } = await askOver(socket, target, more, signal, (head, control) => {
+      const limits = { lender, meter: transfer, maxBytes: options.maxBytes, headBytes: options.headBytes };
       if (partial && rest && isRange(head, rest)) {
-        const { bytes: beginning, length: declaredBytes } = partial;
-        return createIncomingBody({ lender, meter: transfer, ...limits, declaredBytes, beginning });
+        return createIncomingBody({ ...limits, declaredBytes: partial.length, beginning: partial.bytes });
       }
-      if (!isSuccess(head) || isCoded(head.headers)) return null;
-      return createIncomingBody({ lender, meter: transfer, ...limits, declaredBytes: declaredBytesOf(head.headers) });
+      const isOtherRange = partial !== null && head.status === 206;
+      return isOtherRange ? null : openBody(head, { ...limits, signal }, control);
     });
     const isPart = response.status === 206;
     if (partial && !body && (isPart || response.status === 416)) return ask(target, validators, transfer);
-    if (!partial || !isPart) return { response, body, declaredBytes: declaredBytesOf(response.headers) };
+    if (!partial || !isPart) return { response, body };
     // A 206 need not repeat the headers of the first response (RFC 9110 15.3.7).
     const headers = { ...partial.headers, ...response.headers };
-    return { response: { ...response, headers }, body, declaredBytes: partial.length };
+    return { response: { ...response, headers }, body };
   }
 
   async function connectHop(target: Target, signal: AbortSignal): Promise<{ socket: Socket; lender: ByteLender }> {
@@ -201,12 +198,12 @@ export function createSource(options: SourceOptions): OpenSource {
     target: Target,
     more: Readonly<Record<string, string>>,
     signal: AbortSignal,
-    accept: (head: ResponseHead) => IncomingBody | null,
-  ): Promise<Pick<HopResponse, "response" | "body">> {
+    accept: (head: ResponseHead, control: ExchangeControl) => IncomingBody | null,
+  ): Promise<HopResponse> {
     const { pathname, search } = target.via ?? target.url;
     const request = { host: target.url.host, path: pathname + search, headers: { ...headers, ...more } };
     let body: IncomingBody | null = null;
-    const response = await exchange(socket, request, signal, (head) => (body = accept(head)));
+    const response = await exchange(socket, request, signal, (head, control) => (body = accept(head, control)));
     return { response, body };
   }
 
@@ -229,29 +226,19 @@ export function createSource(options: SourceOptions): OpenSource {
 
   function openedSource(
     hop: Target,
-    { response, declaredBytes }: HopResponse,
+    { response }: HopResponse,
     body: IncomingBody,
     terms: CacheHeaders,
     transfer: Transfer,
   ): Source {
     const { headers } = response;
+    const { declaredBytes } = body;
     const { validators } = terms;
-    const ranges: OpenRange[] = [];
-    let hasRanges = declaredBytes !== null;
-
-    async function readRange(from: number, to: number): Promise<Uint8Array | null> {
-      if (!hasRanges || from <= 0 || to <= from || to > (declaredBytes ?? 0) || to - from > maxRangeBytes) return null;
-      hasRanges = false; // until this one is complete
-      const range = { from, to, total: declaredBytes ?? 0, validators };
-      // No connection or no response: no range.
-      const opened = await whileWaiting(transfer, () => askRange(hop, range, transfer)).catch(() => null);
-      if (!opened) return null;
-      ranges.push(opened);
-      const body = await opened.body.body().catch(() => null);
-      if (!body || body.warning || body.bytes.byteLength !== to - from) return null;
-      hasRanges = true;
-      return body.bytes;
-    }
+    const ranges = createRangeReader({
+      declaredBytes,
+      validators,
+      ask: (range) => whileWaiting(transfer, () => askRange(hop, range, transfer)),
+    });
 
     function close(): void {
       const { outcome } = body;
@@ -259,8 +246,9 @@ export function createSource(options: SourceOptions): OpenSource {
       if (isTooSlow && validators && declaredBytes !== null && outcome.bytes.byteLength < declaredBytes) {
         options.partialBodies.keep({ bytes: outcome.bytes, length: declaredBytes, validators, headers });
       }
-      closeBoth(response, body);
-      for (const range of ranges) closeBoth(range.response, range.body);
+      response.close();
+      body.release();
+      ranges.close();
     }
 
     return {
@@ -281,7 +269,7 @@ export function createSource(options: SourceOptions): OpenSource {
         response.close();
         body.stop();
       },
-      range: readRange,
+      range: (from, to) => ranges.read(from, to),
       close,
       [Symbol.dispose]: close,
     };
@@ -324,56 +312,9 @@ function originOf({ url, via }: Target): string {
   return (via ?? url).origin;
 }
 
-/** Accepts 200 and 203, a success that a proxy has altered. Not 206, a part: we sent no Range. */
-function isSuccess({ status }: ResponseHead): boolean {
-  return status === 200 || status === 203;
-}
-
 /** Checks for a failed connection that is the fault of the host, not of the SSRF guard or a limit (other codes). */
 function isUnreachable(error: unknown): boolean {
   return error instanceof OracleError && error.code === "source_unreachable" && error.reason !== "address";
-}
-
-/** A range of a file: `to` is excluded, `total` is the length of the whole file. */
-interface Range {
-  readonly from: number;
-  readonly to: number;
-  readonly total: number;
-  /** Of the first response. */
-  readonly validators: Validators | null;
-}
-
-/** A range that arrives. */
-interface OpenRange {
-  readonly response: Response;
-  readonly body: IncomingBody;
-}
-
-/** The rest of a body, from where its earlier transfer ended. */
-function restOf({ bytes, length, validators }: PartialBody): Range {
-  return { from: bytes.byteLength, to: length, total: length, validators };
-}
-
-/** `If-Range` needs a strong validator (RFC 9110 13.1.5): a weak tag would make every server send the whole file. */
-function rangeHeaders({ from, to, total, validators }: Range): Record<string, string> {
-  const { etag = null, lastModified = null } = validators ?? {};
-  const strong = etag?.startsWith('"') ? etag : lastModified;
-  return { range: `bytes=${from}-${to === total ? "" : to - 1}`, ...(strong !== null && { "if-range": strong }) };
-}
-
-/**
- * Checks that a response is exactly this range of the same file: the bytes of two versions are never mixed.
- *
- * The validators are compared as well, because servers without `If-Range` send a range of whatever the file is now.
- */
-function isRange({ status, headers }: ResponseHead, { from, to, total, validators }: Range): boolean {
-  if (status !== 206 || isCoded(headers)) return false;
-  if (singleHeader(headers, "content-range") !== `bytes ${from}-${to - 1}/${total}`) return false;
-  const etag = singleHeader(headers, "etag");
-  const lastModified = singleHeader(headers, "last-modified");
-  // A 206 must repeat the tag (RFC 9110 15.3.7), but not the date.
-  if (etag !== (validators?.etag ?? null)) return false;
-  return lastModified === null || lastModified === (validators?.lastModified ?? null);
 }
 
 /** Resumes the response after backpressure whenever the caller requests more of the body. */
@@ -385,12 +326,7 @@ function resumeOnDemand(response: Response, body: IncomingBody): Pick<IncomingBo
   return { arrived: (bytes) => resumed(body.arrived(bytes)), body: () => resumed(body.body()) };
 }
 
-function closeBoth(response: Response, body: IncomingBody): void {
-  response.close();
-  body.release();
-}
-
-/** Skips a body with Content-Encoding: without a decoder, no decompression bomb. Its Content-Length is not the size. */
+/** Skips a body with a coding that is not decoded. Its Content-Length is not the size of the file. */
 function codedSourceOf({ headers, close }: Response, terms: CacheHeaders): Source {
   const nothing = new Uint8Array(0);
   const body: Body = { bytes: nothing, sha256: null, warning: "body_encoded" };

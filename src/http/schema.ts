@@ -90,7 +90,12 @@ export const replySchema = z
     partial: z
       .boolean()
       .describe("Whether the deadline passed before the lookup was complete: the same request later returns more"),
-    warnings: z.array(z.enum(warningCodes)).describe("Problems of a lookup whose origin responded with success"),
+    warnings: z
+      .array(z.enum(warningCodes))
+      .describe(
+        "Problems of a lookup whose origin responded with success. `body_encoded`: the origin sent a coding that was not " +
+          "requested and cannot be decoded, such as `zstd`; a body in `gzip`, `deflate` or `br` is decoded",
+      ),
   })
   .meta({
     id: "Metadata",

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { declaredBytesOf, declaredTypeOf, filenameOf, isCoded, singleHeader } from "../../../src/fetch/headers.ts";
+import {
+  contentCodingsOf,
+  declaredBytesOf,
+  declaredTypeOf,
+  filenameOf,
+  isCoded,
+  leadingRangeOf,
+  singleHeader,
+} from "../../../src/fetch/headers.ts";
 
 /** Encodes text as in received headers: UTF-8 bytes, read as Latin-1. */
 const onTheWire = (text: string) => Buffer.from(text).toString("latin1");
@@ -60,8 +68,47 @@ test.each([
   [{ "transfer-encoding": "chunked" }, false],
   [{ "transfer-encoding": "Chunked" }, false],
   [{ "transfer-encoding": "gzip, chunked" }, true],
+  [{ "content-encoding": "utf-8" }, false],
 ])("a body with the headers %j is encoded: %s", (headers, coded) => {
   expect(isCoded(headers)).toBe(coded);
+});
+
+test.each<[value: string | string[], codings: string[]]>([
+  ["", []],
+  ["identity", []],
+  ["gzip", ["gzip"]],
+  [" X-GZip ", ["gzip"]],
+  ["x-compress", ["compress"]],
+  ["deflate, identity, br", ["deflate", "br"]],
+  [
+    ["gzip", "zstd"],
+    ["gzip", "zstd"],
+  ],
+  ["dcb,dcz,,compress", ["dcb", "dcz", "compress"]],
+  ["aws-chunked, gzip", ["gzip"]],
+  ["utf-8", []],
+  ["none", []],
+  ["binary", []],
+  ["base64", []],
+  ["image/png", []],
+  ["constructor", []],
+])("a Content-Encoding of %j has the content codings %j", (value, codings) => {
+  expect(contentCodingsOf({ "content-encoding": value })).toEqual(codings);
+});
+
+test.each([
+  ["bytes 0-9/10", { total: 10, isWhole: true }],
+  ["Bytes  0-9/20", { total: 20, isWhole: false }],
+  ["bytes 0-9/*", { total: null, isWhole: false }],
+  ["bytes 0-9/9", null],
+  ["bytes 1-9/10", null],
+  ["bytes */10", null],
+  ["bytes 0-/10", null],
+  ["0-9/10", null],
+  ["bytes 0-9999999999999999/10000000000000000", null],
+  ["", null],
+])("the range %j in a response without a requested range is %j", (value, range) => {
+  expect(leadingRangeOf({ "content-range": value })).toEqual(range);
 });
 
 describe("the filename", () => {

@@ -1,0 +1,227 @@
+import { createHash } from "node:crypto";
+import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import { describe, expect, test, vi } from "vitest";
+import { createDecodedBody, type DecodableCoding, type DecodedBodyOptions } from "../../../src/fetch/decode-body.ts";
+import { createByteBudget } from "../../../src/load/byte-budget.ts";
+import { unmeasured } from "../../support/fetch.ts";
+import { noise } from "../../support/images.ts";
+
+const mebibyte = 1024 * 1024;
+
+function bodyWith({
+  budgetBytes = 100 * mebibyte,
+  ...options
+}: Partial<DecodedBodyOptions> & { budgetBytes?: number } = {}) {
+  const budget = createByteBudget(budgetBytes);
+  const control = { resume: vi.fn(), close: vi.fn() };
+  const received = vi.fn();
+  const body = createDecodedBody({
+    coding: "gzip",
+    lender: budget.lenderTo(null),
+    meter: { ...unmeasured(AbortSignal.any([])), received },
+    maxBytes: 20 * mebibyte,
+    headBytes: 64 * 1024,
+    signal: AbortSignal.any([]),
+    control,
+    ...options,
+  });
+  return { body, budget, control, received };
+}
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+const random = (bytes: number) => Buffer.from(noise(Math.ceil(bytes / 4), 1, 1, { alpha: true })).subarray(0, bytes);
+
+const coded: [name: string, coding: DecodableCoding, encode: (bytes: Uint8Array) => Buffer][] = [
+  ["gzip", "gzip", gzipSync],
+  ["deflate", "deflate", deflateSync],
+  ["raw deflate", "deflate", deflateRawSync],
+  ["br", "br", brotliCompressSync],
+];
+
+describe("a decoded body", () => {
+  test.each(coded)("a body in %s has the bytes and the hash of the decoded file", async (_name, coding, encode) => {
+    for (const bytes of [Buffer.alloc(0), Buffer.from("a"), random(1_000_000)]) {
+      const { body, budget, received } = bodyWith({ coding });
+      const whole = body.body();
+      const wire = encode(bytes);
+      for (let at = 0; at < wire.length; at += 60_000) body.write(wire.subarray(at, at + 60_000));
+      body.end("complete");
+      expect(await whole).toEqual({ bytes: new Uint8Array(bytes), sha256: sha256(bytes), warning: null });
+      const receivedBytes = received.mock.calls.reduce((sum, [length]) => sum + Number(length), 0);
+      expect([body.declaredBytes, receivedBytes]).toEqual([null, wire.length]);
+      body.release();
+      expect(budget.used).toBe(0);
+    }
+  });
+
+  test.each(coded)("a body in %s may arrive byte by byte, in memory that is reused", async (_name, coding, encode) => {
+    const bytes = random(3000);
+    const { body } = bodyWith({ coding });
+    const piece = Buffer.alloc(1);
+    for (const byte of encode(bytes)) {
+      piece[0] = byte;
+      body.write(piece);
+    }
+    body.end("complete");
+    expect(await body.body()).toMatchObject({ sha256: sha256(bytes) });
+  });
+
+  test.each(coded)("a body in %s that is cut has the bytes that could be decoded", async (_name, coding, encode) => {
+    const bytes = random(1_000_000);
+    const wire = encode(bytes);
+    for (const how of ["truncated", "complete"] as const) {
+      const { body, budget } = bodyWith({ coding });
+      const whole = body.body();
+      body.write(wire.subarray(0, wire.length / 2));
+      body.end(how);
+      const { bytes: decoded, ...rest } = await whole;
+      expect(rest).toEqual({ sha256: null, warning: "body_truncated" });
+      expect(decoded.length).toBeGreaterThan(400_000);
+      expect(Buffer.from(decoded).equals(bytes.subarray(0, decoded.length))).toBe(true);
+      body.release();
+      expect(budget.used).toBe(0);
+    }
+  });
+
+  test("a body that is cut before anything could be decoded is truncated, since its origin may send all of it later", async () => {
+    for (const how of ["truncated", "complete"] as const) {
+      const { body } = bodyWith();
+      body.write(gzipSync(random(1000)).subarray(0, 9));
+      body.end(how);
+      expect(await body.body()).toEqual({ bytes: new Uint8Array(0), sha256: null, warning: "body_truncated" });
+    }
+  });
+
+  test("a body whose deadline passes ends with the bytes decoded so far, also after its exchange", async () => {
+    const bytes = random(1_000_000);
+    for (const isWhole of [false, true]) {
+      const deadline = new AbortController();
+      const { body, control } = bodyWith({ signal: deadline.signal });
+      const wire = gzipSync(bytes);
+      body.write(wire.subarray(0, 200_000));
+      const head = await body.arrived(64 * 1024);
+      expect(head.length).toBeGreaterThanOrEqual(64 * 1024);
+      if (isWhole) body.end("complete");
+      deadline.abort();
+      const { warning, bytes: decoded } = await body.body();
+      expect([warning, decoded.length > 0, control.close.mock.calls.length > 0]).toEqual(["body_timeout", true, true]);
+    }
+  });
+
+  test("a gzip body with data that cannot be decoded is truncated, or encoded if nothing was decoded", async () => {
+    const wire = gzipSync(random(1_000_000));
+    const broken = bodyWith();
+    broken.body.write(wire.subarray(0, 500_000));
+    await broken.body.arrived(1);
+    broken.body.write(Buffer.alloc(100_000, 0xff));
+    expect((await broken.body.body()).warning).toBe("body_truncated");
+    const wrong = bodyWith();
+    wrong.body.write(Buffer.concat([wire.subarray(0, 10), Buffer.alloc(100, 0xff)]));
+    expect(await wrong.body.body()).toEqual({ bytes: new Uint8Array(0), sha256: null, warning: "body_encoded" });
+    expect(wrong.control.close).toHaveBeenCalled();
+    expect(wrong.body.write(Buffer.alloc(1))).toBe(false);
+  });
+});
+
+describe("a body that is not coded as gzip in spite of its header", () => {
+  test.each([
+    ["JPEG", "ffd8ffe000104a46494600010100000100010000"],
+    ["PDF", Buffer.from("%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj", "latin1").toString("hex")],
+    ["SVG", Buffer.from(" <svg width='1' height='1'/>").toString("hex")],
+    ["a short file", "0001"],
+  ])("a body of %s is taken as it is", async (_name, hex) => {
+    const bytes = Buffer.from(hex, "hex");
+    const { body } = bodyWith();
+    for (const byte of bytes) body.write(Uint8Array.of(byte));
+    body.end("complete");
+    expect(await body.body()).toEqual({ bytes: new Uint8Array(bytes), sha256: sha256(bytes), warning: null });
+  });
+
+  test("a plain text is not read, and its connection is closed", async () => {
+    const { body, control } = bodyWith();
+    expect(body.write(Buffer.from("a text that is no picture"))).toBe(false);
+    expect(await body.body()).toMatchObject({ warning: "body_encoded" });
+    expect(control.close).toHaveBeenCalled();
+  });
+});
+
+describe("the bounds of a decoded body", () => {
+  const bombs: [name: string, coding: DecodableCoding, wire: Buffer][] = [
+    ["gzip", "gzip", gzipSync(Buffer.alloc(50 * mebibyte))],
+    ["deflate", "deflate", deflateSync(Buffer.alloc(50 * mebibyte))],
+    ["br", "br", brotliCompressSync(Buffer.alloc(50 * mebibyte), { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } })],
+  ];
+
+  test.each(bombs)("a decompression bomb in %s ends at the ratio limit, with its head", async (_name, coding, wire) => {
+    const { body, budget, control } = bodyWith({ coding, maxBytes: 1000 * mebibyte });
+    const whole = body.body();
+    body.write(wire);
+    body.end("complete");
+    const { bytes, warning } = await whole;
+    expect([bytes.length, warning]).toEqual([64 * 1024, "body_too_large"]);
+    expect(control.close).toHaveBeenCalled();
+    expect(budget.used).toBe(64 * 1024);
+    body.release();
+    expect(budget.used).toBe(0);
+  });
+
+  test("a body of more than maxBytes is cut at that limit, decoded or coded", async () => {
+    const decoded = bodyWith({ maxBytes: 100_000 });
+    const whole = decoded.body.body();
+    decoded.body.write(gzipSync(random(100_001)));
+    expect(await whole).toMatchObject({ warning: "body_too_large" });
+    // A header with an endless file name: nothing is decoded of it.
+    const coded = bodyWith({ maxBytes: 100_000 });
+    coded.body.write(Buffer.from("1f8b0808000000000003", "hex"));
+    for (let sent = 0; sent < 100_000; sent += 10_000) coded.body.write(Buffer.alloc(10_000, "a"));
+    expect(await coded.body.body()).toMatchObject({ warning: "body_encoded" });
+  });
+
+  test("backpressure stops the decoder and the exchange until more is requested", async () => {
+    const bytes = random(4 * mebibyte);
+    const wire = gzipSync(bytes);
+    const { body, budget, control } = bodyWith();
+    let at = 0;
+    const send = () => {
+      for (; at < wire.length && !body.hasEnough; at += 30_000) body.write(wire.subarray(at, at + 30_000));
+      if (at >= wire.length) body.end("complete");
+    };
+    control.resume.mockImplementation(send);
+    send();
+    await body.arrived(64 * 1024);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(at).toBeLessThan(mebibyte);
+    expect(budget.used).toBeLessThan(mebibyte);
+    expect((await body.arrived(mebibyte)).length).toBeGreaterThanOrEqual(mebibyte);
+    expect(body.outcome).toBeNull();
+    const whole = body.body();
+    send();
+    expect(await whole).toMatchObject({ sha256: sha256(bytes), warning: null });
+  });
+
+  test("the memory of a Brotli window counts against the byte budget, and is freed at the end", async () => {
+    const bytes = random(1000);
+    const wire = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_LGWIN]: 24 } });
+    const { body, budget } = bodyWith({ coding: "br" });
+    body.write(wire);
+    expect(budget.used).toBe(16 * mebibyte);
+    body.end("complete");
+    await body.body();
+    expect(budget.used).toBe(4096);
+    const refused = bodyWith({ coding: "br", budgetBytes: 10 * mebibyte });
+    expect(refused.body.write(wire)).toBe(false);
+    await expect(refused.body.body()).rejects.toMatchObject({ code: "overloaded" });
+    expect(refused.budget.used).toBe(0);
+  });
+
+  test.each(["stop", "release"] as const)("%s() ends the decoder and frees its memory", async (method) => {
+    const { body, budget } = bodyWith({ coding: "br" });
+    body.write(brotliCompressSync(random(100_000)).subarray(0, 50_000));
+    await body.arrived(1);
+    body[method]();
+    expect(budget.used).toBeLessThanOrEqual(128 * 1024);
+    body.release();
+    expect(budget.used).toBe(0);
+    expect(body.write(Buffer.alloc(100))).toBe(false);
+  });
+});

@@ -4,7 +4,7 @@ import type { Metadata } from "../domain/metadata.ts";
 import type { Validators } from "../domain/terms.ts";
 
 /** Part of every key. Raise it when the shape of entries changes, or when the same bytes get other metadata. */
-export const entryVersion = 3;
+export const entryVersion = 4;
 
 /**
  * The cached state of a URL: the last success, and `setback`, the latest lookup if it failed. A failure does not replace a

@@ -158,7 +158,7 @@ const settings = {
   ALLOW_HOSTS: setting(
     list(parseHostPattern),
     "",
-    "only these host patterns (*.example.org) may be fetched; empty: all",
+    "only these host patterns (*.example.org) may be fetched; empty: all but private names (nas.lan)",
   ),
   DENY_HOSTS: setting(list(parseHostPattern), "", "host patterns that must not be fetched"),
   ALLOW_PORTS: setting(list(parsePortRange), "80,443", "ports and ranges (8000-8999) that may be fetched"),

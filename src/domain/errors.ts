@@ -45,10 +45,19 @@ export const unreachableReasons = [
   "breaker", // the circuit breaker is open: the host was not asked
 ] as const;
 
+/** What the SSRF guard refused, for the operator's log only: callers must not learn it. */
+export interface Refusal {
+  /** A fixed text, without any part of the URL. */
+  readonly rule: string;
+  /** Host and port of the refused URL, which may be that of a redirect; null if the text is not a plain URL. */
+  readonly host: string | null;
+}
+
 interface FailureDetails extends ErrorOptions {
   /** Status of the origin's response, if there was one. */
   readonly upstreamStatus?: number;
   readonly reason?: UnreachableReason;
+  readonly refusal?: Refusal | undefined;
   /** Pause that the origin asked for (`Retry-After` with 429 or 503). */
   readonly retryAfterMs?: number;
 }
@@ -59,6 +68,7 @@ export class OracleError extends Error {
   readonly code: FailureCode;
   readonly upstreamStatus: number | undefined;
   readonly reason: UnreachableReason | undefined;
+  readonly refusal: Refusal | undefined;
   readonly retryAfterMs: number | undefined;
 
   constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
@@ -66,6 +76,7 @@ export class OracleError extends Error {
     this.code = code;
     this.upstreamStatus = details.upstreamStatus;
     this.reason = details.reason;
+    this.refusal = details.refusal;
     this.retryAfterMs = details.retryAfterMs;
   }
 }

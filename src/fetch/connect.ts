@@ -57,11 +57,11 @@ export function createConnect(options: ConnectOptions): Connect {
   const phase = { timeoutMs: options.connectTimeoutMs, reason: "timeout" } as const;
 
   async function addressesOf(target: Target, port: number, signal: AbortSignal): Promise<string[]> {
-    const host = (target.via ?? target.url).hostname;
+    const { host, hostname } = target.via ?? target.url;
     const resolve = target.via ? options.resolveTrusted : options.resolve;
     // An IP address in the URL takes the same path as a name: the lookup hooks of net and undici are not called for it.
-    const isName = !isAddressHost(host);
-    const addresses = isName ? await resolve(host, signal) : [host.replace(/^\[|\]$/g, "")];
+    const isName = !isAddressHost(hostname);
+    const addresses = isName ? await resolve(hostname, signal) : [hostname.replace(/^\[|\]$/g, "")];
     if (addresses.length === 0) throw new OracleError("source_unreachable", "no address", { reason: "name" });
     if (target.via) return addresses;
     const accepted = addresses.filter((address) => options.addressPolicy(address, port, isName));
@@ -69,7 +69,8 @@ export function createConnect(options: ConnectOptions): Connect {
     const isMapped = (address: string) => accepted.includes(nat64TargetOf(address) ?? "");
     // One forbidden address refuses the name: a mix of good and bad addresses bets on our trying them in turn.
     if (!addresses.every((address) => accepted.includes(address) || isMapped(address))) {
-      throw new OracleError("source_unreachable", "the address policy refuses an address", { reason: "address" });
+      const refusal = { rule: "the address policy", host };
+      throw new OracleError("source_unreachable", "a refused address", { reason: "address", refusal });
     }
     return accepted;
   }

@@ -305,8 +305,9 @@ export function createSource(options: SourceOptions): OpenSource {
   function follow(hop: Target, location: string): Target {
     try {
       return options.parseTarget(absolute(location, hop.url));
-    } catch {
-      throw new OracleError("source_unreachable", "a redirect to an unsupported URL", { reason: "redirect" });
+    } catch (error) {
+      const refusal = error instanceof OracleError ? error.refusal : undefined;
+      throw new OracleError("source_unreachable", "a redirect to an unsupported URL", { reason: "redirect", refusal });
     }
   }
 }

@@ -116,7 +116,7 @@ describe("secrets of requests and origins", () => {
     const planted = { cookie: "planted-cookie", referer: "https://planted.example.org/", "x-forwarded-for": "planted" };
     const urls = [
       "https://planted-user:planted-password@example.org/planted-path",
-      "https://planted-host.local/planted-path?planted-query#planted-fragment",
+      "https://refused.local/planted-path?planted-query#planted-fragment",
       "planted-scheme://example.org/planted",
       "aesgcm://example.org/planted-path#planted-key",
       "planted",

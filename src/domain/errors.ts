@@ -58,6 +58,8 @@ interface FailureDetails extends ErrorOptions {
   readonly upstreamStatus?: number;
   readonly reason?: UnreachableReason;
   readonly refusal?: Refusal | undefined;
+  /** Node's code of a TLS error (`CERT_HAS_EXPIRED`), for the log only. */
+  readonly tlsError?: string | undefined;
   /** Pause that the origin asked for (`Retry-After` with 429 or 503). */
   readonly retryAfterMs?: number;
 }
@@ -69,6 +71,7 @@ export class OracleError extends Error {
   readonly upstreamStatus: number | undefined;
   readonly reason: UnreachableReason | undefined;
   readonly refusal: Refusal | undefined;
+  readonly tlsError: string | undefined;
   readonly retryAfterMs: number | undefined;
 
   constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
@@ -77,6 +80,7 @@ export class OracleError extends Error {
     this.upstreamStatus = details.upstreamStatus;
     this.reason = details.reason;
     this.refusal = details.refusal;
+    this.tlsError = details.tlsError;
     this.retryAfterMs = details.retryAfterMs;
   }
 }

@@ -65,7 +65,7 @@ export function createLookupLog(logger: Logger): LookupLog {
     failed(context, target, description, error, startedAt) {
       const level = levelOf(description);
       if (!logger.isLevelEnabled(level)) return;
-      const { code, reason, upstreamStatus, refusal } = error;
+      const { code, reason, tlsError, upstreamStatus, refusal } = error;
       const line = {
         ...requestFields(context),
         ...place(target),
@@ -75,7 +75,7 @@ export function createLookupLog(logger: Logger): LookupLog {
       };
       // The refused host may be that of a redirect.
       const refused = refusal && { refusedHost: refusal.host ?? undefined, rule: refusal.rule };
-      logger[level]({ ...line, code, reason, upstreamStatus, ...refused }, "not described");
+      logger[level]({ ...line, code, reason, tlsError, upstreamStatus, ...refused }, "not described");
     },
     refused(context, { code, refusal }) {
       const { host, rule } = refusal ?? {};

@@ -10,6 +10,8 @@ const prefix = "MEDIA_ORACLE_";
 /** What the machine gives, for the defaults that depend on it. */
 export interface Machine {
   readonly version: string;
+  /** Home page of the project, for the default `User-Agent`; absent if package.json has none. */
+  readonly homepage?: string | undefined;
   readonly processors: number;
   /** Memory that this process and its children may use, in bytes. */
   readonly memoryBytes: number;
@@ -199,8 +201,9 @@ const settings = {
   QUEUE: setting(integer(0, 100_000), "256", "lookups in the queue; beyond it 503 `overloaded`"),
   USER_AGENT: setting(
     z.string().regex(/^[\x21-\x7e][\x20-\x7e]{0,199}$/, "must be at most 200 visible ASCII characters"),
-    ({ version }) => `media-oracle/${version}`,
-    "`User-Agent` header sent to origins",
+    // RFC 9110 10.1.5: robots name a contact, so that operators of origins can ask instead of blocking.
+    ({ version, homepage }) => `media-oracle/${version}${homepage === undefined ? "" : ` (+${homepage})`}`,
+    "`User-Agent` header sent to origins; some refuse one without a contact",
   ),
   FETCH_BYTES: setting(integer(1, 2 ** 40), String(256 * mebibyte), "memory for all bodies being read"),
   CACHE_BYTES: setting(integer(1, 2 ** 40), String(64 * mebibyte), "memory of the cache"),

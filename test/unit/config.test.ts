@@ -80,6 +80,16 @@ test("without settings the documented defaults apply, every one of them", () => 
   });
 });
 
+test("the default User-Agent names the home page of the project, if it has one", () => {
+  const { USER_AGENT } = parseConfig({}, {}, { ...machine, homepage: "https://example.org/media-oracle" });
+  expect(USER_AGENT).toBe("media-oracle/1.2.3 (+https://example.org/media-oracle)");
+});
+
+test("a User-Agent may have a contact in a comment", () => {
+  const contact = "media-oracle/1.2.3 (+https://chat.example.org/; admin@chat.example.org)";
+  expect(parse({ MEDIA_ORACLE_USER_AGENT: contact }).USER_AGENT).toBe(contact);
+});
+
 test("decodes get less memory in a container with less memory", () => {
   const config = parseConfig({}, {}, { ...machine, memoryBytes: 512 * mebibyte });
   expect(config.DECODE_BYTES).toBe(256 * mebibyte);

@@ -190,7 +190,7 @@ const settings = {
   FETCH_TIMEOUT_MS: setting(integer(1, 600_000), "15000", "timeout of a fetch, time in the queue included"),
   CONNECT_TIMEOUT_MS: setting(integer(1, 60_000), "3000", "timeout of name resolution, TCP and TLS together"),
   DECODE_TIMEOUT_MS: setting(integer(1, 600_000), "10000", "time limit of a decode; its worker is then killed"),
-  MAX_REDIRECTS: setting(integer(0, 20), "5", "redirects that are followed per lookup"),
+  MAX_REDIRECTS: setting(integer(0, 20), "10", "redirects that are followed per lookup"),
   FETCH_CONCURRENCY: setting(integer(1, 10_000), "64", "concurrent fetches"),
   PER_HOST: setting(
     integer(1, 10_000),

@@ -61,7 +61,7 @@ test("without settings the documented defaults apply, every one of them", () => 
     FETCH_TIMEOUT_MS: 15_000,
     CONNECT_TIMEOUT_MS: 3000,
     DECODE_TIMEOUT_MS: 10_000,
-    MAX_REDIRECTS: 5,
+    MAX_REDIRECTS: 10,
     FETCH_CONCURRENCY: 64,
     PER_HOST: 16,
     DECODERS: 2,

@@ -40,7 +40,8 @@ async function startBoth(onTestFinished: OnTestFinished, retryAfter?: string) {
 }
 
 // A second may pass between two answers.
-const about = (seconds: number) => expect.toSatisfy((given: number) => given <= seconds && given >= seconds - 5);
+const about = (seconds: number): unknown =>
+  expect.toSatisfy((given: number) => given <= seconds && given >= seconds - 5);
 
 test.for([429, 503])(
   "Retry-After of an origin that answers %i is passed on, also by the cache and for its other URLs",

@@ -10,6 +10,8 @@ const prefix = "MEDIA_ORACLE_";
 /** What the machine gives, for the defaults that depend on it. */
 export interface Machine {
   readonly version: string;
+  /** Home page of the project, for the default `User-Agent`; absent if package.json has none. */
+  readonly homepage?: string | undefined;
   readonly processors: number;
   /** Memory that this process and its children may use, in bytes. */
   readonly memoryBytes: number;
@@ -158,7 +160,7 @@ const settings = {
   ALLOW_HOSTS: setting(
     list(parseHostPattern),
     "",
-    "only these host patterns (*.example.org) may be fetched; empty: all",
+    "only these host patterns (*.example.org) may be fetched; empty: all but private names (nas.lan)",
   ),
   DENY_HOSTS: setting(list(parseHostPattern), "", "host patterns that must not be fetched"),
   ALLOW_PORTS: setting(list(parsePortRange), "80,443", "ports and ranges (8000-8999) that may be fetched"),
@@ -188,7 +190,7 @@ const settings = {
   FETCH_TIMEOUT_MS: setting(integer(1, 600_000), "15000", "timeout of a fetch, time in the queue included"),
   CONNECT_TIMEOUT_MS: setting(integer(1, 60_000), "3000", "timeout of name resolution, TCP and TLS together"),
   DECODE_TIMEOUT_MS: setting(integer(1, 600_000), "10000", "time limit of a decode; its worker is then killed"),
-  MAX_REDIRECTS: setting(integer(0, 20), "5", "redirects that are followed per lookup"),
+  MAX_REDIRECTS: setting(integer(0, 20), "10", "redirects that are followed per lookup"),
   FETCH_CONCURRENCY: setting(integer(1, 10_000), "64", "concurrent fetches"),
   PER_HOST: setting(
     integer(1, 10_000),
@@ -199,8 +201,9 @@ const settings = {
   QUEUE: setting(integer(0, 100_000), "256", "lookups in the queue; beyond it 503 `overloaded`"),
   USER_AGENT: setting(
     z.string().regex(/^[\x21-\x7e][\x20-\x7e]{0,199}$/, "must be at most 200 visible ASCII characters"),
-    ({ version }) => `media-oracle/${version}`,
-    "`User-Agent` header sent to origins",
+    // RFC 9110 10.1.5: robots name a contact, so that operators of origins can ask instead of blocking.
+    ({ version, homepage }) => `media-oracle/${version}${homepage === undefined ? "" : ` (+${homepage})`}`,
+    "`User-Agent` header sent to origins; some refuse one without a contact",
   ),
   FETCH_BYTES: setting(integer(1, 2 ** 40), String(256 * mebibyte), "memory for all bodies being read"),
   CACHE_BYTES: setting(integer(1, 2 ** 40), String(64 * mebibyte), "memory of the cache"),

@@ -4,8 +4,9 @@ import { availableParallelism, totalmem } from "node:os";
 import { leastDescriptors, readDescriptorLimit } from "./cli/descriptor-limit.ts";
 import { type ExitCode, exitCodes } from "./cli/exit.ts";
 
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+const { version, homepage } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
+  homepage?: string;
 };
 
 // A closed pipe is no error: the reader of the output may have read enough of it (`| head`).
@@ -36,6 +37,7 @@ async function start(maxDescriptors: number): Promise<ExitCode> {
     environment: process.env,
     machine: {
       version,
+      homepage,
       processors: availableParallelism(),
       // Without a limit the kernel reports one beyond any memory.
       memoryBytes: Math.min(process.constrainedMemory() || Infinity, totalmem()),

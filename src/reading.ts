@@ -8,7 +8,7 @@ import { type Format, formats } from "./media/formats/index.ts";
 import type { Excerpt, Need, Part, PlannedFacts, PreviewStep, ReadPlan, ReceivedFile } from "./media/formats/plan.ts";
 import { planOf } from "./media/formats/plans/index.ts";
 import { isDark } from "./media/dark-hash.ts";
-import { mediaType, sniff, sniffBytes } from "./media/formats/sniff.ts";
+import { mediaType, sniff, sniffBytes, unseenType } from "./media/formats/sniff.ts";
 import { factFields, isMissing, previewFields } from "./media/needs.ts";
 
 /**
@@ -103,7 +103,11 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     plan = format && planOf(format);
     // For unknown bytes and text, Content-Type can be more precise.
     if (!isSniffed && (!format || format.kind === "text")) return;
-    const { type, mismatch } = mediaType(format, source.declaredType);
+    // Not an empty file, which is complete: the body is encoded, or failed before its first byte.
+    const isUnseen = received.byteLength === 0 && outcome?.sha256 === null;
+    const { type, mismatch } = isUnseen
+      ? { type: unseenType(source.declaredType), mismatch: false }
+      : mediaType(format, source.declaredType);
     progress.learn({ type, warnings: isSniffed && mismatch ? ["type_mismatch"] : [] });
     if (isSniffed) progress.reportHead();
   }

@@ -13,9 +13,10 @@ export interface LookupProgress {
    * Ends the lookup with a part of the entry.
    *
    * @param isStored whether the part is in the cache, so that the description has a lifetime
+   * @param failure the failure that became the part: it has details for the log, which are not cached
    * @throws OracleError if the part is a failure
    */
-  answerWith(cached: Cached, part: EntryPart, isStored: boolean): Metadata;
+  answerWith(cached: Cached, part: EntryPart, isStored: boolean, failure?: OracleError | null): Metadata;
 }
 
 /**
@@ -39,11 +40,11 @@ export function startCacheDescription(
       origin = description;
       resolveOrigin(description);
     },
-    answerWith(how, part, isStored) {
+    answerWith(how, part, isStored, failure = null) {
       cached = how;
       kept = isStored ? lifetimeOf(part) : null;
       const outcome = outcomeOf(part);
-      if (outcome instanceof OracleError) throw outcome;
+      if (outcome instanceof OracleError) throw failure ?? outcome;
       return (known = outcome);
     },
   });

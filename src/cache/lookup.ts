@@ -82,7 +82,7 @@ export function createLookups({ oracle, memory, shared, policy, now, onSharedAns
       // A bug of ours is reported, not hidden behind a stale answer.
       const substitute = result.error?.code === "internal" || next?.setback === null ? null : staleOnError();
       if (substitute) return progress.answerWith("stale", substitute, isCurrent());
-      if (next) return progress.answerWith(origin.cached, latestPart(next), isCurrent());
+      if (next) return progress.answerWith(origin.cached, latestPart(next), isCurrent(), result.error);
       return origin.done; // a failure that the policy does not store
     }
 

@@ -45,12 +45,23 @@ export const unreachableReasons = [
   "breaker", // the circuit breaker is open: the host was not asked
 ] as const;
 
+/** What the SSRF guard refused, for the operator's log only: callers must not learn it. */
+export interface Refusal {
+  /** A fixed text, without any part of the URL. */
+  readonly rule: string;
+  /** Host and port of the refused URL, which may be that of a redirect; null if the text is not a plain URL. */
+  readonly host: string | null;
+}
+
 interface FailureDetails extends ErrorOptions {
   /** Public explanation of a `url_invalid`. Contains nothing of the URL. */
   readonly detail?: string;
   /** Status of the origin's response, if there was one. */
   readonly upstreamStatus?: number;
   readonly reason?: UnreachableReason;
+  readonly refusal?: Refusal | undefined;
+  /** Node's code of a TLS error (`CERT_HAS_EXPIRED`), for the log only. */
+  readonly tlsError?: string | undefined;
   /** Pause that the origin asked for (`Retry-After` with 429 or 503). */
   readonly retryAfterMs?: number;
 }
@@ -62,6 +73,8 @@ export class OracleError extends Error {
   readonly detail: string | undefined;
   readonly upstreamStatus: number | undefined;
   readonly reason: UnreachableReason | undefined;
+  readonly refusal: Refusal | undefined;
+  readonly tlsError: string | undefined;
   readonly retryAfterMs: number | undefined;
 
   constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
@@ -70,6 +83,8 @@ export class OracleError extends Error {
     this.detail = details.detail;
     this.upstreamStatus = details.upstreamStatus;
     this.reason = details.reason;
+    this.refusal = details.refusal;
+    this.tlsError = details.tlsError;
     this.retryAfterMs = details.retryAfterMs;
   }
 }

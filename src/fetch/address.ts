@@ -2,8 +2,13 @@ import { isIPv4, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 import { isPortIn, parsePort, type PortRange } from "./ports.ts";
 
-/** SSRF guard: allows or refuses an address and port. The address is text, from the resolver or the socket. */
-export type AddressPolicy = (address: string, port: number) => boolean;
+/**
+ * SSRF guard: allows or refuses an address and port. The address is text.
+ *
+ * @param isResolved whether it is from a DNS answer, in which NAT64 addresses are judged by the IPv4 address in them; in
+ * a URL they are refused like all embedded addresses: no media is published there
+ */
+export type AddressPolicy = (address: string, port: number, isResolved?: boolean) => boolean;
 
 /** A block of addresses: 4 or 16 bytes, of which the first `bits` count. */
 export interface Cidr {
@@ -26,6 +31,10 @@ export interface AddressPolicyOptions {
 
 // `::ffff:a.b.c.d`, RFC 4291 2.5.5.2.
 const mappedV6: Cidr = { bytes: Uint8Array.from(ipaddr.parse("::ffff:0:0").toByteArray()), bits: 96 };
+
+// NAT64, RFC 6052 2.1: a DNS64 puts the IPv4 address of an IPv4-only host behind this prefix. The prefix of a network's own
+// (RFC 6052 2.2) looks like any other address, and the layout behind 64:ff9b:1::/48 (RFC 8215) is not known.
+const nat64: Cidr = { bytes: Uint8Array.from(ipaddr.parse("64:ff9b::").toByteArray()), bits: 96 };
 
 /** IANA IPv4 Special-Purpose Address Registry, and blocks that only look public. Firewalls in `deploy/` repeat it. */
 export const notPublicV4: readonly string[] = [
@@ -68,25 +77,44 @@ const notPublic = [...notPublicV4, ...notPublicV6].map(parseCidr);
  * Checks that the text is a globally reachable unicast address.
  *
  * Rejects every other spelling: other radices, zone ids, brackets. Also rejects every IPv6 address that embeds an IPv4
- * address (6to4, Teredo, ISATAP): no media is published there, and a gateway could forward the packets anywhere.
+ * address (NAT64, 6to4, Teredo, ISATAP): no media is published there, and a gateway could forward the packets anywhere.
  */
 export function isPublicAddress(address: string): boolean {
   const bytes = parseAddress(address);
-  if (!bytes) return false;
+  return bytes !== null && isPublic(bytes);
+}
+
+function isPublic(bytes: Uint8Array): boolean {
   if (notPublic.some((block) => contains(block, bytes))) return false;
   return bytes.length === 4 || (contains(globalUnicast, bytes) && !isIsatap(bytes));
 }
 
-/** Creates the address policy (SSRF guard). Order: `deny`, then public addresses on `ports`, then `allow`. */
+/**
+ * Creates the address policy (SSRF guard). Order: `deny`, then public addresses on `ports`, then `allow`.
+ *
+ * A rule of `allow` for an IPv4 block does not apply behind NAT64: at the gateway a private address is another machine.
+ */
 export function createAddressPolicy({ allow, deny, ports }: AddressPolicyOptions): AddressPolicy {
-  return (address, port) => {
+  return (address, port, isResolved = false) => {
     const bytes = parseAddress(address);
     // IPv4-mapped addresses are never unwrapped and never allowed: this spelling would bypass rules for IPv4 blocks.
     if (!bytes || contains(mappedV6, bytes)) return false;
-    if (deny.some((block) => contains(block, bytes))) return false;
-    if (isPublicAddress(address) && isPortIn(ports, port)) return true;
+    const reached = reachedBy(bytes);
+    if (deny.some((block) => contains(block, bytes) || contains(block, reached))) return false;
+    if (isPublic(isResolved ? reached : bytes) && isPortIn(ports, port)) return true;
     return matchesRule(allow, bytes, port, ports);
   };
+}
+
+/** Returns the IPv4 address behind a NAT64 address, as text; null for every other address. */
+export function nat64TargetOf(address: string): string | null {
+  const bytes = parseAddress(address);
+  return bytes && contains(nat64, bytes) ? reachedBy(bytes).join(".") : null;
+}
+
+/** Returns the IPv4 address behind a NAT64 address, else the address itself. */
+function reachedBy(bytes: Uint8Array): Uint8Array {
+  return contains(nat64, bytes) ? bytes.subarray(nat64.bits / 8) : bytes;
 }
 
 /** Creates the check for the operator's own hosts: whether an `allow` rule includes the address and port. */
@@ -108,8 +136,9 @@ const blockBits = { v4: 24, v6: 48 };
 
 /** Returns the block that is likely one network: `192.0.2.0/24`, `2001:db8:1::/48`; the text itself if no address. */
 export function blockOf(address: string): string {
-  const bytes = parseAddress(address);
-  if (!bytes) return address;
+  const parsed = parseAddress(address);
+  if (!parsed) return address;
+  const bytes = reachedBy(parsed);
   const bits = bytes.length === 4 ? blockBits.v4 : blockBits.v6;
   const network = bytes.map((byte, index) => byte & mask(bits, index));
   return `${ipaddr.fromByteArray([...network]).toString()}/${bits}`;
@@ -148,7 +177,8 @@ export function parseAddressRule(text: string): AddressRule {
   if (!text.includes(".") && text.includes("/") && text.lastIndexOf(":") > text.lastIndexOf("/")) {
     throw new Error("an IPv6 block with a port is written [fd00::]/8:80");
   }
-  const withPort = /^([\d.]+(?:\/\d+)?):(.*)$/.exec(text);
+  // With a dot: `64:ff9b::/96` begins like a number with a port.
+  const withPort = /^(\d+\.[\d.]+(?:\/\d+)?):(.*)$/.exec(text);
   if (!withPort) return { ...parseCidr(text), port: null };
   const [, block = "", port = ""] = withPort;
   return { ...parseCidr(block), port: parsePort(port) };

@@ -2,7 +2,7 @@ import { connect as connectTcp, isIP, isIPv6, type LookupFunction, type Socket }
 import { connect as connectTls } from "node:tls";
 import { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
-import { type AddressPolicy, isSameAddress } from "./address.ts";
+import { type AddressPolicy, isSameAddress, nat64TargetOf } from "./address.ts";
 import { within } from "../domain/timeout.ts";
 import { createReadBuffers, type ReadBuffers } from "./read-buffers.ts";
 import type { Resolve } from "./resolver.ts";
@@ -57,16 +57,22 @@ export function createConnect(options: ConnectOptions): Connect {
   const phase = { timeoutMs: options.connectTimeoutMs, reason: "timeout" } as const;
 
   async function addressesOf(target: Target, port: number, signal: AbortSignal): Promise<string[]> {
-    const host = (target.via ?? target.url).hostname;
+    const { host, hostname } = target.via ?? target.url;
     const resolve = target.via ? options.resolveTrusted : options.resolve;
     // An IP address in the URL takes the same path as a name: the lookup hooks of net and undici are not called for it.
-    const addresses = isAddressHost(host) ? [host.replace(/^\[|\]$/g, "")] : await resolve(host, signal);
+    const isName = !isAddressHost(hostname);
+    const addresses = isName ? await resolve(hostname, signal) : [hostname.replace(/^\[|\]$/g, "")];
     if (addresses.length === 0) throw new OracleError("source_unreachable", "no address", { reason: "name" });
+    if (target.via) return addresses;
+    const accepted = addresses.filter((address) => options.addressPolicy(address, port, isName));
+    // A DNS64 also maps the private addresses that the operator allows: these are left out, and reached directly.
+    const isMapped = (address: string) => accepted.includes(nat64TargetOf(address) ?? "");
     // One forbidden address refuses the name: a mix of good and bad addresses bets on our trying them in turn.
-    if (!target.via && !addresses.every((address) => options.addressPolicy(address, port))) {
-      throw new OracleError("source_unreachable", "the address policy refuses an address", { reason: "address" });
+    if (!addresses.every((address) => accepted.includes(address) || isMapped(address))) {
+      const refusal = { rule: "the address policy", host };
+      throw new OracleError("source_unreachable", "a refused address", { reason: "address", refusal });
     }
-    return addresses;
+    return accepted;
   }
 
   /** Returns all addresses below their connection limit; if there is none, waits for the first address. */
@@ -122,13 +128,19 @@ export function createConnect(options: ConnectOptions): Connect {
   };
 }
 
-/** Happy Eyeballs order: interleaves the address families, IPv6 first, and drops all beyond `maxAddressesTried`. */
+/**
+ * Happy Eyeballs order: interleaves the address families, IPv6 first, and drops all beyond `maxAddressesTried`.
+ *
+ * NAT64 is a family of its own, after IPv4: the only way in a network without IPv4, where connecting to IPv4 fails at once,
+ * and in all others a detour.
+ */
 function inTurn(addresses: readonly string[]): string[] {
   const unique = [...new Set(addresses)];
-  const v6 = unique.filter(isIPv6);
+  const nat64 = unique.filter((address) => nat64TargetOf(address) !== null);
+  const v6 = unique.filter((address) => isIPv6(address) && !nat64.includes(address));
   const v4 = unique.filter((address) => !isIPv6(address));
   return unique
-    .flatMap((_, index) => [v6[index], v4[index]])
+    .flatMap((_, index) => [v6[index], v4[index], nat64[index]])
     .filter((address) => address !== undefined)
     .slice(0, maxAddressesTried);
 }

@@ -1,6 +1,6 @@
 import { getDomain } from "tldts";
 import type { Target } from "../domain/target.ts";
-import { type AddressPolicy, blockOf } from "./address.ts";
+import { type AddressPolicy, blockOf, nat64TargetOf } from "./address.ts";
 import type { Limits } from "../domain/limits.ts";
 import { isAddressHost, portOf } from "./target.ts";
 
@@ -54,7 +54,8 @@ export function createShares({ maxPerHost, maxPerSite, maxPerBlock, isOwn }: Sha
       return [host, { key: `site ${siteOf(target.url.hostname)}`, maxActive: maxPerSite }];
     },
     ofConnection(target, address, port) {
-      const place = { key: `address ${address} ${port}`, maxActive: maxPerHost };
+      // Also through NAT64 it is one host.
+      const place = { key: `address ${nat64TargetOf(address) ?? address} ${port}`, maxActive: maxPerHost };
       if (target.via !== null || isOwn(address, port)) return [place];
       return [place, { key: `block ${blockOf(address)}`, maxActive: maxPerBlock }];
     },

@@ -11,6 +11,9 @@ const reasons: readonly (readonly [RegExp, UnreachableReason])[] = [
   [/^E[A-Z]+$/, "network"], // EHOSTUNREACH, ENETUNREACH …
 ];
 
+// Node and OpenSSL have fixed codes, of at most 50 characters; anything else could be text of the origin.
+const tlsCode = /^[A-Z][A-Z0-9_]{1,63}$/;
+
 /**
  * Converts an error before the head of a response into an OracleError.
  *
@@ -25,7 +28,8 @@ export function toSourceError(error: unknown): OracleError {
   const [, reason] = reasons.find(([pattern]) => pattern.test(code)) ?? [];
   // Not in the table: an unexpected error, so treat it as a bug.
   if (!reason) return toOracleError(error);
-  return new OracleError("source_unreachable", `no response: ${code}`, { reason });
+  const tlsError = reason === "tls" && tlsCode.test(code) ? code : undefined;
+  return new OracleError("source_unreachable", `no response: ${code}`, { reason, tlsError });
 }
 
 function isProtocolError(code: string, message: string): boolean {

@@ -5,6 +5,7 @@ import type { CacheHeaders, Validators } from "../domain/terms.ts";
 import { type Body, createIncomingBody, type IncomingBody } from "./body.ts";
 import type { ByteBudget, ByteLender } from "../domain/byte-budget.ts";
 import { type ConnectOptions, createConnect } from "./connect.ts";
+import { createCookies } from "./cookies.ts";
 import { exchange, type ExchangeControl, type Response, type ResponseHead } from "./exchange.ts";
 import { declaredTypeOf, filenameOf, singleHeader } from "./headers.ts";
 import type { HostHealth } from "./host-health.ts";
@@ -122,12 +123,14 @@ export function createSource(options: SourceOptions): OpenSource {
     validators: Validators | null,
     transfer: Transfer,
   ): Promise<Source | NotModified> {
+    const cookies = createCookies();
     let hop = target;
     for (let redirects = 0; ; redirects += 1) {
       // If a redirect has a new target, the validators of the old target must not be sent to it.
       const hash = urlHash(hop);
       const sent = validators?.urlHash === hash ? validators : null;
-      const hopResponse = await ask(hop, sent, transfer);
+      const place = hop.via ?? hop.url;
+      const hopResponse = await ask(hop, sent, cookies.headersFor(place), transfer);
       const { response } = hopResponse;
       const terms = cacheHeadersOf(response.headers, hash, redirects > 0);
       if (hopResponse.body) return openedSource(hop, hopResponse, hopResponse.body, terms, transfer);
@@ -138,6 +141,7 @@ export function createSource(options: SourceOptions): OpenSource {
       if (redirects === options.maxRedirects) {
         throw new OracleError("source_redirects", `more than ${options.maxRedirects} redirects`);
       }
+      cookies.store(place, response.headers);
       hop = follow(hop, location);
     }
   }
@@ -148,11 +152,16 @@ export function createSource(options: SourceOptions): OpenSource {
    * If an earlier transfer of the body was too slow, only the rest is requested. `If-Range` makes the origin send the whole
    * body instead if the file has changed; a server that refuses the range is asked again without one.
    */
-  async function ask(target: Target, validators: Validators | null, transfer: Transfer): Promise<HopResponse> {
+  async function ask(
+    target: Target,
+    validators: Validators | null,
+    cookies: Readonly<Record<string, string>>,
+    transfer: Transfer,
+  ): Promise<HopResponse> {
     const partial = options.partialBodies.take(urlHash(target));
     const rest = partial && restOf(partial);
     const { socket, lender } = await connectHop(target, transfer.signal);
-    const more = rest ? rangeHeaders(rest) : validators ? conditionsOf(validators) : {};
+    const more = { ...cookies, ...(rest ? rangeHeaders(rest) : validators ? conditionsOf(validators) : {}) };
     const { signal } = transfer;
     const { response, body } = await askOver(socket, target, more, signal, (head, control) => {
       const limits = { lender, meter: transfer, maxBytes: options.maxBytes, headBytes: options.headBytes };
@@ -163,7 +172,7 @@ export function createSource(options: SourceOptions): OpenSource {
       return isOtherRange ? null : openBody(head, { ...limits, signal }, control);
     });
     const isPart = response.status === 206;
-    if (partial && !body && (isPart || response.status === 416)) return ask(target, validators, transfer);
+    if (partial && !body && (isPart || response.status === 416)) return ask(target, validators, cookies, transfer);
     if (!partial || !isPart) return { response, body };
     // A 206 need not repeat the headers of the first response (RFC 9110 15.3.7).
     const headers = { ...partial.headers, ...response.headers };
@@ -291,8 +300,9 @@ export function createSource(options: SourceOptions): OpenSource {
   function follow(hop: Target, location: string): Target {
     try {
       return options.parseTarget(absoluteLocation(location, hop.url));
-    } catch {
-      throw new OracleError("source_unreachable", "a redirect to an unsupported URL", { reason: "redirect" });
+    } catch (error) {
+      const refusal = error instanceof OracleError ? error.refusal : undefined;
+      throw new OracleError("source_unreachable", "a redirect to an unsupported URL", { reason: "redirect", refusal });
     }
   }
 }

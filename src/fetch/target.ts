@@ -6,7 +6,8 @@ import { trimCharacters } from "./trim.ts";
 
 export { parsePortRange, type PortRange } from "./ports.ts";
 
-// RFC 6761, RFC 7686, ICANN's .internal, and unofficial names of home routers and company networks.
+// RFC 6761, RFC 7686, ICANN's .internal, and unofficial names of home routers and company networks: names without a public
+// owner. A pattern of ALLOW_HOSTS that matches one ends in the same suffix, so the operator has named it.
 const privateSuffixes = new Set("localhost local internal lan home corp onion arpa test invalid example".split(" "));
 
 const defaultPorts = { "http:": 80, "https:": 443 } as const;
@@ -32,8 +33,8 @@ export interface TargetOptions {
 /**
  * Creates the strict URL parser: the first layer of the SSRF guard. The address policy checks resolved addresses later.
  *
- * The parser throws OracleError `url_invalid`, with a detail for the caller, or `url_unsupported`. The messages contain
- * nothing of the URL, which is a secret (XEP-0363: the URL grants access to the file).
+ * The parser throws OracleError `url_invalid`, with a detail for the caller, or `url_unsupported`. They contain nothing of
+ * the URL but its host, for the log: the URL is a secret (XEP-0363: it grants access to the file).
  */
 export function createTargetParser(options: TargetOptions): (text: string) => Target {
   const allowHosts = options.allowHosts.map(parseHostPattern);
@@ -44,17 +45,13 @@ export function createTargetParser(options: TargetOptions): (text: string) => Ta
     const port = portOf(url);
     // No origin serves media on the other scheme's port; the request would only cause a failed handshake. A rewrite is
     // exempt on both sides: the operator wrote it. A port in ALLOW_ADDRESSES is not: a name does not show its address.
-    if (port === otherSchemePort(url)) throw unsupported("the port of the other scheme");
-    if (!isPortIn(options.allowPorts, port) && !options.extraPorts.includes(port)) throw unsupported("the port");
+    if (port === otherSchemePort(url)) throw unsupported("the port of the other scheme", url);
+    if (!isPortIn(options.allowPorts, port) && !options.extraPorts.includes(port)) throw unsupported("the port", url);
     const host = url.hostname;
-    if (denyHosts.some((pattern) => matchesHost(pattern, host))) throw unsupported("a denied host");
-    if (allowHosts.length > 0 && !allowHosts.some((pattern) => matchesHost(pattern, host))) {
-      throw unsupported("a host that is not allowed");
-    }
-    if (isAddressHost(host)) return;
-    const labels = host.split(".");
-    if (labels.length < 2 || privateSuffixes.has(labels.at(-1) ?? ""))
-      throw unsupported("a name that cannot be public");
+    if (denyHosts.some((pattern) => matchesHost(pattern, host))) throw unsupported("a denied host", url);
+    if (allowHosts.some((pattern) => matchesHost(pattern, host))) return;
+    if (allowHosts.length > 0) throw unsupported("a host that is not allowed", url);
+    if (isPrivateName(host)) throw unsupported("a private name that ALLOW_HOSTS does not name", url);
   }
 
   return (text) => {
@@ -118,6 +115,13 @@ function otherSchemePort({ protocol }: URL): number {
 /** Checks for an IP address as host: the WHATWG parser normalizes every spelling to one of these two. */
 export function isAddressHost(hostname: string): boolean {
   return hostname.startsWith("[") || /^\d+\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+/** Checks for a name that cannot be public: a single label, or one under a special-use suffix. */
+function isPrivateName(hostname: string): boolean {
+  if (isAddressHost(hostname)) return false;
+  const labels = hostname.split(".");
+  return labels.length < 2 || privateSuffixes.has(labels.at(-1) ?? "");
 }
 
 function matchesHost(pattern: string, hostname: string): boolean {
@@ -236,9 +240,10 @@ function climbs(path: string): boolean {
 
 /** @param detail for the caller */
 function invalid(detail: string): OracleError {
-  return new OracleError("url_invalid", detail, { detail });
+  return new OracleError("url_invalid", detail, { detail, refusal: { rule: detail, host: null } });
 }
 
-function unsupported(what: string): OracleError {
-  return new OracleError("url_unsupported", `not looked up: ${what}`);
+/** @param url once it is parsed: before that, what looks like its host may be a password */
+function unsupported(rule: string, url?: URL): OracleError {
+  return new OracleError("url_unsupported", `not looked up: ${rule}`, { refusal: { rule, host: url?.host ?? null } });
 }

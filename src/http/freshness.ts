@@ -1,5 +1,5 @@
 import type { Cached, Description, Stage } from "../domain/description.ts";
-import type { FailureCode } from "../domain/errors.ts";
+import type { FailureCode, OracleError } from "../domain/errors.ts";
 
 type Kept = NonNullable<Description["kept"]>;
 
@@ -38,6 +38,17 @@ export function cacheStatus(cached: Cached, kept: Kept | null, now: number): str
  */
 export function failureCacheStatus(code: FailureCode, cached: Cached, kept: Kept | null, now: number): string {
   return code === "source_unreachable" ? "media-oracle" : cacheStatus(cached, kept, now);
+}
+
+/**
+ * Returns `Retry-After` in seconds (RFC 9110 10.2.3) of an origin that answered 429 or 503: until it may be asked again, and our
+ * own cache has no failure of it. Null for other failures: how long an unreachable target is cached depends on the cause.
+ */
+export function originRetryAfter(error: OracleError, kept: Kept | null, now: number): string | null {
+  const { code, upstreamStatus, retryAfterMs = 0 } = error;
+  if (code !== "source_status" || (upstreamStatus !== 429 && upstreamStatus !== 503)) return null;
+  const leftMs = Math.max(retryAfterMs, kept === null ? 0 : kept.until - now);
+  return leftMs > 0 ? String(Math.ceil(leftMs / 1000)) : null;
 }
 
 /** Descriptions of the cache headers, for the OpenAPI document. */

@@ -28,7 +28,7 @@ export interface LookupLog {
     error: OracleError,
     startedAt: number,
   ): void;
-  /** A text that is not a target, or above the rate limit: no part of it is logged. */
+  /** A text that is not a target, or above the rate limit: of it only the host of a refused URL is logged. */
   refused(context: RequestContext, error: OracleError): void;
   /** A bug: logs names, codes and places of the error and its causes, no messages: they may quote the fetched file. */
   broken(context: RequestContext, error: unknown): void;
@@ -65,7 +65,7 @@ export function createLookupLog(logger: Logger): LookupLog {
     failed(context, target, description, error, startedAt) {
       const level = levelOf(description);
       if (!logger.isLevelEnabled(level)) return;
-      const { code, reason, upstreamStatus } = error;
+      const { code, reason, tlsError, upstreamStatus, refusal } = error;
       const line = {
         ...requestFields(context),
         ...place(target),
@@ -73,10 +73,13 @@ export function createLookupLog(logger: Logger): LookupLog {
         ms: since(startedAt),
         timings: description?.timings,
       };
-      logger[level]({ ...line, code, reason, upstreamStatus }, "not described");
+      // The refused host may be that of a redirect.
+      const refused = refusal && { refusedHost: refusal.host ?? undefined, rule: refusal.rule };
+      logger[level]({ ...line, code, reason, tlsError, upstreamStatus, ...refused }, "not described");
     },
-    refused(context, { code }) {
-      logger.info({ ...requestFields(context), code }, "refused");
+    refused(context, { code, refusal }) {
+      const { host, rule } = refusal ?? {};
+      logger.info({ ...requestFields(context), code, host: host ?? undefined, rule }, "refused");
     },
     broken(context, error) {
       logger.error({ ...requestFields(context), code: "internal", error: traceOf(error) }, "unexpected error");

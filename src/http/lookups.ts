@@ -4,7 +4,7 @@ import { OracleError, toOracleError } from "../domain/errors.ts";
 import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 import { nameOf } from "./auth.ts";
-import { failureCacheStatus } from "./freshness.ts";
+import { failureCacheStatus, originRetryAfter } from "./freshness.ts";
 import type { LookupLog, RequestContext } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RateLimit, Refusal } from "./rate-limit.ts";
@@ -114,7 +114,12 @@ export function createLookups(options: LookupsOptions): Lookups {
       const { cached, kept } = description;
       metrics.answered(cached);
       log.failed(request, target, description, error, startedAt);
-      const headers = { "cache-status": failureCacheStatus(error.code, cached, kept, Date.now()) };
+      const now = Date.now();
+      const retryAfter = originRetryAfter(error, kept, now);
+      const headers = {
+        "cache-status": failureCacheStatus(error.code, cached, kept, now),
+        ...(retryAfter !== null && { "retry-after": retryAfter }),
+      };
       return failed({ error, target, description, headers });
     }
   }

@@ -137,6 +137,10 @@ export interface Certificates {
   readonly expired: Certificate;
   /** For the right names, but self-signed. */
   readonly selfSigned: Certificate;
+  /** For the right names, signed by an intermediate authority, whose certificate `cert` lacks. */
+  readonly incomplete: Certificate;
+  /** The same with the certificate of the intermediate authority. */
+  readonly chained: Certificate;
 }
 
 /** Makes an authority and certificates with the system's openssl: takes 0.5 s, so only once per test file. */
@@ -152,21 +156,25 @@ export function makeCertificates(): Certificates {
       openssl("req", "-x509", ...newKey, ...files, "-days", "30", "-subj", `/CN=${name}`, "-addext", extension);
       return { key: read(`${name}.key`), cert: read(`${name}.crt`) };
     };
-    const signed = (name: string, extension: string, days: string): Certificate => {
+    const signed = (name: string, extension: string, days: string, issuer = "authority"): Certificate => {
       const files = ["-keyout", `${name}.key`, "-out", `${name}.csr`];
       openssl("req", ...newKey, ...files, "-subj", `/CN=${name}`, "-addext", extension);
-      const authority = ["-CA", "authority.crt", "-CAkey", "authority.key", "-CAcreateserial"];
+      const authority = ["-CA", `${issuer}.crt`, "-CAkey", `${issuer}.key`, "-CAcreateserial"];
       const signing = ["-in", `${name}.csr`, "-out", `${name}.crt`, "-copy_extensions", "copy", "-days", days];
       openssl("x509", "-req", ...authority, ...signing);
       return { key: read(`${name}.key`), cert: read(`${name}.crt`) };
     };
     const authority = selfSigned("authority", "keyUsage=keyCertSign");
+    const intermediate = signed("intermediate", "basicConstraints=critical,CA:TRUE", "30");
+    const incomplete = signed("leaf", goodNames, "30", "intermediate");
     return {
       ca: authority.cert,
       good: signed("good", goodNames, "30"),
       wrongName: signed("wrong", "subjectAltName=DNS:other.example.net", "30"),
       expired: signed("expired", goodNames, "-1"),
       selfSigned: selfSigned("self", goodNames),
+      incomplete,
+      chained: { ...incomplete, cert: incomplete.cert + intermediate.cert },
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });

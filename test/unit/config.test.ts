@@ -61,7 +61,7 @@ test("without settings the documented defaults apply, every one of them", () => 
     FETCH_TIMEOUT_MS: 15_000,
     CONNECT_TIMEOUT_MS: 3000,
     DECODE_TIMEOUT_MS: 10_000,
-    MAX_REDIRECTS: 5,
+    MAX_REDIRECTS: 10,
     FETCH_CONCURRENCY: 64,
     PER_HOST: 16,
     DECODERS: 2,
@@ -78,6 +78,16 @@ test("without settings the documented defaults apply, every one of them", () => 
     LOG_LEVEL: "info",
     SHUTDOWN_MS: 10_000,
   });
+});
+
+test("the default User-Agent names the home page of the project, if it has one", () => {
+  const { USER_AGENT } = parseConfig({}, {}, { ...machine, homepage: "https://example.org/media-oracle" });
+  expect(USER_AGENT).toBe("media-oracle/1.2.3 (+https://example.org/media-oracle)");
+});
+
+test("a User-Agent may have a contact in a comment", () => {
+  const contact = "media-oracle/1.2.3 (+https://chat.example.org/; admin@chat.example.org)";
+  expect(parse({ MEDIA_ORACLE_USER_AGENT: contact }).USER_AGENT).toBe(contact);
 });
 
 test("decodes get less memory in a container with less memory", () => {

@@ -46,6 +46,11 @@ function parseType(declaredType: string | null): string | null {
   return type.includes("*") || emptyTypes.has(type) ? null : type;
 }
 
+/** Returns the media type of a body of which no byte was received: the declared one, which nothing contradicts. */
+export function unseenType(declaredType: string | null): string {
+  return parseType(declaredType) ?? unknownType;
+}
+
 /**
  * Decides the media type of a body: the sniffed one. The declared type wins only if it is more specific (`text/csv`, an
  * office file in a ZIP), or if sniffing finds nothing and the declared type is one without a signature.

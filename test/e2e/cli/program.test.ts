@@ -49,7 +49,7 @@ test("config print shows every setting, defaults as comments, secrets as asteris
   for (const line of [
     "MEDIA_ORACLE_PORT=9000",
     "MEDIA_ORACLE_MAX_BYTES=1000",
-    "# MEDIA_ORACLE_MAX_REDIRECTS=5",
+    "# MEDIA_ORACLE_MAX_REDIRECTS=10",
     "MEDIA_ORACLE_TOKENS=********",
     "MEDIA_ORACLE_REDIS_URL=********",
     "# MEDIA_ORACLE_TOKEN_KEY=",

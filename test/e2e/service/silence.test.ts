@@ -94,6 +94,7 @@ describe("secrets of requests and origins", () => {
       `HTTP/1.1 302 Found\r\nLocation: http://${deniedAddress}/planted-location\r\n\r\n`,
       "HTTP/1.1 302 Found\r\nLocation: file:///planted-location\r\n\r\n",
       "HTTP/1.1 302 Found\r\nLocation: /planted-location\r\n\r\n",
+      "HTTP/1.1 302 Found\r\nLocation: /\r\nSet-Cookie: planted-name=planted-value; Domain=planted.example\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: planted-length\r\n\r\n",
       "HTTP/1.1 200 OK\r\nplanted header : planted\r\n\r\n",
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: planted-coding\r\n\r\nplanted-body",
@@ -116,7 +117,7 @@ describe("secrets of requests and origins", () => {
     const planted = { cookie: "planted-cookie", referer: "https://planted.example.org/", "x-forwarded-for": "planted" };
     const urls = [
       "https://planted-user:planted-password@example.org/planted-path",
-      "https://planted-host.local/planted-path?planted-query#planted-fragment",
+      "https://refused.local/planted-path?planted-query#planted-fragment",
       "planted-scheme://example.org/planted",
       "aesgcm://example.org/planted-path#planted-key",
       "planted",

@@ -39,15 +39,26 @@ describe("over TLS", () => {
     expect(await fetcherWith().outcome(`https://127.0.0.2:${origin.port}/`)).not.toBe("ok");
   });
 
-  test.for(["wrongName", "expired", "selfSigned"] as const)(
-    "a certificate that is %s is refused",
-    async (which, { onTestFinished }) => {
+  test.for([
+    ["wrongName", "ERR_TLS_CERT_ALTNAME_INVALID"],
+    ["expired", "CERT_HAS_EXPIRED"],
+    ["selfSigned", "DEPTH_ZERO_SELF_SIGNED_CERT"],
+    ["incomplete", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
+  ] as const)(
+    "a certificate that is %s is refused, with the code %s for the log",
+    async ([which, tlsError], { onTestFinished }) => {
       const origin = await startTlsOrigin(onTestFinished, certificates[which], (_request, response) => response.end());
-      expect(await fetcherWith().outcome(`https://media.example.net:${origin.port}/`)).toBe("source_unreachable tls");
+      const opened = fetcherWith().open(`https://media.example.net:${origin.port}/`);
+      await expect(opened).rejects.toMatchObject({ code: "source_unreachable", reason: "tls", tlsError });
       expect(origin.requests).toBe(0);
       await origin.idle();
     },
   );
+
+  test("a certificate with that of its intermediate authority is accepted", async ({ onTestFinished }) => {
+    const origin = await startTlsOrigin(onTestFinished, certificates.chained, (_request, response) => response.end());
+    expect(await fetcherWith().outcome(`https://media.example.net:${origin.port}/`)).toBe("ok");
+  });
 
   test("a certificate of an unknown authority is refused, regardless of the environment", async ({
     onTestFinished,

@@ -122,6 +122,7 @@ export interface AppSettings {
   readonly hostnames?: readonly string[];
   readonly inactivityTimeoutMs?: number;
   readonly isCached?: AppOptions["isCached"];
+  readonly parseTarget?: AppOptions["parseTarget"];
   readonly rateLimit?: NonNullable<AppOptions["rateLimit"]>;
   readonly readiness?: AppOptions["readiness"];
   readonly shared?: Gauges["shared"];
@@ -145,7 +146,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
   const app = await createApp({
     oracle: observed(oracle, metrics),
     invalidate: settings.invalidate ?? (() => Promise.resolve()),
-    parseTarget: parseAnything,
+    parseTarget: settings.parseTarget ?? parseAnything,
     isCached: settings.isCached ?? (() => false),
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,

@@ -2,6 +2,7 @@ import { expect, test, type TestContext } from "vitest";
 import { type Description, type Oracle, startDescription } from "../../../src/domain/description.ts";
 import { type FailureCode, failures, OracleError, type UnreachableReason } from "../../../src/domain/errors.ts";
 import type { Target } from "../../../src/domain/target.ts";
+import { createTargetParser } from "../../../src/fetch/target.ts";
 import { ask, type Answer, askMetadata } from "../../support/contract.ts";
 import {
   type AppSettings,
@@ -277,6 +278,38 @@ test("one log line a lookup has host, keyed hash and outcome, and nothing more o
     cached: "miss",
     partial: false,
   });
+});
+
+test("a refused URL is logged with its host and the rule, and no more of it", async ({ onTestFinished }) => {
+  const parseTarget = createTargetParser({
+    allowPorts: [{ from: 443, to: 443 }],
+    extraPorts: [],
+    allowHosts: [],
+    denyHosts: [],
+    rewrites: [],
+  });
+  const app = await appFor(onTestFinished, () => described(), { level: "info", parseTarget });
+  await askMetadata(app.url, { url: "https://nas.lan/Secret-Path?Secret-Query#Secret-Fragment" });
+  await askMetadata(app.url, { url: "https://Secret-User:Secret-Password@nas.lan/" });
+  const lines = app.log().trim().split("\n");
+  expect(lines.join()).not.toMatch(/secret/i);
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    { code: "url_unsupported", host: "nas.lan", rule: "a private name that ALLOW_HOSTS does not name" },
+    { code: "url_unsupported", rule: "credentials" },
+  ]);
+});
+
+test("a lookup that the SSRF guard refused is logged with the refused host and the rule, which the answer hides", async ({
+  onTestFinished,
+}) => {
+  const error = new OracleError("source_unreachable", "a redirect to an unsupported URL", {
+    reason: "redirect",
+    refusal: { host: "nas.lan", rule: "a denied host" },
+  });
+  const app = await appFor(onTestFinished, () => failed(error), { level: "info" });
+  const { text } = await askMetadata(app.url, { url });
+  expect(text).not.toMatch(/nas\.lan|denied|redirect/);
+  expect(JSON.parse(app.log())).toMatchObject({ reason: "redirect", refusedHost: "nas.lan", rule: "a denied host" });
 });
 
 test("the cause of decode_timeout is in the log and the metrics, and not in the answer", async ({ onTestFinished }) => {

@@ -136,6 +136,15 @@ test("negative caching: a 404 is a hit with the same failure for 10 minutes", as
   expect(oracle(picture).cached).toBe("miss");
 });
 
+test("negative caching: the details of a failure for the log come with its lookup, and are not cached", async () => {
+  const { oracle, lookups } = startCache();
+  const details = { reason: "tls", tlsError: "CERT_HAS_EXPIRED" } as const;
+  const [first, joined] = [oracle(picture), oracle(picture)];
+  await lookups[0]!.fail(new OracleError("source_unreachable", "from the test", details));
+  for (const { done } of [first, joined]) await expect(done).rejects.toMatchObject(details);
+  await expect(oracle(picture).done).rejects.toMatchObject({ reason: "tls", tlsError: undefined });
+});
+
 test.each(["overloaded", "host_busy", "internal"] as const)(
   "the failure %s is not cached: the target is not its cause",
   async (code) => {

@@ -5,6 +5,7 @@ import {
   createAddressPolicy,
   isPublicAddress,
   isSameAddress,
+  nat64TargetOf,
   parseAddressRule,
   parseCidr,
 } from "../../../src/fetch/address.ts";
@@ -157,6 +158,17 @@ test("two spellings of an address are the same address if their bytes are equal"
   expect(isSameAddress("127.0.0.1", "")).toBe(false);
 });
 
+test.each([
+  ["64:ff9b::808:808", "8.8.8.8"],
+  ["64:FF9B:0:0:0:0:7f00:1", "127.0.0.1"],
+  ["64:ff9b:1::808:808", null],
+  ["::ffff:8.8.8.8", null],
+  ["8.8.8.8", null],
+  ["", null],
+])("the IPv4 address that %j reaches through NAT64 is %s", (address, target) => {
+  expect(nat64TargetOf(address)).toBe(target);
+});
+
 describe("compared with ipaddr.js and the registries", () => {
   const v4 = fc.array(fc.oneof(fc.nat(255), fc.constantFrom(0, 10, 100, 127, 169, 172, 192, 198, 203, 254)), {
     minLength: 4,
@@ -242,6 +254,41 @@ describe("the operator's rules", () => {
     expect(policy(["127.0.0.0/8"])("64:ff9b::7f00:1", 80)).toBe(false);
   });
 
+  test.each([
+    ["a public address", "64:ff9b::8.8.8.8", true],
+    ["a public address in hex", "64:ff9b::808:808", true],
+    ["just before 10/8", "64:ff9b::9.255.255.255", true],
+    ["10/8", "64:ff9b::10.0.0.0", false],
+    ["loopback", "64:ff9b::7f00:1", false],
+    ["cloud metadata", "64:ff9b::169.254.169.254", false],
+    ["Azure's WireServer", "64:ff9b::168.63.129.16", false],
+    ["carrier-grade NAT", "64:ff9b::100.64.0.1", false],
+    ["this network", "64:ff9b::", false],
+    ["broadcast", "64:ff9b::255.255.255.255", false],
+    ["a public address behind bits that must be zero", "64:ff9b::1:808:808", false],
+    ["just after the prefix", "64:ff9b:0:0:0:1:808:808", false],
+    ["the local-use prefix, whose layout is not known", "64:ff9b:1::808:808", false],
+    ["the local-use prefix in its /48 layout", "64:ff9b:1:808:8:800::", false],
+    ["an IPv4-mapped address", "::ffff:8.8.8.8", false],
+    ["a 6to4 address", "2002:808:808::1", false],
+  ])("a DNS answer with NAT64 of %s (%s) is accepted: %s", (_name, address, isAccepted) => {
+    expect(policy([])(address, 80, true)).toBe(isAccepted);
+    expect(policy([])(address, 80)).toBe(false); // in a URL
+  });
+
+  test("NAT64 opens no other port, and no private address that a rule for IPv4 allows", () => {
+    expect(policy([])("64:ff9b::808:808", 8080, true)).toBe(false);
+    expect(policy(["8.8.8.8:8080"])("64:ff9b::808:808", 8080, true)).toBe(false);
+    // Behind the gateway, 10.0.0.5 may be another machine than the operator's.
+    expect(policy(["10.0.0.5"])("64:ff9b::10.0.0.5", 80, true)).toBe(false);
+  });
+
+  test("a denied IPv4 address is refused behind NAT64 too, and so is the denied prefix", () => {
+    expect(policy([], ["8.8.8.0/24"])("64:ff9b::808:808", 80, true)).toBe(false);
+    expect(policy(["64:ff9b::/96"], ["8.8.8.0/24"])("64:ff9b::808:808", 80)).toBe(false);
+    expect(policy([], ["64:ff9b::/96"])("64:ff9b::808:808", 80, true)).toBe(false);
+  });
+
   test("IPv4-mapped addresses and zone ids are refused even if every address is allowed", () => {
     expect(policy(["::/0"])("fd00::1", 80)).toBe(true);
     expect(policy(["::/0"])("::ffff:8.8.8.8", 80)).toBe(false);
@@ -256,6 +303,9 @@ describe("the operator's rules", () => {
     ["[fd00::1]:80", "fd00::1", "fd00::2"],
     ["[fd00::]/8:80", "fd12::1", "fc00::1"],
     ["[fd00::]/8", "fd12::1", "fc00::1"],
+    ["64:ff9b::/96", "64:ff9b::10.0.0.1", "64:ff9b:1::1"],
+    ["2001:db8::/32", "2001:db8::1", "fd00::1"],
+    ["2001:db8::1", "2001:db8::1", "2001:db8::2"],
   ])("the rule %s allows %s and not %s", (rule, inside, outside) => {
     expect(policy([rule])(inside, 80)).toBe(true);
     expect(policy([rule])(outside, 80)).toBe(false);

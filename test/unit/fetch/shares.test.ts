@@ -37,6 +37,7 @@ test.each([
   ["192.0.3.0", "192.0.3.0/24"],
   ["2001:db8:1:ffff::1", "2001:db8:1::/48"],
   ["2001:db8:2::1", "2001:db8:2::/48"],
+  ["64:ff9b::192.0.2.255", "192.0.2.0/24"], // NAT64: else all IPv4-only hosts were one block
 ])("the block of %s is %s", (address, block) => {
   expect(blockOf(address)).toBe(block);
 });

@@ -20,3 +20,13 @@ test.for([
 ] as const)("%s is an unreachable source, by reason %s", ([code, reason]) => {
   expect(toSourceError(systemError(code))).toMatchObject({ code: "source_unreachable", reason });
 });
+
+test.for([
+  ["CERT_HAS_EXPIRED", "CERT_HAS_EXPIRED"],
+  ["ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA"],
+  ["ERR_SSL_any text\n", undefined],
+  [`ERR_SSL_${"A".repeat(100)}`, undefined],
+  ["ECONNRESET", undefined],
+] as const)("of the error %s the log gets the TLS code %s: a short token, never text", ([code, tlsError]) => {
+  expect(toSourceError(systemError(code)).tlsError).toBe(tlsError);
+});

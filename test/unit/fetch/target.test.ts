@@ -301,24 +301,39 @@ describe("the text of a URL", () => {
     expect([...outcomes]).toEqual(["https://xn--mnchen-3ya.de/%C3%BC.png"]);
   });
 
-  test("no failure contains any part of the URL", () => {
+  /** Everything that a failure has but its stack. */
+  function failureOf(text: string): string {
+    try {
+      parse(text);
+      return expect.unreachable();
+    } catch (error) {
+      return JSON.stringify(error, Object.getOwnPropertyNames(error)).replace(/"stack":"[^"]*"/, "");
+    }
+  }
+
+  test("no failure contains any part of the URL but its host", () => {
     const secret = "s3cr3t";
     for (const text of [
       `https://${secret}:${secret}@a.b/`,
       `x${secret}`,
       `${secret}://a`,
-      `https://${secret}/`,
       `https://a b/${secret}`,
+      `https://${secret}..example.org/`,
+      `https://nas.lan/${secret}?${secret}#${secret}`,
+      `https://example.org:22/${secret}`,
     ]) {
-      try {
-        parse(text);
-        expect.unreachable();
-      } catch (error) {
-        expect(JSON.stringify(error, Object.getOwnPropertyNames(error)).replace(/"stack":"[^"]*"/, "")).not.toContain(
-          secret,
-        );
-      }
+      expect(failureOf(text)).not.toContain(secret);
     }
+  });
+
+  test.each([
+    ["https://nas.lan/a?b", "nas.lan", "a private name that ALLOW_HOSTS does not name"],
+    ["https://Example.org:22/a", "example.org:22", "the port"],
+    ["https://user@example.org/", null, "credentials"],
+    ["aesgcm://example.org/a#k", null, "the scheme"],
+    ["https://a b/", null, "a character that URLs cannot have"],
+  ])("the refusal of %s is for the log: host %s, rule %s", (text, host, rule) => {
+    expect(() => parse(text)).toThrow(expect.objectContaining({ refusal: { host, rule } }));
   });
 });
 
@@ -407,8 +422,34 @@ describe("hosts", () => {
     expect(outcomeOf("https://b.example.org/", parseTarget)).toBe("https://b.example.org/");
   });
 
-  test("an allowed host with a private name is still refused", () => {
-    expect(outcomeOf("https://nas.local/", parserWith({ allowHosts: ["nas.local"] }))).toBe("url_unsupported");
+  test.each([
+    ["nas.lan", "https://nas.lan/"],
+    ["*.lan", "https://nas.lan/"],
+    ["*.home.lan", "https://nas.home.lan/"],
+    ["nas.local", "https://nas.local/"],
+    ["*.internal", "https://files.corp.internal/"],
+    ["nas.home", "https://nas.home/"],
+    ["*.home.arpa", "https://nas.home.arpa/"],
+    ["upload.test", "https://upload.test/"],
+    ["*.corp", "https://intra.corp/"],
+    ["prosody", "https://prosody/"],
+  ])("the host pattern %s of the operator allows the private name in %s", (pattern, url) => {
+    const allowHosts = ["other.example.org", parseHostPattern(pattern)];
+    expect(outcomeOf(url, parserWith({ allowHosts }))).toBe(url);
+    expect(outcomeOf(url)).toBe("url_unsupported");
+    expect(outcomeOf(url, parserWith({ allowHosts, denyHosts: [new URL(url).hostname] }))).toBe("url_unsupported");
+  });
+
+  test.each([
+    ["nas.lan", "https://other.lan/"],
+    ["nas.lan", "https://a.nas.lan/"],
+    ["*.home.lan", "https://home.lan/"],
+    ["*.home.lan", "https://nas.lan/"],
+    ["*.lan", "https://lan/"],
+    ["*.example.org", "https://nas.lan/"],
+    ["nas.lan", "https://nas.lan:8080/"],
+  ])("the host pattern %s does not allow %s", (pattern, url) => {
+    expect(outcomeOf(url, parserWith({ allowHosts: [parseHostPattern(pattern)] }))).toBe("url_unsupported");
   });
 
   test("a host pattern may be an IP address", () => {

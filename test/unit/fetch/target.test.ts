@@ -331,7 +331,7 @@ describe("the text of a URL", () => {
     ["https://Example.org:22/a", "example.org:22", "the port"],
     ["https://user@example.org/", null, "credentials"],
     ["aesgcm://example.org/a#k", null, "the scheme"],
-    ["https://a b/", null, "a character that URLs cannot have"],
+    ["https://a b/", null, "The host has a space."],
   ])("the refusal of %s is for the log: host %s, rule %s", (text, host, rule) => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ refusal: { host, rule } }));
   });

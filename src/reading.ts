@@ -6,7 +6,6 @@ import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import { type Preview, previewOf } from "./domain/metadata.ts";
 import { type Format, formats } from "./media/formats/index.ts";
 import type { Excerpt, Need, Part, PlannedFacts, PreviewStep, ReadPlan, ReceivedFile } from "./media/formats/plan.ts";
-import { planOf } from "./media/formats/plans/index.ts";
 import { isDark } from "./media/dark-hash.ts";
 import { mediaType, sniff, sniffBytes, unseenType } from "./media/formats/sniff.ts";
 import { factFields, isMissing, previewFields } from "./media/needs.ts";
@@ -100,7 +99,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     const { received, outcome } = source;
     isSniffed = outcome !== null || received.byteLength >= sniffBytes;
     format = sniff(received.subarray(0, sniffBytes));
-    plan = format && planOf(format);
+    plan = format?.plan ?? null;
     // For unknown bytes and text, Content-Type can be more precise.
     if (!isSniffed && (!format || format.kind === "text")) return;
     // Not an empty file, which is complete: the body is encoded, or failed before its first byte.

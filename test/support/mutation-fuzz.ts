@@ -1,7 +1,6 @@
 import { isDurationMs, isSide } from "../../src/domain/size.ts";
 import { formats } from "../../src/media/formats/index.ts";
 import type { FactsStep, PreviewStep } from "../../src/media/formats/plan.ts";
-import { planOf } from "../../src/media/formats/plans/index.ts";
 import { beginningOf } from "../../src/media/formats/progressive.ts";
 import { reader as aiff } from "../../src/media/worker/readers/aiff.ts";
 import { reader as amr } from "../../src/media/worker/readers/amr.ts";
@@ -24,11 +23,6 @@ type Sides = { readonly width: unknown; readonly height: unknown } | null;
 const isSize = (result: unknown) =>
   result === null || [(result as Sides)?.width, (result as Sides)?.height].every(isSide);
 
-function planIn(head: Uint8Array) {
-  const format = sniff(head);
-  return format && planOf(format);
-}
-
 /** The first bytes of a file that is twice as long. */
 function received(head: Uint8Array) {
   return { prefix: head, parts: [], length: 2 * head.length };
@@ -46,7 +40,7 @@ const parsers: readonly Parser[] = [
   ),
   {
     name: "facts of the read plan",
-    parse: (head) => planIn(head)?.facts(received(head)) ?? null,
+    parse: (head) => sniff(head)?.plan.facts(received(head)) ?? null,
     isValid: (result) => {
       const { width = 1, height = 1, durationMs = 0 } = (result as FactsStep | null)?.known ?? {};
       return isSide(width) && isSide(height) && isDurationMs(durationMs);
@@ -54,7 +48,7 @@ const parsers: readonly Parser[] = [
   },
   {
     name: "preview of the read plan",
-    parse: (head) => planIn(head)?.preview(received(head)) ?? null,
+    parse: (head) => sniff(head)?.plan.preview(received(head)) ?? null,
     isValid: (result) => ((result as PreviewStep | null)?.excerpt?.bytes.length ?? 0) <= 2 * 1024 ** 2,
   },
   {

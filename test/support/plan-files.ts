@@ -1,13 +1,11 @@
 import { crc32, deflateSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
-import type { picturePlans } from "../../src/media/formats/plans/pictures.ts";
+import type { MeasuredName } from "../../src/media/formats/index.ts";
 import { box, fileType, latin1, png } from "./heads.ts";
 import { noise, photo } from "./images.ts";
 import { uint } from "./worst-cases.ts";
 
 // Pictures with parts that a read plan reads or skips.
-
-export type PlannedName = keyof typeof picturePlans;
 
 /** Two pictures of different colours. */
 function frame(index: number, width = 90, height = 60): Sharp {
@@ -192,7 +190,7 @@ export function heicWithThumbnail(options: { readonly isDataFirst?: boolean; rea
 const progressive = { progressive: true, quality: 90 };
 
 /** Files of which a part is enough, or whose facts lie in unusual places. */
-export const planFiles: Readonly<Record<string, readonly [name: PlannedName, make: () => Promise<Buffer>]>> = {
+export const planFiles: Readonly<Record<string, readonly [name: MeasuredName, make: () => Promise<Buffer>]>> = {
   "a JPEG": ["jpeg", () => photo(300, 200).jpeg().toBuffer()],
   "a turned JPEG": ["jpeg", () => photo(300, 200).withMetadata({ orientation: 6 }).jpeg().toBuffer()],
   "a progressive JPEG": ["jpeg", () => photo(1024, 768).jpeg(progressive).toBuffer()],

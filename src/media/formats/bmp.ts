@@ -1,6 +1,7 @@
 import { type Size, createSize } from "../raster.ts";
 import { hasAt, readInt32LE, readUint16LE, readUint32LE } from "./bytes.ts";
 import type { Row } from "./format.ts";
+import { createWholePlan } from "./whole-plan.ts";
 
 /** Microsoft, BITMAPFILEHEADER. */
 export const fileHeaderBytes = 14;
@@ -33,6 +34,7 @@ export const bmp = {
   matches: isBmp,
   aliases: ["image/x-ms-bmp", "image/x-bmp"],
   readSize: readBmpSize,
+  plan: createWholePlan({ readSize: readBmpSize, readAnimated: () => false }),
   decoding: {
     setting: "bmp",
     reader: "bmp",

@@ -1,5 +1,6 @@
 import type { Size } from "../raster.ts";
 import type { Test } from "./bytes.ts";
+import type { ReadPlan } from "./plan.ts";
 
 /** The facts in the header of a picture, as needed for the work budget before its pixels are decoded. */
 export interface Header {
@@ -68,8 +69,8 @@ export interface ReaderDecoding extends AnyDecoding {
 /** The decoder of a format. */
 export type Decoding = VipsDecoding | ReaderDecoding;
 
-/** A row of the table in `index.ts`. */
-export interface Row {
+/** A row of a format of which the type is all metadata. */
+export interface TypeRow {
   /** Media type, as registered with IANA if it is. */
   readonly type: string;
   readonly kind: Kind;
@@ -81,8 +82,18 @@ export interface Row {
   readonly refinedBy?: RegExp;
   /** Some files of this type have no signature, so a header that declares it for unknown bytes may be right. */
   readonly isSometimesUnmarked?: true;
+}
+
+/** A row of a format with more metadata than the type. */
+interface MeasuredRow extends TypeRow {
   /** Reads the size as displayed; null if these bytes do not have it. Bounded, and never throws. */
   readonly readSize?: (body: Uint8Array) => Size | null;
+  /** Which bytes are needed for its facts and its preview. */
+  readonly plan: ReadPlan;
   /** Absent if the format cannot be decoded. */
   readonly decoding?: Decoding;
 }
+
+/** A row of the table in `index.ts`. If it has a size or a decoder, it must have a read plan. */
+export type Row =
+  MeasuredRow | (TypeRow & { readonly readSize?: never; readonly plan?: never; readonly decoding?: never });

@@ -1,156 +1,110 @@
-import { type Size, createSize } from "../raster.ts";
-import { type Test, type WorkBudget, createWorkBudget, readInt32, readText, readUint16, readUint32 } from "./bytes.ts";
+import { type Test, createWorkBudget, readText, readUint32 } from "./bytes.ts";
 import type { Decoding, Opened, Row } from "./format.ts";
-import { type Box, boxes, brandsIn, findBox, readBrands } from "./isobmff.ts";
+import { makeHeifExcerpt, spansOf } from "./heif-excerpt.ts";
+import { hasPlainHevc, readHeifSize, readThumbnail } from "./heif-items.ts";
+import { readPreviewItems } from "./heif-preview-items.ts";
+import { boxes, brandsIn, readBrands } from "./isobmff.ts";
+import type { Need, ReadPlan, ReceivedFile } from "./plan.ts";
+import {
+  foundPreview,
+  hasRange,
+  isWhole,
+  knownFacts,
+  missingFacts,
+  missingPreview,
+  needRange,
+  readRange,
+} from "./received.ts";
 
-// Before the content of many boxes (ISO/IEC 14496-12, 4.2.2).
-export const versionBytes = 4;
+const boxHeaderBytes = 8;
+const largeHeaderBytes = 16;
+// The boxes before `meta`: the file type, the data in files whose writer streams, and free space.
+const maxBoxes = 64;
+// The items of a picture of 1024 tiles take 40 kB, and a printer's profile half a megabyte.
+const maxMetaBytes = 4 * 1024 ** 2;
+// Read with the header of a box behind the data: mostly all of it.
+const metaGuessBytes = 16 * 1024;
+// Gaps between data that are read, so that requests are few.
+const maxGapBytes = 64 * 1024;
+// Each costs a round trip.
+const maxRanges = 3;
 
-/** What the `meta` box of a file holds. */
-export interface Items {
-  readonly primary: number;
-  /** All properties. */
-  readonly properties: readonly Box[];
-  /** By item, the numbers of its properties, from one, in the order in which they apply. */
-  readonly associations: ReadonlyMap<number, readonly number[]>;
-  readonly references: readonly Box[];
-  readonly hasLongIds: boolean;
+interface HeifOptions {
+  /** Brands of files with an animation. */
+  readonly animatedBrands: readonly string[];
+  /** Whether libheif decodes it, a thumbnail if there is one; else libvips does. */
+  readonly byReader: boolean;
 }
 
-export function readItems(body: Uint8Array): Items | null {
-  const work = createWorkBudget();
-  const meta = findBox(boxes(body, 0, body.length, work), "meta");
-  if (!meta) return null;
-  const inMeta = [...boxes(body, meta.start + versionBytes, meta.end, work)];
-  const primary = findBox(inMeta, "pitm");
-  const properties = findBox(inMeta, "iprp");
-  if (!primary || !properties) return null;
-  const inProperties = [...boxes(body, properties.start, properties.end, work)];
-  const list = findBox(inProperties, "ipco");
-  const references = findBox(inMeta, "iref");
-  return {
-    primary: readNumber(body, primary.start + versionBytes, body[primary.start] === 0 ? 2 : 4),
-    properties: list ? [...boxes(body, list.start, list.end, work)] : [],
-    associations: readAssociations(body, inProperties, work),
-    references: references ? [...boxes(body, references.start + versionBytes, references.end, work)] : [],
-    hasLongIds: references !== undefined && body[references.start] !== 0,
-  };
+interface BoxAt {
+  readonly type: string;
+  /** Position of the next box; Infinity if this one is the last. */
+  readonly next: number;
 }
 
-/**
- * ISO/IEC 23008-12, 9.3.2: for each item a list of property numbers, from one; the first bit means "essential". Read
- * once for all items: a walk for each of them would multiply both numbers.
- */
-function readAssociations(body: Uint8Array, inProperties: readonly Box[], work: WorkBudget): Map<number, number[]> {
-  const found = new Map<number, number[]>();
-  for (const { type, start, end } of inProperties) {
-    if (type !== "ipma") continue;
-    const idBytes = body[start] === 0 ? 2 : 4;
-    const indexBytes = ((body[start + 3] ?? 0) & 1) === 1 ? 2 : 1;
-    for (let at = start + 8; at + idBytes < end && work.step();) {
-      const item = readNumber(body, at, idBytes);
-      const indexes = found.get(item) ?? [];
-      found.set(item, indexes);
-      const first = at + idBytes + 1;
-      at = first + (body[at + idBytes] ?? 0) * indexBytes;
-      for (let index = first; index < Math.min(at, end) && work.step(); index += indexBytes) {
-        indexes.push(readNumber(body, index, indexBytes) & (indexBytes === 2 ? 0x7fff : 0x7f));
-      }
+/** ISO/IEC 14496-12, 4.2: null if the header has not arrived, or is none. */
+function readBoxAt(file: ReceivedFile, at: number): BoxAt | null {
+  const header = readRange(file, at, at + largeHeaderBytes) ?? readRange(file, at, at + boxHeaderBytes);
+  if (!header) return null;
+  const declared = readUint32(header, 0);
+  const size = declared === 1 ? readUint32(header, 8) * 2 ** 32 + readUint32(header, 12) : declared || Infinity;
+  return { type: readText(header, 4, 4), next: at + Math.max(size, boxHeaderBytes) };
+}
+
+/** Finds the `ftyp` and `meta` boxes in any order of boxes, and joins them; else returns the need for them. */
+function readStart(file: ReceivedFile): Uint8Array | Need {
+  let typeEnd = 0;
+  let at = 0;
+  for (let count = 0; count < maxBoxes && at <= Number.MAX_SAFE_INTEGER; count += 1) {
+    const box = readBoxAt(file, at);
+    if (!box) {
+      const guess = Math.min(at + metaGuessBytes, Math.max(file.length ?? Infinity, at + boxHeaderBytes));
+      return needRange(file, at, guess);
     }
+    if (count === 0 && box.type !== "ftyp") return "whole";
+    if (count === 0) typeEnd = box.next;
+    if (box.type === "meta") {
+      if (typeEnd + box.next - at > maxMetaBytes) return "whole";
+      const [type, meta] = [readRange(file, 0, typeEnd), readRange(file, at, box.next)];
+      return type && meta ? Buffer.concat([type, meta]) : needRange(file, at, box.next);
+    }
+    at = box.next;
   }
-  return found;
+  return "whole";
 }
 
-/** Those of an item, in the order in which they apply. */
-export function* propertiesOf(item: number, { properties, associations }: Items): Generator<Box> {
-  for (const index of associations.get(item) ?? []) {
-    const property = properties[index - 1];
-    if (property) yield property;
-  }
-}
-
-export function readNumber(body: Uint8Array, at: number, bytes: number): number {
-  if (bytes === 4) return readUint32(body, at);
-  return bytes === 2 ? readUint16(body, at) : (body[at] ?? 0);
-}
-
-/** The primary picture's size after cropping and turning. */
-export function readHeifSize(body: Uint8Array): Size | null {
-  const items = readItems(body);
-  return items && sizeOf(items.primary, body, items);
+/** The need for the next range with data. */
+function needData(file: ReceivedFile, items: Parameters<typeof spansOf>[0]): Need {
+  const spans = spansOf(items, maxGapBytes);
+  const missing = spans.filter(({ from, to }) => !hasRange(file, from, to));
+  const [next, last] = [missing[0], missing.at(-1)];
+  if (!next || !last || (file.length !== null && last.to > file.length)) return "whole";
+  return spans.length > maxRanges ? needRange(file, next.from, last.to) : needRange(file, next.from, next.to);
 }
 
 /**
- * ISO/IEC 23008-12, 6.5.3, 6.5.9 and 6.5.10. The stored size (`ispe`) describes the picture wherever it stands; the
- * transformations apply in order.
+ * Facts in the `meta` box. The preview is made of the data of the items that the decoder reads: the primary picture, of all
+ * its tiles, or its thumbnail.
  */
-function sizeOf(item: number, body: Uint8Array, items: Items): Size | null {
-  const stored = [...propertiesOf(item, items)].findLast(({ type }) => type === "ispe");
-  let size = stored ? createSize(readUint32(body, stored.start + 4), readUint32(body, stored.start + 8)) : null;
-  for (const { type, start } of propertiesOf(item, items)) {
-    if (type === "clap") size = createSize(readFraction(body, start), readFraction(body, start + 8));
-    if (type === "irot" && size && ((body[start] ?? 0) & 1) === 1) size = createSize(size.height, size.width);
-  }
-  return size;
-}
+function createHeifPlan({ animatedBrands, byReader }: HeifOptions): ReadPlan {
+  return {
+    facts(file) {
+      const start = readStart(file);
+      if (!(start instanceof Uint8Array)) return missingFacts(file, {}, start);
+      const animated = readBrands(start).some((brand) => animatedBrands.includes(brand));
+      const size = readHeifSize(start);
+      return size ? knownFacts({ ...size, animated }) : missingFacts(file, { animated }, "whole");
+    },
 
-/** Whether all HEVC in the file has a quarter of the colours and 8 bits, as most has (ISO/IEC 14496-15, 8.3.3.1.2). */
-export function hasPlainHevc(body: Uint8Array): boolean {
-  const settings = readItems(body)?.properties.filter(({ type }) => type === "hvcC") ?? [];
-  return settings.every(({ start }) => {
-    const [chroma = 0, lumaBits = 0, chromaBits = 0] = body.subarray(start + 16, start + 19);
-    return (chroma & 3) <= 1 && (lumaBits & 7) === 0 && (chromaBits & 7) === 0;
-  });
-}
-
-// A camera's has half a kilobyte, a printer's half a megabyte.
-const maxProfileBytes = 2 ** 20;
-
-/** The primary picture's ICC profile (ISO/IEC 14496-12, 12.1.5); null where it has none. */
-export function readProfile(body: Uint8Array): Uint8Array | null {
-  const items = readItems(body);
-  if (!items) return null;
-  for (const { type, start, end } of propertiesOf(items.primary, items)) {
-    const isProfile = type === "colr" && ["prof", "rICC"].includes(readText(body, start, 4));
-    if (isProfile && end - start <= maxProfileBytes) return body.subarray(start + 4, end);
-  }
-  return null;
-}
-
-/** A small copy of the primary picture. */
-export interface Thumbnail extends Size {
-  readonly item: number;
-}
-
-// A hash is made of 128 x 128; a little less makes no difference that is seen.
-const leastThumbnailSide = 100;
-const mostDistortion = 0.03;
-const maxThumbnails = 16;
-
-/** The smallest thumbnail for a hash; null if there is none of the same proportions (ISO/IEC 23008-12, 6.4.4). */
-export function readThumbnail(body: Uint8Array): Thumbnail | null {
-  const items = readItems(body);
-  const whole = items && sizeOf(items.primary, body, items);
-  if (!whole) return null;
-  const found: Thumbnail[] = [];
-  for (const { type, start } of items.references.slice(0, maxThumbnails)) {
-    const idBytes = items.hasLongIds ? 4 : 2;
-    if (type !== "thmb" || readNumber(body, start + idBytes + 2, idBytes) !== items.primary) continue;
-    const item = readNumber(body, start, idBytes);
-    const size = sizeOf(item, body, items);
-    if (size && isLike(size, whole)) found.push({ ...size, item });
-  }
-  return found.sort((one, other) => one.width * one.height - other.width * other.height)[0] ?? null;
-}
-
-function isLike({ width, height }: Size, whole: Size): boolean {
-  const distortion = Math.abs((width * whole.height) / (height * whole.width) - 1);
-  return distortion <= mostDistortion && Math.min(width, height) >= leastThumbnailSide;
-}
-
-function readFraction(body: Uint8Array, at: number): number {
-  const denominator = readInt32(body, at + 4);
-  return denominator > 0 ? Math.round(readInt32(body, at) / denominator) : 0;
+    preview(file) {
+      const start = readStart(file);
+      if (!(start instanceof Uint8Array)) return missingPreview(file, start);
+      const items = readPreviewItems(start, { byReader });
+      if (!items) return missingPreview(file, "whole");
+      const excerpt = makeHeifExcerpt(file, start, items);
+      return excerpt ? foundPreview(excerpt) : missingPreview(file, isWhole(file) ? "whole" : needData(file, items));
+    },
+  };
 }
 
 /**
@@ -187,6 +141,7 @@ export const avif = {
   matches: stillBrand("avif", "avis"), // AV1 Image File Format 6
   aliases: ["image/avif-sequence"],
   readSize: readHeifSize,
+  plan: createHeifPlan({ animatedBrands: ["avis"], byReader: false }),
   decoding: {
     setting: "avif",
     loader: "VipsForeignLoadHeif",
@@ -206,12 +161,15 @@ const heicDecoding = {
   isAnimated: ({ head }) => readBrands(head).some((brand) => ["hevc", "hevx", "hevm", "hevs", "msf1"].includes(brand)),
 } as const satisfies Decoding;
 
+const heicPlan = createHeifPlan({ animatedBrands: ["hevc", "hevx", "hevm", "hevs", "msf1"], byReader: true });
+
 export const heic = {
   type: "image/heic",
   kind: "image",
   matches: stillBrand("heic", "heix", "hevc", "hevx", "heim", "heis", "hevm", "hevs"), // ISO/IEC 23008-12, B.4
   aliases: ["image/heif", "image/heic-sequence", "image/heif-sequence"],
   readSize: readHeifSize,
+  plan: heicPlan,
   decoding: heicDecoding,
 } as const satisfies Row;
 
@@ -221,5 +179,6 @@ export const heif = {
   matches: stillBrand("mif1", "mif2", "msf1", "miaf"), // ISO/IEC 23008-12, 10.2: any codec
   aliases: ["image/heic", "image/heif-sequence"],
   readSize: readHeifSize,
+  plan: heicPlan,
   decoding: heicDecoding,
 } as const satisfies Row;

@@ -1,8 +1,9 @@
 import { type Size, createSize } from "../raster.ts";
-import { hasAt, readUint16LE, readUint32LE } from "./bytes.ts";
 import { readBitmapSize } from "./bmp.ts";
+import { hasAt, readUint16LE, readUint32LE } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import { isPng, readPngDimensions, readPngSize } from "./png.ts";
+import { createWholePlan } from "./whole-plan.ts";
 
 /** A picture of an icon, or of a cursor. */
 export interface IconPicture extends Size {
@@ -78,6 +79,7 @@ export const ico = {
   matches: isIcon,
   aliases: ["image/x-icon", "image/ico", "image/x-win-bitmap"],
   readSize: readIconSize,
+  plan: createWholePlan({ readSize: readIconSize, readAnimated: () => false }),
   decoding: {
     setting: "ico",
     reader: "ico",

@@ -1,11 +1,12 @@
 import type { Size } from "../raster.ts";
+import { aac } from "./aac.ts";
 import { aiff } from "./aiff.ts";
 import { amr } from "./amr.ts";
 import { gzip, rar, sevenZip, zip } from "./archives.ts";
 import { avi } from "./avi.ts";
 import { bmp } from "./bmp.ts";
 import { flac } from "./flac.ts";
-import type { Decoding, ReaderDecoding, Row, VipsDecoding } from "./format.ts";
+import type { Decoding, ReaderDecoding, Row, TypeRow, VipsDecoding } from "./format.ts";
 import { gif } from "./gif.ts";
 import { avif, heic, heif } from "./heif.ts";
 import { ico } from "./ico.ts";
@@ -14,9 +15,10 @@ import { j2c, jp2 } from "./jpeg2000.ts";
 import { jxl } from "./jxl.ts";
 import { matroska, matroskaAudio, webm, webmAudio } from "./matroska.ts";
 import { isobmff, m4a, mp4, threeGpp } from "./mp4.ts";
-import { aac, mp3 } from "./mpeg-audio.ts";
+import { mp3 } from "./mp3.ts";
 import { ogg, oggAudio, oggVideo } from "./ogg.ts";
 import { pdf } from "./pdf.ts";
+import type { ReadPlan } from "./plan.ts";
 import { apng, png } from "./png.ts";
 import { psd } from "./psd.ts";
 import { qoi } from "./qoi.ts";
@@ -83,7 +85,7 @@ export type FormatName = keyof typeof table;
 
 /** The formats with more metadata than the type. */
 export type MeasuredName = {
-  [Name in FormatName]: (typeof table)[Name] extends { readSize: unknown } | { decoding: unknown } ? Name : never;
+  [Name in FormatName]: (typeof table)[Name] extends { plan: ReadPlan } ? Name : never;
 }[FormatName];
 
 type RowDecoding = Extract<(typeof table)[FormatName], { decoding: Decoding }>["decoding"];
@@ -103,13 +105,20 @@ export type FormatDecoding =
   | (ReaderDecoding & { readonly setting: DecodableName; readonly reader: ReaderName });
 
 /** A format. Its name is its key in the table. */
-export interface Format extends Required<Omit<Row, "refinedBy" | "decoding" | "isSometimesUnmarked" | "readSize">> {
+export interface Format extends Required<Omit<TypeRow, "refinedBy" | "isSometimesUnmarked">> {
   readonly name: FormatName;
   readonly refinedBy: RegExp | null;
   readonly isSometimesUnmarked: boolean;
   readonly readSize: ((body: Uint8Array) => Size | null) | null;
+  readonly plan: ReadPlan;
   readonly decoding: FormatDecoding | null;
 }
+
+/** Of a format without metadata besides its type. */
+const noPlan: ReadPlan = {
+  facts: () => ({ known: {}, measurable: null, need: null }),
+  preview: () => ({ excerpt: null, need: null }),
+};
 
 /** In the order in which they are tried. */
 export const formats: readonly Format[] = Object.entries(table).map(([name, row]: [string, Row]) => ({
@@ -119,6 +128,7 @@ export const formats: readonly Format[] = Object.entries(table).map(([name, row]
   name: name as FormatName,
   refinedBy: row.refinedBy ?? null,
   readSize: row.readSize ?? null,
+  plan: row.plan ?? noPlan,
   decoding: (row.decoding as FormatDecoding | undefined) ?? null,
 }));
 

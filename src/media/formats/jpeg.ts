@@ -1,107 +1,94 @@
-import { type Size, createSize } from "../raster.ts";
-import { type WorkBudget, createWorkBudget, hasAt, readUint16 } from "./bytes.ts";
-import { isSideways } from "./exif.ts";
-import type { Header, Row } from "./format.ts";
+import { createWorkBudget, readUint16 } from "./bytes.ts";
+import type { Row } from "./format.ts";
+import { isJpeg, readJpegHeader, readJpegSize, startOfScan } from "./jpeg-segments.ts";
+import { readThumbnailExcerpt } from "./jpeg-thumbnail.ts";
+import type { ReadPlan } from "./plan.ts";
+import { beginningOf } from "./progressive.ts";
+import { foundPreview, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
+import { headerOf, needHeader } from "./whole-plan.ts";
 
-/** ITU-T T.81, B.1.1.3: start of image, then a marker. */
-export function isJpeg(bytes: Uint8Array, at = 0): boolean {
-  return hasAt(bytes, at, [0xff, 0xd8, 0xff]);
+const endOfImage = 0xd9;
+
+// Half of the largest default body: a picture of 200 megapixels. Each byte blocks the service's event loop for 1 ns.
+const maxScannedBytes = 32 * 1024 ** 2;
+
+/** ITU-T T.81, B.1.1.3: markers without a length are TEM, the restarts, and the start and the end of an image. */
+function hasLength(marker: number): boolean {
+  return marker > 1 && (marker < 0xd0 || marker > endOfImage);
 }
 
-/** A segment of a JPEG: from a marker and its length to the next marker. */
-interface Segment {
-  readonly marker: number;
-  /** Offset of its content. */
-  readonly start: number;
-  readonly end: number;
+/** A zero is a stuffed byte (B.1.1.5), 255 a fill byte, and restarts are inside a scan. */
+function isInScan(next: number): boolean {
+  return next === 0 || next === 0xff || (next >= 0xd0 && next <= 0xd7);
+}
+
+// A native search is faster than this loop only from so many bytes on: hostile bytes may be markers of nothing, all of them.
+const shortSearchBytes = 32;
+
+/** The first marker that ends a scan, or `last`. */
+function endOfScan(head: Uint8Array, from: number, last: number): number {
+  let at = from;
+  while (at < last) {
+    const far = Math.min(last, at + shortSearchBytes);
+    for (; at < far; at += 1) if (head[at] === 0xff && !isInScan(head[at + 1] ?? 0)) return at;
+    if (head[at] === 0xff) continue;
+    const next = head.indexOf(0xff, at);
+    at = next < 0 ? last : next;
+  }
+  return last;
 }
 
 /**
- * Reads the marker and the length at an offset (ITU-T T.81, B.1.1.4); "fill" if a fill byte precedes the marker (B.1.1.2).
+ * Finds where the main image ends: at the first end marker behind a scan. Segments are skipped by their lengths, so that the
+ * end of a thumbnail or a preview in one does not count.
  *
- * After a marker without a length libjpeg searches for the next one. A parser that reads a length there finds another
- * frame than the decoded one: a small decoy that hides a pixel bomb.
- *
- * @returns null if no segment begins there of which libjpeg would see the same end
+ * @returns null if the end has not arrived; `never` if these are no segments, or too many
  */
-export function readSegment(bytes: Uint8Array, at: number): Segment | "fill" | null {
-  if (bytes[at] !== 0xff) return null;
-  const marker = bytes[at + 1] ?? 0;
-  if (marker === 0xff) return "fill";
-  const hasLength = marker > 1 && (marker < 0xd0 || marker > 0xd9);
-  const end = at + 2 + readUint16(bytes, at + 2);
-  return hasLength && end >= at + 4 ? { marker, start: at + 4, end } : null;
-}
-
-/** The segments one after the other, a step each, up to the first that is not sure. */
-function* jpegSegments(head: Uint8Array, from: number, work: WorkBudget): Generator<Segment> {
-  for (let at = from; at + 4 < head.length;) {
-    const segment = readSegment(head, at);
-    if (segment === "fill") {
-      at += 1;
+export function findEndOfImage(head: Uint8Array): number | null | "never" {
+  const work = createWorkBudget();
+  const last = Math.min(head.length, maxScannedBytes) - 1;
+  const missing = head.length < maxScannedBytes ? null : "never";
+  let hasScan = false;
+  let at = 2; // behind the start of image
+  while (at < last) {
+    const marker = head[at + 1] ?? 0;
+    if (head[at] !== 0xff || !work.step()) return "never";
+    if (marker === endOfImage) return hasScan ? at + 2 : "never";
+    if (marker === 0xff) {
+      at += 1; // a fill byte
       continue;
     }
-    if (!segment || !work.step()) return;
-    yield segment;
-    at = segment.end;
+    if (!hasLength(marker)) return "never";
+    const bytes = readUint16(head, at + 2);
+    if (at + 3 <= last && bytes < 2) return "never";
+    at += 2 + bytes;
+    if (marker !== startOfScan) continue;
+    hasScan = true;
+    at = endOfScan(head, at, last);
   }
+  return missing;
 }
 
-/** SOF0 to SOF15, less the tables (DHT, JPG, DAC) that share the range. */
-export function isFrame(marker: number): boolean {
-  return marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-}
+/**
+ * Facts in the frame header; the preview through the end of the main image: a motion photo's video or the gain map of an
+ * HDR photo follows it. A progressive picture has a close preview earlier, and EXIF data may have a thumbnail.
+ */
+const plan: ReadPlan = {
+  facts(file) {
+    const size = readJpegSize(headerOf(file));
+    const known = { ...size, animated: false };
+    return size ? knownFacts(known) : missingFacts(file, known, needHeader(file));
+  },
 
-/** SOF2 and SOF10: Huffman, arithmetic. */
-export function isProgressiveFrame(marker: number): boolean {
-  return marker === 0xc2 || marker === 0xca;
-}
-
-export const startOfScan = 0xda;
-
-interface Frame extends Header {
-  readonly components: number;
-  readonly end: number;
-}
-
-/** ITU-T T.81, B.2.2, for any coding process; turned by the EXIF data before it, null if that is unreadable. */
-function readFrame(head: Uint8Array, work: WorkBudget): Frame | null {
-  let turned: boolean | null = false;
-  let hasExif = false;
-  for (const { marker, start, end } of jpegSegments(head, 2, work)) {
-    if (marker === startOfScan) return null;
-    if (marker === 0xe1 && !hasExif && hasAt(head, start, "Exif\0")) {
-      hasExif = true;
-      turned = isSideways(head.subarray(start + 6, end), work);
-    }
-    if (!isFrame(marker)) continue;
-    if (turned === null || start + 6 > head.length) return null;
-    const [height, width] = [readUint16(head, start + 1), readUint16(head, start + 3)];
-    const displayed = turned ? createSize(height, width) : createSize(width, height);
-    const components = head[start + 5] ?? 0;
-    const bytesAPixel = components * ((head[start] ?? 0) > 8 ? 2 : 1);
-    return displayed && { size: displayed, isProgressive: isProgressiveFrame(marker), bytesAPixel, components, end };
-  }
-  return null;
-}
-
-/** Up to the first scan (ITU-T T.81, B.2.3). If that lacks components, libjpeg buffers all, as if progressive. */
-export function readJpegHeader(head: Uint8Array): Header | null {
-  const work = createWorkBudget();
-  const frame = readFrame(head, work);
-  if (!frame) return null;
-  const { size, bytesAPixel, components } = frame;
-  for (const { marker, start } of jpegSegments(head, frame.end, work)) {
-    if (marker === startOfScan) {
-      return { size, isProgressive: frame.isProgressive || head[start] !== components, bytesAPixel };
-    }
-  }
-  return null;
-}
-
-export function readJpegSize(head: Uint8Array): Size | null {
-  return readFrame(head, createWorkBudget())?.size ?? null;
-}
+  preview(file) {
+    const { prefix, length } = file;
+    const end = findEndOfImage(prefix);
+    if (typeof end === "number") return foundPreview(prefix.subarray(0, end));
+    const close = beginningOf(prefix, length);
+    const sooner = close ? ({ bytes: close, accuracy: "close" } as const) : readThumbnailExcerpt(prefix);
+    return missingPreview(file, end === "never" ? "whole" : needMore(file), sooner);
+  },
+};
 
 export const jpeg = {
   type: "image/jpeg",
@@ -109,6 +96,7 @@ export const jpeg = {
   matches: isJpeg,
   aliases: ["image/jpg", "image/pjpeg"],
   readSize: readJpegSize,
+  plan,
   decoding: {
     setting: "jpeg",
     loader: "VipsForeignLoadJpeg",

@@ -2,6 +2,7 @@ import { type Size, createSize } from "../raster.ts";
 import { any, at, createWorkBudget, hasAt } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import { boxes } from "./isobmff.ts";
+import { createWholePlan } from "./whole-plan.ts";
 
 /** What a JPEG XL file says before its pixels. */
 export interface Jxl extends Size {
@@ -93,6 +94,7 @@ export const jxl = {
   // ISO/IEC 18181-1, codestream; 18181-2, container
   matches: any(at(0, [0xff, 0x0a]), at(0, [0, 0, 0, 12, 0x4a, 0x58, 0x4c, 0x20, 13, 10, 0x87, 10])),
   readSize: readJxlSize,
+  plan: createWholePlan({ readSize: readJxl, readAnimated: (body) => readJxl(body)?.isAnimated ?? null }),
   decoding: {
     setting: "jxl",
     reader: "jxl",

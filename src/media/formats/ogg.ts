@@ -1,65 +1,206 @@
-import { createWorkBudget, hasAt, memoized, readUint32LE } from "./bytes.ts";
+import { type Size, createDurationMs } from "../raster.ts";
+import { createWorkBudget, hasAt, memoized } from "./bytes.ts";
+import { maxMediaBytes, previewInSteps, usualSeconds } from "./clip.ts";
 import type { Row } from "./format.ts";
+import {
+  type Page,
+  type Stream,
+  countOpusSamples,
+  firstPages,
+  packetsOn,
+  readPage,
+  readStreams,
+} from "./ogg-streams.ts";
+import type { FactsStep, Need, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
+import { bytesBetween, createSteps, isComplete, needBetween, needPrefix, needWhole, noPreview } from "./track-bytes.ts";
 import { audio, video } from "./tracks.ts";
 
 const videoCodecs = ["\x80theora", "\x01video", "BBCD\0"]; // Theora I 6.2, OGM, Dirac
 const audioCodecs = ["\x01vorbis", "OpusHead", "\x7fFLAC", "Speex   "]; // Vorbis I 4.2.1, RFC 7845 5.1, FLAC, Speex
 
-// RFC 3533 6: the header of a page, before the lengths of its segments.
-const pageHeaderBytes = 27;
-
-/** A page of an Ogg file. */
-export interface OggPage {
-  /** Whether a stream begins with it. */
-  readonly isFirst: boolean;
-  /** The number of its stream. */
-  readonly serial: number;
-  /** Granule position, whose unit depends on the codec; 2^64 - 1 if no packet ends on this page. */
-  readonly position: number;
-  /** Offset of the content. */
-  readonly content: number;
-}
-
-/** Reads the header of the page at an offset (RFC 3533 6); null if none begins there. */
-export function readPage(bytes: Uint8Array, at: number): OggPage | null {
-  if (!hasAt(bytes, at, "OggS\0")) return null;
-  return {
-    isFirst: ((bytes[at + 5] ?? 0) & 2) !== 0,
-    serial: readUint32LE(bytes, at + 14),
-    position: readUint32LE(bytes, at + 10) * 2 ** 32 + readUint32LE(bytes, at + 6),
-    content: at + pageHeaderBytes + (bytes[at + 26] ?? 0),
-  };
-}
-
-/** The first page of each stream, a step each: they precede all other pages (RFC 3533 4). */
-export function* firstPages(bytes: Uint8Array): Generator<OggPage> {
-  const work = createWorkBudget();
-  let at = 0;
-  for (let page = readPage(bytes, at); page?.isFirst && work.step(); page = readPage(bytes, at)) {
-    yield page;
-    const lengths = bytes.subarray(at + pageHeaderBytes, page.content);
-    at = page.content + lengths.reduce((sum, length) => sum + length, 0);
-  }
-}
-
 /** Sniffs the kind of an Ogg file from the first packets of its streams; null if it is no Ogg (RFC 3533 6). */
-export function readOgg(head: Uint8Array): "audio" | "video" | "unknown" | null {
-  if (!readPage(head, 0)) return null;
+function readOgg(head: Uint8Array): "audio" | "video" | "unknown" | null {
+  if (!hasAt(head, 0, "OggS\0")) return null;
   let answer: "audio" | "unknown" = "unknown";
-  for (const { content } of firstPages(head)) {
-    if (videoCodecs.some((codec) => hasAt(head, content, codec))) return "video";
-    if (audioCodecs.some((codec) => hasAt(head, content, codec))) answer = "audio";
+  for (const { start } of firstPages(head)) {
+    if (videoCodecs.some((codec) => hasAt(head, start, codec))) return "video";
+    if (audioCodecs.some((codec) => hasAt(head, start, codec))) answer = "audio";
   }
   return answer;
 }
 
 const oggIn = memoized(readOgg);
 
+// A page has at most 64 kB (RFC 3533 6): the last one of a stream is near the end.
+const tailBytes = 64 * 1024;
+const longTailBytes = 1024 ** 2;
+// Covers are comments, in base64. Encoders write pages of 4 to 64 kB.
+const maxHeaderBytes = 8 * 1024 ** 2;
+const maxHeaderPages = 1024;
+
+/** The streams of an Ogg file, from its first pages. */
+interface Beginning {
+  /** Streams of which the longest gives the duration. */
+  readonly measured: readonly Stream[];
+  readonly serials: ReadonlySet<number>;
+  /** Samples before the first one, of each measured stream. Null if the first pages do not have it. */
+  readonly starts: readonly (number | null)[];
+  /** Offset behind the headers of the measured streams. */
+  readonly headersEnd: number;
+}
+
+/** The first video; else the last of the sounds that the library cannot measure; else all sounds that it can. */
+function measuredOf(streams: readonly Stream[]): readonly Stream[] {
+  const video = streams.find(({ kind }) => kind === "theora");
+  const first = video ?? streams.findLast(({ kind }) => kind === "speex" || kind === "flac");
+  return first ? [first] : streams.filter(({ kind }) => kind === "vorbis" || kind === "opus");
+}
+
+/** Reads the pages up to the first one with content of each measured stream. */
+function readBeginning(file: ReceivedFile): Beginning | { readonly need: Need | null } {
+  const { prefix } = file;
+  const { streams, end } = readStreams(prefix);
+  const measured = measuredOf(streams);
+  // Streams that are not there yet may be the measured ones.
+  if (!readPage(prefix, end)) {
+    const isCut = prefix.length < end + 27 + 255 && !isComplete(file);
+    if (isCut) return { need: needPrefix(file, end + tailBytes) };
+  }
+  const serials = new Set(streams.map(({ serial }) => serial));
+  const packets = new Map(measured.map(({ serial }) => [serial, 0]));
+  const starts = new Map<number, number | null>();
+  const work = createSteps(maxHeaderPages);
+  let [at, headersEnd] = [0, end];
+  while (measured.some(({ serial, headerPackets }) => headerPackets !== null && !starts.has(serial))) {
+    const page = work.step() && at < maxHeaderBytes ? readPage(prefix, at) : null;
+    if (!page || page.end > prefix.length) {
+      const isMore = at < maxHeaderBytes && !isComplete(file) && (page !== null || prefix.length < at + 27 + 255);
+      if (isMore) return { need: needPrefix(file, Math.max(at, page?.end ?? 0)) };
+      break;
+    }
+    const stream = measured.find(({ serial }) => serial === page.serial);
+    const before = packets.get(page.serial) ?? 0;
+    if (stream?.headerPackets != null && !starts.has(stream.serial)) {
+      if (before < stream.headerPackets) headersEnd = page.end;
+      else if (page.position !== null) starts.set(stream.serial, findStart(prefix, at, page, stream));
+      packets.set(page.serial, before + page.packets);
+    }
+    at = page.end;
+  }
+  return { measured, serials, starts: measured.map(({ serial }) => starts.get(serial) ?? null), headersEnd };
+}
+
+/** Samples before the stream begins: a recording of a live stream does not begin at 0. Null if they cannot be counted. */
+function findStart(bytes: Uint8Array, at: number, page: Page, stream: Stream): number | null {
+  const position = page.position ?? 0;
+  if (stream.kind === "opus") {
+    let samples = 0;
+    for (const packet of packetsOn(bytes, at, page))
+      samples += countOpusSamples(bytes[packet] ?? 0, bytes[packet + 1] ?? 0);
+    return Math.max(0, position - samples - stream.skipped);
+  }
+  return position > page.packets * stream.maxPacketSamples ? null : 0;
+}
+
+/** The last granule position of each stream in a tail; null if a stream of another chain link is in it (RFC 3533 4). */
+function readLastPositions(tail: Uint8Array, serials: ReadonlySet<number>): Map<number, number> | null {
+  const last = new Map<number, number>();
+  const work = createWorkBudget();
+  const text = Buffer.from(tail.buffer, tail.byteOffset, tail.length);
+  for (let at = text.indexOf("OggS"); at >= 0 && work.step();) {
+    const page = readPage(tail, at);
+    if (page && !serials.has(page.serial)) return null;
+    if (page && page.position !== null) last.set(page.serial, page.position);
+    at = text.indexOf("OggS", page ? page.end : at + 4);
+  }
+  return last;
+}
+
+interface OggFacts {
+  /** Of the measured stream; null if there is none. */
+  readonly kind: Stream["kind"] | null;
+  readonly size: Size | null;
+  /** Null if it takes the whole file, or if there is none. */
+  readonly durationMs: number | null;
+  readonly need: Need | null;
+}
+
+/** Reads size and duration of an Ogg file from its first pages and its last ones. */
+export function readOggFacts(file: ReceivedFile): OggFacts {
+  const [stream] = measuredOf(readStreams(file.prefix).streams);
+  const none = { kind: stream?.kind ?? null, size: stream?.size ?? null, durationMs: null };
+  const beginning = readBeginning(file);
+  if ("need" in beginning) return { ...none, need: beginning.need };
+  const { measured, serials, starts } = beginning;
+  if (measured.length === 0) return { ...none, need: null };
+  const isUnknown = measured.some(({ headerPackets }, index) => headerPackets !== null && starts[index] === null);
+  if (isUnknown || file.length === null) return { ...none, need: needWhole(file) };
+  for (const bytes of [tailBytes, longTailBytes]) {
+    const from = Math.max(0, file.length - bytes);
+    const tail = bytesBetween(file, from, file.length);
+    if (!tail) return { ...none, need: needBetween(file, from, file.length) };
+    const last = readLastPositions(tail, serials);
+    if (!last) break;
+    if (!measured.every(({ serial }) => last.has(serial))) continue;
+    const seconds = measured.map(
+      ({ serial, skipped, secondsOf }, index) =>
+        secondsOf(Math.max(0, (last.get(serial) ?? 0) - skipped)) - secondsOf(starts[index] ?? 0),
+    );
+    const longest = Math.max(...seconds);
+    return { ...none, durationMs: longest > 0 ? createDurationMs(longest * 1000) : null, need: null };
+  }
+  return { ...none, need: needWhole(file) };
+}
+
+function planFacts(file: ReceivedFile): FactsStep {
+  const { size, durationMs, need } = readOggFacts(file);
+  return { known: { ...size, ...(durationMs !== null && { durationMs }) }, measurable: null, need };
+}
+
+function planPreview(file: ReceivedFile): PreviewStep {
+  const beginning = readBeginning(file);
+  if ("need" in beginning) return { excerpt: null, need: beginning.need };
+  const { measured, headersEnd } = beginning;
+  const [stream] = measured;
+  if (stream?.kind === "theora") return previewVideo(file, stream);
+  const header = file.prefix.subarray(0, headersEnd);
+  const text = Buffer.from(header.buffer, header.byteOffset, header.length);
+  const hasCover = ["METADATA_BLOCK_PICTURE", "metadata_block_picture"].some((key) => text.includes(key));
+  return hasCover ? { excerpt: { bytes: header, accuracy: "exact" }, need: null } : noPreview;
+}
+
+/** The worker gives the first bytes of the file to ffmpeg, of any duration. */
+function previewVideo({ prefix, length }: ReceivedFile, stream: Stream): PreviewStep {
+  const file = { prefix, parts: [], length };
+  const latest = Math.min(maxMediaBytes, length ?? Infinity);
+  const usual = findUsualEnd(prefix, stream);
+  const need = usual === null ? needPrefix(file, 0) : null;
+  return previewInSteps(
+    { make: () => (usual === null ? null : prefix.subarray(0, usual)), need, end: usual },
+    { make: () => prefix.subarray(0, latest), need: needBetween(file, 0, latest), end: latest },
+  );
+}
+
+/** The end of the first page of a stream behind the usual poster; null if it has not arrived. */
+function findUsualEnd(prefix: Uint8Array, { serial, secondsOf }: Stream): number | null {
+  const work = createWorkBudget();
+  let at = 0;
+  for (let page = readPage(prefix, at); page && page.end <= prefix.length && work.step(); page = readPage(prefix, at)) {
+    at = page.end;
+    if (page.serial === serial && secondsOf(page.position ?? 0) > usualSeconds) return at;
+  }
+  return null;
+}
+
+/** Plan of Ogg: Vorbis, Opus, Speex, FLAC and Theora. */
+const plan: ReadPlan = { facts: planFacts, preview: planPreview };
+
 export const oggVideo = {
   type: "video/ogg",
   kind: "video",
   matches: (head) => oggIn(head) === "video", // RFC 5334
   aliases: ["application/ogg"],
+  plan,
   decoding: { ...video, reader: "ogg" },
 } as const satisfies Row;
 
@@ -68,6 +209,7 @@ export const oggAudio = {
   kind: "audio",
   matches: (head) => oggIn(head) === "audio",
   aliases: ["application/ogg", "audio/opus", "audio/x-opus+ogg", "audio/vorbis", "audio/x-vorbis+ogg"],
+  plan,
   decoding: { ...audio, reader: "ogg" },
 } as const satisfies Row;
 
@@ -76,5 +218,6 @@ export const ogg = {
   kind: "audio",
   matches: (head) => oggIn(head) === "unknown",
   refinedBy: /^(?:audio|video)\/(?:x-)?(?:ogg|opus|vorbis|speex|theora|flac)/,
+  plan,
   decoding: { ...audio, reader: "ogg" },
 } as const satisfies Row;

@@ -1,11 +1,13 @@
 import { at } from "./bytes.ts";
 import type { Row } from "./format.ts";
+import { createWholePlan } from "./whole-plan.ts";
 
 export const pdf = {
   type: "application/pdf",
   kind: "document",
   matches: at(0, "%PDF-"), // ISO 32000-1, 7.5.2
   aliases: ["application/x-pdf"],
+  plan: createWholePlan({}),
   decoding: {
     setting: "pdf",
     reader: "pdf",

@@ -1,5 +1,5 @@
 import { readUint16 } from "./bytes.ts";
-import { isFrame, isProgressiveFrame, readSegment, startOfScan } from "./jpeg.ts";
+import { isFrame, isProgressiveFrame, readSegment, startOfScan } from "./jpeg-segments.ts";
 
 // A progressive JPEG comes in scans (ITU-T T.81, G.1.1): first the averages of all blocks (DC), coarse to a bit or two mostly, then
 // the detail. A blurhash needs no more than the averages. How far its hash is from the whole file's: `npm run bench:early`.

@@ -1,6 +1,7 @@
 import { type Size, createSize } from "../raster.ts";
 import { any, at, readUint32 } from "./bytes.ts";
 import type { Row } from "./format.ts";
+import { createWholePlan } from "./whole-plan.ts";
 
 /** Adobe Photoshop File Formats, "File Header Section". */
 export function readPsdSize(head: Uint8Array): Size | null {
@@ -13,4 +14,5 @@ export const psd = {
   matches: any(at(0, "8BPS\0\x01"), at(0, "8BPS\0\x02")), // Adobe Photoshop File Formats: version 1, or 2 (PSB)
   aliases: ["image/x-psd", "image/psd", "application/x-photoshop", "application/photoshop"],
   readSize: readPsdSize,
+  plan: createWholePlan({ readSize: readPsdSize, hasPreview: false }),
 } as const satisfies Row;

@@ -1,6 +1,7 @@
 import { type Size, createSize } from "../raster.ts";
 import { at, readUint32 } from "./bytes.ts";
 import type { Row } from "./format.ts";
+import { createWholePlan } from "./whole-plan.ts";
 
 /** qoiformat.org, "header". */
 export function readQoiSize(head: Uint8Array): Size | null {
@@ -13,4 +14,5 @@ export const qoi = {
   matches: at(0, "qoif"), // qoiformat.org
   aliases: ["image/x-qoi"],
   readSize: readQoiSize,
+  plan: createWholePlan({ readSize: readQoiSize, readAnimated: () => false, hasPreview: false }),
 } as const satisfies Row;

@@ -3,6 +3,7 @@ import { type Size, createSize, maxSide } from "../raster.ts";
 import { createWorkBudget, hasAt } from "./bytes.ts";
 import type { Decoding, Row } from "./format.ts";
 import { markupIn, readMarkup } from "./text.ts";
+import { createWholePlan } from "./whole-plan.ts";
 
 // CSS Values 4, 6.2: an inch is 96 pixels.
 const unitPixels: Readonly<Record<string, number>> = {
@@ -110,12 +111,15 @@ const decoding = {
   isAnimated: () => false,
 } as const satisfies Decoding;
 
+const plan = createWholePlan({ readSize: readSvgSize, readAnimated: () => false });
+
 export const svgz = {
   type: "image/svg+xml",
   kind: "image",
   matches: (head) => readMarkup(gunzippedHead(head) ?? new Uint8Array())?.root === "svg", // SVG 1.1, appendix I
   aliases: ["image/svg", "application/gzip", "application/x-gzip"],
   readSize: readSvgSize,
+  plan,
   decoding,
 } as const satisfies Row;
 
@@ -126,5 +130,6 @@ export const svg = {
   aliases: ["image/svg", "application/xml", "text/xml", "text/plain"],
   isSometimesUnmarked: true, // a prolog may be longer than the head
   readSize: readSvgSize,
+  plan,
   decoding,
 } as const satisfies Row;

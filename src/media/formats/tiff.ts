@@ -1,6 +1,7 @@
 import { type Size, createSize } from "../raster.ts";
 import { any, at, createWorkBudget, hasAt } from "./bytes.ts";
 import type { Row } from "./format.ts";
+import { createWholePlan } from "./whole-plan.ts";
 
 const [widthTag, heightTag, orientationTag] = [256, 257, 274];
 // Bytes of a value by its type (TIFF 6.0, section 2; BigTIFF adds 16): the sizes are of one of these.
@@ -47,6 +48,7 @@ export const tiff = {
   // Camera raw files are TIFF with more in it.
   readSize: readTiffSize,
   refinedBy: /^image\/(?:x-(?:adobe-dng|canon-cr2|nikon-nef|sony-arw|pentax-pef)|tiff-fx)$/,
+  plan: createWholePlan({ readSize: readTiffSize, readAnimated: () => false }),
   decoding: {
     setting: "tiff",
     loader: "VipsForeignLoadTiff",

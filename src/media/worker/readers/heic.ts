@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { readProfile, readThumbnail } from "../../formats/heif.ts";
+import { readProfile, readThumbnail } from "../../formats/heif-items.ts";
 import type { Raster } from "../../raster.ts";
 import { type Reader, UnreadableError } from "../reader.ts";
 import { compile } from "./wasm.ts";

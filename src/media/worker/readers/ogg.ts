@@ -1,4 +1,4 @@
-import { readOggFacts } from "../../formats/plans/ogg.ts";
+import { readOggFacts } from "../../formats/ogg.ts";
 import { type Reader, UnreadableError, noSize } from "../reader.ts";
 import { beginning, reader as tracks } from "./tracks.ts";
 

@@ -20,13 +20,13 @@ import {
 } from "mediabunny";
 import { createDurationMs, createSize } from "../../../domain/size.ts";
 import { hasAt } from "../../formats/bytes.ts";
+import { clipSeconds } from "../../formats/clip.ts";
 import { box } from "../../formats/isobmff.ts";
-import { isJpeg } from "../../formats/jpeg.ts";
+import { isJpeg } from "../../formats/jpeg-segments.ts";
+import { matroska } from "../../formats/matroska.ts";
+import { mp3 } from "../../formats/mp3.ts";
+import { isobmffPlan } from "../../formats/mp4.ts";
 import type { ReadPlan } from "../../formats/plan.ts";
-import { isobmffPlan } from "../../formats/plans/isobmff.ts";
-import { matroskaPlan } from "../../formats/plans/matroska.ts";
-import { mp3Plan } from "../../formats/plans/mp3.ts";
-import { clipSeconds } from "../../formats/plans/clip.ts";
 import { isPng } from "../../formats/png.ts";
 import { isUnbranded } from "../../formats/quicktime.ts";
 import { type Clip, type Container, type Facts, maxClipBytes } from "../../protocol.ts";
@@ -36,11 +36,11 @@ import { type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
 const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE];
 
 const plans = new Map<InputFormat, ReadPlan>([
-  [MP3, mp3Plan],
+  [MP3, mp3.plan],
   [MP4, isobmffPlan],
   [QTFF, isobmffPlan],
-  [MATROSKA, matroskaPlan],
-  [WEBM, matroskaPlan],
+  [MATROSKA, matroska.plan],
+  [WEBM, matroska.plan],
 ]);
 
 // Container overhead: a few bytes a packet, and the decoder's settings.
@@ -78,7 +78,7 @@ async function measure(input: Input, body: Uint8Array, isWhole: boolean): Promis
   const planned = plan?.facts({ prefix: body, parts: [], length: isWhole ? body.length : null }).known.durationMs;
   if (planned !== undefined) return { ...size, animated: null, durationMs: planned };
   // The first bytes have no end, but perhaps a declared duration. That of an MP3 is a guess of the library.
-  const declared = plan === mp3Plan ? null : await input.getDurationFromMetadata();
+  const declared = plan === mp3.plan ? null : await input.getDurationFromMetadata();
   const seconds =
     declared ?? (isWhole ? (await input.computeDuration()) - Math.max(0, await input.getFirstTimestamp()) : 0);
   return { ...size, animated: null, durationMs: toMilliseconds(seconds) };

@@ -1,7 +1,7 @@
 import sharp, { type Sharp } from "sharp";
 import { describe, expect, test } from "vitest";
 import { readGifSize } from "../../../../src/media/formats/gif.ts";
-import { readJpegHeader, readJpegSize } from "../../../../src/media/formats/jpeg.ts";
+import { readJpegHeader, readJpegSize } from "../../../../src/media/formats/jpeg-segments.ts";
 import { readPngHeader, readPngSize } from "../../../../src/media/formats/png.ts";
 import { readWebpSize } from "../../../../src/media/formats/webp.ts";
 import { plain } from "../../../support/images.ts";

@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { formats } from "../../../../src/media/formats/index.ts";
-import { readHeifSize } from "../../../../src/media/formats/heif.ts";
+import { readHeifSize } from "../../../../src/media/formats/heif-items.ts";
 import { readJxl } from "../../../../src/media/formats/jxl.ts";
 import { sniff } from "../../../../src/media/formats/sniff.ts";
 import { readSvgSize } from "../../../../src/media/formats/svg.ts";

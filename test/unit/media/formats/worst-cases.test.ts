@@ -2,7 +2,6 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { decodableFormats, type FormatName, formats } from "../../../../src/media/formats/index.ts";
 import { beginningOf } from "../../../../src/media/formats/progressive.ts";
 import { sniff } from "../../../../src/media/formats/sniff.ts";
-import { planOf } from "../../../../src/media/formats/plans/index.ts";
 import type { Decoder, Picture } from "../../../../src/media/decode/decoder.ts";
 import { startDescription } from "../../../../src/domain/description.ts";
 import { createReading } from "../../../../src/reading.ts";
@@ -22,8 +21,7 @@ const names = formats.map(({ name }) => name);
 /** All parsers that the service runs on the first bytes of a format. */
 function parsersOf(name: FormatName): Readonly<Record<string, (head: Uint8Array) => unknown>> {
   const format = formats.find((format) => format.name === name)!;
-  const { readSize } = format;
-  const plan = planOf(format);
+  const { readSize, plan } = format;
   return {
     sniff,
     readSize: (head) => [readSize, sniff(head)?.readSize].map((read) => read?.(head)),

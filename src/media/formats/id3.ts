@@ -1,0 +1,51 @@
+import { hasAt } from "./bytes.ts";
+import type { Excerpt, PreviewStep, ReceivedFile } from "./plan.ts";
+import { needPrefix, noPreview } from "./track-bytes.ts";
+
+// Tags may be longer than the audio: a picture of some megabytes. Beyond this the cover is not worth it.
+const maxTagBytes = 16 * 1024 ** 2;
+// Some programs write a second tag behind the first.
+const maxTags = 4;
+const tagHeaderBytes = 10;
+// A decoder's reader needs a frame or two to see that it is audio.
+const audioBytes = 16 * 1024;
+
+/** The ID3v2 tags at the start of a file. */
+export interface Tags {
+  readonly end: number;
+  /** Whether the bytes behind them have arrived, which may be one more tag. */
+  readonly isSure: boolean;
+}
+
+/** The end of the ID3v2 tag (id3.org, ID3v2.4 3.1: version, flags, a size of seven bits a byte); 0 without a tag. */
+export function afterTag(head: Uint8Array): number {
+  const version = head[3] ?? 0;
+  if (!hasAt(head, 0, "ID3") || version < 2 || version > 4) return 0;
+  const sizes = head.subarray(6, 10);
+  if (sizes.length < 4 || sizes.some((byte) => byte > 0x7f)) return 0;
+  return 10 + sizes.reduce((size, byte) => size * 128 + byte, 0);
+}
+
+export function findTags({ prefix, length }: ReceivedFile): Tags {
+  let end = 0;
+  for (let tags = 0; tags < maxTags; tags += 1) {
+    if (prefix.length < Math.min(end + tagHeaderBytes, length ?? Infinity)) return { end, isSure: false };
+    const bytes = afterTag(prefix.subarray(end, end + tagHeaderBytes));
+    if (bytes === 0) break;
+    end += bytes;
+  }
+  return { end, isSure: true };
+}
+
+/** The cover in the ID3v2 tags: an excerpt of the tags and the first frames. */
+export function previewTags(file: ReceivedFile): PreviewStep {
+  const { prefix, length } = file;
+  const { end, isSure } = findTags(file);
+  if (end > maxTagBytes || (isSure && end === 0)) return noPreview;
+  const to = Math.min(end + audioBytes, length ?? Infinity);
+  if (to > prefix.length) return { excerpt: null, need: needPrefix(file, to) };
+  const tags = Buffer.from(prefix.buffer, prefix.byteOffset, Math.min(end, prefix.length));
+  const excerpt: Excerpt = { bytes: prefix.subarray(0, to), accuracy: "exact" };
+  // ID3v2.3 and 2.4: APIC; ID3v2.2: PIC.
+  return tags.includes("PIC") ? { excerpt, need: null } : noPreview;
+}

@@ -1,0 +1,121 @@
+import { type WorkBudget, readUint16 } from "./bytes.ts";
+import { readVint } from "./ebml.ts";
+import {
+  type Element,
+  type MatroskaHead,
+  createElementSteps,
+  ids,
+  readElement,
+  readElements,
+  readUnsigned,
+} from "./matroska-head.ts";
+
+// RFC 9559 5.1.3, besides blocks and the timestamp: Void, CRC-32, SilentTracks, Position, PrevSize, EncryptedBlock.
+const otherChildren = [0xec, 0xbf, 0x5854, 0xa7, 0xab, 0xaf];
+
+/** A block of a cluster: frames of one track. */
+export interface Block {
+  readonly at: number;
+  readonly end: number;
+  readonly track: number;
+  /** In units of the segment's timestamp scale, from its beginning. */
+  readonly time: number;
+  /** Likewise; 0 if it does not give it. */
+  readonly duration: number;
+  /** Several frames may share a block (lacing). */
+  readonly frames: number;
+}
+
+/** A cluster and its blocks that are there in full. */
+export interface Cluster {
+  readonly element: Element;
+  readonly blocks: readonly Block[];
+  /** Offset behind the last child that is there in full, or of the next cluster. */
+  readonly end: number;
+  /** Whether all of its children are there; not known of a cluster of unknown size at the end of the bytes. */
+  readonly isWhole: boolean;
+}
+
+/** Reads a cluster; null if there is none at the offset. */
+export function readCluster(bytes: Uint8Array, at: number, work: WorkBudget): Cluster | null {
+  const element = readElement(bytes, at);
+  if (element?.id !== ids.cluster) return null;
+  const blocks: Block[] = [];
+  let time: number | null = null;
+  let end = element.start;
+  while (end < element.end && work.step()) {
+    const child = readElement(bytes, end);
+    if (!child) return { element, blocks, end, isWhole: false };
+    const isBlock = child.id === ids.simpleBlock || child.id === ids.blockGroup;
+    if (!isBlock && child.id !== ids.timestamp && !otherChildren.includes(child.id)) break; // the next cluster, or junk
+    if (child.end > bytes.length) return { element, blocks, end, isWhole: false };
+    if (child.id === ids.timestamp) time = readUnsigned(bytes, child);
+    if (isBlock && time === null) return null; // by chance these bytes look like a cluster
+    const block = isBlock ? readBlock(bytes, child, time ?? 0, work) : null;
+    if (block) blocks.push(block);
+    end = child.end;
+  }
+  return time === null ? null : { element, blocks, end, isWhole: true };
+}
+
+function readBlock(bytes: Uint8Array, child: Element, clusterTime: number, work: WorkBudget): Block | null {
+  let [block, duration] = [child, 0];
+  if (child.id === ids.blockGroup) {
+    for (const field of readElements(bytes, child.start, child.end, work)) {
+      if (field.id === ids.block) block = field;
+      if (field.id === ids.blockDuration) duration = readUnsigned(bytes, field);
+    }
+  }
+  const track = readVint(bytes, block.start, { keepMarker: false });
+  if (!track) return null;
+  const at = block.start + track.length;
+  const relative = (readUint16(bytes, at) << 16) >> 16; // signed (RFC 9559 10.1)
+  const isLaced = ((bytes[at + 2] ?? 0) & 6) !== 0;
+  const frames = isLaced ? (bytes[at + 3] ?? 0) + 1 : 1;
+  return { at: child.at, end: child.end, track: track.value, time: clusterTime + relative, duration, frames };
+}
+
+const clusterMark = Uint8Array.of(0x1f, 0x43, 0xb6, 0x75);
+// Compressed data has these four bytes once in 4 GB. A file with many of them is made for us.
+const maxCandidates = 64;
+
+/** Finds the last cluster with a block of a track; null if there is none in these bytes. */
+function findLastCluster(tail: Uint8Array, { tracks }: MatroskaHead): Cluster | null {
+  const text = Buffer.from(tail.buffer, tail.byteOffset, tail.length);
+  const work = createElementSteps();
+  let at = text.lastIndexOf(clusterMark);
+  for (let candidates = 0; at >= 0 && candidates < maxCandidates; candidates += 1) {
+    const cluster = readCluster(tail, at, work);
+    if (cluster?.blocks.some(({ track }) => tracks.has(track))) return cluster;
+    at = at === 0 ? -1 : text.lastIndexOf(clusterMark, at - 1);
+  }
+  return null;
+}
+
+/** The time at which the last blocks of the last cluster end, in units; null if there is no cluster in these bytes. */
+export function findEndTime(tail: Uint8Array, head: MatroskaHead): number | null {
+  const cluster = findLastCluster(tail, head);
+  if (!cluster) return null;
+  const last = new Map<number, Block>();
+  for (const block of cluster.blocks) {
+    if (head.tracks.has(block.track) && block.time >= (last.get(block.track)?.time ?? -Infinity))
+      last.set(block.track, block);
+  }
+  const ends = [...last.values()].map(({ track, time, duration, frames }) => {
+    const frameUnits = (head.tracks.get(track)?.defaultNanoseconds ?? 0) / head.scaleNanoseconds;
+    return time + (duration || frames * frameUnits);
+  });
+  return Math.max(...ends);
+}
+
+/** The time of the first block of all tracks, in units: a stream that was joined late does not begin at 0. */
+export function findStartTime(bytes: Uint8Array, { tracks }: MatroskaHead): number {
+  const seen = new Set<number>();
+  let start = Infinity;
+  for (const { track, time } of readCluster(bytes, 0, createElementSteps())?.blocks ?? []) {
+    if (!tracks.has(track) || seen.has(track)) continue;
+    seen.add(track);
+    start = Math.min(start, time);
+  }
+  return start === Infinity ? 0 : Math.max(0, start);
+}

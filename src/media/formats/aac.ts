@@ -1,7 +1,7 @@
 import type { Row } from "./format.ts";
 import { afterTag, previewTags } from "./id3.ts";
 import { hasFrames, readAdtsFrame } from "./mpeg-frames.ts";
-import { wholeFacts } from "./track-bytes.ts";
+import { wholeFacts } from "./received.ts";
 import { audio } from "./tracks.ts";
 
 function isAdts(head: Uint8Array): boolean {

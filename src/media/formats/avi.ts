@@ -1,13 +1,11 @@
-import { createWorkBudget, hasAt, readUint32LE } from "./bytes.ts";
+import { createWorkBudget, hasAt } from "./bytes.ts";
 import { maxMediaBytes } from "./clip.ts";
 import type { Row } from "./format.ts";
-import type { FactsStep, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
-import { riff } from "./riff.ts";
-import { needPrefix } from "./track-bytes.ts";
+import type { FactsStep, PreviewStep, ReceivedFile } from "./plan.ts";
+import { clampToFile, foundPreview, measurableFacts, needMore, noFacts, noPreview } from "./received.ts";
+import { chunkHeaderBytes, formHeaderBytes, readRiffChunk, riff } from "./riff.ts";
 import { video } from "./tracks.ts";
 
-const formHeaderBytes = 12;
-const chunkHeaderBytes = 8;
 // The headers of a file with an index of its own (OpenDML) have some tens of kB.
 const maxHeaderBytes = 4 * 1024 ** 2;
 
@@ -16,38 +14,30 @@ function planFacts(file: ReceivedFile): FactsStep {
   const { prefix } = file;
   const work = createWorkBudget();
   for (let at = formHeaderBytes; at < maxHeaderBytes && work.step();) {
-    const start = at + chunkHeaderBytes;
-    if (start + 4 > prefix.length) return { known: {}, measurable: null, need: needPrefix(file, start + 4) };
-    const end = start + readUint32LE(prefix, at + 4);
-    if (hasAt(prefix, at, "LIST") && hasAt(prefix, start, "hdrl")) {
+    const typeEnd = at + chunkHeaderBytes + 4; // of a list
+    if (typeEnd > prefix.length) return noFacts(needMore(file, typeEnd));
+    const { type, start, end, next } = readRiffChunk(prefix, at);
+    if (type === "LIST" && hasAt(prefix, start, "hdrl")) {
       if (end > maxHeaderBytes) break;
-      const isThere = end <= prefix.length;
-      return {
-        known: {},
-        measurable: isThere ? prefix.subarray(0, end) : null,
-        need: isThere ? null : needPrefix(file, end),
-      };
+      return end <= prefix.length ? measurableFacts(prefix.subarray(0, end)) : noFacts(needMore(file, end));
     }
-    at = end + (end % 2);
+    at = next;
   }
-  return { known: {}, measurable: null, need: null };
+  return noFacts();
 }
 
 /** The worker gives the first bytes of the file to ffmpeg. */
 function planPreview(file: ReceivedFile): PreviewStep {
-  const end = Math.min(maxMediaBytes, file.length ?? Infinity);
-  if (file.prefix.length < end) return { excerpt: null, need: needPrefix(file, end) };
-  return { excerpt: { bytes: file.prefix.subarray(0, end), accuracy: "exact" }, need: null };
+  const end = clampToFile(file, maxMediaBytes);
+  if (file.prefix.length < end) return noPreview(needMore(file, end));
+  return foundPreview(file.prefix.subarray(0, end));
 }
-
-/** Plan of Audio Video Interleave. */
-const plan: ReadPlan = { facts: planFacts, preview: planPreview };
 
 export const avi = {
   type: "video/x-msvideo",
   kind: "video",
   matches: riff("AVI "), // Microsoft, AVI RIFF File Reference
   aliases: ["video/avi", "video/msvideo", "video/vnd.avi"],
-  plan,
+  plan: { facts: planFacts, preview: planPreview },
   decoding: { ...video, reader: "avi" },
 } as const satisfies Row;

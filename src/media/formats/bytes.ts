@@ -11,10 +11,11 @@ export interface WorkBudget {
 }
 
 // Real files take some hundreds: the tiles of a HEIC of 268 megapixels are 1024. A step takes up to half a microsecond.
-const maxSteps = 4096;
+const usualSteps = 4096;
 
-export function createWorkBudget(): WorkBudget {
-  let left = maxSteps;
+/** @param steps another number for lists that are longer than those of other headers, or shorter */
+export function createWorkBudget(steps = usualSteps): WorkBudget {
+  let left = steps;
   return { step: () => left-- > 0 };
 }
 
@@ -28,6 +29,11 @@ export function memoized<T>(parse: (head: Uint8Array) => T): (head: Uint8Array) 
     results.set(head, { result });
     return result;
   };
+}
+
+/** Views bytes as a buffer, which searches them natively. Nothing is copied. */
+export function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }
 
 /** Whether these bytes (or the characters of a text, one byte each) stand at the offset. */

@@ -1,5 +1,5 @@
-import type { Need, PreviewStep, ReceivedFile } from "./plan.ts";
-import { isComplete } from "./track-bytes.ts";
+import type { Need, PreviewStep } from "./plan.ts";
+import { foundPreview, noPreview } from "./received.ts";
 
 // The worker decodes the poster from the beginning of a video: the first frame that is not black, within so many
 // seconds and bytes. An excerpt with all of them has the same poster as the file.
@@ -25,15 +25,9 @@ export interface ExcerptStep {
 /** The excerpt up to the usual poster first, then the one up to the latest poster, unless they are about the same. */
 export function previewInSteps(usual: ExcerptStep, latest: ExcerptStep): PreviewStep {
   const exact = latest.need === null ? latest.make() : null;
-  if (exact) return { excerpt: { bytes: exact, accuracy: "exact" }, need: null };
+  if (exact) return foundPreview(exact);
   const isOneStep = usual.end !== null && latest.end !== null && latest.end - usual.end <= smallBytes;
-  if (isOneStep) return { excerpt: null, need: latest.need };
+  if (isOneStep) return noPreview(latest.need);
   const close = usual.need === null ? usual.make() : null;
   return { excerpt: close && { bytes: close, accuracy: "close" }, need: close ? latest.need : usual.need };
-}
-
-/** The whole file is its own excerpt. */
-export function previewWhole(file: ReceivedFile): PreviewStep {
-  if (!isComplete(file)) return { excerpt: null, need: "whole" };
-  return { excerpt: { bytes: file.prefix, accuracy: "exact" }, need: null };
 }

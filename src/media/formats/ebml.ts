@@ -1,82 +1,70 @@
-import { type WorkBudget, createWorkBudget, readText } from "./bytes.ts";
+import type { WorkBudget } from "./bytes.ts";
 
-// Identifiers with their length marker, as they stand in the file (RFC 8794 and RFC 9559).
-const ids = {
-  header: 0x1a45dfa3,
-  docType: 0x4282,
-  segment: 0x18538067,
-  tracks: 0x1654ae6b,
-  track: 0xae,
-  trackType: 0x83,
-};
+const longestVint = 8;
+// All bits are one in a size that is unknown, as in a stream (RFC 8794 6.2), by the length of the integer.
+const unknownSizes = Array.from({ length: longestVint + 1 }, (_, length) => 2 ** (7 * length) - 1);
 
-interface Element {
+/** The length of the variable-size integer at an offset: its leading zeros give it (RFC 8794 4); 0 if it is cut or none. */
+export function readVintLength(bytes: Uint8Array, at: number): number {
+  const length = Math.clz32(bytes[at] ?? 0) - 23;
+  return length <= longestVint && at + length <= bytes.length ? length : 0;
+}
+
+/** Reads a variable-size integer of a known length. */
+export function readVint(bytes: Uint8Array, at: number, length: number): number {
+  let value = (bytes[at] ?? 0) & (0xff >> length);
+  for (let index = 1; index < length; index += 1) value = value * 256 + (bytes[at + index] ?? 0);
+  return value;
+}
+
+/** An element whose header is there. Its content may be cut. */
+export interface Element {
   readonly id: number;
+  readonly at: number;
   readonly start: number;
+  /** Infinity for one of unknown size, as in a stream. */
   readonly end: number;
 }
 
-/** Reads a variable-size integer: leading zeros of the first byte give its length (RFC 8794 4); null if cut off. */
-export function readVint(head: Uint8Array, at: number, { keepMarker }: { keepMarker: boolean }) {
-  const first = head[at] ?? 0;
-  const length = Math.clz32(first) - 23;
-  if (first === 0 || at + length > head.length) return null;
-  let value = keepMarker ? first : first & (0xff >> length);
-  let allOnes = (first | (0xff00 >> length)) === (0xff | (0xff00 >> length));
-  for (let index = 1; index < length; index += 1) {
-    const byte = head[at + index] ?? 0;
-    value = value * 256 + byte;
-    allOnes &&= byte === 0xff;
+// With its marker, as identifiers are written.
+const longestId = 4;
+
+/** Reads the header of an element (RFC 8794 7); null if it is cut or is none. */
+export function readElement(bytes: Uint8Array, at: number): Element | null {
+  if (at >= bytes.length) return null;
+  // V8 stores ends as floats if one is Infinity, and is ten times slower for an array index that is one.
+  const idAt = at | 0;
+  const idLength = readVintLength(bytes, idAt);
+  if (idLength === 0 || idLength > longestId) return null;
+  const sizeAt = idAt + idLength;
+  const sizeLength = readVintLength(bytes, sizeAt);
+  if (sizeLength === 0) return null;
+  let id = 0;
+  for (let index = idAt; index < sizeAt; index += 1) id = id * 256 + (bytes[index] ?? 0);
+  const start = sizeAt + sizeLength;
+  const size = readVint(bytes, sizeAt, sizeLength);
+  return { id, at: idAt, start, end: size >= (unknownSizes[sizeLength] ?? 0) ? Infinity : start + size };
+}
+
+/** Iterates over the elements of another, each cut at its end; one of unknown size takes the rest. */
+export function* readElements(bytes: Uint8Array, from: number, to: number, work: WorkBudget): Generator<Element> {
+  for (let at = from; at < to && work.step();) {
+    const element = readElement(bytes, at);
+    if (!element) return;
+    yield element.end <= to ? element : { ...element, end: to };
+    at = element.end;
   }
-  return { value, length, allOnes };
 }
 
-/** Iterates over the elements, a step each, cut at the end of the head; one of unknown size takes the rest. */
-function* elements(head: Uint8Array, from: number, to: number, work: WorkBudget): Generator<Element> {
-  let at = from;
-  while (at < to && work.step()) {
-    const id = readVint(head, at, { keepMarker: true });
-    const size = id && readVint(head, at + id.length, { keepMarker: false });
-    if (!id || !size) return;
-    const start = at + id.length + size.length;
-    const end = size.allOnes ? to : start + size.value;
-    yield { id: id.value, start, end: Math.min(end, to) };
-    at = end;
-  }
+export function readUnsigned(bytes: Uint8Array, { start, end }: Element): number {
+  let value = 0;
+  for (let at = start; at < Math.min(end, start + 8); at += 1) value = value * 256 + (bytes[at] ?? 0);
+  return value;
 }
 
-/** The first element with an identifier; reads no further. */
-function find(list: Iterable<Element>, wanted: number): Element | undefined {
-  for (const element of list) if (element.id === wanted) return element;
-  return undefined;
-}
-
-export interface Matroska {
-  readonly docType: string;
-  /** Of the tracks in the head; both false where none is. */
-  readonly hasVideo: boolean;
-  readonly hasAudio: boolean;
-}
-
-/** Reads the document type and the kinds of the tracks of a Matroska or WebM file; null where it is no EBML. */
-export function readMatroska(head: Uint8Array): Matroska | null {
-  const work = createWorkBudget();
-  const [header, segment] = elements(head, 0, head.length, work);
-  if (header?.id !== ids.header) return null;
-  const docType = find(elements(head, header.start, header.end, work), ids.docType);
-  if (!docType) return null;
-  const types = new Set<number>();
-  if (segment?.id === ids.segment) {
-    for (const tracks of elements(head, segment.start, segment.end, work)) {
-      if (tracks.id !== ids.tracks) continue;
-      for (const track of elements(head, tracks.start, tracks.end, work)) {
-        if (track.id !== ids.track) continue;
-        const type = find(elements(head, track.start, track.end, work), ids.trackType);
-        if (type) types.add(head[type.end - 1] ?? 0);
-      }
-    }
-  }
-  // The text may be padded with zeros (RFC 8794 7.4).
-  const text = readText(head, docType.start, docType.end - docType.start).replace(/\0.*$/s, "");
-  return { docType: text, hasVideo: types.has(1), hasAudio: types.has(2) };
+/** Reads a number of 4 or 8 bytes; 0 for another length. */
+export function readFloat(bytes: Uint8Array, { start, end }: Element): number {
+  const content = Buffer.from(bytes.subarray(start, end));
+  if (content.length === 4) return content.readFloatBE();
+  return content.length === 8 ? content.readDoubleBE() : 0;
 }

@@ -2,9 +2,19 @@ import { createDurationMs } from "../raster.ts";
 import { createWorkBudget, hasAt, readUint32 } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import { afterTag, findTags } from "./id3.ts";
-import type { FactsStep, Need, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
-import { isComplete, needPrefix, noPreview, wholeFacts } from "./track-bytes.ts";
+import type { FactsStep, Need, PreviewStep, ReceivedFile } from "./plan.ts";
+import {
+  durationFact,
+  foundPreview,
+  isWhole,
+  knownFacts,
+  needMore,
+  noFacts,
+  noPreview,
+  wholeFacts,
+} from "./received.ts";
 import { audio } from "./tracks.ts";
+import { hasPictureComment } from "./vorbis-comments.ts";
 
 // Covers of a few megabytes are common; a block has at most 16 MiB (RFC 9639 8.1).
 const maxMetadataBytes = 32 * 1024 ** 2;
@@ -40,12 +50,12 @@ function findMarker(file: ReceivedFile): number | { readonly need: Need | null }
   const { end, isSure } = findTags(file);
   if (hasAt(file.prefix, end, "fLaC")) return end;
   const isMissing = (!isSure || end + 4 > file.prefix.length) && end <= maxMetadataBytes;
-  return { need: isMissing ? needPrefix(file, end + 8 + streamInfoBytes) : null };
+  return { need: isMissing ? needMore(file, end + 8 + streamInfoBytes) : null };
 }
 
 function planFacts(file: ReceivedFile): FactsStep {
   const marker = findMarker(file);
-  if (typeof marker !== "number") return { known: {}, measurable: null, need: marker.need };
+  if (typeof marker !== "number") return noFacts(marker.need);
   const { prefix } = file;
   for (const { type, start } of blocks(prefix, marker)) {
     if (type !== blockTypes.streamInfo) continue;
@@ -54,49 +64,41 @@ function planFacts(file: ReceivedFile): FactsStep {
     const rate = readUint32(prefix, start + 10) >>> 12;
     const samples = ((prefix[start + 13] ?? 0) & 15) * 2 ** 32 + readUint32(prefix, start + 14);
     if (samples === 0) return wholeFacts(file);
-    const durationMs = createDurationMs((samples / rate) * 1000);
-    return { known: durationMs === null ? {} : { durationMs }, measurable: null, need: null };
+    return knownFacts(durationFact(createDurationMs((samples / rate) * 1000)));
   }
-  return { known: {}, measurable: null, need: needPrefix(file, marker + 8 + streamInfoBytes) };
+  return noFacts(needMore(file, marker + 8 + streamInfoBytes));
 }
 
 /** The blocks up to the front cover, or all of them; they need no frames. */
 function planPreview(file: ReceivedFile): PreviewStep {
   const marker = findMarker(file);
-  if (typeof marker !== "number") return { excerpt: null, need: marker.need };
+  if (typeof marker !== "number") return noPreview(marker.need);
   const { prefix } = file;
   let last: Block | null = null;
   let mayHaveCover = marker > 0; // in an ID3 tag
   for (const block of blocks(prefix, marker)) {
     if (block.end > prefix.length) {
-      const isAllowed = block.end <= maxMetadataBytes && !isComplete(file);
-      return isAllowed ? { excerpt: null, need: needPrefix(file, block.end + 4) } : noPreview;
+      return noPreview(block.end <= maxMetadataBytes ? needMore(file, block.end + 4) : null);
     }
     last = block;
-    const content = Buffer.from(prefix.buffer, prefix.byteOffset + block.start, block.end - block.start);
     if (block.type === blockTypes.picture) mayHaveCover = true;
-    if (block.type === blockTypes.comment) {
-      mayHaveCover ||= ["METADATA_BLOCK_PICTURE", "metadata_block_picture"].some((key) => content.includes(key));
-    }
+    if (block.type === blockTypes.comment) mayHaveCover ||= hasPictureComment(prefix.subarray(block.start, block.end));
     if (block.type === blockTypes.picture && readUint32(prefix, block.start) === frontCover) break;
     if (block.isLast) break;
   }
   const isEnd = last !== null && (last.isLast || last.type === blockTypes.picture);
-  if (!last || (!isEnd && !isComplete(file))) return { excerpt: null, need: needPrefix(file, last?.end ?? 0) };
-  if (!mayHaveCover) return noPreview;
+  if (!last || (!isEnd && !isWhole(file))) return noPreview(needMore(file, last?.end ?? 0));
+  if (!mayHaveCover) return noPreview();
   const bytes = Uint8Array.from(prefix.subarray(0, last.end));
   bytes[last.at] = (bytes[last.at] ?? 0) | 0x80; // it is the last one of the excerpt
-  return { excerpt: { bytes, accuracy: "exact" }, need: null };
+  return foundPreview(bytes);
 }
-
-/** Plan of FLAC: the stream information, and the cover in a picture block. */
-const plan: ReadPlan = { facts: planFacts, preview: planPreview };
 
 export const flac = {
   type: "audio/flac",
   kind: "audio",
   matches: (head) => hasAt(head, afterTag(head), "fLaC"), // RFC 9639 6; some encoders put an ID3 tag first
   aliases: ["audio/x-flac"],
-  plan,
+  plan: { facts: planFacts, preview: planPreview },
   decoding: audio,
 } as const satisfies Row;

@@ -1,23 +1,21 @@
-import { type Test, createWorkBudget, readText, readUint32 } from "./bytes.ts";
+import { type Test, createWorkBudget, readUint32 } from "./bytes.ts";
 import type { Decoding, Opened, Row } from "./format.ts";
 import { makeHeifExcerpt, spansOf } from "./heif-excerpt.ts";
 import { hasPlainHevc, readHeifSize, readThumbnail } from "./heif-items.ts";
-import { readPreviewItems } from "./heif-preview-items.ts";
-import { boxes, brandsIn, readBrands } from "./isobmff.ts";
+import { type PreviewItems, readPreviewItems } from "./heif-preview-items.ts";
+import { boxes, brandsIn, readBrands, readFileBox } from "./isobmff.ts";
 import type { Need, ReadPlan, ReceivedFile } from "./plan.ts";
 import {
   foundPreview,
   hasRange,
-  isWhole,
   knownFacts,
   missingFacts,
   missingPreview,
+  needNextHeader,
   needRange,
   readRange,
 } from "./received.ts";
 
-const boxHeaderBytes = 8;
-const largeHeaderBytes = 16;
 // The boxes before `meta`: the file type, the data in files whose writer streams, and free space.
 const maxBoxes = 64;
 // The items of a picture of 1024 tiles take 40 kB, and a printer's profile half a megabyte.
@@ -36,45 +34,29 @@ interface HeifOptions {
   readonly byReader: boolean;
 }
 
-interface BoxAt {
-  readonly type: string;
-  /** Position of the next box; Infinity if this one is the last. */
-  readonly next: number;
-}
-
-/** ISO/IEC 14496-12, 4.2: null if the header has not arrived, or is none. */
-function readBoxAt(file: ReceivedFile, at: number): BoxAt | null {
-  const header = readRange(file, at, at + largeHeaderBytes) ?? readRange(file, at, at + boxHeaderBytes);
-  if (!header) return null;
-  const declared = readUint32(header, 0);
-  const size = declared === 1 ? readUint32(header, 8) * 2 ** 32 + readUint32(header, 12) : declared || Infinity;
-  return { type: readText(header, 4, 4), next: at + Math.max(size, boxHeaderBytes) };
-}
-
 /** Finds the `ftyp` and `meta` boxes in any order of boxes, and joins them; else returns the need for them. */
-function readStart(file: ReceivedFile): Uint8Array | Need {
+function readStart(file: ReceivedFile): Uint8Array | Need | null {
+  const fileEnd = file.length ?? Infinity;
   let typeEnd = 0;
   let at = 0;
-  for (let count = 0; count < maxBoxes && at <= Number.MAX_SAFE_INTEGER; count += 1) {
-    const box = readBoxAt(file, at);
-    if (!box) {
-      const guess = Math.min(at + metaGuessBytes, Math.max(file.length ?? Infinity, at + boxHeaderBytes));
-      return needRange(file, at, guess);
+  for (let count = 0; count < maxBoxes; count += 1) {
+    const box = readFileBox(file, at);
+    if (!box) return needNextHeader(file, at, metaGuessBytes);
+    const { type, next } = box;
+    if (next === null || (count === 0 && type !== "ftyp")) return "whole";
+    if (count === 0) typeEnd = next;
+    if (type === "meta") {
+      if (next > fileEnd || typeEnd + next - at > maxMetaBytes) return "whole";
+      const [typeBox, meta] = [readRange(file, 0, typeEnd), readRange(file, at, next)];
+      return typeBox && meta ? Buffer.concat([typeBox, meta]) : needRange(file, at, next);
     }
-    if (count === 0 && box.type !== "ftyp") return "whole";
-    if (count === 0) typeEnd = box.next;
-    if (box.type === "meta") {
-      if (typeEnd + box.next - at > maxMetaBytes) return "whole";
-      const [type, meta] = [readRange(file, 0, typeEnd), readRange(file, at, box.next)];
-      return type && meta ? Buffer.concat([type, meta]) : needRange(file, at, box.next);
-    }
-    at = box.next;
+    at = next;
   }
   return "whole";
 }
 
 /** The need for the next range with data. */
-function needData(file: ReceivedFile, items: Parameters<typeof spansOf>[0]): Need {
+function needData(file: ReceivedFile, items: PreviewItems): Need | null {
   const spans = spansOf(items, maxGapBytes);
   const missing = spans.filter(({ from, to }) => !hasRange(file, from, to));
   const [next, last] = [missing[0], missing.at(-1)];
@@ -102,7 +84,7 @@ function createHeifPlan({ animatedBrands, byReader }: HeifOptions): ReadPlan {
       const items = readPreviewItems(start, { byReader });
       if (!items) return missingPreview(file, "whole");
       const excerpt = makeHeifExcerpt(file, start, items);
-      return excerpt ? foundPreview(excerpt) : missingPreview(file, isWhole(file) ? "whole" : needData(file, items));
+      return excerpt ? foundPreview(excerpt) : missingPreview(file, needData(file, items));
     },
   };
 }

@@ -1,6 +1,6 @@
-import { hasAt } from "./bytes.ts";
-import type { Excerpt, PreviewStep, ReceivedFile } from "./plan.ts";
-import { needPrefix, noPreview } from "./track-bytes.ts";
+import { asBuffer, hasAt } from "./bytes.ts";
+import type { PreviewStep, ReceivedFile } from "./plan.ts";
+import { clampToFile, foundPreview, needMore, noPreview } from "./received.ts";
 
 // Tags may be longer than the audio: a picture of some megabytes. Beyond this the cover is not worth it.
 const maxTagBytes = 16 * 1024 ** 2;
@@ -26,10 +26,11 @@ export function afterTag(head: Uint8Array): number {
   return 10 + sizes.reduce((size, byte) => size * 128 + byte, 0);
 }
 
-export function findTags({ prefix, length }: ReceivedFile): Tags {
+export function findTags(file: ReceivedFile): Tags {
+  const { prefix } = file;
   let end = 0;
   for (let tags = 0; tags < maxTags; tags += 1) {
-    if (prefix.length < Math.min(end + tagHeaderBytes, length ?? Infinity)) return { end, isSure: false };
+    if (prefix.length < clampToFile(file, end + tagHeaderBytes)) return { end, isSure: false };
     const bytes = afterTag(prefix.subarray(end, end + tagHeaderBytes));
     if (bytes === 0) break;
     end += bytes;
@@ -39,13 +40,11 @@ export function findTags({ prefix, length }: ReceivedFile): Tags {
 
 /** The cover in the ID3v2 tags: an excerpt of the tags and the first frames. */
 export function previewTags(file: ReceivedFile): PreviewStep {
-  const { prefix, length } = file;
+  const { prefix } = file;
   const { end, isSure } = findTags(file);
-  if (end > maxTagBytes || (isSure && end === 0)) return noPreview;
-  const to = Math.min(end + audioBytes, length ?? Infinity);
-  if (to > prefix.length) return { excerpt: null, need: needPrefix(file, to) };
-  const tags = Buffer.from(prefix.buffer, prefix.byteOffset, Math.min(end, prefix.length));
-  const excerpt: Excerpt = { bytes: prefix.subarray(0, to), accuracy: "exact" };
+  if (end > maxTagBytes || (isSure && end === 0)) return noPreview();
+  const to = clampToFile(file, end + audioBytes);
+  if (to > prefix.length) return noPreview(needMore(file, to));
   // ID3v2.3 and 2.4: APIC; ID3v2.2: PIC.
-  return tags.includes("PIC") ? { excerpt, need: null } : noPreview;
+  return asBuffer(prefix.subarray(0, end)).includes("PIC") ? foundPreview(prefix.subarray(0, to)) : noPreview();
 }

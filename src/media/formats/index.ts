@@ -23,6 +23,7 @@ import { apng, png } from "./png.ts";
 import { psd } from "./psd.ts";
 import { qoi } from "./qoi.ts";
 import { mov } from "./quicktime.ts";
+import { noFacts, noPreview } from "./received.ts";
 import { svg, svgz } from "./svg.ts";
 import { html, json, text, xml } from "./text.ts";
 import { tiff } from "./tiff.ts";
@@ -115,10 +116,7 @@ export interface Format extends Required<Omit<TypeRow, "refinedBy" | "isSometime
 }
 
 /** Of a format without metadata besides its type. */
-const noPlan: ReadPlan = {
-  facts: () => ({ known: {}, measurable: null, need: null }),
-  preview: () => ({ excerpt: null, need: null }),
-};
+const noPlan: ReadPlan = { facts: () => noFacts(), preview: () => noPreview() };
 
 /** In the order in which they are tried. */
 export const formats: readonly Format[] = Object.entries(table).map(([name, row]: [string, Row]) => ({

@@ -4,7 +4,7 @@ import { maxMediaBytes } from "./clip.ts";
 import { type Movie, type Track, hasLongTimes, readTime } from "./isobmff-movie.ts";
 import { type Box, boxes, findBox } from "./isobmff.ts";
 import type { Need, ReceivedFile } from "./plan.ts";
-import { bytesBetween, isComplete, needPrefix } from "./track-bytes.ts";
+import { clampToFile, isWhole, needMore, readRange } from "./received.ts";
 
 // A segment index has at most 65535 references of 12 bytes; that of a film has some thousand.
 const maxIndexBytes = 64 * 1024;
@@ -21,8 +21,7 @@ export function readFragmentedDurationMs(file: ReceivedFile, movie: Movie, from:
   if (movie.fragmentSeconds !== null) return createDurationMs(movie.fragmentSeconds * 1000);
   const { length } = file;
   if (length === null || from >= length) return null;
-  const to = Math.min(length, from + maxIndexBytes);
-  const bytes = bytesBetween(file, from, to);
+  const bytes = readRange(file, from, clampToFile(file, from + maxIndexBytes));
   if (!bytes) return "missing";
   const index = findBox(boxes(bytes, 0, bytes.length, createWorkBudget()), "sidx");
   return index?.isWhole ? readIndexMs(bytes, index, length - from) : null;
@@ -51,15 +50,15 @@ export function findFragmentsEnd(
   from: number,
   seconds: number,
 ): { readonly end: number } | { readonly need: Need | null } {
-  const { prefix, length } = file;
+  const { prefix } = file;
   const work = createWorkBudget();
-  const limit = Math.min(from + maxMediaBytes, length ?? Infinity);
+  const limit = clampToFile(file, from + maxMediaBytes);
   let at = from;
   let first: number | null = null;
   for (const box of boxes(prefix, from, prefix.length, work)) {
     if (box.type === "moof") {
       if (at > from && box.next > limit) return { end: at };
-      if (!box.isWhole) return { need: needPrefix(file, box.next) };
+      if (!box.isWhole) return { need: needMore(file, box.next) };
       const time = readFragmentTime(prefix, box, id);
       first ??= time;
       if (time !== null && first !== null && time - first > seconds * timescale) return { end: at };
@@ -67,10 +66,10 @@ export function findFragmentsEnd(
     at = box.next;
     if (at >= limit) break;
   }
-  if (at >= limit || isComplete(file)) {
-    return prefix.length >= limit ? { end: limit } : { need: needPrefix(file, limit) };
+  if (at >= limit || isWhole(file)) {
+    return prefix.length >= limit ? { end: limit } : { need: needMore(file, limit) };
   }
-  return { need: needPrefix(file, at) };
+  return { need: needMore(file, at) };
 }
 
 /** The decode time of a track's first sample in a fragment (8.8.12); null if the fragment does not say it. */

@@ -1,8 +1,7 @@
-import { readUint32 } from "./bytes.ts";
+import { createWorkBudget, readUint32 } from "./bytes.ts";
 import { maxMediaBytes } from "./clip.ts";
 import { type Movie, type SampleTable, type Track, readTime } from "./isobmff-movie.ts";
 import type { Box } from "./isobmff.ts";
-import { createSteps } from "./track-bytes.ts";
 
 // Ten seconds of 240 frames a second have 2400 samples.
 const maxSamples = 16_384;
@@ -27,7 +26,7 @@ export function findSampleSpan(
   timescale: number,
   seconds: number,
 ): SampleSpan | null {
-  const work = createSteps(maxSamples);
+  const work = createWorkBudget(maxSamples);
   const nextSize = createSizes(moov, table.sizes);
   const nextDuration = createDurations(moov, table.times);
   const chunkCount = countEntries(moov, table.offsets, table.offsetBytes);

@@ -1,4 +1,6 @@
 import { type WorkBudget, createWorkBudget, memoized, readText, readUint32 } from "./bytes.ts";
+import type { ReceivedFile } from "./plan.ts";
+import { clampToFile, readRange } from "./received.ts";
 
 /** A box of an ISO base media file: its type and where its content lies, cut where the head ends. */
 export interface Box {
@@ -11,18 +13,28 @@ export interface Box {
   readonly next: number;
 }
 
+// A size and a type; in a large box, the size follows in 64 bits (ISO/IEC 14496-12, 4.2.2).
+const [smallHeaderBytes, largeHeaderBytes] = [8, 16];
+
+/** The size of a box with its header: Infinity if it is the last one; null if it is none, since it would not move on. */
+function readBoxSize(head: Uint8Array, at: number): number | null {
+  const declared = readUint32(head, at);
+  if (declared === 0) return Infinity;
+  if (declared !== 1) return declared < smallHeaderBytes ? null : declared;
+  const large = readUint32(head, at + 8) * 2 ** 32 + readUint32(head, at + 12);
+  return large < largeHeaderBytes ? null : large;
+}
+
 /** The boxes one after the other, a step each; ends at the first that cannot be one (ISO/IEC 14496-12, 4.2). */
 export function* boxes(head: Uint8Array, from: number, to: number, work: WorkBudget): Generator<Box> {
   let at = from;
-  while (at + 8 <= to && work.step()) {
-    const declared = readUint32(head, at);
-    const isLarge = declared === 1; // the size follows in 64 bits
-    const header = isLarge ? 16 : 8;
-    const size = isLarge ? readUint32(head, at + 8) * 2 ** 32 + readUint32(head, at + 12) : declared || Infinity;
-    if (size < header) return; // would not move on
+  while (at + smallHeaderBytes <= to && work.step()) {
+    const size = readBoxSize(head, at);
+    if (size === null) return;
+    const isLarge = readUint32(head, at) === 1;
     yield {
       type: readText(head, at + 4, 4),
-      start: at + header,
+      start: at + (isLarge ? largeHeaderBytes : smallHeaderBytes),
       end: Math.min(at + size, to),
       isWhole: at + size <= to,
       next: at + size,
@@ -45,6 +57,21 @@ function readFirstBox(head: Uint8Array): Box | undefined {
 export function findBox(list: Iterable<Box>, type: string): Box | undefined {
   for (const box of list) if (box.type === type) return box;
   return undefined;
+}
+
+/** A box at the top level of a file. */
+export interface FileBox {
+  readonly type: string;
+  /** Offset of the next box; Infinity if this one is the last, null if it is no box: its length would not move on. */
+  readonly next: number | null;
+}
+
+/** Reads the header of the box at an offset of a file (ISO/IEC 14496-12, 4.2); null if it has not arrived. */
+export function readFileBox(file: ReceivedFile, at: number): FileBox | null {
+  const header = readRange(file, at, clampToFile(file, at + largeHeaderBytes));
+  if (!header) return null;
+  const size = header.length < smallHeaderBytes ? null : readBoxSize(header, 0);
+  return { type: readText(header, 4, 4), next: size && at + size };
 }
 
 /** The major brand, then the compatible ones; none where the file does not begin with a file type box. */

@@ -1,6 +1,6 @@
-import { createWorkBudget, readUint16 } from "./bytes.ts";
+import { createWorkBudget } from "./bytes.ts";
 import type { Row } from "./format.ts";
-import { isJpeg, readJpegHeader, readJpegSize, startOfScan } from "./jpeg-segments.ts";
+import { isJpeg, readJpegHeader, readJpegSize, readSegment, startOfScan } from "./jpeg-segments.ts";
 import { readThumbnailExcerpt } from "./jpeg-thumbnail.ts";
 import type { ReadPlan } from "./plan.ts";
 import { beginningOf } from "./progressive.ts";
@@ -11,11 +11,6 @@ const endOfImage = 0xd9;
 
 // Half of the largest default body: a picture of 200 megapixels. Each byte blocks the service's event loop for 1 ns.
 const maxScannedBytes = 32 * 1024 ** 2;
-
-/** ITU-T T.81, B.1.1.3: markers without a length are TEM, the restarts, and the start and the end of an image. */
-function hasLength(marker: number): boolean {
-  return marker > 1 && (marker < 0xd0 || marker > endOfImage);
-}
 
 /** A zero is a stuffed byte (B.1.1.5), 255 a fill byte, and restarts are inside a scan. */
 function isInScan(next: number): boolean {
@@ -51,18 +46,16 @@ export function findEndOfImage(head: Uint8Array): number | null | "never" {
   let hasScan = false;
   let at = 2; // behind the start of image
   while (at < last) {
-    const marker = head[at + 1] ?? 0;
     if (head[at] !== 0xff || !work.step()) return "never";
-    if (marker === endOfImage) return hasScan ? at + 2 : "never";
-    if (marker === 0xff) {
-      at += 1; // a fill byte
+    if (head[at + 1] === endOfImage) return hasScan ? at + 2 : "never";
+    const segment = readSegment(head, at);
+    if (segment === "fill") {
+      at += 1;
       continue;
     }
-    if (!hasLength(marker)) return "never";
-    const bytes = readUint16(head, at + 2);
-    if (at + 3 <= last && bytes < 2) return "never";
-    at += 2 + bytes;
-    if (marker !== startOfScan) continue;
+    if (!segment) return at + 4 > head.length ? missing : "never";
+    at = segment.end;
+    if (segment.marker !== startOfScan) continue;
     hasScan = true;
     at = endOfScan(head, at, last);
   }

@@ -1,14 +1,6 @@
-import { type WorkBudget, readUint16 } from "./bytes.ts";
-import { readVint } from "./ebml.ts";
-import {
-  type Element,
-  type MatroskaHead,
-  createElementSteps,
-  ids,
-  readElement,
-  readElements,
-  readUnsigned,
-} from "./matroska-head.ts";
+import { type WorkBudget, asBuffer, readUint16 } from "./bytes.ts";
+import { type Element, readElement, readElements, readUnsigned, readVint, readVintLength } from "./ebml.ts";
+import { type MatroskaHead, createElementSteps, ids } from "./matroska-head.ts";
 
 // RFC 9559 5.1.3, besides blocks and the timestamp: Void, CRC-32, SilentTracks, Position, PrevSize, EncryptedBlock.
 const otherChildren = [0xec, 0xbf, 0x5854, 0xa7, 0xab, 0xaf];
@@ -66,13 +58,14 @@ function readBlock(bytes: Uint8Array, child: Element, clusterTime: number, work:
       if (field.id === ids.blockDuration) duration = readUnsigned(bytes, field);
     }
   }
-  const track = readVint(bytes, block.start, { keepMarker: false });
-  if (!track) return null;
-  const at = block.start + track.length;
+  const trackLength = readVintLength(bytes, block.start);
+  if (trackLength === 0) return null;
+  const track = readVint(bytes, block.start, trackLength);
+  const at = block.start + trackLength;
   const relative = (readUint16(bytes, at) << 16) >> 16; // signed (RFC 9559 10.1)
   const isLaced = ((bytes[at + 2] ?? 0) & 6) !== 0;
   const frames = isLaced ? (bytes[at + 3] ?? 0) + 1 : 1;
-  return { at: child.at, end: child.end, track: track.value, time: clusterTime + relative, duration, frames };
+  return { at: child.at, end: child.end, track, time: clusterTime + relative, duration, frames };
 }
 
 const clusterMark = Uint8Array.of(0x1f, 0x43, 0xb6, 0x75);
@@ -81,7 +74,7 @@ const maxCandidates = 64;
 
 /** Finds the last cluster with a block of a track; null if there is none in these bytes. */
 function findLastCluster(tail: Uint8Array, { tracks }: MatroskaHead): Cluster | null {
-  const text = Buffer.from(tail.buffer, tail.byteOffset, tail.length);
+  const text = asBuffer(tail);
   const work = createElementSteps();
   let at = text.lastIndexOf(clusterMark);
   for (let candidates = 0; at >= 0 && candidates < maxCandidates; candidates += 1) {

@@ -1,10 +1,10 @@
-import type { WorkBudget } from "./bytes.ts";
-import { readVint } from "./ebml.ts";
-import { createSteps } from "./track-bytes.ts";
+import { type WorkBudget, asBuffer, createWorkBudget, readText } from "./bytes.ts";
+import { type Element, readElement, readElements, readFloat, readUnsigned } from "./ebml.ts";
 
 /** Identifiers with their length marker, as they stand in the file (RFC 9559 5.1). */
 export const ids = {
   header: 0x1a45dfa3,
+  docType: 0x4282,
   segment: 0x18538067,
   seekHead: 0x114d9b74,
   info: 0x1549a966,
@@ -31,42 +31,8 @@ const defaultScale = 1e6; // nanoseconds
 // The header of an element: identifier and size.
 export const maxElementHeaderBytes = 12;
 
-/** An element whose header is there. Its content may be cut. */
-export interface Element {
-  readonly id: number;
-  readonly at: number;
-  readonly start: number;
-  /** Infinity for one of unknown size, as in a stream. */
-  readonly end: number;
-}
-
 export function createElementSteps(): WorkBudget {
-  return createSteps(maxSteps);
-}
-
-/** Reads the header of an element (RFC 8794 7); null if it is cut or is none. */
-export function readElement(bytes: Uint8Array, at: number): Element | null {
-  const id = readVint(bytes, at, { keepMarker: true });
-  const size = id && readVint(bytes, at + id.length, { keepMarker: false });
-  if (!id || !size || id.length > 4) return null;
-  const start = at + id.length + size.length;
-  return { id: id.value, at, start, end: size.allOnes ? Infinity : start + size.value };
-}
-
-/** The elements one after the other; one of unknown size is the last. */
-export function* readElements(bytes: Uint8Array, from: number, to: number, work: WorkBudget): Generator<Element> {
-  for (let at = from; at < to && work.step();) {
-    const element = readElement(bytes, at);
-    if (!element) return;
-    yield element;
-    at = element.end;
-  }
-}
-
-export function readUnsigned(bytes: Uint8Array, { start, end }: Element): number {
-  let value = 0;
-  for (let at = start; at < Math.min(end, start + 8); at += 1) value = value * 256 + (bytes[at] ?? 0);
-  return value;
+  return createWorkBudget(maxSteps);
 }
 
 export interface MatroskaTrack {
@@ -127,13 +93,7 @@ export function readMatroskaHead(prefix: Uint8Array): MatroskaHead | { readonly 
 }
 
 function hasBytes(bytes: Uint8Array, { start, end }: Element, wanted: readonly number[]): boolean {
-  return Buffer.from(bytes.subarray(start, end)).includes(Buffer.from(wanted));
-}
-
-function readFloat(bytes: Uint8Array, { start, end }: Element): number {
-  const content = Buffer.from(bytes.subarray(start, end));
-  if (content.length === 4) return content.readFloatBE();
-  return content.length === 8 ? content.readDoubleBE() : 0;
+  return asBuffer(bytes.subarray(start, end)).includes(Buffer.from(wanted));
 }
 
 const trackTypes = { video: 1, audio: 2 };
@@ -142,7 +102,7 @@ function readTracks(prefix: Uint8Array, element: Element, tracks: Map<number, Ma
   for (const track of readElements(prefix, element.start, element.end, work)) {
     if (track.id !== ids.track) continue;
     let [number, type, defaultNanoseconds] = [0, 0, 0];
-    for (const field of readElements(prefix, track.start, Math.min(track.end, element.end), work)) {
+    for (const field of readElements(prefix, track.start, track.end, work)) {
       if (field.id === ids.trackNumber) number = readUnsigned(prefix, field);
       if (field.id === ids.trackType) type = readUnsigned(prefix, field);
       if (field.id === ids.defaultDuration) defaultNanoseconds = readUnsigned(prefix, field);
@@ -150,4 +110,40 @@ function readTracks(prefix: Uint8Array, element: Element, tracks: Map<number, Ma
     const isVideo = type === trackTypes.video;
     if (isVideo || type === trackTypes.audio) tracks.set(number, { isVideo, defaultNanoseconds });
   }
+}
+
+/** The type of a file, from its first bytes. */
+export interface MatroskaType {
+  readonly docType: string;
+  /** Of the tracks in these bytes; both false if there is none. */
+  readonly hasVideo: boolean;
+  readonly hasAudio: boolean;
+}
+
+/** Reads the document type and the kinds of the tracks of a Matroska or WebM file; null if it is no EBML. */
+export function readMatroskaType(head: Uint8Array): MatroskaType | null {
+  const work = createWorkBudget();
+  const [header, segment] = readElements(head, 0, head.length, work);
+  if (header?.id !== ids.header) return null;
+  const docType = findElement(readElements(head, header.start, header.end, work), ids.docType);
+  if (!docType) return null;
+  const types = new Set<number>();
+  const inSegment = segment?.id === ids.segment ? readElements(head, segment.start, segment.end, work) : [];
+  for (const tracks of inSegment) {
+    if (tracks.id !== ids.tracks) continue;
+    for (const track of readElements(head, tracks.start, tracks.end, work)) {
+      if (track.id !== ids.track) continue;
+      const type = findElement(readElements(head, track.start, track.end, work), ids.trackType);
+      if (type) types.add(readUnsigned(head, type));
+    }
+  }
+  // The text may be padded with zeros (RFC 8794 7.4).
+  const text = readText(head, docType.start, docType.end - docType.start).replace(/\0.*$/s, "");
+  return { docType: text, hasVideo: types.has(trackTypes.video), hasAudio: types.has(trackTypes.audio) };
+}
+
+/** The first element with an identifier; reads no further. */
+function findElement(list: Iterable<Element>, wanted: number): Element | undefined {
+  for (const element of list) if (element.id === wanted) return element;
+  return undefined;
 }

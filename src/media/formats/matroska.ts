@@ -1,7 +1,7 @@
 import { createDurationMs } from "../raster.ts";
 import { memoized } from "./bytes.ts";
-import { type ExcerptStep, clipSeconds, maxMediaBytes, previewInSteps, previewWhole, usualSeconds } from "./clip.ts";
-import { readMatroska } from "./ebml.ts";
+import { type ExcerptStep, clipSeconds, maxMediaBytes, previewInSteps, usualSeconds } from "./clip.ts";
+import { readElement } from "./ebml.ts";
 import type { Row } from "./format.ts";
 import { findEndTime, findStartTime, readCluster } from "./matroska-clusters.ts";
 import {
@@ -9,14 +9,27 @@ import {
   createElementSteps,
   ids,
   maxElementHeaderBytes,
-  readElement,
   readMatroskaHead,
+  readMatroskaType,
 } from "./matroska-head.ts";
-import type { FactsStep, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
-import { bytesBetween, isComplete, needBetween, needPrefix, needWhole, noPreview } from "./track-bytes.ts";
+import type { FactsStep, Need, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
+import {
+  clampToFile,
+  durationFact,
+  foundPreview,
+  isWhole,
+  measurableFacts,
+  needMore,
+  needRange,
+  needWhole,
+  noFacts,
+  noPreview,
+  readRange,
+  wholePreview,
+} from "./received.ts";
 import { audio, video } from "./tracks.ts";
 
-const matroskaIn = memoized(readMatroska);
+const matroskaIn = memoized(readMatroskaType);
 
 function isMatroska(head: Uint8Array, docType: string, tracks: "audio" | "any"): boolean {
   const file = matroskaIn(head);
@@ -32,27 +45,27 @@ const startBytes = 64 * 1024;
 const tailsBytes = [256 * 1024, 2 * 1024 ** 2, 8 * 1024 ** 2];
 const nanosecondsPerMs = 1e6;
 
-function readHead(file: ReceivedFile): MatroskaHead | { readonly need: FactsStep["need"] } {
+function readHead(file: ReceivedFile): MatroskaHead | { readonly need: Need | null } {
   const head = readMatroskaHead(file.prefix);
   if (!head) return { need: null };
   if (!("missing" in head)) return head;
-  return { need: head.missing > maxHeadBytes ? needWhole(file) : needPrefix(file, head.missing) };
+  return { need: head.missing > maxHeadBytes ? needWhole(file) : needMore(file, head.missing) };
 }
 
 /** Duration of a file whose head does not give it, from its first and last blocks. */
-export function readRecordedDurationMs(
+function readRecordedDurationMs(
   file: ReceivedFile,
   head: MatroskaHead,
-): { readonly durationMs: number | null; readonly need: FactsStep["need"] } {
+): { readonly durationMs: number | null; readonly need: Need | null } {
   const { length } = file;
   if (length === null) return { durationMs: null, need: needWhole(file) };
   const startEnd = Math.min(length, head.end + startBytes);
-  const first = bytesBetween(file, head.end, startEnd);
-  if (!first) return { durationMs: null, need: needPrefix(file, startEnd) };
+  const first = readRange(file, head.end, startEnd);
+  if (!first) return { durationMs: null, need: needMore(file, startEnd) };
   for (const tailBytes of tailsBytes) {
     const from = Math.max(head.end, length - tailBytes);
-    const tail = bytesBetween(file, from, length);
-    if (!tail) return { durationMs: null, need: needBetween(file, from, length) };
+    const tail = readRange(file, from, length);
+    if (!tail) return { durationMs: null, need: needRange(file, from, length) };
     const end = findEndTime(tail, head);
     if (end === null) {
       if (from === head.end) break;
@@ -67,36 +80,34 @@ export function readRecordedDurationMs(
 
 function planFacts(file: ReceivedFile): FactsStep {
   const head = readHead(file);
-  if ("need" in head) return { known: {}, measurable: null, need: head.need };
+  if ("need" in head) return noFacts(head.need);
   const measurable = file.prefix.subarray(0, head.end);
-  if (head.hasDuration) return { known: {}, measurable, need: null };
+  if (head.hasDuration) return measurableFacts(measurable);
   const { durationMs, need } = readRecordedDurationMs(file, head);
-  return { known: durationMs === null ? {} : { durationMs }, measurable, need };
+  return { known: durationFact(durationMs), measurable, need };
 }
 
 function planPreview(file: ReceivedFile): PreviewStep {
   const head = readHead(file);
-  if ("need" in head) return { excerpt: null, need: head.need };
+  if ("need" in head) return noPreview(head.need);
   if ([...head.tracks.values()].some(({ isVideo }) => isVideo)) {
     return previewInSteps(cutAt(file, head, usualSeconds), cutAt(file, head, clipSeconds));
   }
-  if (head.hasAttachments) {
-    return { excerpt: { bytes: file.prefix.subarray(0, head.end), accuracy: "exact" }, need: null };
-  }
-  return head.namesAttachments ? previewWhole(file) : noPreview;
+  if (head.hasAttachments) return foundPreview(file.prefix.subarray(0, head.end));
+  return head.namesAttachments ? wholePreview(file) : noPreview();
 }
 
 /** Cuts the file behind the blocks of its first seconds, at most {@link maxMediaBytes} behind its head. */
 function cutAt(file: ReceivedFile, head: MatroskaHead, seconds: number): ExcerptStep {
-  const { prefix, length } = file;
-  const limit = Math.min(head.end + maxMediaBytes, length ?? Infinity);
+  const { prefix } = file;
+  const limit = clampToFile(file, head.end + maxMediaBytes);
   const units = (seconds * 1e9) / head.scaleNanoseconds;
   const work = createElementSteps();
   let first: number | null = null;
   let at = head.end;
   const cut = (cluster: number | null, end: number): ExcerptStep => ({
     make: () => cutCluster(prefix, cluster, end),
-    need: end > prefix.length ? needPrefix(file, end) : null,
+    need: end > prefix.length ? needMore(file, end) : null,
     end,
   });
   while (at < limit && work.step()) {
@@ -114,8 +125,8 @@ function cutAt(file: ReceivedFile, head: MatroskaHead, seconds: number): Excerpt
 
   /** More bytes are needed behind an element, unless these are all: then the file ends there. */
   function missingAt(end: number): ExcerptStep {
-    if (isComplete(file) || prefix.length >= limit) return cut(at, end);
-    return { make: () => null, need: needPrefix(file, Math.min(end + maxElementHeaderBytes, limit)), end: null };
+    if (isWhole(file) || prefix.length >= limit) return cut(at, end);
+    return { make: () => null, need: needMore(file, Math.min(end + maxElementHeaderBytes, limit)), end: null };
   }
 }
 
@@ -135,7 +146,6 @@ function cutCluster(prefix: Uint8Array, at: number | null, end: number): Uint8Ar
   return bytes;
 }
 
-/** Plan of Matroska and WebM. */
 const plan: ReadPlan = { facts: planFacts, preview: planPreview };
 
 export const webmAudio = {

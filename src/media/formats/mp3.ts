@@ -1,10 +1,10 @@
 import { createDurationMs } from "../raster.ts";
-import { hasAt, readUint32 } from "./bytes.ts";
+import { createWorkBudget, hasAt, readUint32 } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import { afterTag, findTags, previewTags } from "./id3.ts";
 import { type MpegFrame, hasFrames, readAdtsFrame, readMpegFrame } from "./mpeg-frames.ts";
-import type { FactsStep, ReadPlan, ReceivedFile } from "./plan.ts";
-import { createSteps, needPrefix, wholeFacts } from "./track-bytes.ts";
+import type { FactsStep, ReceivedFile } from "./plan.ts";
+import { clampToFile, knownFacts, needMore, noFacts, wholeFacts } from "./received.ts";
 import { audio } from "./tracks.ts";
 
 // As many frames prove a constant bitrate: four seconds of 128 kbit/s. An encoder with a variable one has changed it.
@@ -19,7 +19,7 @@ function readMp3DurationMs(file: ReceivedFile): number | "missing" | null {
   const tags = findTags(file);
   const end = tags.end + provedBytes;
   const head = prefix.subarray(0, end);
-  const isThere = tags.isSure && prefix.length >= Math.min(end, length ?? Infinity);
+  const isThere = tags.isSure && prefix.length >= clampToFile(file, end);
   const missing = isThere ? null : "missing";
   const first = tags.isSure ? findFirstFrame(head, tags.end) : null;
   if (!first) return missing;
@@ -40,8 +40,7 @@ function readMp3DurationMs(file: ReceivedFile): number | "missing" | null {
 
 /** The first frame with another one behind it; null also if the next one has not arrived. */
 function findFirstFrame(head: Uint8Array, from: number): { readonly at: number; readonly frame: MpegFrame } | null {
-  const text = Buffer.from(head.buffer, head.byteOffset, head.length);
-  for (let at = text.indexOf(0xff, from); at >= 0; at = text.indexOf(0xff, at + 1)) {
+  for (let at = head.indexOf(0xff, from); at >= 0; at = head.indexOf(0xff, at + 1)) {
     const frame = readMpegFrame(head, at);
     if (frame && readMpegFrame(head, at + frame.bytes)?.stream === frame.stream) return { at, frame };
   }
@@ -77,7 +76,7 @@ interface Frames {
 /** Walks over the frames that follow each other without a gap. */
 function walkFrames(head: Uint8Array, from: number): Frames {
   const first = readMpegFrame(head, from);
-  const work = createSteps(maxFrames);
+  const work = createWorkBudget(maxFrames);
   let [at, count, areConstant] = [from, 0, true];
   while (work.step()) {
     const frame = readMpegFrame(head, at);
@@ -92,12 +91,9 @@ function walkFrames(head: Uint8Array, from: number): Frames {
 function planFacts(file: ReceivedFile): FactsStep {
   const durationMs = readMp3DurationMs(file);
   if (durationMs === null) return wholeFacts(file);
-  if (durationMs !== "missing") return { known: { durationMs }, measurable: null, need: null };
-  return { known: {}, measurable: null, need: needPrefix(file, findTags(file).end + provedBytes) };
+  if (durationMs !== "missing") return knownFacts({ durationMs });
+  return noFacts(needMore(file, findTags(file).end + provedBytes));
 }
-
-/** Plan of MPEG audio: the duration from the first frames, the cover from the ID3v2 tags. */
-const plan: ReadPlan = { facts: planFacts, preview: previewTags };
 
 /** A tag and no sign of another stream after it, or two frames in a row. */
 function isMpegAudio(head: Uint8Array): boolean {
@@ -112,6 +108,6 @@ export const mp3 = {
   matches: isMpegAudio,
   aliases: ["audio/mp3", "audio/x-mp3", "audio/mpeg3", "audio/x-mpeg"],
   isSometimesUnmarked: true, // players skip anything before the first frame
-  plan,
+  plan: { facts: planFacts, preview: previewTags },
   decoding: audio,
 } as const satisfies Row;

@@ -1,12 +1,25 @@
-import { createWorkBudget, memoized, readText, readUint32 } from "./bytes.ts";
-import { clipSeconds, previewInSteps, previewWhole, usualSeconds } from "./clip.ts";
+import { asBuffer, createWorkBudget, memoized } from "./bytes.ts";
+import { clipSeconds, previewInSteps, usualSeconds } from "./clip.ts";
 import type { Row } from "./format.ts";
 import { findFragmentsEnd, readFragmentedDurationMs } from "./isobmff-fragments.ts";
 import { type Movie, type SampleTable, type Track, readMovie } from "./isobmff-movie.ts";
 import { type SampleSpan, copyTrack, findSampleSpan } from "./isobmff-samples.ts";
-import { brandsIn, firstBox, readTracks, withoutMedia } from "./isobmff.ts";
+import { brandsIn, firstBox, readFileBox, readTracks, withoutMedia } from "./isobmff.ts";
 import type { FactsStep, Need, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
-import { bytesBetween, needBetween, needPrefix, needWhole, noPreview, wholeFacts } from "./track-bytes.ts";
+import {
+  clampToFile,
+  foundPreview,
+  measurableFacts,
+  needMore,
+  needNextHeader,
+  needRange,
+  needWhole,
+  noFacts,
+  noPreview,
+  readRange,
+  wholeFacts,
+  wholePreview,
+} from "./received.ts";
 import { audio, video } from "./tracks.ts";
 
 const tracksIn = memoized(readTracks);
@@ -21,79 +34,67 @@ function isMp4Audio(head: Uint8Array): boolean {
 
 // Enough for the index of a film of three hours.
 const maxMovieBytes = 8 * 1024 ** 2;
-const boxHeaderBytes = 16;
 const firstLookBytes = 64 * 1024;
 
 /** The movie header (`moov`), or the bytes in which to look for it. */
-export type FoundMovie =
-  { readonly at: number; readonly end: number; readonly bytes: Uint8Array } | { readonly need: Need | null };
+type FoundMovie = { readonly end: number; readonly bytes: Uint8Array } | { readonly need: Need | null };
 
-/** Walks over the top-level boxes (ISO/IEC 14496-12, 4.2), through the prefix and the parts, to the movie header. */
-export function findMovie(file: ReceivedFile): FoundMovie {
+/** Walks over the top-level boxes, through the prefix and the parts, to the movie header. */
+function findMovie(file: ReceivedFile): FoundMovie {
   const work = createWorkBudget();
-  const end = file.length ?? Infinity;
-  for (let at = 0; at < end && work.step();) {
-    const header = bytesBetween(file, at, Math.min(at + boxHeaderBytes, end));
-    if (!header) return { need: needFrom(file, at) };
-    const size = readBoxSize(header, end - at);
-    const type = readText(header, 4, 4);
-    if (size === null || type === "moof") return { need: null }; // a segment without the header of its movie
-    if (type === "moov") {
-      if (size > maxMovieBytes) return { need: needWhole(file) };
-      const bytes = bytesBetween(file, at, at + size);
-      return bytes ? { at, end: at + size, bytes } : { need: needBetween(file, at, at + size) };
+  const fileEnd = file.length ?? Infinity;
+  for (let at = 0; at < fileEnd && work.step();) {
+    const box = readFileBox(file, at);
+    if (!box) return { need: needFrom(file, at) };
+    if (box.next === null || box.type === "moof") return { need: null }; // a segment without the header of its movie
+    const end = box.next === Infinity ? fileEnd : box.next;
+    if (box.type === "moov") {
+      if (end - at > maxMovieBytes) return { need: needWhole(file) };
+      const bytes = readRange(file, at, end);
+      return bytes ? { end, bytes } : { need: needRange(file, at, end) };
     }
-    at += size;
+    at = end;
   }
   return { need: null };
-}
-
-/** A size of 0 is the rest of the file. Null if it is none: such a box would not move on. */
-function readBoxSize(header: Uint8Array, rest: number): number | null {
-  const declared = readUint32(header, 0);
-  if (declared === 0) return rest;
-  if (declared !== 1) return declared >= 8 ? declared : null;
-  const large = readUint32(header, 8) * 2 ** 32 + readUint32(header, 12);
-  return header.length >= boxHeaderBytes && large >= boxHeaderBytes ? large : null;
 }
 
 /** What follows the media: mostly the movie header alone, so that one request gets all of it. */
 function needFrom(file: ReceivedFile, at: number): Need | null {
   const rest = (file.length ?? Infinity) - at;
-  return needBetween(file, at, at + (rest <= maxMovieBytes ? rest : firstLookBytes));
+  return needNextHeader(file, at, rest <= maxMovieBytes ? rest : firstLookBytes);
 }
 
 /** Dimensions and duration lie in the movie header; the duration of a fragmented file perhaps behind it. */
 function planFacts(file: ReceivedFile): FactsStep {
   const found = findMovie(file);
-  if ("need" in found) return { known: {}, measurable: null, need: found.need };
+  if ("need" in found) return noFacts(found.need);
   const measurable = withoutMedia(file.prefix, found.bytes);
   const movie = readMovie(found.bytes);
   if (!movie?.isFragmented || movie.tracks.some(({ duration }) => duration > 0)) {
-    return { known: {}, measurable, need: null };
+    return measurableFacts(measurable);
   }
   const durationMs = readFragmentedDurationMs(file, movie, found.end);
-  if (durationMs === "missing") return { known: {}, measurable, need: needPrefix(file, found.end + firstLookBytes) };
+  if (durationMs === "missing") return { known: {}, measurable, need: needMore(file, found.end + firstLookBytes) };
   if (durationMs === null) return { ...wholeFacts(file), measurable };
   return { known: { durationMs }, measurable, need: null };
 }
 
 function planPreview(file: ReceivedFile): PreviewStep {
   const found = findMovie(file);
-  if ("need" in found) return { excerpt: null, need: found.need };
+  if ("need" in found) return noPreview(found.need);
   const { bytes: moov, end } = found;
   const movie = readMovie(moov);
-  if (!movie) return noPreview;
+  if (!movie) return noPreview();
   const track = movie.tracks.find(({ isVideo }) => isVideo);
   if (!track) return previewCover(file, moov);
   if (track.samples) return previewSamples(file, moov, movie, track, track.samples);
-  return movie.isFragmented && end <= file.prefix.length ? previewFragments(file, track, end) : previewWhole(file);
+  return movie.isFragmented && end <= file.prefix.length ? previewFragments(file, track, end) : wholePreview(file);
 }
 
 /** The cover of a song lies in its movie header (iTunes: `moov/udta/meta/ilst/covr`). */
 function previewCover(file: ReceivedFile, moov: Uint8Array): PreviewStep {
-  if (!Buffer.from(moov.buffer, moov.byteOffset, moov.length).includes("covr")) return noPreview;
-  return { excerpt: { bytes: withoutMedia(file.prefix, moov), accuracy: "exact" }, need: null };
+  if (!asBuffer(moov).includes("covr")) return noPreview();
+  return foundPreview(withoutMedia(file.prefix, moov));
 }
 
 /** A movie of the first samples of one track. */
@@ -106,15 +107,15 @@ function previewSamples(
 ): PreviewStep {
   const usual = findSampleSpan(moov, samples, track.timescale, usualSeconds);
   const latest = findSampleSpan(moov, samples, track.timescale, clipSeconds);
-  if (!usual || !latest) return previewWhole(file);
+  if (!usual || !latest) return wholePreview(file);
   const start = withoutMedia(file.prefix, new Uint8Array());
   const excerptOf = ({ from, to }: SampleSpan) => {
-    const media = bytesBetween(file, from, Math.min(to, file.length ?? Infinity));
+    const media = readRange(file, from, clampToFile(file, to));
     return media && copyTrack(start, moov, movie, track, media, from);
   };
   return previewInSteps(
-    { make: () => excerptOf(usual), need: needBetween(file, usual.from, usual.to), end: usual.to },
-    { make: () => excerptOf(latest), need: needBetween(file, latest.from, latest.to), end: latest.to },
+    { make: () => excerptOf(usual), need: needRange(file, usual.from, usual.to), end: usual.to },
+    { make: () => excerptOf(latest), need: needRange(file, latest.from, latest.to), end: latest.to },
   );
 }
 

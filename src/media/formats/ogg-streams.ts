@@ -1,7 +1,9 @@
 import { type Size, createSize } from "../raster.ts";
 import { hasAt, readUint16, readUint16LE, readUint32, readUint32LE } from "./bytes.ts";
 
+// The lengths of at most 255 segments follow the header (RFC 3533 6).
 const pageHeaderBytes = 27;
+export const maxPageHeaderBytes = pageHeaderBytes + 255;
 
 /** A page of an Ogg file (RFC 3533 6). */
 export interface Page {

@@ -1,5 +1,5 @@
 import { type Size, createDurationMs } from "../raster.ts";
-import { createWorkBudget, hasAt, memoized } from "./bytes.ts";
+import { asBuffer, createWorkBudget, hasAt, memoized } from "./bytes.ts";
 import { maxMediaBytes, previewInSteps, usualSeconds } from "./clip.ts";
 import type { Row } from "./format.ts";
 import {
@@ -7,13 +7,25 @@ import {
   type Stream,
   countOpusSamples,
   firstPages,
+  maxPageHeaderBytes,
   packetsOn,
   readPage,
   readStreams,
 } from "./ogg-streams.ts";
 import type { FactsStep, Need, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
-import { bytesBetween, createSteps, isComplete, needBetween, needPrefix, needWhole, noPreview } from "./track-bytes.ts";
+import {
+  clampToFile,
+  durationFact,
+  foundPreview,
+  isWhole,
+  needMore,
+  needRange,
+  needWhole,
+  noPreview,
+  readRange,
+} from "./received.ts";
 import { audio, video } from "./tracks.ts";
+import { hasPictureComment } from "./vorbis-comments.ts";
 
 const videoCodecs = ["\x80theora", "\x01video", "BBCD\0"]; // Theora I 6.2, OGM, Dirac
 const audioCodecs = ["\x01vorbis", "OpusHead", "\x7fFLAC", "Speex   "]; // Vorbis I 4.2.1, RFC 7845 5.1, FLAC, Speex
@@ -63,19 +75,20 @@ function readBeginning(file: ReceivedFile): Beginning | { readonly need: Need | 
   const measured = measuredOf(streams);
   // Streams that are not there yet may be the measured ones.
   if (!readPage(prefix, end)) {
-    const isCut = prefix.length < end + 27 + 255 && !isComplete(file);
-    if (isCut) return { need: needPrefix(file, end + tailBytes) };
+    const isCut = prefix.length < end + maxPageHeaderBytes && !isWhole(file);
+    if (isCut) return { need: needMore(file, end + tailBytes) };
   }
   const serials = new Set(streams.map(({ serial }) => serial));
   const packets = new Map(measured.map(({ serial }) => [serial, 0]));
   const starts = new Map<number, number | null>();
-  const work = createSteps(maxHeaderPages);
+  const work = createWorkBudget(maxHeaderPages);
   let [at, headersEnd] = [0, end];
   while (measured.some(({ serial, headerPackets }) => headerPackets !== null && !starts.has(serial))) {
     const page = work.step() && at < maxHeaderBytes ? readPage(prefix, at) : null;
     if (!page || page.end > prefix.length) {
-      const isMore = at < maxHeaderBytes && !isComplete(file) && (page !== null || prefix.length < at + 27 + 255);
-      if (isMore) return { need: needPrefix(file, Math.max(at, page?.end ?? 0)) };
+      const isMore =
+        at < maxHeaderBytes && !isWhole(file) && (page !== null || prefix.length < at + maxPageHeaderBytes);
+      if (isMore) return { need: needMore(file, Math.max(at, page?.end ?? 0)) };
       break;
     }
     const stream = measured.find(({ serial }) => serial === page.serial);
@@ -106,7 +119,7 @@ function findStart(bytes: Uint8Array, at: number, page: Page, stream: Stream): n
 function readLastPositions(tail: Uint8Array, serials: ReadonlySet<number>): Map<number, number> | null {
   const last = new Map<number, number>();
   const work = createWorkBudget();
-  const text = Buffer.from(tail.buffer, tail.byteOffset, tail.length);
+  const text = asBuffer(tail);
   for (let at = text.indexOf("OggS"); at >= 0 && work.step();) {
     const page = readPage(tail, at);
     if (page && !serials.has(page.serial)) return null;
@@ -137,8 +150,8 @@ export function readOggFacts(file: ReceivedFile): OggFacts {
   if (isUnknown || file.length === null) return { ...none, need: needWhole(file) };
   for (const bytes of [tailBytes, longTailBytes]) {
     const from = Math.max(0, file.length - bytes);
-    const tail = bytesBetween(file, from, file.length);
-    if (!tail) return { ...none, need: needBetween(file, from, file.length) };
+    const tail = readRange(file, from, file.length);
+    if (!tail) return { ...none, need: needRange(file, from, file.length) };
     const last = readLastPositions(tail, serials);
     if (!last) break;
     if (!measured.every(({ serial }) => last.has(serial))) continue;
@@ -154,30 +167,32 @@ export function readOggFacts(file: ReceivedFile): OggFacts {
 
 function planFacts(file: ReceivedFile): FactsStep {
   const { size, durationMs, need } = readOggFacts(file);
-  return { known: { ...size, ...(durationMs !== null && { durationMs }) }, measurable: null, need };
+  return { known: { ...size, ...durationFact(durationMs) }, measurable: null, need };
 }
 
 function planPreview(file: ReceivedFile): PreviewStep {
   const beginning = readBeginning(file);
-  if ("need" in beginning) return { excerpt: null, need: beginning.need };
+  if ("need" in beginning) return noPreview(beginning.need);
   const { measured, headersEnd } = beginning;
   const [stream] = measured;
   if (stream?.kind === "theora") return previewVideo(file, stream);
   const header = file.prefix.subarray(0, headersEnd);
-  const text = Buffer.from(header.buffer, header.byteOffset, header.length);
-  const hasCover = ["METADATA_BLOCK_PICTURE", "metadata_block_picture"].some((key) => text.includes(key));
-  return hasCover ? { excerpt: { bytes: header, accuracy: "exact" }, need: null } : noPreview;
+  return hasPictureComment(header) ? foundPreview(header) : noPreview();
 }
 
 /** The worker gives the first bytes of the file to ffmpeg, of any duration. */
-function previewVideo({ prefix, length }: ReceivedFile, stream: Stream): PreviewStep {
-  const file = { prefix, parts: [], length };
-  const latest = Math.min(maxMediaBytes, length ?? Infinity);
+function previewVideo(file: ReceivedFile, stream: Stream): PreviewStep {
+  const { prefix } = file;
+  const latest = clampToFile(file, maxMediaBytes);
   const usual = findUsualEnd(prefix, stream);
-  const need = usual === null ? needPrefix(file, 0) : null;
+  const need = usual === null ? needMore(file) : null;
   return previewInSteps(
     { make: () => (usual === null ? null : prefix.subarray(0, usual)), need, end: usual },
-    { make: () => prefix.subarray(0, latest), need: needBetween(file, 0, latest), end: latest },
+    {
+      make: () => prefix.subarray(0, latest),
+      need: latest > prefix.length ? needMore(file, latest) : null,
+      end: latest,
+    },
   );
 }
 
@@ -192,7 +207,6 @@ function findUsualEnd(prefix: Uint8Array, { serial, secondsOf }: Stream): number
   return null;
 }
 
-/** Plan of Ogg: Vorbis, Opus, Speex, FLAC and Theora. */
 const plan: ReadPlan = { facts: planFacts, preview: planPreview };
 
 export const oggVideo = {

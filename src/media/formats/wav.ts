@@ -1,13 +1,21 @@
 import { createDurationMs } from "../raster.ts";
-import { all, any, at, createWorkBudget, hasAt, readText, readUint16LE, readUint32LE } from "./bytes.ts";
+import { all, any, at, createWorkBudget, hasAt, readUint16LE, readUint32LE } from "./bytes.ts";
 import type { Row } from "./format.ts";
-import type { FactsStep, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
-import { riff } from "./riff.ts";
-import { bytesBetween, isComplete, needBetween, needPrefix, noPreview, wholeFacts } from "./track-bytes.ts";
+import type { FactsStep, PreviewStep, ReceivedFile } from "./plan.ts";
+import {
+  durationFact,
+  foundPreview,
+  knownFacts,
+  needMore,
+  needRange,
+  noFacts,
+  noPreview,
+  readRange,
+  wholeFacts,
+} from "./received.ts";
+import { chunkHeaderBytes, formHeaderBytes, readRiffChunk, riff } from "./riff.ts";
 import { audio } from "./tracks.ts";
 
-const formHeaderBytes = 12;
-const chunkHeaderBytes = 8;
 // PCM, floats, A-law, mu-law; and the format of the extensible header, which is one of them (RFC 2361).
 const formats = [1, 3, 6, 7];
 const extensible = 0xfffe;
@@ -33,15 +41,13 @@ function readWave(prefix: Uint8Array): Wave | { readonly missing: number } | nul
   let [blockBytes, rate] = [0, 0];
   const work = createWorkBudget();
   for (let at = formHeaderBytes; work.step();) {
-    const start = at + chunkHeaderBytes;
-    if (start > prefix.length) return { missing: start };
-    const [type, bytes] = [readText(prefix, at, 4), readUint32LE(prefix, at + 4)];
+    if (at + chunkHeaderBytes > prefix.length) return { missing: at + chunkHeaderBytes };
+    const { type, start, end, next } = readRiffChunk(prefix, at);
     if (type === "data") {
-      const dataBytes = isLong ? longDataBytes : bytes;
+      const dataBytes = isLong ? longDataBytes : end - start;
       return blockBytes > 0 && rate > 0 ? { blockBytes, rate, dataAt: start, dataBytes, fileBytes } : null;
     }
-    const end = start + bytes + (bytes % 2);
-    if (end > prefix.length && (type === "fmt " || type === "ds64")) return { missing: end };
+    if (next > prefix.length && (type === "fmt " || type === "ds64")) return { missing: next };
     if (type === "fmt ") {
       const format = readUint16LE(prefix, start);
       const known = format === extensible ? readUint16LE(prefix, start + 24) : format;
@@ -52,7 +58,7 @@ function readWave(prefix: Uint8Array): Wave | { readonly missing: number } | nul
       fileBytes = readLong(prefix, start) + 8;
       longDataBytes = readLong(prefix, start + 8);
     }
-    at = end;
+    at = next;
   }
   return null;
 }
@@ -64,44 +70,38 @@ function readLong(bytes: Uint8Array, at: number): number {
 /** The samples may be cut, or of unknown length while they are written: the length of the file bounds them. */
 function planFacts(file: ReceivedFile): FactsStep {
   const wave = readWave(file.prefix);
-  if (!wave) return { known: {}, measurable: null, need: null };
-  if ("missing" in wave) return { known: {}, measurable: null, need: needPrefix(file, wave.missing) };
+  if (!wave) return noFacts();
+  if ("missing" in wave) return noFacts(needMore(file, wave.missing));
   if (file.length === null) return wholeFacts(file);
   const bytes = Math.min(wave.dataBytes, Math.min(wave.fileBytes, file.length) - wave.dataAt);
   const seconds = Math.floor(Math.max(0, bytes) / wave.blockBytes) / wave.rate;
-  const durationMs = seconds > 0 ? createDurationMs(seconds * 1000) : null;
-  return { known: durationMs === null ? {} : { durationMs }, measurable: null, need: null };
+  return knownFacts(durationFact(seconds > 0 ? createDurationMs(seconds * 1000) : null));
 }
 
 /** A cover is in an ID3 chunk, mostly behind the samples: an excerpt of the chunks before and behind them. */
 function planPreview(file: ReceivedFile): PreviewStep {
   const wave = readWave(file.prefix);
-  if (!wave) return noPreview;
-  if ("missing" in wave) {
-    return isComplete(file) ? noPreview : { excerpt: null, need: needPrefix(file, wave.missing) };
-  }
+  if (!wave) return noPreview();
+  if ("missing" in wave) return noPreview(needMore(file, wave.missing));
   const { length, prefix } = file;
   const head = Buffer.from(prefix.subarray(0, wave.dataAt));
   const from = wave.dataAt + wave.dataBytes + (wave.dataBytes % 2);
   const hasTail = length !== null && length - from >= minCoverBytes && length - from <= maxCoverBytes;
-  const tail = hasTail ? bytesBetween(file, from, length) : new Uint8Array();
-  if (!tail) return { excerpt: null, need: needBetween(file, from, length ?? 0) };
+  const tail = hasTail ? readRange(file, from, length) : new Uint8Array();
+  if (!tail) return noPreview(needRange(file, from, length ?? 0));
   const bytes = Buffer.concat([head, tail]);
-  if (!["id3 ", "ID3 "].some((name) => bytes.includes(name))) return noPreview;
+  if (!["id3 ", "ID3 "].some((name) => bytes.includes(name))) return noPreview();
   bytes.write("RIFF", 0, "latin1");
   bytes.writeUInt32LE(bytes.length - 8, 4);
   bytes.writeUInt32LE(0, wave.dataAt - 4);
-  return { excerpt: { bytes, accuracy: "exact" }, need: null };
+  return foundPreview(bytes);
 }
-
-/** Plan of RIFF WAVE and RF64. */
-const plan: ReadPlan = { facts: planFacts, preview: planPreview };
 
 export const wav = {
   type: "audio/wav",
   kind: "audio",
   matches: any(riff("WAVE"), all(at(0, "RF64"), at(8, "WAVE"))), // RFC 2361; EBU Tech 3306 for RF64
   aliases: ["audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/x-pn-wav"],
-  plan,
+  plan: { facts: planFacts, preview: planPreview },
   decoding: audio,
 } as const satisfies Row;

@@ -1,9 +1,9 @@
 import { type Size, createSize } from "../raster.ts";
-import { createWorkBudget, hasAt, readText, readUint16LE, readUint32LE } from "./bytes.ts";
+import { createWorkBudget, hasAt, readUint16LE, readUint32LE } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import type { Excerpt, ReadPlan, ReceivedFile } from "./plan.ts";
 import { foundPreview, isWhole, knownFacts, missingFacts, missingPreview, needMore, needPrefix } from "./received.ts";
-import { riff } from "./riff.ts";
+import { chunkHeaderBytes, formHeaderBytes, readRiffChunk, riff } from "./riff.ts";
 
 /** RFC 9649: 2.7 the extended header, 3.4 lossless, and RFC 6386 9.1 for lossy. */
 export function readWebpSize(head: Uint8Array): Size | null {
@@ -23,8 +23,6 @@ export function readWebpSize(head: Uint8Array): Size | null {
   );
 }
 
-const riffHeaderBytes = 12;
-const chunkHeaderBytes = 8;
 const frameHeaderBytes = 16;
 // RFC 9649, 2.7.1: flags of the extended header.
 const [alphaFlag, exifFlag, animationFlag] = [16, 8, 2];
@@ -47,22 +45,20 @@ interface Chunks {
 /** RFC 9649, 2.3 to 2.7. Reads two frames of an animation, and more until one shows that it is transparent. */
 function readChunks(head: Uint8Array): Chunks {
   const work = createWorkBudget();
-  const riffEnd = chunkHeaderBytes + readUint32LE(head, 4);
-  const header = riffHeaderBytes + chunkHeaderBytes;
-  const flags = hasAt(head, riffHeaderBytes, "VP8X") ? (head[header] ?? 0) : 0;
+  const { end: riffEnd } = readRiffChunk(head, 0);
+  const header = formHeaderBytes + chunkHeaderBytes;
+  const flags = hasAt(head, formHeaderBytes, "VP8X") ? (head[header] ?? 0) : 0;
   const isAnimation = (flags & animationFlag) !== 0;
   let isTransparent = (flags & alphaFlag) !== 0;
   // EXIF data behind the image turns it.
   let exifEnd = (flags & exifFlag) === 0 ? 0 : null;
   let imageEnd: number | null = null;
   let frames = 0;
-  let at = riffHeaderBytes;
+  let at = formHeaderBytes;
   let isLast = false;
   let isEnded = false;
   while (!isLast && at + chunkHeaderBytes <= head.length) {
-    const type = readText(head, at, 4);
-    const bytes = readUint32LE(head, at + 4);
-    const end = at + chunkHeaderBytes + bytes + (bytes % 2); // chunks begin at even offsets
+    const { type, next: end } = readRiffChunk(head, at);
     if (!work.step()) isLast = true;
     else if (end > riffEnd + 1) isLast = isEnded = true;
     else if (isAnimation && type === "ANMF") {
@@ -96,7 +92,7 @@ const maxSide = 2 ** 14;
  */
 function plainFrame(head: Uint8Array, isTransparent: boolean): Uint8Array | null {
   // 24 bits each, less one, behind the flags.
-  const canvasAt = riffHeaderBytes + chunkHeaderBytes + 4;
+  const canvasAt = formHeaderBytes + chunkHeaderBytes + 4;
   const [width, height] = isTransparent
     ? [0, 0]
     : [readUint32LE(head, canvasAt) % 2 ** 24, readUint32LE(head, canvasAt + 3) % 2 ** 24];

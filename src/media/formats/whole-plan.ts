@@ -1,6 +1,6 @@
 import type { Size } from "../raster.ts";
 import type { Need, ReadPlan, ReceivedFile } from "./plan.ts";
-import { isWhole, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
+import { isWhole, knownFacts, missingFacts, needMore, noPreview, wholePreview } from "./received.ts";
 
 export interface WholeOptions {
   /** Null if the bytes do not have the size. Bounded work, never throws. */
@@ -28,7 +28,7 @@ export function headerBytes(file: ReceivedFile): Uint8Array | null {
 }
 
 /** The bytes for facts in a header that has not been found yet. */
-export function needHeader(file: ReceivedFile): Need {
+export function needHeader(file: ReceivedFile): Need | null {
   return file.prefix.length < maxHeaderBytes ? needMore(file) : "whole";
 }
 
@@ -46,6 +46,6 @@ export function createWholePlan({ readSize, readAnimated, hasPreview = true }: W
       const isKnown = size && (!readAnimated || typeof animated === "boolean");
       return isKnown ? knownFacts(known) : missingFacts(file, known, readSize ? needHeader(file) : "whole");
     },
-    preview: (file) => (hasPreview ? missingPreview(file, "whole") : { excerpt: null, need: null }),
+    preview: (file) => (hasPreview ? wholePreview(file) : noPreview()),
   };
 }

@@ -55,6 +55,7 @@ describe("a picture", () => {
       width: 640,
       height: 480,
       thumbhash: expect.stringMatching(/^[A-Za-z0-9+/]+=*$/),
+      thumbnail: expect.stringMatching(/^data:image\/png;base64,[A-Za-z0-9+/]+=*$/),
       animated: false,
       durationMs: null,
       sha256: expect.stringMatching(/^[0-9a-f]{64}$/),

@@ -24,7 +24,7 @@ const batches = fc
 
 const bodies = fc.oneof(
   fc.record({ url: fc.webUrl(), deadlineMs: fc.integer({ min: 50, max: 30_000 }) }).map((body) => JSON.stringify(body)),
-  batches,
+  { weight: 3, arbitrary: batches },
   fc.string({ unit: "binary" }),
   fc.json(),
   fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
@@ -48,7 +48,7 @@ const routes = Object.keys(document.paths);
 const readable = routes.filter((route) => document.paths[route]!.get);
 const paths = fc.oneof(
   { weight: 3, arbitrary: fc.constant("/metadata") },
-  { weight: 1, arbitrary: fc.constant("/metadata/batch") },
+  { weight: 3, arbitrary: fc.constant("/metadata/batch") },
   { weight: 3, arbitrary: fc.constantFrom(...routes) },
   { weight: 1, arbitrary: fc.webPath() },
 );

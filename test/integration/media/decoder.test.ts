@@ -202,7 +202,7 @@ describe("a process", () => {
   /** A fake worker that answers each request with the fields of the next of these objects, then always the last. */
   const answering = (...answers: readonly object[]) => `
     const read = (bytes) => { const buffer = Buffer.alloc(bytes); for (let at = 0; at < bytes;) at += readSync(3, buffer, at, bytes - at, null); return buffer; };
-    const learnt = { width: 5, height: 5, animated: false, blurhash: null, thumbhash: null, durationMs: null, warning: null, clipBytes: 0,
+    const learnt = { width: 5, height: 5, animated: false, blurhash: null, thumbhash: null, thumbnail: null, durationMs: null, warning: null, clipBytes: 0,
                      container: "mov", rotation: 0, expectedBytes: 1, expectedMs: 1, decodeMs: 1, hashMs: 1, rssBytes: 1 };
     const answers = ${JSON.stringify(answers)};
     writeSync(3, '{"libvips":"8"}\\n');
@@ -302,7 +302,7 @@ describe("slow pictures", () => {
       onTestFinished,
       `writeSync(3, '{"libvips":"8"}\\n');
        const read = (bytes) => { const buffer = Buffer.alloc(bytes); for (let at = 0; at < bytes;) at += readSync(3, buffer, at, bytes - at, null); return buffer; };
-       const learnt = { width: 5, height: 5, animated: false, blurhash: null, thumbhash: null, durationMs: null, warning: null,
+       const learnt = { width: 5, height: 5, animated: false, blurhash: null, thumbhash: null, thumbnail: null, durationMs: null, warning: null,
                         clipBytes: 0, container: "mov", rotation: 0 };
        for (;;) {
          const header = read(${requestBytes});

@@ -11,6 +11,8 @@ interface LockedPackage {
   readonly version: string;
   readonly license?: string;
   readonly dev?: boolean;
+  /** A symbolic link to another package of the file. */
+  readonly link?: boolean;
   readonly os?: readonly string[];
   readonly cpu?: readonly string[];
 }
@@ -32,9 +34,9 @@ export function readDependencies(): Dependency[] {
   const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
     packages: Record<string, LockedPackage>;
   };
-  const found = Object.entries(packages).flatMap(([path, { version, license = "", dev, os, cpu }]): Dependency[] => {
+  const found = Object.entries(packages).flatMap(([path, { version, license = "", dev, link, os, cpu }]): Dependency[] => {
     const name = path.replace(/^.*node_modules\//, "");
-    if (path === "" || (dev && !builtIn.includes(name))) return [];
+    if (path === "" || link || (dev && !builtIn.includes(name))) return [];
     const isForAll = !os && !cpu && existsSync(join(root, path));
     return [{ name, version, licence: license, folder: isForAll ? join(root, path) : null }];
   });

@@ -34,12 +34,14 @@ export function readDependencies(): Dependency[] {
   const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
     packages: Record<string, LockedPackage>;
   };
-  const found = Object.entries(packages).flatMap(([path, { version, license = "", dev, link, os, cpu }]): Dependency[] => {
-    const name = path.replace(/^.*node_modules\//, "");
-    if (path === "" || link || (dev && !builtIn.includes(name))) return [];
-    const isForAll = !os && !cpu && existsSync(join(root, path));
-    return [{ name, version, licence: license, folder: isForAll ? join(root, path) : null }];
-  });
+  const found = Object.entries(packages).flatMap(
+    ([path, { version, license = "", dev, link, os, cpu }]): Dependency[] => {
+      const name = path.replace(/^.*node_modules\//, "");
+      if (path === "" || link || (dev && !builtIn.includes(name))) return [];
+      const isForAll = !os && !cpu && existsSync(join(root, path));
+      return [{ name, version, licence: license, folder: isForAll ? join(root, path) : null }];
+    },
+  );
   const byName = new Map(found.map((dependency) => [`${dependency.name} ${dependency.version}`, dependency]));
   return [...byName.keys()].sort().map((key) => byName.get(key)!);
 }

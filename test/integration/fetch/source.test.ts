@@ -322,7 +322,7 @@ describe("a body that is decoded", () => {
       response.writeHead(200, { "Content-Encoding": "gzip" }).end(large, () => (isSent = true));
     });
     const { open, budget } = createFetcher({ maxBytes: 100_000_000 });
-    const source = await open(origin.url("/"), 500);
+    const source = await open(origin.url("/"), 3000);
     await source.arrived(1);
     await setTimeout(300);
     expect(isSent).toBe(false);

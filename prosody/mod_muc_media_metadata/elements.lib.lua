@@ -1,13 +1,14 @@
--- Finds the URLs of a stanza that are looked up, and adds metadata to it as XMPP elements.
+-- Adds metadata to a stanza as XMPP elements.
 --
 -- Pure: it knows neither the module, nor its options, nor the clock.
+
+local load_library = ...; -- loads another file of this library
 
 local base64 = require "util.encodings".base64;
 local st = require "util.stanza";
 
-local xmlns_oob = "jabber:x:oob"; -- XEP-0066
-local xmlns_eme = "urn:xmpp:eme:0"; -- XEP-0380
-local xmlns_metadata = "xmpp:prosody.im/protocol/media-metadata#0";
+local media_library = load_library("media");
+
 local xmlns_file_metadata = "urn:xmpp:file:metadata:0"; -- XEP-0446
 local xmlns_hashes = "urn:xmpp:hashes:2"; -- XEP-0300
 local xmlns_thumbs = "urn:xmpp:thumbs:1"; -- XEP-0264
@@ -19,7 +20,6 @@ local xmlns_sfs = "urn:xmpp:sfs:0"; -- XEP-0447
 local xmlns_url_data = "http://jabber.org/protocol/url-data"; -- XEP-0103
 local xmlns_fallback = "urn:xmpp:fallback:0"; -- XEP-0428
 
-local max_url_bytes = 2048; -- the oracle's limit
 local max_growth = 1536; -- bytes that one URL may add to a stanza, which is sent to all occupants and kept in archives
 
 -- The elements.
@@ -62,7 +62,7 @@ local function add_text(tag, name, value, attr)
 end
 
 local function legacy_tag(metadata) -- > <metadata/>
-	local tag = st.stanza("metadata", { xmlns = xmlns_metadata });
+	local tag = st.stanza("metadata", { xmlns = media_library.xmlns_metadata });
 	for _, name in ipairs { "bytes", "type", "blurhash", "width", "height" } do
 		add_text(tag, name, metadata[name]);
 	end
@@ -150,105 +150,6 @@ end
 
 -- The stanza.
 
-local function is_metadata(child)
-	return type(child) == "table" and child.name == "metadata" and child.attr.xmlns == xmlns_metadata;
-end
-
-local function without_metadata(list) -- > list, changed in place
-	local kept = 0;
-	for i = 1, #list do
-		local child = list[i];
-		list[i] = nil;
-		if not is_metadata(child) then
-			kept = kept + 1;
-			list[kept] = child;
-		end
-	end
-	return list;
-end
-
--- Without recursion and linear in the size of the stanza: it runs on every message of every sender.
-local function each_element(stanza, visit)
-	local elements, n = { stanza }, 1;
-	while n > 0 do
-		local element = elements[n];
-		elements[n], n = nil, n - 1;
-		visit(element);
-		for _, child in ipairs(element.tags) do
-			n = n + 1;
-			elements[n] = child;
-		end
-	end
-end
-
-local function strip_metadata(stanza) -- > stanza, changed in place, without <metadata/> at any depth
-	each_element(stanza, function (element)
-		if element:get_child("metadata", xmlns_metadata) then
-			without_metadata(element);
-			without_metadata(element.tags);
-		end
-	end);
-	return stanza;
-end
-
-local function host_of(url) -- > host in lower case, host with its port if there is one; or nil if it is not an http(s) URL
-	local authority = url:match("^[Hh][Tt][Tt][Pp][Ss]?://([^/?#\\]+)");
-	if not authority then
-		return nil;
-	end
-	-- "^.*@" is linear; "[^@]*$" is quadratic, and a stanza of such URLs would block the server for seconds.
-	local host_and_port = authority:gsub("^.*@", ""):lower();
-	return (host_and_port:gsub(":%d*$", "")), host_and_port;
-end
-
-local function is_wanted(url, wanted_hosts) -- > boolean; the oracle decides which URLs are allowed, this only saves requests
-	if #url > max_url_bytes then
-		return false;
-	end
-	-- Never aesgcm: it is end-to-end encrypted media, which only its readers may fetch.
-	local host, host_and_port = host_of(url);
-	if not host then
-		return false;
-	end
-	return wanted_hosts == nil or wanted_hosts:contains(host) or wanted_hosts:contains(host_and_port) or false;
-end
-
-local function oob_url(x) -- > URL, or nil
-	return (x:get_child_text("url", xmlns_oob) or ""):match("^%s*(%S+)%s*$");
-end
-
--- wanted_hosts: a set, or nil for all
-local function find_media(stanza, wanted_hosts) -- > array of { x = <x/>, url = }, array of distinct URLs
-	local media, urls, seen = {}, {}, {};
-	if stanza:child_with_name("encrypted") or stanza:child_with_ns(xmlns_eme) then
-		return media, urls;
-	end
-	for x in stanza:childtags("x", xmlns_oob) do
-		local url = oob_url(x);
-		if url and is_wanted(url, wanted_hosts) then
-			media[#media + 1] = { x = x; url = url };
-			if not seen[url] then
-				seen[url] = true;
-				urls[#urls + 1] = url;
-			end
-		end
-	end
-	return media, urls;
-end
-
-local function count_urls(stanza) -- > number of out-of-band URLs of any kind, number of distinct ones
-	local all, distinct, seen = 0, 0, {};
-	for x in stanza:childtags("x", xmlns_oob) do
-		local url = x:get_child_text("url", xmlns_oob);
-		all = all + 1;
-		if url and not seen[url] then
-			seen[url] = true;
-			distinct = distinct + 1;
-		end
-	end
-	return all, distinct;
-end
-
 -- > predicate: whether the sender describes a URL in an element that we would add. The sender has the file, so that element is
 --   the better one. An element without a URL (XEP-0446 never has one) describes all URLs.
 local function described_by_sender(stanza)
@@ -257,7 +158,7 @@ local function described_by_sender(stanza)
 		local is_sims = child.name == "reference" and child.attr.xmlns == xmlns_reference and child:child_with_name("media-sharing");
 		if is_sims or child.name == "file-sharing" and child.attr.xmlns == xmlns_sfs then
 			local has_name = false;
-			each_element(child, function (element)
+			media_library.each_element(child, function (element)
 				local url = element.name == "reference" and element.attr.uri or element.name == "url-data" and element.attr.target;
 				if url then
 					has_name = true;
@@ -318,7 +219,7 @@ end
 -- described: URL > metadata, or nil
 local function add_elements(stanza, media, described, outputs) -- > boolean: whether it added an element
 	local is_by_sender = described_by_sender(stanza);
-	local all, distinct = count_urls(stanza);
+	local distinct = media_library.count_urls(stanza);
 	local shares, seen, added = {}, {}, false;
 	local function add(parent, tag)
 		if tag then
@@ -337,7 +238,7 @@ local function add_elements(stanza, media, described, outputs) -- > boolean: whe
 			end
 			if not seen[url] and not is_by_sender(url) then
 				seen[url] = true;
-				if outputs:contains("file-metadata") and all == 1 then
+				if outputs:contains("file-metadata") and distinct == 1 then
 					add(stanza, affordable(file_metadata_tag(metadata)));
 				end
 				if outputs:contains("sims") then
@@ -356,9 +257,5 @@ end
 
 return {
 	fields_of = fields_of;
-	xmlns_metadata = xmlns_metadata;
-	strip_metadata = strip_metadata;
-	is_wanted = is_wanted;
-	find_media = find_media;
 	add_elements = add_elements;
 };

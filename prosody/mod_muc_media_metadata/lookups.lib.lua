@@ -15,9 +15,10 @@ local timer = require "util.timer";
 local monotonic = require "util.time".monotonic;
 
 local function load_library(name) -- module:require would look in the folder of the module that loads this file
-	return assert(modulemanager.loader:load_code_ext("muc_media_metadata", name, "lib.lua", module.environment))();
+	return assert(modulemanager.loader:load_code_ext("muc_media_metadata", name, "lib.lua", module.environment))(load_library);
 end
 
+local media_library = load_library("media");
 local elements = load_library("elements");
 local read_reply = load_library("reply").read_reply;
 local new_breaker = load_library("breaker").new_breaker;
@@ -412,7 +413,7 @@ local function enqueue(message)
 	local queue = message.find_queue();
 	local media, urls = {}, {};
 	if message.is_annotated then
-		media, urls = elements.find_media(message.stanza, wanted_hosts());
+		media, urls = media_library.find_media(message.stanza, wanted_hosts());
 	end
 	if not queue and not media[1] then
 		return false;
@@ -447,8 +448,8 @@ local function enqueue(message)
 end
 
 return {
-	xmlns_metadata = elements.xmlns_metadata;
-	strip_metadata = elements.strip_metadata;
+	xmlns_metadata = media_library.xmlns_metadata;
+	strip_metadata = media_library.strip_metadata;
 	guarded = guarded;
 	find_queue = find_queue;
 	enqueue = enqueue;

@@ -14,6 +14,7 @@ build = {
 		lua = {
 			["mod_muc_media_metadata.mod_muc_media_metadata"] = "mod_muc_media_metadata.lua";
 			["mod_muc_media_metadata.lookups"] = "lookups.lib.lua";
+			["mod_muc_media_metadata.media"] = "media.lib.lua";
 			["mod_muc_media_metadata.elements"] = "elements.lib.lua";
 			["mod_muc_media_metadata.reply"] = "reply.lib.lua";
 			["mod_muc_media_metadata.breaker"] = "breaker.lib.lua";

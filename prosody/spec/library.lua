@@ -11,8 +11,8 @@ local has_prosody, st = pcall(function ()
 	return require "util.encodings" and require "util.stanza";
 end);
 
-local function load_library(name) -- "elements", "reply" or "breaker"
-	return assert(loadfile(folder..name..".lib.lua"))();
+local function load_library(name) -- "elements", "reply" …
+	return assert(loadfile(folder..name..".lib.lua"))(load_library);
 end
 
 local nothing = setmetatable({}, { __index = function (self) return self; end, __call = function (self) return self; end });

@@ -48,7 +48,7 @@ local breaker_failures = get_number("breaker_failures", 5, 1, math.huge); -- dif
 local breaker_cooldown = get_number("breaker_cooldown", 30, 0, math.huge); -- seconds
 local hosts = module:get_option_set(option("hosts"), {}); -- empty: depends on the scope
 local scope = module:get_option_string(option("scope"), "all"); -- or "local-uploads"
-local outputs = module:get_option_set(option("output"), { "legacy", "file-metadata" });
+local outputs = module:get_option_set(option("output"), { "legacy", "file-metadata", "sims" });
 
 local unknown_outputs = outputs - set.new({ "legacy", "file-metadata", "sims", "sfs" });
 if not unknown_outputs:empty() then
@@ -57,7 +57,9 @@ elseif scope ~= "all" and scope ~= "local-uploads" then
 	error(("%s is either \"all\" or \"local-uploads\", not %q"):format(option("scope"), scope));
 end
 
-local fields = elements.fields_of(outputs);
+-- Without a hash that clients may use there is no share, so a file on another host is not read to its end for the hash.
+local untrusted_outputs = outputs - set.new({ "sfs" });
+local fields, untrusted_fields = elements.fields_of(outputs), elements.fields_of(untrusted_outputs);
 
 local client = http.default.new({});
 
@@ -99,11 +101,18 @@ local function upload_hosts() -- > set of "host:port", or "host" with the defaul
 	return found;
 end
 
+-- Files on the server's upload hosts and on hosts that the operator named do not change, so clients may use their hash.
+local function trusted_hosts() -- > set
+	return upload_hosts() + hosts;
+end
+
 local function wanted_hosts() -- > set, or nil for all
 	if scope == "local-uploads" then
-		return upload_hosts() + hosts;
+		return trusted_hosts();
 	elseif not hosts:empty() then
 		return hosts;
+	elseif untrusted_outputs:empty() then
+		return trusted_hosts(); -- of other URLs nothing would be added
 	end
 end
 
@@ -181,10 +190,11 @@ end
 -- Calls on_end(metadata or nil) once, maybe before this returns, and not at all if the lookup is closed before.
 local function start_lookup(sender, url, on_end) -- > lookup
 	local lookup = { sender = sender; has_slot = true; closed = false };
+	local wanted_fields = media_library.is_on_host(url, trusted_hosts()) and fields or untrusted_fields;
 	local request_options = {
 		method = "POST";
 		headers = headers;
-		body = json.encode({ url = url; deadlineMs = oracle_deadline; fields = fields });
+		body = json.encode({ url = url; deadlineMs = oracle_deadline; fields = wanted_fields });
 	};
 	breaker.start_lookup(sender);
 	add_inflight(sender, 1);
@@ -262,17 +272,17 @@ local function forget(queue)
 end
 
 local function deliver(entry)
-	local ok, annotated = pcall(elements.add_elements, entry.stanza, entry.media, entry.metadata, outputs);
-	if not ok then
-		module:log("warn", "Could not annotate a message: %s", annotated);
-	end
+	local annotate = guarded("annotate a message", function ()
+		return elements.add_elements(entry.stanza, entry.media, entry.metadata, outputs, trusted_hosts());
+	end);
+	local added = entry.media[1] and annotate();
 	local waited = monotonic() - entry.arrived;
 	if entry.deliver(entry) == false then
 		measure_messages:with_labels("dropped"):add(1);
 		return;
 	end
 	if entry.media[1] then
-		measure_messages:with_labels(ok and annotated and "annotated" or "unannotated"):add(1);
+		measure_messages:with_labels(added and added[1] and "annotated" or "unannotated"):add(1);
 	end
 	measure_delay:sample(waited);
 end

@@ -16,6 +16,9 @@ build = {
 			["mod_muc_media_metadata.lookups"] = "lookups.lib.lua";
 			["mod_muc_media_metadata.media"] = "media.lib.lua";
 			["mod_muc_media_metadata.elements"] = "elements.lib.lua";
+			["mod_muc_media_metadata.files"] = "files.lib.lua";
+			["mod_muc_media_metadata.sims"] = "sims.lib.lua";
+			["mod_muc_media_metadata.sfs"] = "sfs.lib.lua";
 			["mod_muc_media_metadata.reply"] = "reply.lib.lua";
 			["mod_muc_media_metadata.breaker"] = "breaker.lib.lua";
 		};

@@ -5,12 +5,16 @@
 --
 -- Pure: it knows neither the module, nor its options, nor the clock.
 
-local is_utf8 = require "util.encodings".utf8.valid;
+local encodings = require "util.encodings";
 local json = require "util.json";
+
+local base64, is_utf8 = encodings.base64, encodings.utf8.valid;
 
 local max_name_bytes = 255; -- the limit of file systems
 local max_side = 2^31 - 1; -- pixels
 local max_duration = 2^31 - 1; -- milliseconds: 24 days
+local max_thumbnail_bytes = 400; -- of the PNG
+local max_thumbnail_side = 8; -- pixels
 
 local function is_integer(value, min, max)
 	return type(value) == "number" and value >= min and value <= max and value % 1 == 0;
@@ -51,6 +55,19 @@ end
 
 local function is_thumbhash(value) -- > boolean; base64 of at most 25 bytes (5 of head, 2 channels of 5, 28 and 14 nibbles at most)
 	return type(value) == "string" and #value <= 36 and #value % 4 == 0 and value:find("^[%w+/]+=?=?$") ~= nil;
+end
+
+local png_head = "^\137PNG\r\n\026\n\0\0\0\rIHDR\0\0\0([^\0])\0\0\0([^\0])"; -- width and height have 4 bytes each
+
+-- > boolean; a data URI of a PNG. The sides are those that its decoder would allocate: 400 bytes can declare gigabytes of pixels.
+local function is_thumbnail(value)
+	local text = type(value) == "string" and #value <= 4 * max_thumbnail_bytes and value:match("^data:image/png;base64,([%w+/]+=?=?)$");
+	local png = text and base64.decode(text);
+	if not png or #png > max_thumbnail_bytes then
+		return false;
+	end
+	local width, height = png:match(png_head);
+	return width ~= nil and width:byte() <= max_thumbnail_side and height:byte() <= max_thumbnail_side;
 end
 
 local function is_sha256(value) -- > boolean; hex
@@ -107,9 +124,10 @@ local fields = { -- name in the metadata, key in the reply, predicate of valid v
 	{ "duration", "durationMs", is_duration };
 	{ "sha256", "sha256", is_sha256 };
 	{ "thumbhash", "thumbhash", is_thumbhash };
+	{ "thumbnail", "thumbnail", is_thumbnail };
 };
 
--- > metadata { bytes, type, blurhash, width, height, name, duration, sha256, thumbhash }, each nil if unknown or invalid;
+-- > metadata { bytes, type, blurhash, width, height, name, duration, sha256, thumbhash, thumbnail }, each nil if unknown or invalid;
 --   or nil if the reply is no object of the oracle's contract
 local function parse_metadata(reply)
 	if type(reply) ~= "table" then

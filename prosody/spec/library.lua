@@ -11,6 +11,25 @@ local has_prosody, st = pcall(function ()
 	return require "util.encodings" and require "util.stanza";
 end);
 
+local function set(...)
+	return require "util.set".new({ ... });
+end
+
+local function oob(url)
+	return st.stanza("x", { xmlns = "jabber:x:oob" }):tag("url", { xmlns = "jabber:x:oob" }):text(url):reset();
+end
+
+local function message(...) -- > message with these out-of-band URLs
+	local stanza = st.message({ type = "groupchat" });
+	for _, url in ipairs { ... } do stanza:add_child(oob(url)); end
+	return stanza;
+end
+
+local function png(width, height) -- > data URI of a PNG with junk as its pixels: the modules read only its head
+	local head = "\137PNG\r\n\026\n\0\0\0\rIHDR"..string.pack(">I4I4", width, height).."\8\2\0\0\0";
+	return "data:image/png;base64,"..require "util.encodings".base64.encode(head..("x"):rep(120));
+end
+
 local function load_library(name) -- "elements", "reply" …
 	return assert(loadfile(folder..name..".lib.lua"))(load_library);
 end
@@ -27,7 +46,6 @@ local stand_ins = {
 
 -- options: name > value
 local function load_lookups(options)
-	local set = require "util.set";
 	local function option(_, name, default)
 		if options[name] ~= nil then
 			return options[name];
@@ -38,7 +56,7 @@ local function load_lookups(options)
 		module = {
 			name = "muc_media_metadata";
 			get_option_string = option, get_option_number = option;
-			get_option_set = function (...) return set.new(option(...)); end;
+			get_option_set = function (...) return require "util.set".new(option(...)); end;
 			metric = function () return nothing; end;
 		};
 		require = function (name) return stand_ins[name] or require(name); end;
@@ -46,4 +64,12 @@ local function load_lookups(options)
 	return assert(loadfile(folder.."lookups.lib.lua", "t", environment))();
 end
 
-return { has_prosody = has_prosody; st = st; load_library = load_library; load_lookups = load_lookups };
+return {
+	has_prosody = has_prosody;
+	st = st;
+	set = set;
+	message = message;
+	png = png;
+	load_library = load_library;
+	load_lookups = load_lookups;
+};

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { OnFinished } from "./prosody.ts";
+import sharp from "sharp";
 import { startOrigin } from "./origin.ts";
 
 /** A request of the Prosody module. */
@@ -28,6 +29,10 @@ export interface StandIn {
   responder: Responder;
 }
 
+const thumbnail = await sharp({ create: { width: 8, height: 4, channels: 3, background: "#4080c0" } })
+  .png()
+  .toBuffer();
+
 export const summit = {
   bytes: 15690,
   bytesSource: "counted",
@@ -40,6 +45,8 @@ export const summit = {
   durationMs: null,
   sha256: "35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d",
   filename: "summit.png",
+  /** 8 x 4 pixels. */
+  thumbnail: `data:image/png;base64,${thumbnail.toString("base64")}`,
   partial: false,
   warnings: [],
 };

@@ -43,7 +43,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a posted URL in a room", () 
     await alice.hear("m1");
     expect(oracle.questions).toHaveLength(1);
     expect(oracle.questions[0]).toMatchObject({ url: picture, deadlineMs: 1800, method: "POST", path: "/metadata" });
-    const fields = ["blurhash", "bytes", "durationMs", "filename", "height", "type", "width"];
+    const fields = ["blurhash", "bytes", "durationMs", "filename", "height", "thumbhash", "type", "width"];
     expect(oracle.questions[0]!.fields).toEqual(fields); // of the default outputs
     expect(oracle.questions[0]!.headers).toMatchObject({
       authorization: "Bearer s3cret",

@@ -11,6 +11,7 @@ local media_library = load_library("media");
 local files = load_library("files");
 local sims = load_library("sims");
 local sfs = load_library("sfs");
+local urls = load_library("urls");
 
 local max_growth = 3 * 1024; -- bytes that one URL may add to a stanza, which is sent to all occupants and kept in archives
 
@@ -85,7 +86,7 @@ end
 -- trusted_hosts: set of the hosts whose files do not change, so that clients may use their hash: Dino deletes a file with another one
 local function build_elements(stanza, medium, metadata, is_only_url, trusted_hosts) -- > output > array of elements
 	local url = medium.url;
-	local is_trusted = media_library.is_on_host(url, trusted_hosts);
+	local is_trusted = urls.is_on_host(url, trusted_hosts);
 	local is_exact = medium.x:get_child_text("url", media_library.xmlns_oob) == url;
 	local is_shareable = is_only_url and is_trusted and not sfs.has_share_of_sender(stanza) and sfs.has_only_url(stanza, url);
 	return {

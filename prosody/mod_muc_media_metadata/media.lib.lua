@@ -2,6 +2,10 @@
 --
 -- Pure: it knows neither the module, nor its options, nor the clock.
 
+local load_library = ...;
+
+local urls = load_library("urls");
+
 local xmlns_oob = "jabber:x:oob"; -- XEP-0066
 local xmlns_metadata = "xmpp:prosody.im/protocol/media-metadata#0";
 
@@ -77,24 +81,9 @@ end
 
 -- The URLs.
 
-local function host_of(url) -- > host in lower case, host with its port if there is one; or nil if it is not an http(s) URL
-	local authority = url:match("^[Hh][Tt][Tt][Pp][Ss]?://([^/?#\\]+)");
-	if not authority then
-		return nil;
-	end
-	-- "^.*@" is linear; "[^@]*$" is quadratic, and a stanza of such URLs would block the server for seconds.
-	local host_and_port = authority:gsub("^.*@", ""):lower();
-	return (host_and_port:gsub(":%d*$", "")), host_and_port;
-end
-
-local function is_on_host(url, hosts) -- > boolean; hosts: a set of hosts, with or without port
-	local host, host_and_port = host_of(url);
-	return host ~= nil and (hosts:contains(host) or hosts:contains(host_and_port)) or false;
-end
-
 local function is_wanted(url, wanted_hosts) -- > boolean; the oracle decides which URLs are allowed, this only saves requests
 	-- Never aesgcm: it is end-to-end encrypted media, which only its readers may fetch.
-	return #url <= max_url_bytes and host_of(url) ~= nil and (wanted_hosts == nil or is_on_host(url, wanted_hosts));
+	return #url <= max_url_bytes and urls.host_of(url) ~= nil and (wanted_hosts == nil or urls.is_on_host(url, wanted_hosts));
 end
 
 local function oob_url(x) -- > URL, or nil
@@ -103,21 +92,21 @@ end
 
 -- wanted_hosts: a set, or nil for all
 local function find_media(stanza, wanted_hosts) -- > array of { x = <x/>, url = }, array of distinct URLs
-	local media, urls, seen = {}, {}, {};
+	local media, distinct_urls, seen = {}, {}, {};
 	for x in stanza:childtags("x", xmlns_oob) do
 		local url = oob_url(x);
 		if url and is_wanted(url, wanted_hosts) then
 			media[#media + 1] = { x = x; url = url };
 			if not seen[url] then
 				seen[url] = true;
-				urls[#urls + 1] = url;
+				table.insert(distinct_urls, url);
 			end
 		end
 	end
 	if media[1] and is_encrypted(stanza) then
 		return {}, {};
 	end
-	return media, urls;
+	return media, distinct_urls;
 end
 
 local function count_urls(stanza) -- > number of distinct out-of-band URLs of any kind; an element without a URL counts as one
@@ -138,7 +127,6 @@ return {
 	each_element = each_element;
 	strip_metadata = strip_metadata;
 	is_encrypted = is_encrypted;
-	is_on_host = is_on_host;
 	is_wanted = is_wanted;
 	find_media = find_media;
 	count_urls = count_urls;

@@ -5,8 +5,12 @@
 --
 -- Pure: it knows neither the module, nor its options, nor the clock.
 
+local load_library = ...;
+
 local encodings = require "util.encodings";
 local json = require "util.json";
+
+local is_same_url = load_library("urls").is_same_url;
 
 local base64, is_utf8 = encodings.base64, encodings.utf8.valid;
 
@@ -150,14 +154,19 @@ local function parse_metadata(reply)
 end
 
 -- HTTP status 0 is net.http's for "no answer", with the reason as the body.
-local function read_reply(body, status) -- > metadata or nil, "described" | "undescribed" | "unhealthy", reason
+--
+-- url: the one that was asked for. An answer about another one is dropped, whatever the transport did: it would show a reader the file of
+-- another conversation. It is no sign of an unhealthy oracle either: senders choose how to spell a URL.
+local function read_reply(body, status, url) -- > metadata or nil, "described" | "undescribed" | "unhealthy" | "mismatched", reason
 	if status == 200 then
 		local ok, reply = pcall(json.decode, body);
 		local metadata = ok and parse_metadata(reply);
-		if metadata then
-			return metadata, "described";
+		if not metadata then
+			return nil, "unhealthy", "the answer is not metadata";
+		elseif not is_same_url(url, reply.url) then
+			return nil, "mismatched", "the answer is about another URL";
 		end
-		return nil, "unhealthy", "the answer is not metadata";
+		return metadata, "described";
 	elseif status == 502 or status == 504 or (status >= 400 and status < 500) then
 		-- The oracle is healthy, the origin is not. Otherwise dead links would open the circuit breaker. The 4xx include 429 (host_busy: a
 		-- limit of one host; rate_limited), unlike 503 (overloaded), which concerns all lookups.

@@ -34,18 +34,8 @@ local function load_library(name) -- "elements", "reply" …
 	return assert(loadfile(folder..name..".lib.lua"))(load_library);
 end
 
-local nothing = setmetatable({}, { __index = function (self) return self; end, __call = function (self) return self; end });
-
-local stand_ins = {
-	["util.async"] = nothing;
-	["net.http"] = { default = { new = function () return nothing; end } };
-	["util.timer"] = nothing;
-	["util.time"] = nothing;
-	["core.modulemanager"] = { loader = { load_code_ext = function (_, _, name) return function () return load_library(name); end; end } };
-};
-
--- options: name > value
-local function load_lookups(options)
+-- Loads the options of a module: name > value
+local function load_config(options)
 	local function option(_, name, default)
 		if options[name] ~= nil then
 			return options[name];
@@ -57,11 +47,9 @@ local function load_lookups(options)
 			name = "muc_media_metadata";
 			get_option_string = option, get_option_number = option;
 			get_option_set = function (...) return require "util.set".new(option(...)); end;
-			metric = function () return nothing; end;
 		};
-		require = function (name) return stand_ins[name] or require(name); end;
 	}, { __index = _G });
-	return assert(loadfile(folder.."lookups.lib.lua", "t", environment))();
+	return assert(loadfile(folder.."config.lib.lua", "t", environment))(load_library);
 end
 
 return {
@@ -71,5 +59,5 @@ return {
 	message = message;
 	png = png;
 	load_library = load_library;
-	load_lookups = load_lookups;
+	load_config = load_config;
 };

@@ -74,11 +74,18 @@ describe("the validation of a reply", function ()
 	end);
 
 	it("decides by the status and the form of the reply whether the oracle is healthy, not by the values of its fields", function ()
+		local url = "https://a.example/x.png";
 		local function outcome(body, status)
-			return (select(2, read_reply(body, status)));
+			return (select(2, read_reply(body, status, url)));
 		end
-		assert.equal("described", outcome('{"bytes":1,"type":"image/png","blurhash":null}', 200));
-		assert.equal("described", outcome('{"bytes":-1,"width":4294967295,"height":4294967295}', 200));
+		assert.equal("described", outcome('{"url":"https://a.example/x.png","bytes":1,"type":"image/png","blurhash":null}', 200));
+		assert.equal("described", outcome('{"url":"https://a.example/x.png","bytes":-1,"width":4294967295,"height":4294967295}', 200));
+		for _, other in ipairs { '"https://a.example/y.png"', '"https://b.example/x.png"', '""', "5", "null", "{}" } do
+			local metadata, other_outcome = read_reply('{"url":'..other..',"bytes":1}', 200, url);
+			assert.is_nil(metadata);
+			assert.equal("mismatched", other_outcome);
+		end
+		assert.equal("mismatched", outcome('{"bytes":1}', 200));
 		for _, status in ipairs { 400, 401, 404, 413, 429, 502, 504 } do
 			assert.equal("undescribed", outcome("{}", status));
 		end

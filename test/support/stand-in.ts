@@ -24,6 +24,8 @@ export interface StandIn {
   readonly questions: readonly Question[];
   /** Returns the URLs of all requests so far. */
   urls(): string[];
+  /** Returns the number of connections accepted so far. */
+  connections(): number;
   /** Resolves when it has received this number of requests. */
   asked(count: number): Promise<void>;
   responder: Responder;
@@ -133,6 +135,7 @@ export async function startStandIn(
   return Object.assign(standIn, {
     endpoint: origin.url("/metadata"),
     questions,
+    connections: () => origin.connections,
     urls: () => questions.map(({ url }) => url),
     asked: (count: number) =>
       new Promise<void>((resolve) => {

@@ -163,6 +163,7 @@ async function startOracle(onFinished: OnFinished): Promise<Oracle> {
       delay = delayMs;
       if (server) return;
       server = createServer((request, response) => {
+        if (request.url === "/version") return void response.end("{}");
         void json(request).then((question) => {
           const { url } = question as { url: string };
           setTimeout(() => response.end(JSON.stringify({ ...summit, url })), delay);

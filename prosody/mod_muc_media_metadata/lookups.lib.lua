@@ -35,7 +35,7 @@ local max_elements = 4 * config.max_urls; -- in a stanza: metadata for one URL r
 -- Of one sender: a quarter, so that one sender cannot use up all lookups; but enough for one message, if max_inflight allows it.
 local max_sender_inflight = math.min(config.max_inflight, math.max(config.max_urls, math.floor(config.max_inflight / 4)));
 
-local outputs = config.outputs;
+local outputs = config.output;
 -- Without a hash that clients may use there is no share, so a file on another host is not read to its end for the hash.
 local untrusted_outputs = outputs - set.new({ "sfs" });
 local fields, untrusted_fields = elements.fields_of(outputs), elements.fields_of(untrusted_outputs);
@@ -120,7 +120,7 @@ local function log_fault(outcome, status)
 	elseif outcome == "mismatched" then
 		module:log("warn", "The oracle answered about another URL than the one that it was asked for");
 	elseif status == 401 or status == 403 or status == 404 then
-		module:log("warn", "The oracle answers with status %d: see %s and %s", status, config.option("url"), config.option("token"));
+		module:log("warn", "The oracle answers with status %d: see %s and %s", status, config.name_of("url"), config.name_of("token"));
 	else
 		return;
 	end
@@ -132,6 +132,18 @@ local function add_inflight(sender, change)
 	inflight_of[sender] = count > 0 and count or nil;
 	inflight = inflight + change;
 	measure_inflight:set(inflight);
+end
+
+-- Once, when the module is loaded: what would otherwise show as missing metadata only.
+local function check_surroundings()
+	oracle.check(config.timeout, function (reason)
+		module:log("warn", "The oracle does not answer (%s): messages pass without metadata. See %s", reason, config.name_of("url"));
+	end);
+	timer.add_task(0, guarded("check the upload hosts", function () -- when all hosts are loaded
+		if outputs:contains("sfs") and trusted_hosts():empty() then
+			module:log("warn", "The output sfs has no effect: this server has no http_file_share, and %s is empty", config.name_of("hosts"));
+		end
+	end));
 end
 
 -- Calls on_end(metadata or nil) once, maybe before this returns, and not at all if the lookup is closed before.
@@ -365,7 +377,10 @@ local function enqueue(message)
 	return true;
 end
 
+check_surroundings();
+
 return {
+	config = config;
 	xmlns_metadata = media_library.xmlns_metadata;
 	strip_metadata = media_library.strip_metadata;
 	guarded = guarded;

@@ -134,4 +134,37 @@ local function cancel(lookup) -- > false if it was over before
 	return true;
 end
 
-return { ask = ask; cancel = cancel };
+-- Asks for the oracle's version, to see whether it is there. Calls on_failure(reason) at most once.
+local function check(timeout, on_failure) -- timeout: seconds
+	local exchange = {};
+	local is_over = false;
+	local function finish(reason)
+		if is_over then
+			return;
+		end
+		is_over = true;
+		if reason then
+			on_failure(reason);
+		end
+	end
+	local version_url = config.url:gsub("[?#].*$", ""):gsub("[^/]*$", "version");
+	send(exchange, version_url, { headers = headers }, function (body, status)
+		if status == 0 then
+			finish(tostring(body));
+		elseif status == 401 or status == 403 then
+			finish(("status %d: see %s"):format(status, config.name_of("token")));
+		elseif status >= 500 then
+			finish(("status %d"):format(status));
+		end
+		finish(nil);
+	end);
+	timer.add_task(timeout, guarded("check the oracle", function ()
+		if not is_over and exchange.request then
+			exchange.is_closed = true;
+			close_connection(exchange.request);
+		end
+		finish(("no answer within %g s"):format(timeout));
+	end));
+end
+
+return { ask = ask; cancel = cancel; check = check };

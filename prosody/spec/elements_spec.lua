@@ -224,6 +224,13 @@ describe("the added elements", function ()
 			added_to(message(url):body(url), described(), table.unpack(outputs)));
 	end);
 
+	it("fit together in any configuration, if URL and name are of usual length and the thumbnail is as long as possible", function ()
+		local usual = "https://upload.example/file_share/0193ab12-3c4d-7e5f-8a9b-0c1d2e3f4a5b/IMG_20240101_120000.jpg";
+		local png = support.png(8, 8, 400);
+		assert.matches("^<file .*<reference .*<file%-sharing .*<sources .*<fallback ", added_to(message(usual):body(usual),
+			described({ filename = "IMG_20240101_120000.jpg", thumbnail = png }), "legacy", "file-metadata", "sims", "sfs"));
+	end);
+
 	it("omit a file name that XML forbids, that looks like a path or that fakes an extension, and keep the other fields", function ()
 		local names = {
 			"", "a\0b", "a\nb", "a\127b", "a/b", "a\\b", "\255", "\237\160\128", "\239\191\190", "\239\191\191", "\194\133", ("x"):rep(256), 5, {}, true,

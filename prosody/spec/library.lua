@@ -25,29 +25,33 @@ local function message(...) -- > message with these out-of-band URLs
 	return stanza;
 end
 
-local function png(width, height) -- > data URI of a PNG with junk as its pixels: the modules read only its head
+local function png(width, height, bytes) -- > data URI of a PNG with junk as its pixels: the modules read only its head
 	local head = "\137PNG\r\n\026\n\0\0\0\rIHDR"..string.pack(">I4I4", width, height).."\8\2\0\0\0";
-	return "data:image/png;base64,"..require "util.encodings".base64.encode(head..("x"):rep(120));
+	return "data:image/png;base64,"..require "util.encodings".base64.encode(head..("x"):rep((bytes or 149) - #head));
 end
 
 local function load_library(name) -- "elements", "reply" …
 	return assert(loadfile(folder..name..".lib.lua"))(load_library);
 end
 
--- Loads the options of a module: name > value
-local function load_config(options)
-	local function option(_, name, default)
-		if options[name] ~= nil then
-			return options[name];
+-- options: name > value, of the host; other_options: of all hosts
+local function load_config(options, other_options, name) -- > options of the module
+	local function option(_, wanted, default)
+		if options[wanted] ~= nil then
+			return options[wanted];
 		end
 		return default;
 	end
+	local stand_ins = {
+		["core.configmanager"] = { getconfig = function () return { ["*"] = other_options; ["rooms.example"] = options }; end };
+	};
 	local environment = setmetatable({
 		module = {
-			name = "muc_media_metadata";
-			get_option_string = option, get_option_number = option;
+			name = name or "muc_media_metadata", host = "rooms.example";
+			get_option_string = option, get_option_number = option, get_option_boolean = option;
 			get_option_set = function (...) return require "util.set".new(option(...)); end;
 		};
+		require = function (path) return stand_ins[path] or require(path); end;
 	}, { __index = _G });
 	return assert(loadfile(folder.."config.lib.lua", "t", environment))(load_library);
 end

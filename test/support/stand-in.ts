@@ -113,6 +113,7 @@ export async function startStandIn(
   const origin = await startOrigin(
     onFinished,
     (request, response) => {
+      if (request.url === "/version") return answer(response, 200, { version: "0.0.0" });
       let body = "";
       request.setEncoding("utf8").on("data", (text: string) => (body += text));
       void once(request, "end").then(async () => {

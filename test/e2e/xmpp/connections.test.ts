@@ -14,9 +14,10 @@ function pictureOf(name: string): string {
 }
 
 /** Sends the answer to the request whose bytes have just arrived, over a connection that stays open. */
-function respond(socket: Socket, request: string, more: Record<string, unknown> = {}): void {
+function respond(socket: Socket, request: string): void {
+  if (request.startsWith("GET /version")) return void socket.end("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
   const { url } = JSON.parse(request.slice(request.indexOf("{"))) as { url: string };
-  const body = JSON.stringify({ ...summit, url, ...more });
+  const body = JSON.stringify({ ...summit, url });
   socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\nConnection: keep-alive\r\n\r\n${body}`);
 }
 

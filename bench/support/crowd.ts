@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { connect, type Socket } from "node:net";
+import { json } from "node:stream/consumers";
 import { type OnFinished, freePort, type Prosody, startProsody } from "../../test/support/prosody.ts";
 import { summit } from "../../test/support/stand-in.ts";
 import { connect as connectClient, type Person, xml } from "../../test/support/xmpp.ts";
@@ -162,8 +163,11 @@ async function startOracle(onFinished: OnFinished): Promise<Oracle> {
       delay = delayMs;
       if (server) return;
       server = createServer((request, response) => {
-        request.resume();
-        setTimeout(() => response.end(JSON.stringify(summit)), delay);
+        if (request.url === "/version") return void response.end("{}");
+        void json(request).then((question) => {
+          const { url } = question as { url: string };
+          setTimeout(() => response.end(JSON.stringify({ ...summit, url })), delay);
+        });
       });
       server.listen(port, "127.0.0.1");
       await once(server, "listening");

@@ -7,58 +7,38 @@
 -- (max_sender_inflight), a queue of their own for each room or session, and at most one vote in the circuit breaker (breaker.lib.lua).
 
 local async = require "util.async";
-local http = require "net.http";
-local json = require "util.json";
 local modulemanager = require "core.modulemanager";
 local set = require "util.set";
 local timer = require "util.timer";
 local monotonic = require "util.time".monotonic;
 
+local loaded = {};
 local function load_library(name) -- module:require would look in the folder of the module that loads this file
-	return assert(modulemanager.loader:load_code_ext("muc_media_metadata", name, "lib.lua", module.environment))();
+	if not loaded[name] then
+		loaded[name] = assert(modulemanager.loader:load_code_ext("muc_media_metadata", name, "lib.lua", module.environment))(load_library);
+	end
+	return loaded[name];
 end
 
+local config = load_library("config");
 local elements = load_library("elements");
-local read_reply = load_library("reply").read_reply;
+local guarded = load_library("guard").guarded;
+local media_library = load_library("media");
 local new_breaker = load_library("breaker").new_breaker;
+local oracle = load_library("oracle");
+local urls_library = load_library("urls");
 
-local max_reply_bytes = 16 * 1024; -- an answer with the longest URL, which is percent-encoded, has less than 10 KiB
 local reserve = 0.2; -- seconds between the oracle's deadline and the timeout, for its answer to arrive
+local oracle_deadline = math.floor((config.timeout - reserve) * 1000 + 0.5); -- milliseconds
 
-local function option(name)
-	return module.name.."_"..name;
-end
-
-local function get_number(name, default, min, max) -- > number
-	local value = module:get_option_number(option(name), default) or default;
-	return math.max(min, math.min(max, value));
-end
-
-local oracle_url = module:get_option_string(option("url"), "http://127.0.0.1:8080/metadata");
-local token = module:get_option_string(option("token")); -- nil: the oracle requires none
-local timeout = get_number("timeout", 2, 0.25, 30); -- seconds from the arrival of a message
-local max_urls = get_number("max_urls", 4, 1, 64); -- distinct ones in a stanza
-local max_elements = 4 * max_urls; -- in a stanza: metadata for one URL repeated a thousand times would multiply the size of the message
-local max_inflight = get_number("max_inflight", 64, 1, 4096); -- lookups
+local max_elements = 4 * config.max_urls; -- in a stanza: metadata for one URL repeated a thousand times would multiply the size of the message
 -- Of one sender: a quarter, so that one sender cannot use up all lookups; but enough for one message, if max_inflight allows it.
-local max_sender_inflight = math.min(max_inflight, math.max(max_urls, math.floor(max_inflight / 4)));
-local max_queue = get_number("max_queue", 20, 1, 1000); -- messages in one queue
-local breaker_failures = get_number("breaker_failures", 5, 1, math.huge); -- different senders; of a sender's own breaker: lookups in a row
-local breaker_cooldown = get_number("breaker_cooldown", 30, 0, math.huge); -- seconds
-local hosts = module:get_option_set(option("hosts"), {}); -- empty: depends on the scope
-local scope = module:get_option_string(option("scope"), "all"); -- or "local-uploads"
-local outputs = module:get_option_set(option("output"), { "legacy", "file-metadata" });
+local max_sender_inflight = math.min(config.max_inflight, math.max(config.max_urls, math.floor(config.max_inflight / 4)));
 
-local unknown_outputs = outputs - set.new({ "legacy", "file-metadata", "sims", "sfs" });
-if not unknown_outputs:empty() then
-	error(("%s has no %s"):format(option("output"), unknown_outputs)); -- at the start: annotations that are missing would be noticed months later
-elseif scope ~= "all" and scope ~= "local-uploads" then
-	error(("%s is either \"all\" or \"local-uploads\", not %q"):format(option("scope"), scope));
-end
-
-local fields = elements.fields_of(outputs);
-
-local client = http.default.new({});
+local outputs = config.output;
+-- Without a hash that clients may use there is no share, so a file on another host is not read to its end for the hash.
+local untrusted_outputs = outputs - set.new({ "sfs" });
+local fields, untrusted_fields = elements.fields_of(outputs), elements.fields_of(untrusted_outputs);
 
 local measure_lookups = module:metric("counter", "lookups", "", "Lookups by outcome", { "outcome" });
 local measure_messages = module:metric("counter", "messages", "", "Messages with media by outcome", { "outcome" });
@@ -67,17 +47,6 @@ local measure_delay = module:metric("histogram", "delay", "seconds", "Delay of m
 }):with_labels();
 local measure_inflight = module:metric("gauge", "inflight", "", "Lookups in flight", {}):with_labels();
 local measure_breaker = module:metric("gauge", "breaker_open", "", "1 while the circuit breaker of all senders is open", {}):with_labels();
-
--- A bug of this module must neither lose a message nor raise an error in its caller: strangers could fill the server's log with errors.
-local function guarded(what, handler) -- > handler that never throws
-	return function (...)
-		local ok, result = pcall(handler, ...);
-		if ok then
-			return result;
-		end
-		module:log("warn", "Could not %s: %s", what, result);
-	end
-end
 
 -- The hosts of URLs that are looked up.
 
@@ -98,28 +67,35 @@ local function upload_hosts() -- > set of "host:port", or "host" with the defaul
 	return found;
 end
 
+-- Files on the server's upload hosts and on hosts that the operator named do not change, so clients may use their hash.
+local function trusted_hosts() -- > set
+	return upload_hosts() + config.hosts;
+end
+
 local function wanted_hosts() -- > set, or nil for all
-	if scope == "local-uploads" then
-		return upload_hosts() + hosts;
-	elseif not hosts:empty() then
-		return hosts;
+	if config.scope == "local-uploads" then
+		return trusted_hosts();
+	elseif not config.hosts:empty() then
+		return config.hosts;
+	elseif untrusted_outputs:empty() then
+		return trusted_hosts(); -- of other URLs nothing would be added
 	end
 end
 
 -- The oracle.
 
-local breaker = new_breaker(breaker_failures, breaker_cooldown, monotonic);
+local breaker = new_breaker(config.breaker_failures, config.breaker_cooldown, monotonic);
 local inflight = 0;
 local inflight_of = {}; -- bare JID of a sender > number of lookups in flight, if there are any
 
-local outcome_labels = { unhealthy = "ill"; unreachable = "ill" }; -- of the metric, if different from the outcome
+local outcome_labels = { unhealthy = "ill"; unreachable = "ill"; mismatched = "ill" }; -- of the metric, if different from the outcome
 
 -- For the breaker of all senders only: with a line for each sender's own breaker, senders could fill the log.
 local function log_open_breaker(reason)
-	module:log("warn", "Circuit breaker open: no lookups for %g s, then trials; the last failure: %s", breaker_cooldown, reason);
+	module:log("warn", "Circuit breaker open: no lookups for %g s, then trials; the last failure: %s", config.breaker_cooldown, reason);
 end
 
--- outcome: "described", "undescribed", "unhealthy", "unreachable", "late", "abandoned"
+-- outcome: "described", "undescribed", "unhealthy", "unreachable", "mismatched", "late", "abandoned"
 local function record_outcome(sender, outcome, reason)
 	measure_lookups:with_labels(outcome_labels[outcome] or outcome):add(1);
 	if outcome == "described" or outcome == "undescribed" then
@@ -135,14 +111,20 @@ local function record_outcome(sender, outcome, reason)
 	measure_breaker:set(breaker.is_open() and 1 or 0);
 end
 
-local refusal_logged = false;
+local fault_logged = false;
 
-local function log_refusal(status) -- once until the next success: only the operator can fix it, and any sender can repeat it
-	if status ~= 401 and status ~= 403 and status ~= 404 or refusal_logged then
+-- Once until the next success: only the operator can fix it, and any sender can repeat it.
+local function log_fault(outcome, status)
+	if fault_logged then
+		return;
+	elseif outcome == "mismatched" then
+		module:log("warn", "The oracle answered about another URL than the one that it was asked for");
+	elseif status == 401 or status == 403 or status == 404 then
+		module:log("warn", "The oracle answers with status %d: see %s and %s", status, config.name_of("url"), config.name_of("token"));
+	else
 		return;
 	end
-	refusal_logged = true;
-	module:log("warn", "The oracle answers with status %d: see %s and %s", status, option("url"), option("token"));
+	fault_logged = true;
 end
 
 local function add_inflight(sender, change)
@@ -152,90 +134,39 @@ local function add_inflight(sender, change)
 	measure_inflight:set(inflight);
 end
 
-local function free_slot(lookup)
-	if lookup.has_slot then
-		lookup.has_slot = false;
-		add_inflight(lookup.sender, -1);
-	end
-end
-
-local headers = {
-	["Accept"] = "application/json";
-	["Content-Type"] = "application/json";
-	["Authorization"] = token and "Bearer "..token or nil;
-	["Host"] = oracle_url:match("^%a+://[^/?#]*@?(%[[^%]]*%][:%d]*)"); -- net.http omits the brackets of an IPv6 host
-};
-local oracle_deadline = math.max(50, math.floor((timeout - reserve) * 1000 + 0.5)); -- milliseconds; the oracle's minimum is 50
-
--- If there was no connection, the request was never sent, so its URL cannot be the cause. The same holds for a certificate, which net.http
--- checks before it sends the request.
-local function is_unreachable(lookup, body, status) -- > boolean
-	if status ~= 0 then
-		return false;
-	end
-	local is_connected = lookup.request ~= nil and lookup.request.conn ~= nil;
-	return not is_connected or tostring(body):find("^certificate%-") ~= nil;
+-- Once, when the module is loaded: what would otherwise show as missing metadata only.
+local function check_surroundings()
+	oracle.check(config.timeout, function (reason)
+		module:log("warn", "The oracle does not answer (%s): messages pass without metadata. See %s", reason, config.name_of("url"));
+	end);
+	timer.add_task(0, guarded("check the upload hosts", function () -- when all hosts are loaded
+		if outputs:contains("sfs") and trusted_hosts():empty() then
+			module:log("warn", "The output sfs has no effect: this server has no http_file_share, and %s is empty", config.name_of("hosts"));
+		end
+	end));
 end
 
 -- Calls on_end(metadata or nil) once, maybe before this returns, and not at all if the lookup is closed before.
 local function start_lookup(sender, url, on_end) -- > lookup
-	local lookup = { sender = sender; has_slot = true; closed = false };
-	local request_options = {
-		method = "POST";
-		headers = headers;
-		body = json.encode({ url = url; deadlineMs = oracle_deadline; fields = fields });
-	};
+	local wanted_fields = urls_library.is_on_host(url, trusted_hosts()) and fields or untrusted_fields;
 	breaker.start_lookup(sender);
 	add_inflight(sender, 1);
-
-	local on_answer = guarded("read an answer of the oracle", function (body, status)
-		free_slot(lookup);
-		if lookup.closed then
-			return;
-		end
-		lookup.closed = true;
-		local metadata, outcome, reason = read_reply(body, status);
-		if is_unreachable(lookup, body, status) then
-			outcome = "unreachable";
-		end
+	return oracle.ask(url, wanted_fields, oracle_deadline, function (metadata, outcome, reason, status)
 		record_outcome(sender, outcome, reason);
 		if metadata then
-			refusal_logged = false;
+			fault_logged = false;
 		else
-			log_refusal(status);
+			log_fault(outcome, status);
 		end
 		on_end(metadata);
+	end, function ()
+		add_inflight(sender, -1);
 	end);
-
-	local ok, request = pcall(client.request, client, oracle_url, request_options, on_answer);
-	if not ok then
-		on_answer(request, 0);
-	elseif request then
-		lookup.request = request;
-		request.body_size_limit = max_reply_bytes; -- the parser reads it when the first bytes arrive
-	end
-	return lookup;
 end
 
-local function destroy_request(lookup) -- > true once its slot is free
-	if lookup.has_slot and lookup.request and lookup.request.conn then
-		http.destroy_request(lookup.request);
-		free_slot(lookup);
-	end
-	return not lookup.has_slot;
-end
-
-local function close_lookup(lookup, outcome, reason)
-	if lookup.closed then
-		return;
-	end
-	lookup.closed = true;
-	record_outcome(lookup.sender, outcome, reason);
-	if not destroy_request(lookup) then
-		-- A connection attempt cannot be cancelled (net.http has no connection yet): the slot stays taken until it ends.
-		timer.add_task(1, guarded("close a lookup", function ()
-			return not destroy_request(lookup) and 1 or nil;
-		end));
+local function close_lookup(lookup, sender, outcome, reason)
+	if oracle.cancel(lookup) then
+		record_outcome(sender, outcome, reason);
 	end
 end
 
@@ -261,17 +192,17 @@ local function forget(queue)
 end
 
 local function deliver(entry)
-	local ok, annotated = pcall(elements.add_elements, entry.stanza, entry.media, entry.metadata, outputs);
-	if not ok then
-		module:log("warn", "Could not annotate a message: %s", annotated);
-	end
+	local annotate = guarded("annotate a message", function ()
+		return elements.add_elements(entry.stanza, entry.media, entry.metadata, outputs, trusted_hosts());
+	end);
+	local added = entry.media[1] and annotate();
 	local waited = monotonic() - entry.arrived;
 	if entry.deliver(entry) == false then
 		measure_messages:with_labels("dropped"):add(1);
 		return;
 	end
 	if entry.media[1] then
-		measure_messages:with_labels(ok and annotated and "annotated" or "unannotated"):add(1);
+		measure_messages:with_labels(added and added[1] and "annotated" or "unannotated"):add(1);
 	end
 	measure_delay:sample(waited);
 end
@@ -319,7 +250,7 @@ local function make_ready(entry, outcome, reason)
 		entry.timer = nil;
 	end
 	for _, lookup in ipairs(entry.lookups) do
-		close_lookup(lookup, outcome, reason);
+		close_lookup(lookup, entry.sender, outcome, reason);
 	end
 end
 
@@ -333,7 +264,7 @@ local function start_lookups(queue, entry, urls)
 		end
 	end
 	if urls[1] then
-		entry.timer = timer.add_task(timeout, guarded("end a lookup", function ()
+		entry.timer = timer.add_task(config.timeout, guarded("end a lookup", function ()
 			entry.timer = nil;
 			make_ready(entry, "late", "no answer within the timeout");
 			advance(queue);
@@ -382,13 +313,13 @@ local function flush_all()
 end
 
 local function is_full(queue)
-	return queue ~= nil and #queue.waiting >= max_queue;
+	return queue ~= nil and #queue.waiting >= config.max_queue;
 end
 
 local function find_obstacle(sender, media, urls, queue) -- > why the URLs are not looked up, as an outcome of messages; or nil
-	if #urls > max_urls or #media > max_elements then
+	if #urls > config.max_urls or #media > max_elements then
 		return "too_many_urls";
-	elseif inflight + #urls > max_inflight then
+	elseif inflight + #urls > config.max_inflight then
 		return "too_many_lookups";
 	elseif (inflight_of[sender] or 0) + #urls > max_sender_inflight then
 		return "sender_too_many_lookups";
@@ -412,7 +343,7 @@ local function enqueue(message)
 	local queue = message.find_queue();
 	local media, urls = {}, {};
 	if message.is_annotated then
-		media, urls = elements.find_media(message.stanza, wanted_hosts());
+		media, urls = media_library.find_media(message.stanza, wanted_hosts());
 	end
 	if not queue and not media[1] then
 		return false;
@@ -446,9 +377,12 @@ local function enqueue(message)
 	return true;
 end
 
+check_surroundings();
+
 return {
-	xmlns_metadata = elements.xmlns_metadata;
-	strip_metadata = elements.strip_metadata;
+	config = config;
+	xmlns_metadata = media_library.xmlns_metadata;
+	strip_metadata = media_library.strip_metadata;
 	guarded = guarded;
 	find_queue = find_queue;
 	enqueue = enqueue;

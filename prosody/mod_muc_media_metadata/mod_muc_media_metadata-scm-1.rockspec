@@ -14,7 +14,15 @@ build = {
 		lua = {
 			["mod_muc_media_metadata.mod_muc_media_metadata"] = "mod_muc_media_metadata.lua";
 			["mod_muc_media_metadata.lookups"] = "lookups.lib.lua";
+			["mod_muc_media_metadata.config"] = "config.lib.lua";
+			["mod_muc_media_metadata.guard"] = "guard.lib.lua";
+			["mod_muc_media_metadata.oracle"] = "oracle.lib.lua";
+			["mod_muc_media_metadata.urls"] = "urls.lib.lua";
+			["mod_muc_media_metadata.media"] = "media.lib.lua";
 			["mod_muc_media_metadata.elements"] = "elements.lib.lua";
+			["mod_muc_media_metadata.files"] = "files.lib.lua";
+			["mod_muc_media_metadata.sims"] = "sims.lib.lua";
+			["mod_muc_media_metadata.sfs"] = "sfs.lib.lua";
 			["mod_muc_media_metadata.reply"] = "reply.lib.lua";
 			["mod_muc_media_metadata.breaker"] = "breaker.lib.lua";
 		};

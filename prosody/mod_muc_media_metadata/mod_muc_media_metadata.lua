@@ -11,8 +11,6 @@ module:depends("muc");
 local lookups = module:require "lookups";
 local guarded = lookups.guarded;
 
-local annotates_private = module:get_option_boolean("muc_media_metadata_private", false); -- messages between two in a room
-
 local room_option = "{xmpp:prosody.im}muc#roomconfig_media_metadata";
 
 local function is_on(room)
@@ -88,7 +86,7 @@ end
 local function on_private(event)
 	local origin, stanza = event.origin, event.stanza;
 	local st_type = stanza.attr.type or "normal";
-	if not annotates_private or st_type ~= "chat" and st_type ~= "normal" then
+	if not lookups.config.private or st_type ~= "chat" and st_type ~= "normal" then
 		return;
 	end
 	local from, room_jid = stanza.attr.from, jid.bare(stanza.attr.to);

@@ -5,12 +5,20 @@
 --
 -- Pure: it knows neither the module, nor its options, nor the clock.
 
-local is_utf8 = require "util.encodings".utf8.valid;
+local load_library = ...;
+
+local encodings = require "util.encodings";
 local json = require "util.json";
+
+local is_same_url = load_library("urls").is_same_url;
+
+local base64, is_utf8 = encodings.base64, encodings.utf8.valid;
 
 local max_name_bytes = 255; -- the limit of file systems
 local max_side = 2^31 - 1; -- pixels
 local max_duration = 2^31 - 1; -- milliseconds: 24 days
+local max_thumbnail_bytes = 400; -- of the PNG
+local max_thumbnail_side = 8; -- pixels
 
 local function is_integer(value, min, max)
 	return type(value) == "number" and value >= min and value <= max and value % 1 == 0;
@@ -51,6 +59,19 @@ end
 
 local function is_thumbhash(value) -- > boolean; base64 of at most 25 bytes (5 of head, 2 channels of 5, 28 and 14 nibbles at most)
 	return type(value) == "string" and #value <= 36 and #value % 4 == 0 and value:find("^[%w+/]+=?=?$") ~= nil;
+end
+
+local png_head = "^\137PNG\r\n\026\n\0\0\0\rIHDR\0\0\0([^\0])\0\0\0([^\0])"; -- width and height have 4 bytes each
+
+-- > boolean; a data URI of a PNG. The sides are those that its decoder would allocate: 400 bytes can declare gigabytes of pixels.
+local function is_thumbnail(value)
+	local text = type(value) == "string" and #value <= 4 * max_thumbnail_bytes and value:match("^data:image/png;base64,([%w+/]+=?=?)$");
+	local png = text and base64.decode(text);
+	if not png or #png > max_thumbnail_bytes then
+		return false;
+	end
+	local width, height = png:match(png_head);
+	return width ~= nil and width:byte() <= max_thumbnail_side and height:byte() <= max_thumbnail_side;
 end
 
 local function is_sha256(value) -- > boolean; hex
@@ -107,9 +128,10 @@ local fields = { -- name in the metadata, key in the reply, predicate of valid v
 	{ "duration", "durationMs", is_duration };
 	{ "sha256", "sha256", is_sha256 };
 	{ "thumbhash", "thumbhash", is_thumbhash };
+	{ "thumbnail", "thumbnail", is_thumbnail };
 };
 
--- > metadata { bytes, type, blurhash, width, height, name, duration, sha256, thumbhash }, each nil if unknown or invalid;
+-- > metadata { bytes, type, blurhash, width, height, name, duration, sha256, thumbhash, thumbnail }, each nil if unknown or invalid;
 --   or nil if the reply is no object of the oracle's contract
 local function parse_metadata(reply)
 	if type(reply) ~= "table" then
@@ -132,14 +154,19 @@ local function parse_metadata(reply)
 end
 
 -- HTTP status 0 is net.http's for "no answer", with the reason as the body.
-local function read_reply(body, status) -- > metadata or nil, "described" | "undescribed" | "unhealthy", reason
+--
+-- url: the one that was asked for. An answer about another one is dropped, whatever the transport did: it would show a reader the file of
+-- another conversation. It is no sign of an unhealthy oracle either: senders choose how to spell a URL.
+local function read_reply(body, status, url) -- > metadata or nil, "described" | "undescribed" | "unhealthy" | "mismatched", reason
 	if status == 200 then
 		local ok, reply = pcall(json.decode, body);
 		local metadata = ok and parse_metadata(reply);
-		if metadata then
-			return metadata, "described";
+		if not metadata then
+			return nil, "unhealthy", "the answer is not metadata";
+		elseif not is_same_url(url, reply.url) then
+			return nil, "mismatched", "the answer is about another URL";
 		end
-		return nil, "unhealthy", "the answer is not metadata";
+		return metadata, "described";
 	elseif status == 502 or status == 504 or (status >= 400 and status < 500) then
 		-- The oracle is healthy, the origin is not. Otherwise dead links would open the circuit breaker. The 4xx include 429 (host_busy: a
 		-- limit of one host; rate_limited), unlike 503 (overloaded), which concerns all lookups.

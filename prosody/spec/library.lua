@@ -11,39 +11,57 @@ local has_prosody, st = pcall(function ()
 	return require "util.encodings" and require "util.stanza";
 end);
 
-local function load_library(name) -- "elements", "reply" or "breaker"
-	return assert(loadfile(folder..name..".lib.lua"))();
+local function set(...)
+	return require "util.set".new({ ... });
 end
 
-local nothing = setmetatable({}, { __index = function (self) return self; end, __call = function (self) return self; end });
+local function oob(url)
+	return st.stanza("x", { xmlns = "jabber:x:oob" }):tag("url", { xmlns = "jabber:x:oob" }):text(url):reset();
+end
 
-local stand_ins = {
-	["util.async"] = nothing;
-	["net.http"] = { default = { new = function () return nothing; end } };
-	["util.timer"] = nothing;
-	["util.time"] = nothing;
-	["core.modulemanager"] = { loader = { load_code_ext = function (_, _, name) return function () return load_library(name); end; end } };
-};
+local function message(...) -- > message with these out-of-band URLs
+	local stanza = st.message({ type = "groupchat" });
+	for _, url in ipairs { ... } do stanza:add_child(oob(url)); end
+	return stanza;
+end
 
--- options: name > value
-local function load_lookups(options)
-	local set = require "util.set";
-	local function option(_, name, default)
-		if options[name] ~= nil then
-			return options[name];
+local function png(width, height, bytes) -- > data URI of a PNG with junk as its pixels: the modules read only its head
+	local head = "\137PNG\r\n\026\n\0\0\0\rIHDR"..string.pack(">I4I4", width, height).."\8\2\0\0\0";
+	return "data:image/png;base64,"..require "util.encodings".base64.encode(head..("x"):rep((bytes or 149) - #head));
+end
+
+local function load_library(name) -- "elements", "reply" …
+	return assert(loadfile(folder..name..".lib.lua"))(load_library);
+end
+
+-- options: name > value, of the host; other_options: of all hosts
+local function load_config(options, other_options, name) -- > options of the module
+	local function option(_, wanted, default)
+		if options[wanted] ~= nil then
+			return options[wanted];
 		end
 		return default;
 	end
+	local stand_ins = {
+		["core.configmanager"] = { getconfig = function () return { ["*"] = other_options; ["rooms.example"] = options }; end };
+	};
 	local environment = setmetatable({
 		module = {
-			name = "muc_media_metadata";
-			get_option_string = option, get_option_number = option;
-			get_option_set = function (...) return set.new(option(...)); end;
-			metric = function () return nothing; end;
+			name = name or "muc_media_metadata", host = "rooms.example";
+			get_option_string = option, get_option_number = option, get_option_boolean = option;
+			get_option_set = function (...) return require "util.set".new(option(...)); end;
 		};
-		require = function (name) return stand_ins[name] or require(name); end;
+		require = function (path) return stand_ins[path] or require(path); end;
 	}, { __index = _G });
-	return assert(loadfile(folder.."lookups.lib.lua", "t", environment))();
+	return assert(loadfile(folder.."config.lib.lua", "t", environment))(load_library);
 end
 
-return { has_prosody = has_prosody; st = st; load_library = load_library; load_lookups = load_lookups };
+return {
+	has_prosody = has_prosody;
+	st = st;
+	set = set;
+	message = message;
+	png = png;
+	load_library = load_library;
+	load_config = load_config;
+};

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,6 +18,11 @@ const root = process.env.MEDIA_ORACLE_TEST_PROSODY_ROOT ?? "";
 export function hasProsody(): boolean {
   if (root !== "") return existsSync(join(root, "usr/bin/prosody"));
   return spawnSync("sh", ["-c", "command -v prosody && command -v prosodyctl"]).status === 0;
+}
+
+/** Returns whether this Prosody keeps connections to the oracle open: 13 and later do. */
+export function poolsConnections(): boolean {
+  return Number.parseInt(readFileSync(join(root, "/usr/lib/prosody/prosody.version"), "utf8"), 10) >= 13;
 }
 
 function command(program: string, args: readonly string[]): [string, string[]] {

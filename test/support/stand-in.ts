@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { OnFinished } from "./prosody.ts";
+import sharp from "sharp";
 import { startOrigin } from "./origin.ts";
 
 /** A request of the Prosody module. */
@@ -23,10 +24,16 @@ export interface StandIn {
   readonly questions: readonly Question[];
   /** Returns the URLs of all requests so far. */
   urls(): string[];
+  /** Returns the number of connections accepted so far. */
+  connections(): number;
   /** Resolves when it has received this number of requests. */
   asked(count: number): Promise<void>;
   responder: Responder;
 }
+
+const thumbnail = await sharp({ create: { width: 8, height: 4, channels: 3, background: "#4080c0" } })
+  .png()
+  .toBuffer();
 
 export const summit = {
   bytes: 15690,
@@ -42,6 +49,8 @@ export const summit = {
   durationMs: null,
   sha256: "35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d",
   filename: "summit.png",
+  /** 8 x 4 pixels. */
+  thumbnail: `data:image/png;base64,${thumbnail.toString("base64")}`,
   partial: false,
   warnings: [],
 };
@@ -106,6 +115,7 @@ export async function startStandIn(
   const origin = await startOrigin(
     onFinished,
     (request, response) => {
+      if (request.url === "/version") return answer(response, 200, { version: "0.0.0" });
       let body = "";
       request.setEncoding("utf8").on("data", (text: string) => (body += text));
       void once(request, "end").then(async () => {
@@ -128,6 +138,7 @@ export async function startStandIn(
   return Object.assign(standIn, {
     endpoint: origin.url("/metadata"),
     questions,
+    connections: () => origin.connections,
     urls: () => questions.map(({ url }) => url),
     asked: (count: number) =>
       new Promise<void>((resolve) => {

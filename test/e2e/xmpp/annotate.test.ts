@@ -43,7 +43,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("a posted URL in a room", () 
     await alice.hear("m1");
     expect(oracle.questions).toHaveLength(1);
     expect(oracle.questions[0]).toMatchObject({ url: picture, deadlineMs: 1800, method: "POST", path: "/metadata" });
-    const fields = ["blurhash", "bytes", "durationMs", "filename", "height", "type", "width"];
+    const fields = ["blurhash", "bytes", "durationMs", "filename", "height", "thumbhash", "type", "width"];
     expect(oracle.questions[0]!.fields).toEqual(fields); // of the default outputs
     expect(oracle.questions[0]!.headers).toMatchObject({
       authorization: "Bearer s3cret",
@@ -63,10 +63,10 @@ describe.skipIf(requires("Prosody", hasProsody()))("a posted URL in a room", () 
     const { room, alice, bob } = await openScene(
       onTestFinished,
       byFile({
-        "talk.mp3": (_question, response) =>
-          answer(response, 200, { ...summit, ...unknown, bytes: 42, type: "audio/mpeg", partial: true }),
-        unknown: (_question, response) =>
-          answer(response, 200, { ...summit, ...unknown, type: "application/octet-stream" }),
+        "talk.mp3": ({ url }, response) =>
+          answer(response, 200, { ...summit, ...unknown, url, bytes: 42, type: "audio/mpeg", partial: true }),
+        unknown: ({ url }, response) =>
+          answer(response, 200, { ...summit, ...unknown, url, type: "application/octet-stream" }),
       }),
     );
     await alice.say(room, "m1", "https://a.example.net/talk.mp3");

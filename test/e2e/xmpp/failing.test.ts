@@ -22,6 +22,10 @@ function replying(body: unknown): Responder {
   return (_question, response) => answer(response, 200, body);
 }
 
+function describing(metadata: Record<string, unknown>): Responder {
+  return ({ url }, response) => answer(response, 200, { url, ...metadata });
+}
+
 describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () => {
   test.for<[string, Responder]>([
     ["status 500", fail(500, "internal")],
@@ -34,7 +38,9 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
     ["JSON that is no object", replying("[1, 2, 3]")],
     ["very deep JSON", replying("[".repeat(8000))],
     ["JSON without a key of the contract", replying({ status: "ok" })],
-    ["far too long a reply", replying({ ...summit, filename: "x".repeat(1_000_000) })],
+    ["far too long a reply", describing({ ...summit, filename: "x".repeat(1_000_000) })],
+    ["an answer about another URL", describing({ ...summit, url: "https://upload.example.net/b.png" })],
+    ["an answer without its URL", replying(summit)],
     ["a reset connection", (_question, response) => void response.socket?.resetAndDestroy()],
     ["half a reply", (_question, response) => void response.writeHead(200).write('{"bytes"')],
   ])("%s leaves the message unchanged", async ([, responder], { onTestFinished }) => {
@@ -55,7 +61,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
   ])(
     "%s is left out, the rest is added, and the circuit breaker stays closed",
     async ([, wrong, absent], { onTestFinished }) => {
-      const { prosody, room, alice, bob } = await openScene(onTestFinished, replying({ ...summit, ...wrong }));
+      const { prosody, room, alice, bob } = await openScene(onTestFinished, describing({ ...summit, ...wrong }));
       const rest = Object.fromEntries(
         Object.entries(summitElement).filter(([name]) => !absent.some((it) => it === name)),
       );
@@ -77,7 +83,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
   ])(
     "a name that %s is left out, and the rest of the file's metadata is added",
     async ([, filename], { onTestFinished }) => {
-      const { room, alice, bob } = await openScene(onTestFinished, replying({ ...summit, filename }));
+      const { room, alice, bob } = await openScene(onTestFinished, describing({ ...summit, filename }));
       await alice.say(room, "m1", picture);
       const file = (await bob.hear("m1")).getChild("file", "urn:xmpp:file:metadata:0")!;
       expect(file.getChildElements().map(({ name }) => name)).toEqual([
@@ -124,7 +130,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
     await alice.say(room, "m1", picture);
     await alice.hear("m1");
     await peer.idle();
-    expect(peer.connections).toBe(1);
+    expect(peer.connections).toBe(2); // the other one asked for the version
   });
 });
 

@@ -9,6 +9,16 @@ const picture = "https://upload.example.net/summit.png";
 const encryption = xml("encryption", { xmlns: "urn:xmpp:eme:0", namespace: "eu.siacs.conversations.axolotl" });
 const encrypted = xml("encrypted", { xmlns: "eu.siacs.conversations.axolotl" }, xml("payload", {}, "AAAA"));
 
+const encryptedFile = xml(
+  "file-sharing",
+  { xmlns: "urn:xmpp:sfs:0" },
+  xml(
+    "sources",
+    {},
+    xml("encrypted", { xmlns: "urn:xmpp:esfs:0", cipher: "urn:xmpp:ciphers:aes-256-gcm-nopadding:0" }),
+  ),
+);
+
 function forged(): Element {
   return xml("metadata", { xmlns: metadataNamespace }, xml("bytes", {}, "1"), xml("type", {}, "text/forged"));
 }
@@ -53,6 +63,9 @@ describe.skipIf(requires("Prosody", hasProsody()))("a hostile sender", () => {
     ["fault 3: an aesgcm URL", [oob("aesgcm://upload.example.net/a.png#00112233")]],
     ["an encrypted message", [oob(picture), encrypted]],
     ["a message that says it is encrypted", [oob(picture), encryption]],
+    ["a message with OpenPGP", [oob(picture), xml("openpgp", { xmlns: "urn:xmpp:openpgp:0" }, "AAAA")]],
+    ["a message with legacy OpenPGP", [oob(picture), xml("x", { xmlns: "jabber:x:encrypted" }, "AAAA")]],
+    ["a message with an encrypted file", [oob(picture), encryptedFile]],
     ["a URL of another scheme", [oob("ftp://a.example.net/x"), oob("javascript:alert(1)")]],
     ["a URL over 8192 bytes", [oob(`https://a.example.net/${"x".repeat(8192)}`)]],
     ["a text that is no URL", [oob("https://a.example.net/a b"), oob("")]],

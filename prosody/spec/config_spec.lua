@@ -1,0 +1,56 @@
+package.path = "prosody/spec/?.lua;"..package.path;
+local support = require "library";
+
+local describe = support.has_prosody and describe or pending;
+
+describe("the options of a module", function ()
+	local load_config = support.load_config;
+
+	local function is_accepted(name, value)
+		return (pcall(load_config, { ["muc_media_metadata_"..name] = value }));
+	end
+
+	it("reject an unknown output or scope", function ()
+		assert.is_table(load_config({ muc_media_metadata_output = { "sims" }, muc_media_metadata_scope = "local-uploads" }));
+		assert.is_false(is_accepted("output", { "sims", "simms" }));
+		assert.is_false(is_accepted("scope", "local"));
+	end);
+
+	it("reject a URL of the oracle without scheme, host or path", function ()
+		for _, url in ipairs { "http://127.0.0.1:8080/metadata", "https://oracle.example/a/metadata", "http://[::1]:8080/metadata" } do
+			assert.is_true(is_accepted("url", url), url);
+		end
+		for _, url in ipairs {
+			"127.0.0.1:8080/metadata", "http://127.0.0.1:8080", "http://127.0.0.1:8080/", "http:///metadata", "ftp://a.example/metadata", "", "/metadata",
+			"http://a.example?x=/metadata", "http://a.example /metadata",
+		} do
+			assert.is_false(is_accepted("url", url), url);
+		end
+	end);
+
+	it("reject hosts with a scheme, a path, a user or a wildcard, and ignore the case of hosts", function ()
+		for _, host in ipairs { "upload.example", "upload.example:5281", "[2001:db8::1]:80", "[::1]", "127.0.0.1", "b\u{fc}cher.example" } do
+			assert.is_true(is_accepted("hosts", { host }), host);
+		end
+		for _, host in ipairs {
+			"https://upload.example", "upload.example/", "*.example", "//upload.example", "u@upload.example", "", "a b", "upload.example:x", "::1",
+		} do
+			assert.is_false(is_accepted("hosts", { host }), host);
+		end
+		assert.is_true(load_config({ muc_media_metadata_hosts = { "UPLOAD.example" } }).hosts:contains("upload.example"));
+	end);
+
+	it("reject a name with the module's prefix that is no option, on the host or for all hosts, and name all problems", function ()
+		assert.is_true(is_accepted("token", "x"));
+		assert.is_true(is_accepted("private", true));
+		assert.is_true(pcall(load_config, { muc_media_other = 1, media_metadata_url = "x", muc_log_by_default = true }));
+		assert.is_false(is_accepted("scop", "local-uploads"));
+		assert.is_false(is_accepted("option", "x"));
+		assert.is_false(pcall(load_config, {}, { muc_media_metadata_time_out = 1 }));
+		assert.is_false(pcall(load_config, { media_metadata_private = true }, {}, "media_metadata"));
+		local _, problems = pcall(load_config, { muc_media_metadata_url = "x", muc_media_metadata_scop = "x", muc_media_metadata_hosts = { "a/b" } });
+		assert.matches("no option muc_media_metadata_scop", problems);
+		assert.matches("muc_media_metadata_url is", problems);
+		assert.matches("muc_media_metadata_hosts has", problems);
+	end);
+end);

@@ -54,6 +54,11 @@ export interface VipsDecoding extends AnyDecoding {
   readonly loader: string;
   /** Strips chunks that no pixel needs and no estimate covers (decompression bombs); may change the given bytes. */
   readonly strip?: (body: Uint8Array) => Uint8Array;
+  /**
+   * Adds the end of a file that may lack nothing else; null if it has one. libvips decodes the result only without any warning,
+   * since missing pixels would be grey.
+   */
+  readonly complete?: (body: Uint8Array) => Uint8Array | null;
   /** Reads the header as libvips would, which takes libvips 0.3 ms; null if it cannot. */
   readonly readHeader?: (body: Uint8Array) => Header | null;
 }

@@ -76,7 +76,10 @@ export async function createDescribe({ formats: enabledFormats, clips }: WorkerS
     return {
       facts: { ...size, animated: decoding.isAnimated(opened), durationMs: null },
       cost: costOf(decoding, opened),
-      show: () => vips.readRasters(kept, size),
+      show: () => {
+        const completed = decoding.complete?.(kept) ?? null;
+        return vips.readRasters(completed ?? kept, size, { isStrict: completed !== null });
+      },
     };
   }
 

@@ -24,6 +24,11 @@ export interface Rasters {
   readonly thumbhash: Raster;
 }
 
+export interface ReadOptions {
+  /** Whether a warning of the loader is an error. Default: false. */
+  readonly isStrict?: boolean;
+}
+
 export interface Vips {
   /** Reads the header alone, of a body or of its first bytes. Null if libvips cannot, or if the size is out of range. */
   measure(bytes: Uint8Array): Promise<VipsMeasurement | null>;
@@ -32,7 +37,7 @@ export interface Vips {
    *
    * @throws Error if libvips cannot, if bytes of the picture are missing, or if it has more pixels than `size`
    */
-  readRasters(bytes: Uint8Array, size: Size): Promise<Rasters>;
+  readRasters(bytes: Uint8Array, size: Size, options?: ReadOptions): Promise<Rasters>;
   /** Makes the rasters from pixels that another library has decoded. */
   sample(pixels: Pixels): Promise<Rasters>;
 }
@@ -60,11 +65,11 @@ function sampled(picture: Sharp, size: Size): Sharp {
 
 // Limit against pixel bombs. The caller checks the work budget by the size in the header; a file may have another size
 // for libvips than for our parser.
-function open(bytes: Uint8Array, maxPixels: number | false): Sharp {
+function open(bytes: Uint8Array, maxPixels: number | false, { isStrict = false }: ReadOptions = {}): Sharp {
   return sharp(bytes, {
     // "none" would pass half a picture, grey below, off as whole. The stricter "error" refuses a PNG with one wrong
     // checksum and "warning" any camera's odd padding: both are shown by every browser.
-    failOn: "truncated",
+    failOn: isStrict ? "warning" : "truncated",
     limitInputPixels: maxPixels,
   });
 }
@@ -117,8 +122,9 @@ async function measure(bytes: Uint8Array): Promise<VipsMeasurement | null> {
   return { size, opened };
 }
 
-async function readRasters(bytes: Uint8Array, size: Size): Promise<Rasters> {
-  return toRasters(await toRaster(sampled(open(bytes, size.width * size.height).autoOrient(), size)), size);
+async function readRasters(bytes: Uint8Array, size: Size, options: ReadOptions = {}): Promise<Rasters> {
+  const picture = open(bytes, size.width * size.height, options).autoOrient();
+  return toRasters(await toRaster(sampled(picture, size)), size);
 }
 
 async function sample({ raster: { width, height, rgba }, profile }: Pixels): Promise<Rasters> {

@@ -9,6 +9,7 @@ import type { FormatName } from "../../../src/media/formats/index.ts";
 import { encodePng } from "../../../src/media/worker/encode-png.ts";
 import { ffmpeg, formatNamed, startDecoder } from "../../support/decoder.ts";
 import { blurhashError, noise, plain } from "../../support/images.ts";
+import { apng } from "../../support/plan-files.ts";
 import { colour as colourOfFiles, heic } from "../../support/media-files.ts";
 import { requires } from "../../support/require.ts";
 
@@ -77,6 +78,19 @@ describe("a picture is described upright", () => {
     expect(picture).toMatchObject({ width: 1500, height: 1000 });
     expect(blurhashError(picture.blurhash!, hashOf(1500, 1000, large))).toBeLessThan(3);
   });
+});
+
+test("EXIF data behind the pixels of a PNG turns it", async () => {
+  const upright = corners(90, 60);
+  const file = await storedAs(6, 90, 60, upright).png().toBuffer();
+  const exif = file.subarray(
+    file.indexOf("eXIf") - 4,
+    file.indexOf("eXIf") + 8 + file.readUInt32BE(file.indexOf("eXIf") - 4),
+  );
+  const before = file.subarray(0, file.indexOf(exif));
+  const late = Buffer.concat([before, file.subarray(before.length + exif.length, -12), exif, file.subarray(-12)]);
+  expect(late.indexOf("eXIf")).toBeGreaterThan(late.indexOf("IDAT"));
+  expect(await describeAs("png", late)).toMatchObject({ width: 90, height: 60, blurhash: hashOf(90, 60, upright) });
 });
 
 describe("transparency", () => {
@@ -205,8 +219,13 @@ describe("an animation is its first frame", () => {
   });
 
   test("the hash of an animated PNG is that of its first frame, and animated is true", async () => {
-    const picture = await describeAs("apng", raw(60, 40, plain(60, 40, [1, 2, 3, 255])).png());
-    expect(picture).toMatchObject({ width: 60, height: 40, animated: true });
+    const picture = await describeAs("apng", await apng(3));
+    expect(picture).toMatchObject({ width: 90, height: 60, animated: true, warning: null });
+    expect(picture.blurhash).toBe((await describeAs("png", await apng(1))).blurhash);
+  });
+
+  test("an animated PNG of one frame is not animated", async () => {
+    expect(await describeAs("apng", await apng(1))).toMatchObject({ width: 90, height: 60, animated: false });
   });
 });
 
@@ -247,6 +266,23 @@ describe("a picture that cannot be decoded", () => {
       thumbhash: null,
       warning: "decode_failed",
     });
+  });
+
+  test.each([
+    ["baseline", {}],
+    ["progressive", { progressive: true }],
+  ])("a JPEG without its end marker has the hash of the whole file: %s", async (_, options) => {
+    const file = await raw(400, 300, noise(400, 300, 9))
+      .jpeg(options)
+      .toBuffer();
+    const whole = await describeAs("jpeg", file);
+    expect(whole.blurhash).not.toBeNull();
+    for (const missing of [1, 2]) {
+      const { blurhash, warning } = await describeAs("jpeg", file.subarray(0, -missing));
+      expect({ blurhash, warning }).toEqual({ blurhash: whole.blurhash, warning: null });
+    }
+    const cut = await describeAs("jpeg", file.subarray(0, -200));
+    expect(cut).toMatchObject({ width: 400, height: 300, blurhash: null, warning: "decode_failed" });
   });
 
   test("a picture with noise after its signature has no metadata", async () => {

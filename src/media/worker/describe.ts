@@ -70,15 +70,19 @@ export async function createDescribe({ formats: enabledFormats, clips }: WorkerS
     if ("reader" in decoding) return measureByReader(decoding, format, body, operation === "describe");
     const kept = decoding.strip?.(body) ?? body;
     const header = decoding.readHeader?.(kept);
-    const measured = header ? measurementOf(kept, header) : await vips.measure(kept);
+    const { density } = decoding;
+    const measured = header ? measurementOf(kept, header) : await vips.measure(kept, { density });
     if (!measured) return null;
-    const { size, opened } = measured;
+    const { opened } = measured;
+    // First the parser's size, which early answers have too: libvips knows no CSS units, and less than all of a screen (GIF).
+    const size = format.readSize?.(kept) ?? measured.size;
     return {
       facts: { ...size, animated: decoding.isAnimated(opened), durationMs: null },
       cost: costOf(decoding, opened),
       show: () => {
         const completed = decoding.complete?.(kept) ?? null;
-        return vips.readRasters(completed ?? kept, size, { isStrict: completed !== null });
+        const options = { isStrict: completed !== null, density, maxPixels: opened.pixels };
+        return vips.readRasters(completed ?? kept, size, options);
       },
     };
   }

@@ -1,4 +1,4 @@
-import { crc32, deflateSync } from "node:zlib";
+import { crc32, deflateSync, gzipSync } from "node:zlib";
 import { decode } from "blurhash";
 import sharp, { type Sharp } from "sharp";
 import { rgbaToThumbHash, thumbHashToAverageRGBA } from "thumbhash";
@@ -10,14 +10,14 @@ import { encodePng } from "../../../src/media/worker/encode-png.ts";
 import { ffmpeg, formatNamed, startDecoder } from "../../support/decoder.ts";
 import { blurhashError, noise, plain } from "../../support/images.ts";
 import { apng } from "../../support/plan-files.ts";
-import { colour as colourOfFiles, heic } from "../../support/media-files.ts";
+import { colour as colourOfFiles, heic, pdf } from "../../support/media-files.ts";
 import { requires } from "../../support/require.ts";
 
 let decoder: Decoder;
 let end = () => Promise.resolve();
 beforeAll(async () => {
   decoder = await startDecoder((close) => (end = close), {
-    formats: ["jpeg", "png", "webp", "gif", "avif", "heic", "tiff", "svg"],
+    formats: ["jpeg", "png", "webp", "gif", "avif", "heic", "tiff", "svg", "pdf"],
   });
 });
 afterAll(() => end());
@@ -78,6 +78,57 @@ describe("a picture is described upright", () => {
     expect(picture).toMatchObject({ width: 1500, height: 1000 });
     expect(blurhashError(picture.blurhash!, hashOf(1500, 1000, large))).toBeLessThan(3);
   });
+});
+
+describe("an SVG is rendered", () => {
+  const xmlns = 'xmlns="http://www.w3.org/2000/svg"';
+  const drawing = `<svg ${xmlns} width="20" height="10"><title>größer</title><rect x="10" width="10" height="10" fill="red"/></svg>`;
+  const utf16 = (text: string) => Buffer.from(text, "utf16le");
+
+  test.each<[string, Uint8Array]>([
+    ["in ISO-8859-1", Buffer.from(`<?xml version="1.0" encoding="ISO-8859-1"?>${drawing}`, "latin1")],
+    ["in windows-1252 without a declaration", Buffer.from(drawing, "latin1")],
+    ["in UTF-16 with a byte order mark", utf16(`\ufeff<?xml version="1.0" encoding="UTF-16"?>${drawing}`)],
+    ["in UTF-16 without a byte order mark", utf16(drawing)],
+    ["in UTF-16 BE", utf16(`\ufeff${drawing}`).swap16()],
+    ["in UTF-8 that is declared as UTF-16", Buffer.from(`<?xml version="1.0" encoding="utf-16"?>${drawing}`)],
+    ["with a byte order mark", Buffer.from(`\ufeff${drawing}`)],
+    ["behind a long comment", Buffer.from(`<?xml version="1.0"?><!-- ${"licence ".repeat(500)}-->${drawing}`)],
+    [
+      "with a prefix for its namespace",
+      Buffer.from(drawing.replace("xmlns", "xmlns:ns0").replaceAll(/<(\/?)(?=[a-z])/g, "<$1ns0:")),
+    ],
+    [
+      "with an entity for its namespace",
+      Buffer.from(
+        `<?xml version="1.0" encoding="ISO-8859-1"?><!DOCTYPE svg [<!ENTITY s "http://www.w3.org/2000/svg">]>${drawing.replace(/"http[^"]*"/, '"&s;"')}`,
+        "latin1",
+      ),
+    ],
+  ])("an SVG is rendered %s", async (_, file) => {
+    const expected = await describeAs("svg", Buffer.from(drawing));
+    expect(expected.blurhash).not.toBeNull();
+    expect(await describeAs("svg", file)).toMatchObject({ width: 20, height: 10, blurhash: expected.blurhash });
+    const gzipped = await describeAs("svgz", gzipSync(file));
+    expect(gzipped).toMatchObject({ width: 20, height: 10, blurhash: expected.blurhash });
+  });
+
+  test("the units of an SVG are CSS units, of its size and of what it draws", async () => {
+    const rect = (unit: string, side: number) =>
+      `<rect x="${side / 2}${unit}" width="${side / 2}${unit}" height="${side}${unit}" fill="red"/>`;
+    const inches = await describeAs("svg", Buffer.from(`<svg ${xmlns} width="96" height="96">${rect("in", 1)}</svg>`));
+    const pixels = await describeAs("svg", Buffer.from(`<svg ${xmlns} width="1in" height="1in">${rect("", 96)}</svg>`));
+    expect(inches).toMatchObject({ width: 96, height: 96, blurhash: pixels.blurhash });
+    expect(pixels).toMatchObject({ width: 96, height: 96 });
+    const page = Buffer.from(`<svg ${xmlns} style="width:210mm;height:297mm"/>`);
+    expect(await describeAs("svg", page)).toMatchObject({ width: 794, height: 1123 });
+  });
+});
+
+test("a PDF behind a newline and the header of a printer job has its size and its hash", async () => {
+  const file = Buffer.concat([Buffer.from("\r\n@PJL ENTER LANGUAGE=PDF\r\n"), pdf()]);
+  const [behind, plainFile] = [await describeAs("pdf", file), await describeAs("pdf", pdf())];
+  expect(behind).toMatchObject({ width: 96, height: 64, blurhash: plainFile.blurhash, warning: null });
 });
 
 test("EXIF data behind the pixels of a PNG turns it", async () => {
@@ -296,7 +347,7 @@ describe("a picture that cannot be decoded", () => {
       const file = await raw(400, 300, noise(400, 300, 9))
         .toFormat(name)
         .toBuffer();
-      const picture = await decoder.measure(file.subarray(0, 200), formatNamed(name));
+      const picture = await decoder.measure(file.subarray(0, 1000), formatNamed(name));
       expect(picture).toMatchObject({ width: 400, height: 300, blurhash: null });
     },
   );

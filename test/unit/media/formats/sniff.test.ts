@@ -53,6 +53,17 @@ describe("sniffing", () => {
     ],
     ["a sentence that begins with ID3", Buffer.from("ID3 tags hold the title."), "text"],
     ["a sentence that begins with BM", Buffer.from("BM is short for benchmark, and this is text."), "text"],
+    ["a PDF behind a newline", latin1("\r\n%PDF-1.4\n"), "pdf"],
+    ["a PDF behind a byte order mark", Buffer.from("\ufeff%PDF-1.4\n"), "pdf"],
+    ["a PDF behind zeros", Buffer.concat([Buffer.alloc(600), latin1("%PDF-1.4\n")]), "pdf"],
+    [
+      "a PDF behind the header of a printer job",
+      latin1("\x1b%-12345X@PJL JOB\r\n@PJL ENTER LANGUAGE=PDF\r\n%PDF-1.4\n%\xe2\xe3\n1 0 obj\n"),
+      "pdf",
+    ],
+    ["a PDF behind more than 1,024 bytes", Buffer.concat([Buffer.alloc(1020, "\n"), latin1("%PDF-1.4\n")]), "text"],
+    ["a text with the header of a PDF in a line", Buffer.from("It begins with\n%PDF-1.4\nand then objects."), "text"],
+    ["a text that names the header of a PDF", Buffer.from("It begins with %PDF-1.4\n1 0 obj\n"), "text"],
     ["SVG in UTF-16", Buffer.from('\ufeff<?xml version="1.0"?><svg/>', "utf16le"), "svg"],
     [
       "SVG with a prefix and an internal subset",

@@ -15,7 +15,7 @@ function isPdf(head: Uint8Array): boolean {
   const at = bytes.subarray(0, headerBytes).indexOf("%PDF-");
   if (at < 0) return false;
   const before = bytes.toString("latin1", 0, at);
-  // eslint-disable-next-line no-control-regex -- zeros are padding
+
   if (/^(?:ï»¿)?[\0\s]*$/.test(before)) return true;
   return /[\r\n]$/.test(before) && /^%PDF-\d\.\d\s[^]*\d \d+ obj\b/.test(bytes.toString("latin1", at));
 }

@@ -1,4 +1,3 @@
-import { isUtf8 } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import { asBuffer, hasAt } from "./bytes.ts";
 import { utf16Encoding } from "./text.ts";
@@ -61,5 +60,14 @@ function decode(body: Uint8Array): string | null {
     );
   } catch {
     return null; // an encoding that does not exist
+  }
+}
+
+function isUtf8(body: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(body);
+    return true;
+  } catch {
+    return false;
   }
 }

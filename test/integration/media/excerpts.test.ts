@@ -97,6 +97,34 @@ test.skipIf(!ffmpeg).each([
   expect(whole.blurhash).not.toBeNull();
 });
 
+/** A movie of two frames, renamed to a sequence of pictures, of which it has no list. */
+function sequenceOf(brands: readonly [string, string], codec: readonly string[]): Buffer {
+  const pattern = ["-f", "lavfi", "-i", "testsrc=s=160x96:d=0.08:r=25"];
+  const file = runFfmpeg("a.mp4", [...pattern, ...codec]);
+  file.write(brands[0], 8, "latin1"); // the major brand, a version, the first compatible one
+  file.write(brands[1], 16, "latin1");
+  return file;
+}
+
+test.skipIf(!ffmpeg).each([
+  ["avif", ["avis", "msf1"], ["-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p"]],
+  ["heic", ["hevc", "msf1"], [...hevc, "yuv420p", "-tag:v", "hvc1"]],
+  ["heic", ["msf1", "hevc"], [...hevc, "yuv420p", "-movflags", "faststart"]],
+] as const)(
+  "a sequence (%s, %s) without a still picture has the size of its track and the hash of its first frame (needs ffmpeg)",
+  async (name, brands, codec) => {
+    const file = sequenceOf(brands, codec);
+    const format = sniff(file)!;
+    expect(format.name).toBe(name);
+    const { accuracy, part, whole, picture } = await hashesOf(file, format);
+    expect(accuracy).toBe("exact");
+    expect(part).toEqual(whole);
+    expect(whole).toMatchObject({ blurhash: expect.any(String) as string, warning: null });
+    expect(picture).toMatchObject({ width: 160, height: 96, animated: true });
+    expect(await factsOf(file, format)).toEqual({ width: 160, height: 96, animated: true });
+  },
+);
+
 // Truncated or false in a part that no picture needs: an excerpt can be decoded, the whole file cannot.
 const lenient = ["hostile/webp-riff-size-lie.webp"];
 

@@ -52,6 +52,13 @@ describe("the size of HEIF is as displayed", () => {
     ["turned by a half", heif(box("irot", uint(1, 2))), { width: 400, height: 300 }],
     ["cropped", heif(clap), { width: 100, height: 50 }],
     ["cropped, then turned", heif(clap, box("irot", uint(1, 1))), { width: 50, height: 100 }],
+    ["turned, then cropped", heif(box("irot", uint(1, 1)), clap), { width: 100, height: 50 }],
+    ["mirrored", heif(box("imir", uint(1, 1))), { width: 400, height: 300 }],
+    [
+      "no larger than stored",
+      heif(box("clap", ...[900, 1, 50, 1, 0, 1, 0, 1].map((number) => uint(4, number)))),
+      { width: 400, height: 50 },
+    ],
     ["cropped by nothing", heif(box("clap", Buffer.alloc(32))), null],
   ])("the size of a HEIF is as displayed: %s", (_, file, size) => {
     expect(readHeifSize(file)).toEqual(size);

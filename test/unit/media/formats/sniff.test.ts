@@ -8,6 +8,8 @@ import { box, fileType, heads, latin1, matroska, movie, mp3Frames, png } from ".
 const nameOf = (head: Uint8Array) => sniff(head)?.name ?? null;
 const formatNamed = (name: FormatName) => formats.find((format) => format.name === name)!;
 
+const pictureList = box("meta", Buffer.alloc(4), box("hdlr", Buffer.alloc(8), "pict"));
+
 describe("sniffing", () => {
   test.each(formats.map(({ name, type }) => [name, type] as const))("%s is sniffed from bytes: %s", (name, type) => {
     expect(sniff(heads[name])).toMatchObject({ name, type });
@@ -24,6 +26,20 @@ describe("sniffing", () => {
     ],
     ["a PNG chunk that claims 4 GB", latin1("\x89PNG\r\n\x1a\n\xff\xff\xff\xffzzzz"), "png"],
     ["an AVIF whose major brand names no codec", fileType("mif1", "miaf", "avif"), "avif"],
+    ["a HEIF of AVC", fileType("avci", "mif1", "avci", "miaf"), "heif"],
+    ["a HEIF of AVC with a HEIC brand", fileType("avci", "mif1", "heic"), "heif"],
+    ["a HEIF of JPEG", fileType("jpeg", "mif1"), "heif"],
+    ["a HEIF of JPEG 2000", fileType("j2ki", "mif1"), "heif"],
+    ["a HEIF of VVC", fileType("vvic", "mif1"), "heif"],
+    ["a HEIF with a minimal list of items", fileType("mif3"), "heif"],
+    ["an AVIF with a minimal list of items", fileType("mif3", "avif"), "avif"],
+    ["a HEIC of an unknown major brand", Buffer.concat([fileType("????", "mif1", "heic"), pictureList]), "heic"],
+    ["a HEIF of an unknown major brand", Buffer.concat([fileType("????", "mif1"), pictureList]), "heif"],
+    [
+      "a movie with a picture's brand and a cover",
+      Buffer.concat([fileType("mp42", "mif1", "heic"), movie("vide"), pictureList]),
+      "mp4",
+    ],
     ["an animated AVIF", fileType("avis", "msf1"), "avif"],
     ["a JPEG XL container", latin1("\0\0\0\x0cJXL \r\n\x87\n"), "jxl"],
     ["a BigTIFF", latin1("MM\0+\0\x08\0\0"), "tiff"],

@@ -105,7 +105,7 @@ export function createOracle(options: OracleOptions): Oracle {
     if (fields !== null && !isMissing([...factFields, ...previewFields], progress.learn({}), fields)) return false;
     if (body.sha256 !== null) {
       const { result, isOwn } = await decodeOnce(body.sha256, () => decoder.describe(body.bytes, format));
-      // The read plan knows better: libvips does not count the frames of a PNG.
+      // The read plan knows better: of an excerpt or of a cut file a worker may not see all frames.
       const isKnown = progress.learn({}).animated !== null;
       const animated = isKnown || result.animated === null ? {} : { animated: result.animated };
       progress.learn({ ...factsOf(result), ...animated, ...learnedPreview(result), warnings: warningsOf(result) });

@@ -52,8 +52,18 @@ interface AnyDecoding {
 export interface VipsDecoding extends AnyDecoding {
   /** The class, as `vips -l` lists it; the self-test of the workers finds a misspelt one. */
   readonly loader: string;
-  /** Strips chunks that no pixel needs and no estimate covers (decompression bombs); may change the given bytes. */
+  /** Dots an inch at which libvips renders the units of a drawing. */
+  readonly density?: number;
+  /**
+   * Strips chunks that no pixel needs and no estimate covers (decompression bombs), or rewrites what libvips does not read; may
+   * change the given bytes.
+   */
   readonly strip?: (body: Uint8Array) => Uint8Array;
+  /**
+   * Adds the end of a file that may lack nothing else; null if it has one. libvips decodes the result only without any warning,
+   * since missing pixels would be grey.
+   */
+  readonly complete?: (body: Uint8Array) => Uint8Array | null;
   /** Reads the header as libvips would, which takes libvips 0.3 ms; null if it cannot. */
   readonly readHeader?: (body: Uint8Array) => Header | null;
 }

@@ -4,9 +4,21 @@ import type { Row } from "./format.ts";
 import type { ReadPlan } from "./plan.ts";
 import { foundPreview, isWhole, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
 
-/** GIF89a specification, 18: the logical screen. */
+/**
+ * The logical screen (GIF89a specification, 18), or as much as the first image (20) needs, as in browsers.
+ *
+ * @returns null until the first image has arrived
+ */
 export function readGifSize(head: Uint8Array): Size | null {
-  return head.length < 10 ? null : createSize(readUint16LE(head, 6), readUint16LE(head, 8));
+  return sizeIn(head, findImages(head));
+}
+
+function sizeIn(head: Uint8Array, { firstAt, end }: Images): Size | null {
+  if (head.length < screenEnd || (firstAt === null && end === "more")) return null;
+  const [width, height] = [readUint16LE(head, 6), readUint16LE(head, 8)];
+  if (firstAt === null) return createSize(width, height);
+  const side = (offset: number) => readUint16LE(head, firstAt + offset) + readUint16LE(head, firstAt + offset + 4);
+  return createSize(Math.max(width, side(1)), Math.max(height, side(3)));
 }
 
 // GIF89a specification: 23 the trailer, 20 the image descriptor, 24 to 26 extensions.
@@ -24,6 +36,8 @@ const screenEnd = 13;
 const maxSteps = 2 ** 20;
 
 interface Images {
+  /** Where the first image descriptor begins; null if it has not arrived whole. */
+  readonly firstAt: number | null;
   /** Where the first image ends; null if its end has not arrived. */
   readonly firstEnd: number | null;
   /** Whether there is a second; null if that is not known from these bytes. */
@@ -40,6 +54,7 @@ function tableBytes(flags: number): number {
 
 /** Walks the blocks: up to the trailer, or until the second image and transparency are known. */
 function findImages(head: Uint8Array): Images {
+  let firstAt: number | null = null;
   let firstEnd: number | null = null;
   let animated: boolean | null = null;
   let isTransparent = false;
@@ -47,8 +62,10 @@ function findImages(head: Uint8Array): Images {
   let at = screenEnd + tableBytes(head[screenEnd - 3] ?? 0);
   while (at < head.length && !(animated && isTransparent)) {
     const block = head[at];
-    if (block === trailer) return { firstEnd, animated: animated ?? false, isTransparent, end: "trailer" };
-    if (block !== imageDescriptor && block !== extension) return { firstEnd, animated, isTransparent, end: "unknown" };
+    if (block === imageDescriptor && at + descriptorBytes <= head.length) firstAt ??= at;
+    if (block === trailer) return { firstAt, firstEnd, animated: animated ?? false, isTransparent, end: "trailer" };
+    if (block !== imageDescriptor && block !== extension)
+      return { firstAt, firstEnd, animated, isTransparent, end: "unknown" };
     if (block === imageDescriptor && firstEnd !== null) animated = true;
     if (hasAt(head, at, [extension, ...graphicControl])) isTransparent ||= ((head[at + 3] ?? 0) & 1) !== 0;
     // A descriptor, its colours and the size of a code; or a label (22 and 23).
@@ -59,10 +76,10 @@ function findImages(head: Uint8Array): Images {
       bytes = head[at] ?? 0;
     }
     at += 1; // the block of no bytes that ends the list
-    if ((steps += 1) > maxSteps) return { firstEnd, animated, isTransparent, end: "unknown" };
+    if ((steps += 1) > maxSteps) return { firstAt, firstEnd, animated, isTransparent, end: "unknown" };
     if (at <= head.length && block === imageDescriptor) firstEnd ??= at;
   }
-  return { firstEnd, animated, isTransparent, end: "more" };
+  return { firstAt, firstEnd, animated, isTransparent, end: "more" };
 }
 
 // A second image of one transparent pixel, in two colours of its own.
@@ -80,8 +97,9 @@ function makeExcerpt(head: Uint8Array, firstEnd: number, isTransparent: boolean)
 /** The facts up to the second image; the preview through the first one, which later ones do not change. */
 const plan: ReadPlan = {
   facts(file) {
-    const size = readGifSize(file.prefix);
-    const { firstEnd, animated, end } = findImages(file.prefix);
+    const images = findImages(file.prefix);
+    const size = sizeIn(file.prefix, images);
+    const { firstEnd, animated, end } = images;
     // Some encoders write no trailer.
     const isOnlyOne = animated === null && firstEnd !== null && end === "more" && isWhole(file);
     const isAnimated = isOnlyOne ? false : firstEnd === null ? null : animated;

@@ -87,7 +87,10 @@ function sizeOf(item: number, body: Uint8Array, items: Items): Size | null {
   const stored = [...propertiesOf(item, items)].findLast(({ type }) => type === "ispe");
   let size = stored ? createSize(readUint32(body, stored.start + 4), readUint32(body, stored.start + 8)) : null;
   for (const { type, start } of propertiesOf(item, items)) {
-    if (type === "clap") size = createSize(readFraction(body, start), readFraction(body, start + 8));
+    if (type === "clap" && size) {
+      const { width, height } = size; // no crop is larger than the picture
+      size = createSize(Math.min(width, readFraction(body, start)), Math.min(height, readFraction(body, start + 8)));
+    }
     if (type === "irot" && size && ((body[start] ?? 0) & 1) === 1) size = createSize(size.height, size.width);
   }
   return size;

@@ -11,11 +11,15 @@ export interface IconPicture extends Size {
   readonly bytes: Uint8Array;
 }
 
-/** An icon or a cursor: a count, then entries of 16 bytes with a reserved zero, whose pictures lie behind the list. */
+/**
+ * An icon or a cursor: a count, then entries of 16 bytes, whose pictures lie behind the list. The reserved byte of an entry is
+ * zero; .NET writes 255.
+ */
 export function isIcon(head: Uint8Array): boolean {
   if (!hasAt(head, 0, [0, 0, 1, 0]) && !hasAt(head, 0, [0, 0, 2, 0])) return false; // Microsoft, ICONDIR
   const count = readUint16LE(head, 4);
-  return count > 0 && head[9] === 0 && readUint32LE(head, 18) >= 6 + 16 * count && readUint32LE(head, 14) > 0;
+  const isReserved = head[9] === 0 || head[9] === 255;
+  return count > 0 && isReserved && readUint32LE(head, 18) >= 6 + 16 * count && readUint32LE(head, 14) > 0;
 }
 
 // Real icons have a dozen.

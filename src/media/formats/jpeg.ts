@@ -62,6 +62,13 @@ export function findEndOfImage(head: Uint8Array): number | null | "never" {
   return missing;
 }
 
+/** Adds the end marker to a JPEG without one, which some cameras and cut transfers leave off; null if nothing is missing. */
+function completeJpeg(body: Uint8Array): Uint8Array | null {
+  if (findEndOfImage(body) !== null) return null;
+  const kept = body.at(-1) === 0xff ? body.subarray(0, -1) : body;
+  return Buffer.concat([kept, Uint8Array.of(0xff, endOfImage)]);
+}
+
 /**
  * Facts in the frame header; the preview through the end of the main image: a motion photo's video or the gain map of an
  * HDR photo follows it. A progressive picture has a close preview earlier, and EXIF data may have a thumbnail.
@@ -94,6 +101,7 @@ export const jpeg = {
     setting: "jpeg",
     loader: "VipsForeignLoadJpeg",
     readHeader: readJpegHeader,
+    complete: completeJpeg,
     // Progressive: all coefficients are kept, two bytes each; half as many where the chroma is subsampled.
     bytesPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 2.1 * bytesAPixel : 0.12),
     nanosecondsPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 9 * bytesAPixel : 5.5),

@@ -37,10 +37,10 @@ const maxMovieBytes = 8 * 1024 ** 2;
 const firstLookBytes = 64 * 1024;
 
 /** The movie header (`moov`), or the bytes in which to look for it. */
-type FoundMovie = { readonly end: number; readonly bytes: Uint8Array } | { readonly need: Need | null };
+export type FoundMovie = { readonly end: number; readonly bytes: Uint8Array } | { readonly need: Need | null };
 
 /** Walks over the top-level boxes, through the prefix and the parts, to the movie header. */
-function findMovie(file: ReceivedFile): FoundMovie {
+export function findMovie(file: ReceivedFile): FoundMovie {
   const work = createWorkBudget();
   const fileEnd = file.length ?? Infinity;
   for (let at = 0; at < fileEnd && work.step();) {

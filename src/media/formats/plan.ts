@@ -36,6 +36,8 @@ export interface PlannedFacts {
   readonly height?: number;
   readonly animated?: boolean;
   readonly durationMs?: number;
+  /** A media type that is more specific than the sniffed one. */
+  readonly type?: string;
 }
 
 /** The facts in the bytes so far. More bytes of the same file never change a fact. */

@@ -4,7 +4,7 @@ import { type WorkBudget, createWorkBudget, hasAt, readText, readUint32 } from "
 import { isSideways } from "./exif.ts";
 import type { Decoding, Header, Row } from "./format.ts";
 import type { ReadPlan } from "./plan.ts";
-import { foundPreview, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
+import { foundPreview, isWhole, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
 
 const pngSignature = [0x89, 0x50, 0x4e, 0x47, 13, 10, 0x1a, 10];
 
@@ -45,7 +45,7 @@ export function* pngChunks(head: Uint8Array, from: number, work: WorkBudget): Ge
 const pngChannels = [1, undefined, 3, 3, 2, undefined, 4];
 
 /**
- * W3C PNG 3, 11.2.1. Null until the pixels begin: the orientation (EXIF, 11.3.3.5) is somewhere before, perhaps after a
+ * W3C PNG 3, 11.2.1. Null until the pixels begin: the orientation (EXIF, 11.3.3.5) is mostly before them, perhaps after a
  * profile.
  */
 export function readPngHeader(head: Uint8Array): Header | null {
@@ -70,6 +70,50 @@ export function readPngHeader(head: Uint8Array): Header | null {
 
 export function readPngSize(head: Uint8Array): Size | null {
   return readPngHeader(head)?.size ?? null;
+}
+
+/**
+ * Strips the texts of a PNG, and moves EXIF data that follows the pixels before them.
+ *
+ * @param body is changed
+ */
+export function preparePng(body: Uint8Array): Uint8Array {
+  const kept = withoutTexts(body);
+  const late = findLateExif(kept);
+  if (!late) return kept;
+  const { at, end, imageAt } = late;
+  const parts = [kept.subarray(0, imageAt), kept.subarray(at, end), kept.subarray(imageAt, at), kept.subarray(end)];
+  return Buffer.concat(parts);
+}
+
+/**
+ * Finds EXIF data behind the pixels of a whole file: W3C PNG 3 (5.6) allows it there, libvips ignores it there.
+ *
+ * @returns its chunk from the length to behind the checksum, and the offset of the first image data; null without it, and if
+ *   other EXIF data precedes the pixels
+ */
+function findLateExif(
+  body: Uint8Array,
+): { readonly at: number; readonly end: number; readonly imageAt: number } | null {
+  if (!isPng(body)) return null;
+  let imageAt: number | null = null;
+  let at = signatureBytes;
+  for (let chunks = 0; at + chunkHeaderBytes <= body.length && chunks <= maxImageChunks; chunks += 1) {
+    const [type, end] = [readText(body, at + 4, 4), at + chunkHeaderBytes + readUint32(body, at) + checksumBytes];
+    if (type === "IDAT") imageAt ??= at;
+    if (type === "eXIf") return imageAt !== null && end <= body.length ? { at, end, imageAt } : null;
+    at = end;
+  }
+  return null;
+}
+
+/** The size of a whole file: EXIF data behind the pixels turns the picture too. */
+function readWholeSize(body: Uint8Array): Size | null {
+  const size = readPngSize(body);
+  const late = size && findLateExif(body);
+  if (!late) return size;
+  const exif = body.subarray(late.at + chunkHeaderBytes, late.end - checksumBytes);
+  return isSideways(exif, createWorkBudget()) ? createSize(size.height, size.width) : size;
 }
 
 /**
@@ -106,8 +150,10 @@ function isAnimatedPng(head: Uint8Array): boolean {
   return false;
 }
 
+const apngType = "image/apng";
 const signatureBytes = 8;
 const chunkHeaderBytes = 8;
+const checksumBytes = 4;
 // Encoders write 8 to 64 kB a chunk: 512 MB of an image at least. Each takes some 20 ns.
 const maxImageChunks = 65_536;
 
@@ -118,6 +164,8 @@ end.writeUInt32BE(crc32(end.subarray(4, 8)), 8);
 interface Start {
   /** Where the first image data begins, its header included; null if it has not arrived. */
   readonly imageAt: number | null;
+  /** Whether it has an animation control, perhaps of one frame. */
+  readonly hasControl: boolean;
   /** Frames of the animation, 0 without one. */
   readonly frames: number;
   /** Where the next chunk header ends; null if there are too many chunks or no image. */
@@ -129,13 +177,14 @@ function readStart(head: Uint8Array): Start {
   const work = createWorkBudget();
   let next = signatureBytes + chunkHeaderBytes;
   let frames = 0;
+  let hasControl = false;
   for (const chunk of pngChunks(head, signatureBytes, work)) {
     next = chunk.end + 4 + chunkHeaderBytes;
-    if (chunk.type === "acTL") frames = readUint32(head, chunk.start);
-    if (chunk.type === "IDAT") return { imageAt: chunk.start - chunkHeaderBytes, frames, next };
-    if (chunk.type === "IEND") return { imageAt: null, frames, next: null };
+    if (chunk.type === "acTL") [hasControl, frames] = [true, readUint32(head, chunk.start)];
+    if (chunk.type === "IDAT") return { imageAt: chunk.start - chunkHeaderBytes, hasControl, frames, next };
+    if (chunk.type === "IEND") return { imageAt: null, hasControl, frames, next: null };
   }
-  return { imageAt: null, frames, next: next > head.length ? next : null };
+  return { imageAt: null, hasControl, frames, next: next > head.length ? next : null };
 }
 
 /** Where the image data that begins at a chunk ends; `next` if the header there has not arrived. */
@@ -149,15 +198,20 @@ function findImageEnd(head: Uint8Array, imageAt: number): { readonly end: number
 }
 
 /**
- * Facts up to the first image data. EXIF data behind it does not turn the picture: libvips ignores it too.
+ * Facts up to the first image data. The animation control may lie beyond the sniffed bytes: the type becomes more specific then.
+ * EXIF data behind the pixels counts only once the whole file is there: to wait for its end would delay the size of every PNG.
  *
  * The preview of an animation is its default image (W3C PNG 3, 4.9), which is what decoders without animation show.
  */
 const plan: ReadPlan = {
   facts(file) {
-    const { imageAt, frames, next } = readStart(file.prefix);
-    const size = readPngSize(file.prefix);
-    const known = { ...size, ...(imageAt !== null && { animated: frames > 1 }) };
+    const { imageAt, hasControl, frames, next } = readStart(file.prefix);
+    const size = isWhole(file) ? readWholeSize(file.prefix) : readPngSize(file.prefix);
+    const known = {
+      ...size,
+      ...(imageAt !== null && { animated: frames > 1 }),
+      ...(hasControl && { type: apngType }),
+    };
     if (size && imageAt !== null) return knownFacts(known);
     return missingFacts(file, known, imageAt === null && next !== null ? needMore(file, next) : "whole");
   },
@@ -177,28 +231,28 @@ const plan: ReadPlan = {
 const decoding = {
   setting: "png",
   loader: "VipsForeignLoadPng",
-  strip: withoutTexts,
+  strip: preparePng,
   readHeader: readPngHeader,
   bytesPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 1.35 : 0.35) * bytesAPixel,
   nanosecondsPerPixel: ({ isProgressive, bytesAPixel }) => (isProgressive ? 10 : 5) * bytesAPixel,
-  isAnimated: () => false,
+  isAnimated: ({ head }) => readStart(head).frames > 1, // libvips does not count them
 } as const satisfies Decoding;
 
 export const apng = {
-  type: "image/apng",
+  type: apngType,
   kind: "image",
   matches: isAnimatedPng,
   aliases: ["image/png", "image/vnd.mozilla.apng"],
   readSize: readPngSize,
   plan,
-  decoding: { ...decoding, isAnimated: () => true },
+  decoding,
 } as const satisfies Row;
 
 export const png = {
   type: "image/png",
   kind: "image",
   matches: isPng,
-  aliases: ["image/x-png"],
+  aliases: ["image/x-png", "image/apng", "image/vnd.mozilla.apng"], // the animation control may be beyond the head
   readSize: readPngSize,
   plan,
   decoding,

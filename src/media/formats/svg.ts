@@ -2,6 +2,7 @@ import { constants, gunzipSync } from "node:zlib";
 import { type Size, createSize, maxSide } from "../raster.ts";
 import { createWorkBudget, hasAt } from "./bytes.ts";
 import type { Decoding, Row } from "./format.ts";
+import { prepareSvg } from "./svg-text.ts";
 import { markupIn, readMarkup } from "./text.ts";
 import { createWholePlan } from "./whole-plan.ts";
 
@@ -15,9 +16,16 @@ const unitPixels: Readonly<Record<string, number>> = {
   q: 96 / 101.6,
   pt: 96 / 72,
   pc: 16,
+  // In the initial font, which has 16 pixels in all browsers (CSS Values 4, 6.1); `ex` and `ch` are half of it without its metrics.
+  em: 16,
+  rem: 16,
+  ex: 8,
+  ch: 8,
 };
 
-const headBytes = 64 * 1024;
+const inflatedBytes = 64 * 1024;
+// A licence as a comment before the root element is longer than that of any head, but not than this.
+const headBytes = 256 * 1024;
 // Compressed. The root element of a drawing mostly begins in its first kilobyte.
 const gzippedBytes = { most: 4096, least: 256 };
 
@@ -44,7 +52,7 @@ export function gunzippedHead(head: Uint8Array): Uint8Array | null {
  */
 function inflateBeginning(gzipped: Uint8Array): Uint8Array | null {
   // An end that is missing is no fault.
-  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: headBytes };
+  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: inflatedBytes };
   for (let bytes = gzipped.length; bytes >= Math.min(gzipped.length, gzippedBytes.least); bytes >>= 1) {
     try {
       return gunzipSync(gzipped.subarray(0, bytes), options);
@@ -56,14 +64,15 @@ function inflateBeginning(gzipped: Uint8Array): Uint8Array | null {
 }
 
 /**
- * The size in CSS pixels (SVG 2, 8.2): `width` and `height`, or else those of the `viewBox`, which gives one of them its
- * proportion too. Null where neither is there.
+ * The size in CSS pixels (SVG 2, 8.2): `width` and `height`, first those of the `style`, or else those of the `viewBox`, which gives
+ * one of them its proportion too. Null where neither is there.
  */
 export function readSvgSize(body: Uint8Array): Size | null {
   const element = readMarkup(gunzippedHead(body) ?? body.subarray(0, headBytes))?.element;
   if (element === undefined) return null;
   const attributes = readAttributes(element);
-  const [width, height] = [attributes.get("width"), attributes.get("height")].map(readLength);
+  const style = readStyle(attributes.get("style"));
+  const [width, height] = ["width", "height"].map((name) => readLength(style.get(name) ?? attributes.get(name)));
   const box = readViewBox(attributes.get("viewBox"));
   const proportion = box ? box.width / box.height : null;
   if (width && height) return createRoundedSize(width, height);
@@ -74,8 +83,8 @@ export function readSvgSize(body: Uint8Array): Size | null {
 
 function readAttributes(element: string): Map<string, string> {
   const attributes = new Map<string, string>();
-  const attribute = /\s+([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/y;
-  attribute.lastIndex = /^<[\w:.-]+/.exec(element)?.[0].length ?? 0;
+  const attribute = /\s+([^\s=/<>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')/y;
+  attribute.lastIndex = /^<[^\s/>]+/.exec(element)?.[0].length ?? 0;
   const work = createWorkBudget();
   for (let found = attribute.exec(element); found && work.step(); found = attribute.exec(element)) {
     const [, name = "", quoted, otherwiseQuoted] = found;
@@ -84,7 +93,16 @@ function readAttributes(element: string): Map<string, string> {
   return attributes;
 }
 
-/** Null for percentages, and for units that depend on a font. */
+/** The declarations of a `style` attribute (CSS Style Attributes, 3), of names and values without priority. */
+function readStyle(text: string | undefined): Map<string, string> {
+  const declarations = (text?.slice(0, 4096) ?? "").split(";").map((declaration) => {
+    const [name = "", value = ""] = declaration.split(":");
+    return [name.trim().toLowerCase(), value.replace(/!\s*important\s*$/i, "").trim()] as const;
+  });
+  return new Map(declarations);
+}
+
+/** Null for percentages, and for units of a window. */
 function readLength(text: string | undefined): number | null {
   const [, number, unit = ""] = /^\+?(\d*\.?\d+(?:e[+-]?\d+)?)([a-z]*)$/i.exec(text?.slice(0, 64) ?? "") ?? [];
   const pixels = Number(number) * (unitPixels[unit.toLowerCase()] ?? NaN);
@@ -105,6 +123,8 @@ function createRoundedSize(width: number, height: number): Size | null {
 const decoding = {
   setting: "svg",
   loader: "VipsForeignLoadSvg",
+  density: 96, // dots an inch, as in CSS
+  strip: prepareSvg,
   bytesPerPixel: () => 1, // it is rendered at the small size; its cost is unpredictable
   nanosecondsPerPixel: () => 0,
   isUnpredictable: true, // a hundred bytes of nested `use` draw for minutes

@@ -16,6 +16,23 @@ export function readHeadText(head: Uint8Array): string | null {
   }
 }
 
+/**
+ * The encoding of a markup in UTF-16, with a byte order mark or without (XML 1.0, appendix F: every second byte of `<?`, `<!` or `<s`
+ * is zero); null if it is in another one.
+ */
+export function utf16Encoding(head: Uint8Array): "utf-16le" | "utf-16be" | null {
+  if (hasAt(head, 0, [0xff, 0xfe]) || (head[0] === 0x3c && head[1] === 0 && head[3] === 0)) return "utf-16le";
+  if (hasAt(head, 0, [0xfe, 0xff]) || (head[0] === 0 && head[1] === 0x3c && head[2] === 0)) return "utf-16be";
+  return null;
+}
+
+/** Bytes that are neither UTF-8 nor UTF-16 do not matter before the root: old documents are in any encoding. */
+function readMarkupText(head: Uint8Array): string {
+  const wide = utf16Encoding(head);
+  const text = wide ? new TextDecoder(wide).decode(head) : (readHeadText(head) ?? Buffer.from(head).toString("latin1"));
+  return text.replace(/^(?:\ufeff|ï»¿)/, "");
+}
+
 /** How a text in angle brackets begins. */
 export interface Markup {
   readonly hasDeclaration: boolean;
@@ -29,8 +46,7 @@ export interface Markup {
 
 /** Skips the prolog (XML 1.0, 2.8), a step for each comment, instruction or document type; null if it is no markup. */
 export function readMarkup(head: Uint8Array): Markup | null {
-  // Bytes that are not UTF-8 do not matter before the root: old documents are in any encoding.
-  const text = (readHeadText(head) ?? Buffer.from(head).toString("latin1")).replace(/^(?:\ufeff|ï»¿)/, "");
+  const text = readMarkupText(head);
   if (!/^\s*</.test(text)) return null;
   const hasDeclaration = /^\s*<\?xml\s/.test(text);
   const work = createWorkBudget();
@@ -43,7 +59,8 @@ export function readMarkup(head: Uint8Array): Markup | null {
       doctype = /^[\w:.-]*/.exec(text.slice(at + 9, at + 90).trimStart())?.[0].toLowerCase() ?? "";
       at = afterDoctype(text, at + 9, work);
     } else {
-      const root = /^<(?:[\w.-]+:)?([a-z_][\w.-]*)/i.exec(text.slice(at, at + 256))?.[1]?.toLowerCase() ?? null;
+      const root =
+        /^<(?:[^\s<>/:=!?'"&]+:)?([a-z_][\w.-]*)/i.exec(text.slice(at, at + 256))?.[1]?.toLowerCase() ?? null;
       return { hasDeclaration, doctype, root, element: text.slice(at) };
     }
   }

@@ -68,15 +68,23 @@ export async function createDescribe({ formats: enabledFormats, clips }: WorkerS
     const decoding = decodingOf(format);
     if (!decoding) return null;
     if ("reader" in decoding) return measureByReader(decoding, format, body, operation === "describe");
+    const isAnimated = isAnimatedByHead(format, body); // before a sequence becomes a still picture
     const kept = decoding.strip?.(body) ?? body;
     const header = decoding.readHeader?.(kept);
-    const measured = header ? measurementOf(kept, header) : await vips.measure(kept);
+    const { density } = decoding;
+    const measured = header ? measurementOf(kept, header) : await vips.measure(kept, { density });
     if (!measured) return null;
-    const { size, opened } = measured;
+    const { opened } = measured;
+    // First the parser's size, which early answers have too: libvips knows no CSS units, and less than all of a screen (GIF).
+    const size = format.readSize?.(kept) ?? measured.size;
     return {
-      facts: { ...size, animated: decoding.isAnimated(opened), durationMs: null },
+      facts: { ...size, animated: isAnimated || decoding.isAnimated(opened), durationMs: null },
       cost: costOf(decoding, opened),
-      show: () => vips.readRasters(kept, size),
+      show: () => {
+        const completed = decoding.complete?.(kept) ?? null;
+        const options = { isStrict: completed !== null, density, maxPixels: opened.pixels };
+        return vips.readRasters(completed ?? kept, size, options);
+      },
     };
   }
 

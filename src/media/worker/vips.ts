@@ -24,15 +24,25 @@ export interface Rasters {
   readonly thumbhash: Raster;
 }
 
+export interface ReadOptions {
+  /** Most pixels of the file; false for any number. Default: those of the size. */
+  readonly maxPixels?: number | false;
+  /** Whether a warning of the loader is an error. Default: false. */
+  readonly isStrict?: boolean;
+  /** Dots an inch at which a drawing is rendered. Default: 72. */
+  readonly density?: number | undefined;
+}
+
 export interface Vips {
   /** Reads the header alone, of a body or of its first bytes. Null if libvips cannot, or if the size is out of range. */
-  measure(bytes: Uint8Array): Promise<VipsMeasurement | null>;
+  measure(bytes: Uint8Array, options?: Pick<ReadOptions, "density">): Promise<VipsMeasurement | null>;
   /**
    * Decodes the pixels.
    *
-   * @throws Error if libvips cannot, if bytes of the picture are missing, or if it has more pixels than `size`
+   * @param size as displayed: the proportions of the result
+   * @throws Error if libvips cannot, if bytes of the picture are missing, or if it has too many pixels
    */
-  readRasters(bytes: Uint8Array, size: Size): Promise<Rasters>;
+  readRasters(bytes: Uint8Array, size: Size, options?: ReadOptions): Promise<Rasters>;
   /** Makes the rasters from pixels that another library has decoded. */
   sample(pixels: Pixels): Promise<Rasters>;
 }
@@ -58,13 +68,19 @@ function sampled(picture: Sharp, size: Size): Sharp {
     .raw({ depth: "uchar" });
 }
 
+type OpenOptions = ReadOptions & Required<Pick<ReadOptions, "maxPixels">>;
+
+// Dots an inch, by which libvips scales a drawing: at 96 a pixel of it becomes 4/3.
+const vipsDensity = 72;
+
 // Limit against pixel bombs. The caller checks the work budget by the size in the header; a file may have another size
 // for libvips than for our parser.
-function open(bytes: Uint8Array, maxPixels: number | false): Sharp {
+function open(bytes: Uint8Array, { maxPixels, isStrict = false, density = vipsDensity }: OpenOptions): Sharp {
   return sharp(bytes, {
+    density,
     // "none" would pass half a picture, grey below, off as whole. The stricter "error" refuses a PNG with one wrong
     // checksum and "warning" any camera's odd padding: both are shown by every browser.
-    failOn: "truncated",
+    failOn: isStrict ? "warning" : "truncated",
     limitInputPixels: maxPixels,
   });
 }
@@ -101,15 +117,19 @@ async function test({ setting, loader }: Extract<FormatDecoding, VipsDecoding>, 
   if (!isExpected && isRead) throw new Error(`libvips reads ${setting} although ${loader} is blocked`);
 }
 
-async function measure(bytes: Uint8Array): Promise<VipsMeasurement | null> {
+async function measure(
+  bytes: Uint8Array,
+  { density = vipsDensity }: Pick<ReadOptions, "density"> = {},
+): Promise<VipsMeasurement | null> {
   // libvips throws the same error for anything wrong with the bytes; sharp throws on an empty buffer.
   const metadata =
     bytes.length === 0
       ? null
-      : await open(bytes, false)
+      : await open(bytes, { maxPixels: false, density })
           .metadata()
           .catch(() => null);
-  const size = metadata && createSize(metadata.autoOrient.width, metadata.autoOrient.height);
+  const unscaled = (side: number) => Math.max(1, Math.round((side * vipsDensity) / density));
+  const size = metadata && createSize(unscaled(metadata.autoOrient.width), unscaled(metadata.autoOrient.height));
   if (!size) return null;
   const { isProgressive, channels, depth, pages = 1, width, height } = metadata;
   const bytesAPixel = channels * (depth === "uchar" ? 1 : 2);
@@ -117,8 +137,9 @@ async function measure(bytes: Uint8Array): Promise<VipsMeasurement | null> {
   return { size, opened };
 }
 
-async function readRasters(bytes: Uint8Array, size: Size): Promise<Rasters> {
-  return toRasters(await toRaster(sampled(open(bytes, size.width * size.height).autoOrient(), size)), size);
+async function readRasters(bytes: Uint8Array, size: Size, options: ReadOptions = {}): Promise<Rasters> {
+  const picture = open(bytes, { maxPixels: size.width * size.height, ...options }).autoOrient();
+  return toRasters(await toRaster(sampled(picture, size)), size);
 }
 
 async function sample({ raster: { width, height, rgba }, profile }: Pixels): Promise<Rasters> {
@@ -129,7 +150,9 @@ async function sample({ raster: { width, height, rgba }, profile }: Pixels): Pro
 
 /** Converts to sRGB through a PNG: libvips takes a profile only with a file. No change if PNG or the profile fails. */
 function inSrgb(raster: Raster, profile: Uint8Array): Promise<Raster> {
-  return toRaster(sampled(open(encodePng(raster, { profile, level: 0 }), false), raster)).catch(() => raster);
+  return toRaster(sampled(open(encodePng(raster, { profile, level: 0 }), { maxPixels: false }), raster)).catch(
+    () => raster,
+  );
 }
 
 async function toRaster(picture: Sharp): Promise<Raster> {

@@ -1,4 +1,4 @@
-import { crc32, deflateSync } from "node:zlib";
+import { crc32, deflateSync, gzipSync } from "node:zlib";
 import { decode } from "blurhash";
 import sharp, { type Sharp } from "sharp";
 import { rgbaToThumbHash, thumbHashToAverageRGBA } from "thumbhash";
@@ -9,14 +9,15 @@ import type { FormatName } from "../../../src/media/formats/index.ts";
 import { encodePng } from "../../../src/media/worker/encode-png.ts";
 import { ffmpeg, formatNamed, startDecoder } from "../../support/decoder.ts";
 import { blurhashError, noise, plain } from "../../support/images.ts";
-import { colour as colourOfFiles, heic } from "../../support/media-files.ts";
+import { apng } from "../../support/plan-files.ts";
+import { colour as colourOfFiles, heic, pdf } from "../../support/media-files.ts";
 import { requires } from "../../support/require.ts";
 
 let decoder: Decoder;
 let end = () => Promise.resolve();
 beforeAll(async () => {
   decoder = await startDecoder((close) => (end = close), {
-    formats: ["jpeg", "png", "webp", "gif", "avif", "heic", "tiff", "svg"],
+    formats: ["jpeg", "png", "webp", "gif", "avif", "heic", "tiff", "svg", "pdf"],
   });
 });
 afterAll(() => end());
@@ -77,6 +78,70 @@ describe("a picture is described upright", () => {
     expect(picture).toMatchObject({ width: 1500, height: 1000 });
     expect(blurhashError(picture.blurhash!, hashOf(1500, 1000, large))).toBeLessThan(3);
   });
+});
+
+describe("an SVG is rendered", () => {
+  const xmlns = 'xmlns="http://www.w3.org/2000/svg"';
+  const drawing = `<svg ${xmlns} width="20" height="10"><title>größer</title><rect x="10" width="10" height="10" fill="red"/></svg>`;
+  const utf16 = (text: string) => Buffer.from(text, "utf16le");
+
+  test.each<[string, Uint8Array]>([
+    ["in ISO-8859-1", Buffer.from(`<?xml version="1.0" encoding="ISO-8859-1"?>${drawing}`, "latin1")],
+    ["in windows-1252 without a declaration", Buffer.from(drawing, "latin1")],
+    ["in UTF-16 with a byte order mark", utf16(`\ufeff<?xml version="1.0" encoding="UTF-16"?>${drawing}`)],
+    ["in UTF-16 without a byte order mark", utf16(drawing)],
+    ["in UTF-16 BE", utf16(`\ufeff${drawing}`).swap16()],
+    ["in UTF-8 that is declared as UTF-16", Buffer.from(`<?xml version="1.0" encoding="utf-16"?>${drawing}`)],
+    ["with a byte order mark", Buffer.from(`\ufeff${drawing}`)],
+    ["behind a long comment", Buffer.from(`<?xml version="1.0"?><!-- ${"licence ".repeat(500)}-->${drawing}`)],
+    [
+      "with a prefix for its namespace",
+      Buffer.from(drawing.replace("xmlns", "xmlns:ns0").replaceAll(/<(\/?)(?=[a-z])/g, "<$1ns0:")),
+    ],
+    [
+      "with an entity for its namespace",
+      Buffer.from(
+        `<?xml version="1.0" encoding="ISO-8859-1"?><!DOCTYPE svg [<!ENTITY s "http://www.w3.org/2000/svg">]>${drawing.replace(/"http[^"]*"/, '"&s;"')}`,
+        "latin1",
+      ),
+    ],
+  ])("an SVG is rendered %s", async (_, file) => {
+    const expected = await describeAs("svg", Buffer.from(drawing));
+    expect(expected.blurhash).not.toBeNull();
+    expect(await describeAs("svg", file)).toMatchObject({ width: 20, height: 10, blurhash: expected.blurhash });
+    const gzipped = await describeAs("svgz", gzipSync(file));
+    expect(gzipped).toMatchObject({ width: 20, height: 10, blurhash: expected.blurhash });
+  });
+
+  test("the units of an SVG are CSS units, of its size and of what it draws", async () => {
+    const rect = (unit: string, side: number) =>
+      `<rect x="${side / 2}${unit}" width="${side / 2}${unit}" height="${side}${unit}" fill="red"/>`;
+    const inches = await describeAs("svg", Buffer.from(`<svg ${xmlns} width="96" height="96">${rect("in", 1)}</svg>`));
+    const pixels = await describeAs("svg", Buffer.from(`<svg ${xmlns} width="1in" height="1in">${rect("", 96)}</svg>`));
+    expect(inches).toMatchObject({ width: 96, height: 96, blurhash: pixels.blurhash });
+    expect(pixels).toMatchObject({ width: 96, height: 96 });
+    const page = Buffer.from(`<svg ${xmlns} style="width:210mm;height:297mm"/>`);
+    expect(await describeAs("svg", page)).toMatchObject({ width: 794, height: 1123 });
+  });
+});
+
+test("a PDF behind a newline and the header of a printer job has its size and its hash", async () => {
+  const file = Buffer.concat([Buffer.from("\r\n@PJL ENTER LANGUAGE=PDF\r\n"), pdf()]);
+  const [behind, plainFile] = [await describeAs("pdf", file), await describeAs("pdf", pdf())];
+  expect(behind).toMatchObject({ width: 96, height: 64, blurhash: plainFile.blurhash, warning: null });
+});
+
+test("EXIF data behind the pixels of a PNG turns it", async () => {
+  const upright = corners(90, 60);
+  const file = await storedAs(6, 90, 60, upright).png().toBuffer();
+  const exif = file.subarray(
+    file.indexOf("eXIf") - 4,
+    file.indexOf("eXIf") + 8 + file.readUInt32BE(file.indexOf("eXIf") - 4),
+  );
+  const before = file.subarray(0, file.indexOf(exif));
+  const late = Buffer.concat([before, file.subarray(before.length + exif.length, -12), exif, file.subarray(-12)]);
+  expect(late.indexOf("eXIf")).toBeGreaterThan(late.indexOf("IDAT"));
+  expect(await describeAs("png", late)).toMatchObject({ width: 90, height: 60, blurhash: hashOf(90, 60, upright) });
 });
 
 describe("transparency", () => {
@@ -205,8 +270,13 @@ describe("an animation is its first frame", () => {
   });
 
   test("the hash of an animated PNG is that of its first frame, and animated is true", async () => {
-    const picture = await describeAs("apng", raw(60, 40, plain(60, 40, [1, 2, 3, 255])).png());
-    expect(picture).toMatchObject({ width: 60, height: 40, animated: true });
+    const picture = await describeAs("apng", await apng(3));
+    expect(picture).toMatchObject({ width: 90, height: 60, animated: true, warning: null });
+    expect(picture.blurhash).toBe((await describeAs("png", await apng(1))).blurhash);
+  });
+
+  test("an animated PNG of one frame is not animated", async () => {
+    expect(await describeAs("apng", await apng(1))).toMatchObject({ width: 90, height: 60, animated: false });
   });
 });
 
@@ -249,6 +319,23 @@ describe("a picture that cannot be decoded", () => {
     });
   });
 
+  test.each([
+    ["baseline", {}],
+    ["progressive", { progressive: true }],
+  ])("a JPEG without its end marker has the hash of the whole file: %s", async (_, options) => {
+    const file = await raw(400, 300, noise(400, 300, 9))
+      .jpeg(options)
+      .toBuffer();
+    const whole = await describeAs("jpeg", file);
+    expect(whole.blurhash).not.toBeNull();
+    for (const missing of [1, 2]) {
+      const { blurhash, warning } = await describeAs("jpeg", file.subarray(0, -missing));
+      expect({ blurhash, warning }).toEqual({ blurhash: whole.blurhash, warning: null });
+    }
+    const cut = await describeAs("jpeg", file.subarray(0, -200));
+    expect(cut).toMatchObject({ width: 400, height: 300, blurhash: null, warning: "decode_failed" });
+  });
+
   test("a picture with noise after its signature has no metadata", async () => {
     const file = Buffer.concat([Buffer.from([0xff, 0xd8, 0xff]), noise(50, 50, 2)]);
     expect(await describeAs("jpeg", file)).toMatchObject({ width: null, blurhash: null, warning: "decode_failed" });
@@ -260,7 +347,7 @@ describe("a picture that cannot be decoded", () => {
       const file = await raw(400, 300, noise(400, 300, 9))
         .toFormat(name)
         .toBuffer();
-      const picture = await decoder.measure(file.subarray(0, 200), formatNamed(name));
+      const picture = await decoder.measure(file.subarray(0, 1000), formatNamed(name));
       expect(picture).toMatchObject({ width: 400, height: 300, blurhash: null });
     },
   );

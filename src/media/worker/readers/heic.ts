@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { asStill } from "../../formats/heif.ts";
 import { readProfile, readThumbnail } from "../../formats/heif-items.ts";
 import type { Raster } from "../../raster.ts";
 import { type Reader, UnreadableError } from "../reader.ts";
@@ -47,7 +48,8 @@ const instantiateWasm = compile(`${folder}.wasm`);
 
 /** HEIF with HEVC in it, as phones make it: the primary picture or its thumbnail, cropped and turned as it says. */
 export const reader: Reader = {
-  async show(body) {
+  async show(file) {
+    const body = asStill(file);
     const libheif = create({ instantiateWasm });
     const context = libheif.heif_context_alloc();
     try {

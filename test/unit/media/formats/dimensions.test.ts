@@ -106,8 +106,22 @@ describe("the header parsers agree with libvips", () => {
   }
 });
 
-test("a GIF of height 0 has no size", () => {
-  expect(readGifSize(Buffer.from("GIF89a\x03\0\0\0", "latin1"))).toBeNull();
+describe("the size of a GIF", () => {
+  const gif = (screen: readonly [number, number], [left, top, width, height]: readonly number[]) =>
+    Buffer.from([...Buffer.from("GIF89a"), screen[0], 0, screen[1], 0, 0, 0, 0, 0x2c, left!, 0, top!, 0, width!, 0, height!, 0, 0]); // prettier-ignore
+
+  test.each([
+    ["its logical screen, which the first image may not fill", gif([90, 60], [0, 0, 10, 5]), [90, 60]],
+    ["as much as its first image needs", gif([90, 60], [20, 10, 80, 20]), [100, 60]],
+    ["that of its first image if the screen is empty", gif([0, 0], [0, 0, 30, 20]), [30, 20]],
+  ])("the size of a GIF is %s", (_, file, [width, height]) => {
+    expect(readGifSize(file)).toEqual({ width, height });
+    expect(readGifSize(file.subarray(0, -2))).toBeNull();
+  });
+
+  test("a GIF of height 0 without an image has no size", () => {
+    expect(readGifSize(Buffer.from("GIF89a\x03\0\0\0\0\0\0;", "latin1"))).toBeNull();
+  });
 });
 
 test("a JPEG of only fill bytes or empty segments has no size", () => {

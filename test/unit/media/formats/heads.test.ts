@@ -52,6 +52,13 @@ describe("the size of HEIF is as displayed", () => {
     ["turned by a half", heif(box("irot", uint(1, 2))), { width: 400, height: 300 }],
     ["cropped", heif(clap), { width: 100, height: 50 }],
     ["cropped, then turned", heif(clap, box("irot", uint(1, 1))), { width: 50, height: 100 }],
+    ["turned, then cropped", heif(box("irot", uint(1, 1)), clap), { width: 100, height: 50 }],
+    ["mirrored", heif(box("imir", uint(1, 1))), { width: 400, height: 300 }],
+    [
+      "no larger than stored",
+      heif(box("clap", ...[900, 1, 50, 1, 0, 1, 0, 1].map((number) => uint(4, number)))),
+      { width: 400, height: 50 },
+    ],
     ["cropped by nothing", heif(box("clap", Buffer.alloc(32))), null],
   ])("the size of a HEIF is as displayed: %s", (_, file, size) => {
     expect(readHeifSize(file)).toEqual(size);
@@ -100,7 +107,11 @@ describe("the size of an SVG is in CSS pixels", () => {
     ['<svg viewBox="0 0 300 100"/>', size(300, 100)],
     ['<svg viewBox="0,0,300,100" width="150"/>', size(150, 50)],
     ['<svg width="100%" height="100%" viewBox="0 0 30.4 10"/>', size(30, 10)],
-    ['<svg width="10em" height="5"/>', null],
+    ['<svg width="10em" height="2ex"/>', size(160, 16)],
+    ['<svg width="210mm" height="297mm"/>', size(794, 1123)],
+    ['<svg style="fill: red; width: 2in; height:50PX !important" width="5" height="4"/>', size(192, 50)],
+    ['<svg style="width:100%" width="5" viewBox="0 0 300 100"/>', size(300, 100)],
+    ['<größe:svg xmlns:größe="http://www.w3.org/2000/svg" größe:a="1" width="7" height="8"/>', size(7, 8)],
     ["<svg/>", null],
     ['<svg data-width="9" width="5" height="4" x="', size(5, 4)],
     ['<?xml version="1.0"?><!-- <svg width="1" height="1"/> --><s:svg width="7" height="8"/>', size(7, 8)],
@@ -109,6 +120,24 @@ describe("the size of an SVG is in CSS pixels", () => {
   ])("the size of an SVG is in CSS pixels: %s", (text, expected) => {
     expect(readSvgSize(Buffer.from(text))).toEqual(expected);
     expect(readSvgSize(gzipSync(text))).toEqual(expected);
+  });
+
+  test("the size of an SVG behind a comment of 80 kB is read", () => {
+    const text = `<!-- ${"licence ".repeat(10_000)} --><svg width="7" height="8"/>`;
+    expect(readSvgSize(Buffer.from(text))).toEqual(size(7, 8));
+  });
+
+  test.each([
+    ["UTF-16 LE with a byte order mark", (text: string) => Buffer.from(`\ufeff${text}`, "utf16le")],
+    ["UTF-16 LE", (text: string) => Buffer.from(text, "utf16le")],
+    ["UTF-16 BE with a byte order mark", (text: string) => Buffer.from(`\ufeff${text}`, "utf16le").swap16()],
+    ["UTF-16 BE", (text: string) => Buffer.from(text, "utf16le").swap16()],
+    ["ISO-8859-1", (text: string) => Buffer.from(text, "latin1")],
+    ["UTF-8 with a byte order mark", (text: string) => Buffer.from(`\ufeff${text}`)],
+  ])("an SVG in %s is sniffed and measured", (_, encode) => {
+    const file = encode('<svg width="7" height="8"><!-- größer --></svg>');
+    expect(sniff(file)).toMatchObject({ name: "svg" });
+    expect(readSvgSize(file)).toEqual(size(7, 8));
   });
 
   test.each([

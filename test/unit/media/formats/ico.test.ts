@@ -1,6 +1,7 @@
 import sharp from "sharp";
 import { expect, test } from "vitest";
 import { largestPicture, readIconSize } from "../../../../src/media/formats/ico.ts";
+import { sniff } from "../../../../src/media/formats/sniff.ts";
 import { plain } from "../../../support/images.ts";
 import { iconOf } from "../../../support/worst-cases.ts";
 
@@ -35,6 +36,12 @@ test("the largest picture of an icon is described, whether it is first or last i
     expect(largestPicture(file)).toEqual({ width: 48, height: 32, bytes: large });
   }
   expect(readIconSize(iconWith(small!, bitmap(64, 64, 40)))).toEqual({ width: 64, height: 64 });
+});
+
+test("the reserved byte of an icon's entry is 0, or 255 as .NET writes it", async () => {
+  const file = iconWith(await picture(16, 16).png().toBuffer());
+  const nameWith = (reserved: number) => sniff(Buffer.from(file.with(9, reserved)))?.name ?? null;
+  expect([0, 255, 1].map(nameWith)).toEqual(["ico", "ico", null]);
 });
 
 test("of pictures of one size the one with the most bytes is described", () => {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { mediaType, sniff } from "../../../../src/media/formats/sniff.ts";
 import { withoutTexts } from "../../../../src/media/formats/png.ts";
 import { pngChunk, zeroPng } from "../../../support/bombs.ts";
 import { png } from "../../../support/heads.ts";
@@ -14,19 +15,33 @@ const header = Buffer.from([0, 0, 0, 90, 0, 0, 0, 60, 8, 2, 0, 0, 0]);
 const control = (frames: number) => Buffer.concat([uint(4, frames), uint(4, 0)]);
 
 test.each([
-  ["two frames", [["acTL", control(2)]], true],
-  ["one frame", [["acTL", control(1)]], false],
-  ["no frames", [["acTL", control(0)]], false],
-  ["no animation control", [], false],
-] as const)("a PNG with %s is animated, or not, at its first image data", (_, chunks, animated) => {
+  ["two frames", [["acTL", control(2)]], { animated: true, type: "image/apng" }],
+  ["one frame", [["acTL", control(1)]], { animated: false, type: "image/apng" }],
+  ["no frames", [["acTL", control(0)]], { animated: false, type: "image/apng" }],
+  ["no animation control", [], { animated: false }],
+] as const)("a PNG with %s is animated, or not, at its first image data", (_, chunks, facts) => {
   const file = png(["IHDR", header], ...chunks.map(([type, content]): [string, Buffer] => [type, content]), ["IDAT", Buffer.alloc(99)]); // prettier-ignore
   const image = file.indexOf("IDAT") + 4;
-  expect(plan.facts(arrivalOf(file, image - 1)).known).toEqual({});
+  expect(plan.facts(arrivalOf(file, image - 1)).known).not.toHaveProperty("animated");
   expect(plan.facts(arrivalOf(file, image))).toEqual({
-    known: { width: 90, height: 60, animated },
+    known: { width: 90, height: 60, ...facts },
     measurable: null,
     need: null,
   });
+});
+
+test("an animation control behind 20 kB of text is found, and makes the type more specific", () => {
+  const file = png(
+    ["IHDR", header],
+    ["tEXt", Buffer.alloc(20_000, "a")],
+    ["acTL", control(2)],
+    ["IDAT", Buffer.alloc(99)],
+  );
+  const format = sniff(file)!;
+  expect(format.name).toBe("png");
+  expect(follow(format.plan.facts, file).at(-1)!.step.known).toMatchObject({ type: "image/apng", animated: true });
+  for (const declared of ["image/png", "image/apng"])
+    expect(mediaType(format, declared)).toEqual({ type: "image/png", mismatch: false });
 });
 
 test("an animation control behind the image data makes no animation", () => {

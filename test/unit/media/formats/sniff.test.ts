@@ -8,6 +8,8 @@ import { box, fileType, heads, latin1, matroska, movie, mp3Frames, png } from ".
 const nameOf = (head: Uint8Array) => sniff(head)?.name ?? null;
 const formatNamed = (name: FormatName) => formats.find((format) => format.name === name)!;
 
+const pictureList = box("meta", Buffer.alloc(4), box("hdlr", Buffer.alloc(8), "pict"));
+
 describe("sniffing", () => {
   test.each(formats.map(({ name, type }) => [name, type] as const))("%s is sniffed from bytes: %s", (name, type) => {
     expect(sniff(heads[name])).toMatchObject({ name, type });
@@ -24,6 +26,20 @@ describe("sniffing", () => {
     ],
     ["a PNG chunk that claims 4 GB", latin1("\x89PNG\r\n\x1a\n\xff\xff\xff\xffzzzz"), "png"],
     ["an AVIF whose major brand names no codec", fileType("mif1", "miaf", "avif"), "avif"],
+    ["a HEIF of AVC", fileType("avci", "mif1", "avci", "miaf"), "heif"],
+    ["a HEIF of AVC with a HEIC brand", fileType("avci", "mif1", "heic"), "heif"],
+    ["a HEIF of JPEG", fileType("jpeg", "mif1"), "heif"],
+    ["a HEIF of JPEG 2000", fileType("j2ki", "mif1"), "heif"],
+    ["a HEIF of VVC", fileType("vvic", "mif1"), "heif"],
+    ["a HEIF with a minimal list of items", fileType("mif3"), "heif"],
+    ["an AVIF with a minimal list of items", fileType("mif3", "avif"), "avif"],
+    ["a HEIC of an unknown major brand", Buffer.concat([fileType("????", "mif1", "heic"), pictureList]), "heic"],
+    ["a HEIF of an unknown major brand", Buffer.concat([fileType("????", "mif1"), pictureList]), "heif"],
+    [
+      "a movie with a picture's brand and a cover",
+      Buffer.concat([fileType("mp42", "mif1", "heic"), movie("vide"), pictureList]),
+      "mp4",
+    ],
     ["an animated AVIF", fileType("avis", "msf1"), "avif"],
     ["a JPEG XL container", latin1("\0\0\0\x0cJXL \r\n\x87\n"), "jxl"],
     ["a BigTIFF", latin1("MM\0+\0\x08\0\0"), "tiff"],
@@ -53,6 +69,17 @@ describe("sniffing", () => {
     ],
     ["a sentence that begins with ID3", Buffer.from("ID3 tags hold the title."), "text"],
     ["a sentence that begins with BM", Buffer.from("BM is short for benchmark, and this is text."), "text"],
+    ["a PDF behind a newline", latin1("\r\n%PDF-1.4\n"), "pdf"],
+    ["a PDF behind a byte order mark", Buffer.from("\ufeff%PDF-1.4\n"), "pdf"],
+    ["a PDF behind zeros", Buffer.concat([Buffer.alloc(600), latin1("%PDF-1.4\n")]), "pdf"],
+    [
+      "a PDF behind the header of a printer job",
+      latin1("\x1b%-12345X@PJL JOB\r\n@PJL ENTER LANGUAGE=PDF\r\n%PDF-1.4\n%\xe2\xe3\n1 0 obj\n"),
+      "pdf",
+    ],
+    ["a PDF behind more than 1,024 bytes", Buffer.concat([Buffer.alloc(1020, "\n"), latin1("%PDF-1.4\n")]), "text"],
+    ["a text with the header of a PDF in a line", Buffer.from("It begins with\n%PDF-1.4\nand then objects."), "text"],
+    ["a text that names the header of a PDF", Buffer.from("It begins with %PDF-1.4\n1 0 obj\n"), "text"],
     ["SVG in UTF-16", Buffer.from('\ufeff<?xml version="1.0"?><svg/>', "utf16le"), "svg"],
     [
       "SVG with a prefix and an internal subset",

@@ -3,7 +3,7 @@ import type { Row } from "./format.ts";
 import { audio } from "./tracks.ts";
 
 /** What two neighbouring frames of one stream have in common, and how far the next one is. */
-interface Frame {
+export interface Frame {
   readonly stream: number;
   readonly bytes: number;
 }
@@ -62,7 +62,11 @@ function readAdtsFrame(head: Uint8Array, at: number): Frame | null {
 }
 
 /** A frame is only four bytes of header, which any data may hold by chance: the next one must stand where it says. */
-function hasFrames(head: Uint8Array, from: number, read: (head: Uint8Array, at: number) => Frame | null): boolean {
+export function hasFrames(
+  head: Uint8Array,
+  from: number,
+  read: (head: Uint8Array, at: number) => Frame | null,
+): boolean {
   const frame = read(head, from);
   if (!frame) return false;
   const next = from + frame.bytes;

@@ -68,7 +68,7 @@ export const knownIssues: Readonly<Record<FormatName, string>> = {
   eac3: typeOnly,
   ...packageIssues,
   zip: "Type only. Other files in a ZIP archive have the type of the Content-Type header",
-  cfb: "Type only: Office documents before 2007, installers and messages are told apart by the Content-Type header",
+  cfb: "Type only: Office documents before 2007, installers and messages have the type of the Content-Type header",
   tgs: typeOnly,
   gzip: typeOnly,
   "7z": typeOnly,

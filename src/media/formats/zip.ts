@@ -45,7 +45,7 @@ export function* zipEntries(head: Uint8Array): Generator<ZipEntry> {
   }
 }
 
-/** @param knownBytes compressed length of the content; null if only the entry's own header tells it */
+/** @param knownBytes compressed length of the content; null: the length in its own header */
 function readLocalFile(head: Uint8Array, at: number, knownBytes: number | null): LocalFile {
   const [flags, method, nameBytes, extraBytes] = [6, 8, 26, 28].map((offset) => readUint16LE(head, at + offset)) as [
     number,
@@ -69,7 +69,7 @@ function readLocalFile(head: Uint8Array, at: number, knownBytes: number | null):
 }
 
 /**
- * Finds the data descriptor behind a content of unknown length: the one that tells this length.
+ * Finds the data descriptor behind a content of unknown length: the one with this length.
  *
  * Its signature is optional, but archivers write it. A signature in the content has another length, also that of an
  * archive in the archive.

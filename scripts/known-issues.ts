@@ -1,10 +1,15 @@
 import type { FormatName } from "../src/media/formats/index.ts";
+import { type PackageName, packages } from "../src/media/formats/packages.ts";
 
 const notDecoded = "Dimensions only: pixels are not decoded";
 const codecs = "Hashes need ffmpeg and a frame in the first 4 MB; HDR is not tone-mapped";
 const moovAtEnd =
   "A file over MAX_BYTES with its tables (`moov`) at the end has a type only if its server does not support ranges";
 const typeOnly = "Type only";
+
+const packageIssues = Object.fromEntries(Object.keys(packages).map((name) => [name, typeOnly])) as Readonly<
+  Record<PackageName, string>
+>;
 
 /** Known limitations of each format, one line each; published in docs/formats.md. */
 export const knownIssues: Readonly<Record<FormatName, string>> = {
@@ -45,10 +50,39 @@ export const knownIssues: Readonly<Record<FormatName, string>> = {
   amr: "The duration of files with several channels is too long",
   aac: "The duration includes the padding that encoders add at both ends",
   mp3: "The cover's hash. A file without a frame count is read to its end",
-  zip: typeOnly,
+  flv: typeOnly,
+  "asf-video": typeOnly,
+  "asf-audio": typeOnly,
+  asf: typeOnly,
+  "mpeg-ts": typeOnly,
+  "mpeg-ps": typeOnly,
+  "mpeg1-ps": typeOnly,
+  "mpeg-video": typeOnly,
+  caf: typeOnly,
+  au: typeOnly,
+  wavpack: typeOnly,
+  ape: typeOnly,
+  musepack: typeOnly,
+  tta: typeOnly,
+  ac3: typeOnly,
+  eac3: typeOnly,
+  ...packageIssues,
+  zip: "Type only. Other files in a ZIP archive have the type of the Content-Type header",
+  cfb: "Type only: Office documents before 2007, installers and messages have the type of the Content-Type header",
+  tgs: typeOnly,
   gzip: typeOnly,
   "7z": typeOnly,
   rar: typeOnly,
+  woff2: typeOnly,
+  woff: typeOnly,
+  otf: typeOnly,
+  ttf: typeOnly,
+  ttc: typeOnly,
+  eot: typeOnly,
+  wasm: typeOnly,
+  sqlite: typeOnly,
+  vcard: typeOnly,
+  icalendar: typeOnly,
   svg: "Disabled by default. Percentages and font units count as missing; without a size in attributes or in a viewBox there are no dimensions",
   svgz: "As SVG",
   html: typeOnly,

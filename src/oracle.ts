@@ -68,9 +68,8 @@ export function createOracle(options: OracleOptions): Oracle {
       permit?.arrived();
       lookup.releaseSlot(); // other lookups can fetch while this one is decoded
       const { format } = reading;
-      const { bytes } = progress.learn(countedIn(rest.body));
+      progress.learn(countedIn(rest.body));
       const isCut = rest.body.warning !== null;
-      if (!isCut && !format && bytes !== 0) progress.learn({ warnings: ["decode_failed"] });
       if (!isCut && isTooLate) {
         progress.setDecodeTimeoutCause("queue_full");
         return progress.learn({ warnings: ["decode_timeout"] });

@@ -1,7 +1,7 @@
 /** Limits of a successful lookup. Stable: callers may switch on them. */
 export const warnings = {
   type_mismatch: "the Content-Type header contradicts the bytes",
-  decode_failed: "the bytes cannot be decoded: broken, encrypted or of an unknown format",
+  decode_failed: "a file of a format that is decoded cannot be: it is broken, encrypted or has an unknown codec",
   decode_timeout: "decoding was stopped at its time limit, or the decode queue was full",
   too_many_pixels: "decoding would exceed the memory limit",
   body_too_large: "the body is too large; only its head was read",

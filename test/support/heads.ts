@@ -1,6 +1,8 @@
 import { gzipSync } from "node:zlib";
 import type { FormatName } from "../../src/media/formats/index.ts";
 import { samples } from "../../src/media/worker/samples.ts";
+import { packageHeads } from "./package-heads.ts";
+import * as streams from "./stream-heads.ts";
 
 export function latin1(text: string): Buffer {
   return Buffer.from(text, "latin1");
@@ -78,6 +80,33 @@ export function icon(): Buffer {
   return Buffer.concat([Buffer.from([0, 0, 1, 0, 1, 0]), entry, Buffer.alloc(40)]);
 }
 
+/** The start of a font: its version, the number of its tables, and the first table. */
+function font(version: string): Buffer {
+  return latin1(`${version}\0\x0a\0\x80\0\x03\0\x20GDEF\0\0\0\0`);
+}
+
+/** A web font: the version of the font in it, its length, the number of its tables. */
+function webFont(signature: string): Buffer {
+  return latin1(`${signature}\0\x01\0\0\0\0\x20\0\0\x0a\0\0\0\0\x40\0`);
+}
+
+/** Embedded OpenType: the lengths, the version, and the magic number. */
+function embeddedFont(): Buffer {
+  const header = Buffer.alloc(80);
+  header.set([80, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0]);
+  header.write("LP", 34);
+  return header;
+}
+
+function compoundFile(): Buffer {
+  const header = Buffer.alloc(512);
+  header.set([0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1]);
+  header.set([0x3e, 0, 3, 0, 0xfe, 0xff, 9, 0], 24);
+  return header;
+}
+
+const lottie = '{"tgs":1,"v":"5.5.2","fr":60,"ip":0,"op":180,"w":512,"h":512,"layers":[]}';
+
 const sample = (name: keyof typeof samples) => Buffer.from(samples[name], "base64");
 
 /** The beginning of a file of each format. A new row of the table compiles only with an entry here. */
@@ -110,6 +139,14 @@ export const heads: Readonly<Record<FormatName, Buffer>> = {
   mp4: Buffer.concat([fileType("isom", "mp42"), movie("soun", "vide")]),
   isobmff: Buffer.concat([fileType("isom"), box("free"), Buffer.from([0, 0x10, 0, 0]), latin1("mdat")]),
   avi: latin1("RIFF\x10\0\0\0AVI LIST"),
+  flv: streams.flvHeader,
+  "asf-video": streams.asfHeader(streams.asfStream("audio"), streams.asfStream("video")),
+  "asf-audio": streams.asfHeader(streams.asfStream("audio")),
+  asf: streams.asfHeader(streams.asfFile(0)),
+  "mpeg-ts": streams.tsPackets(5),
+  "mpeg-ps": streams.mpeg2Pack,
+  "mpeg1-ps": streams.mpeg1Pack,
+  "mpeg-video": streams.sequenceHeader(96, 64, 1, false),
   "webm-audio": matroska("webm", 2),
   webm: matroska("webm", 1, 2),
   "matroska-audio": matroska("matroska", 2),
@@ -121,13 +158,34 @@ export const heads: Readonly<Record<FormatName, Buffer>> = {
   wav: latin1("RIFF\x24\0\0\0WAVEfmt "),
   aiff: latin1("FORM\0\0\0\x40AIFFCOMM"),
   amr: latin1("#!AMR\n\x3c"),
+  caf: streams.cafStart("lpcm", 8000, { bytes: 4, frames: 1 }),
+  au: streams.auHeader(0),
+  wavpack: streams.wavpackBlock(0),
+  ape: streams.monkeysAudio(1, 0),
+  musepack: streams.musepack8(0, 0),
+  tta: streams.trueAudio(0),
+  ac3: streams.ac3Frames(2),
+  eac3: streams.eac3Frames(2),
   aac: adtsFrames(),
   mp3: mp3Frames(),
+  ...packageHeads,
   zip: latin1("PK\x03\x04\x14\0\0\0"),
+  cfb: compoundFile(),
+  tgs: gzipSync(lottie),
   svgz: gzipSync('<svg width="2" height="1"/>'),
   gzip: Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]),
   "7z": Buffer.from([0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c, 0, 4]),
   rar: latin1("Rar!\x1a\x07\x01\0"),
+  woff2: webFont("wOF2"),
+  woff: webFont("wOFF"),
+  otf: font("OTTO"),
+  ttf: font("\0\x01\0\0"),
+  ttc: latin1("ttcf\0\x01\0\0\0\0\0\x02\0\0\0\x14"),
+  eot: embeddedFont(),
+  wasm: latin1("\0asm\x01\0\0\0"),
+  sqlite: latin1("SQLite format 3\0"),
+  vcard: Buffer.from("BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Zoë\r\nEND:VCARD\r\n"),
+  icalendar: Buffer.from("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n"),
   svg: Buffer.from('<?xml version="1.0"?>\n<!-- <html> -->\n<!DOCTYPE svg PUBLIC ">">\n<svg width="2" height="1"/>'),
   html: Buffer.from("\n<!doctype HTML><title>x</title>"),
   xml: Buffer.from('<?xml version="1.0"?><feed/>'),

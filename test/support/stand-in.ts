@@ -43,8 +43,6 @@ export const summit = {
   width: 4096,
   height: 2160,
   thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI",
-  thumbnail:
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAYAAAAICAIAAABVpBlvAAAAo0lEQVR42gGYAGf/AEhSc19lf3F0h21zhV5sg1VqhgBmZ3x9eomNh4+EgIhydoJqdYYAmYyStaSky7awv62lp5yanpqdAIZwaqSKf7+hj7GVg5J+cYh6cwA/LCRUPDBsUD5gRjREMSU/My0AFQ4QHREPMyQcMyUeJR4dKikuAAIIGgQGEhoaIiIkLRYfLhkoPgAACCMAAhkNGCoSHzMBDScACytO3S/DxEINCQAAAABJRU5ErkJggg==",
   animated: false,
   durationMs: null,
   sha256: "35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d35da6a0d",

@@ -1,21 +1,14 @@
 import { gzipSync } from "node:zlib";
 import type { FormatName } from "../../src/media/formats/index.ts";
-import { box, fileType, heads, latin1, movie, png } from "./heads.ts";
+import { type WorstCases, fill, filled, repeatedTag } from "./fill.ts";
+import { box, fileType, latin1, movie, png } from "./heads.ts";
 import { noise } from "./images.ts";
-
-/** Hostile files of about the given length, by name. */
-export type WorstCases = Readonly<Record<string, Buffer>>;
+import { packageCases, streamCases } from "./stream-cases.ts";
 
 export function uint(bytes: number, value: number): Buffer {
   const buffer = Buffer.alloc(bytes);
   buffer.writeUIntBE(value, 0, bytes);
   return buffer;
-}
-
-/** A start, then repetitions of the unit up to the given length. */
-function fill(start: Buffer | string, unit: Buffer | string, bytes: number): Buffer {
-  const [head, one] = [start, unit].map((part) => (typeof part === "string" ? latin1(part) : part)) as [Buffer, Buffer];
-  return Buffer.concat([head, Buffer.alloc(Math.max(0, bytes - head.length), one)]);
 }
 
 /** Nested boxes, as deep as they fit. */
@@ -214,18 +207,6 @@ function gzipCases(bytes: number): WorstCases {
   };
 }
 
-/** For the formats with type and size in a few bytes at fixed offsets. */
-const filled =
-  (name: FormatName) =>
-  (bytes: number): WorstCases => ({
-    zeros: fill(heads[name], "\0", bytes),
-    ones: fill(heads[name], "\xff", bytes),
-    "the same start again": fill("", heads[name], bytes),
-  });
-
-const id3 = latin1("ID3\x03\0\0\0\0\0\0");
-const repeatedTag = (name: FormatName) => (bytes: number) => ({ ...filled(name)(bytes), "tags without end": fill(id3, id3, bytes) }); // prettier-ignore
-
 /** The boxes that stand before the header of a JPEG 2000 file. */
 export const jp2Start = Buffer.concat([latin1("\0\0\0\x0cjP  \r\n\x87\n"), fileType("jp2 ")]);
 
@@ -297,11 +278,29 @@ export const worstCases: Readonly<Record<FormatName, (bytes: number) => WorstCas
   amr: filled("amr"),
   aac: repeatedTag("aac"),
   mp3: repeatedTag("mp3"),
+  ...streamCases,
+  ...packageCases,
   zip: filled("zip"),
+  cfb: filled("cfb"),
+  tgs: (bytes) => ({
+    ...filled("tgs")(bytes),
+    "gzip of keys": gzipBomb('{"', '"fr":', bytes),
+    "gzip of spaces before a value": gzipBomb('{"fr"', " ", bytes),
+  }),
   svgz: gzipCases,
   gzip: gzipCases,
   "7z": filled("7z"),
   rar: filled("rar"),
+  woff2: filled("woff2"),
+  woff: filled("woff"),
+  otf: filled("otf"),
+  ttf: filled("ttf"),
+  ttc: filled("ttc"),
+  eot: filled("eot"),
+  wasm: filled("wasm"),
+  sqlite: filled("sqlite"),
+  vcard: filled("vcard"),
+  icalendar: filled("icalendar"),
   svg: markupCases("svg"),
   html: markupCases("html"),
   xml: markupCases("feed"),

@@ -1,4 +1,4 @@
-import { any, at } from "./bytes.ts";
+import { all, any, at } from "./bytes.ts";
 import type { Row } from "./format.ts";
 
 export const zip = {
@@ -28,4 +28,13 @@ export const rar = {
   kind: "archive",
   matches: at(0, "Rar!\x1a\x07"), // RARLAB, RAR 5.0 archive format
   aliases: ["application/x-rar-compressed", "application/x-rar"],
+} as const satisfies Row;
+
+/** The container of the older Office formats, of installers and of messages: their names are behind the head. */
+export const compoundFile = {
+  type: "application/x-cfb",
+  kind: "archive",
+  matches: all(at(0, [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1]), at(28, [0xfe, 0xff])), // [MS-CFB] 2.2
+  aliases: ["application/x-ole-storage"],
+  refinedBy: /^application\/(?:vnd\.|x-|msword$|mspowerpoint$|msexcel$)/,
 } as const satisfies Row;

@@ -12,7 +12,7 @@ export interface Header {
   readonly bytesAPixel: number;
 }
 
-export type Kind = "image" | "video" | "audio" | "document" | "text" | "archive";
+export type Kind = "image" | "video" | "audio" | "document" | "text" | "archive" | "data";
 
 /** The facts in the header of a picture, before a pixel is decoded. */
 export interface Opened {

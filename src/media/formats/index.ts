@@ -1,11 +1,18 @@
 import type { Size } from "../raster.ts";
 import { aac } from "./aac.ts";
+import { ac3, eac3 } from "./ac3.ts";
 import { aiff } from "./aiff.ts";
 import { amr } from "./amr.ts";
-import { gzip, rar, sevenZip, zip } from "./archives.ts";
+import { compoundFile, gzip, rar, sevenZip, zip } from "./archives.ts";
+import { asf, asfAudio, asfVideo } from "./asf.ts";
+import { au } from "./au.ts";
 import { avi } from "./avi.ts";
+import { sqlite, wasm } from "./binary-data.ts";
 import { bmp } from "./bmp.ts";
+import { caf } from "./caf.ts";
 import { flac } from "./flac.ts";
+import { flv } from "./flv.ts";
+import { eot, otf, ttc, ttf, woff, woff2 } from "./fonts.ts";
 import type { Decoding, ReaderDecoding, Row, TypeRow, VipsDecoding } from "./format.ts";
 import { gif } from "./gif.ts";
 import { avif, heic, heif } from "./heif.ts";
@@ -13,10 +20,16 @@ import { ico } from "./ico.ts";
 import { jpeg } from "./jpeg.ts";
 import { j2c, jp2 } from "./jpeg2000.ts";
 import { jxl } from "./jxl.ts";
+import { tgs } from "./lottie.ts";
 import { matroska, matroskaAudio, webm, webmAudio } from "./matroska.ts";
+import { ape } from "./monkeys-audio.ts";
 import { isobmff, m4a, mp4, threeGpp } from "./mp4.ts";
 import { mp3 } from "./mp3.ts";
+import { mpeg1Ps, mpegPs, mpegVideo } from "./mpeg-ps.ts";
+import { mpegTs } from "./mpeg-ts.ts";
+import { musepack } from "./musepack.ts";
 import { ogg, oggAudio, oggVideo } from "./ogg.ts";
+import { packages } from "./packages.ts";
 import { pdf } from "./pdf.ts";
 import type { ReadPlan } from "./plan.ts";
 import { apng, png } from "./png.ts";
@@ -27,7 +40,10 @@ import { noFacts, noPreview } from "./received.ts";
 import { svg, svgz } from "./svg.ts";
 import { html, json, text, xml } from "./text.ts";
 import { tiff } from "./tiff.ts";
+import { tta } from "./tta.ts";
+import { icalendar, vcard } from "./vcard.ts";
 import { wav } from "./wav.ts";
+import { wavpack } from "./wavpack.ts";
 import { webp } from "./webp.ts";
 
 export type { Cost, Kind, Opened } from "./format.ts";
@@ -57,6 +73,14 @@ const table = {
   mp4,
   isobmff,
   avi,
+  flv,
+  "asf-video": asfVideo,
+  "asf-audio": asfAudio,
+  asf,
+  "mpeg-ts": mpegTs,
+  "mpeg-ps": mpegPs,
+  "mpeg1-ps": mpeg1Ps,
+  "mpeg-video": mpegVideo,
   "webm-audio": webmAudio,
   webm,
   "matroska-audio": matroskaAudio,
@@ -68,13 +92,34 @@ const table = {
   wav,
   aiff,
   amr,
+  caf,
+  au,
+  wavpack,
+  ape,
+  musepack,
+  tta,
+  ac3,
+  eac3,
   aac,
   mp3,
+  ...packages,
   zip,
+  cfb: compoundFile,
   svgz,
+  tgs,
   gzip,
   "7z": sevenZip,
   rar,
+  woff2,
+  woff,
+  otf,
+  ttf,
+  ttc,
+  eot,
+  wasm,
+  sqlite,
+  vcard,
+  icalendar,
   svg,
   html,
   xml,

@@ -1,5 +1,5 @@
 /** What two neighbouring frames of one stream have in common, and how far the next one is. */
-interface Frame {
+export interface Frame {
   readonly stream: number;
   readonly bytes: number;
 }

@@ -69,7 +69,13 @@ export function mediaType(format: Format | null, declaredType: string | null): {
   }
   if (declared === null || namesOf(format).includes(declared)) return { type: format.type, mismatch: false };
   // A text is no PDF although both are `application/*`; but the content of a container may be beyond the head.
-  const isElsewhere = markedTypes.has(declared) && format.kind !== "video" && format.kind !== "audio";
+  const isElsewhere = markedTypes.has(declared) && !mayContain(format, declared);
   if (format.refinedBy?.test(declared) && !isElsewhere) return { type: declared, mismatch: false };
   return { type: format.type, mismatch: true };
+}
+
+/** Whether files of the declared type are files of this format too, in which only the head lacks the proof. */
+function mayContain({ kind, type }: Format, declared: string): boolean {
+  if (kind === "video" || kind === "audio") return true;
+  return formats.some((format) => format.type === declared && format.aliases.includes(type));
 }

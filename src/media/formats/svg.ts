@@ -1,8 +1,8 @@
-import { constants, gunzipSync } from "node:zlib";
 import { type Size, createSize, maxSide } from "../raster.ts";
 import { createWorkBudget, hasAt } from "./bytes.ts";
 import type { Decoding, Row } from "./format.ts";
 import { prepareSvg } from "./svg-text.ts";
+import { compressedBeginning, inflateBeginning } from "./inflate.ts";
 import { markupIn, readMarkup } from "./text.ts";
 import { createWholePlan } from "./whole-plan.ts";
 
@@ -23,11 +23,8 @@ const unitPixels: Readonly<Record<string, number>> = {
   ch: 8,
 };
 
-const inflatedBytes = 64 * 1024;
 // A licence as a comment before the root element is longer than that of any head, but not than this.
 const headBytes = 256 * 1024;
-// Compressed. The root element of a drawing mostly begins in its first kilobyte.
-const gzippedBytes = { most: 4096, least: 256 };
 
 let latest: { readonly gzipped: Uint8Array; readonly inflated: Uint8Array | null } | null = null;
 
@@ -38,29 +35,11 @@ let latest: { readonly gzipped: Uint8Array; readonly inflated: Uint8Array | null
  */
 export function gunzippedHead(head: Uint8Array): Uint8Array | null {
   if (!hasAt(head, 0, [0x1f, 0x8b, 8])) return null;
-  const gzipped = head.subarray(0, gzippedBytes.most);
+  const gzipped = compressedBeginning(head);
   if (!latest || Buffer.compare(latest.gzipped, gzipped) !== 0) {
-    latest = { gzipped: Uint8Array.from(gzipped), inflated: inflateBeginning(gzipped) };
+    latest = { gzipped: Uint8Array.from(gzipped), inflated: inflateBeginning(gzipped, "gzip") };
   }
   return latest.inflated;
-}
-
-/**
- * Inflates to at most 64 KiB: a decompression bomb has a thousand times its own size. zlib throws beyond that limit and
- * returns no part, so the input is halved until the output fits. Text with a compression ratio below 16 fits at the
- * first try.
- */
-function inflateBeginning(gzipped: Uint8Array): Uint8Array | null {
-  // An end that is missing is no fault.
-  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: inflatedBytes };
-  for (let bytes = gzipped.length; bytes >= Math.min(gzipped.length, gzippedBytes.least); bytes >>= 1) {
-    try {
-      return gunzipSync(gzipped.subarray(0, bytes), options);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") return null;
-    }
-  }
-  return null;
 }
 
 /**

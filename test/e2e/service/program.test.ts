@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import sharp from "sharp";
+import { formatNamed } from "../../support/decoder.ts";
+import { heads } from "../../support/heads.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { type Service, runProgram, startService } from "../../support/service.ts";
 
@@ -122,18 +124,26 @@ function withResolvers() {
 }
 
 describe("a response without a picture", () => {
-  test("a file that is not a picture is a 200 with bytes and type, without a hash or a warning", async () => {
-    const ciphertext = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7919 + 131) % 251));
-    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(ciphertext));
-    const reply = await ask(service, { url: origin.url("/secret") });
-    expect(reply.status).toBe(200);
-    expect(await reply.json()).toMatchObject({
-      type: "application/octet-stream",
-      bytes: 5000,
-      blurhash: null,
-      width: null,
-    });
-  });
+  const ciphertext = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7919 + 131) % 251));
+
+  test.each<[string, Buffer, string | null, string, readonly string[]]>([
+    ["ciphertext", ciphertext, null, "application/octet-stream", []],
+    ["a sound without a signature", ciphertext, "audio/x-own", "audio/x-own", []],
+    ["ciphertext declared as a picture", ciphertext, "image/jpeg", "application/octet-stream", ["type_mismatch"]],
+    ["an archive", heads.docx, null, formatNamed("docx").type, []],
+    ["a font", heads.ttf, "font/ttf", "font/ttf", []],
+  ])(
+    "%s, which is not decoded, has bytes and type without decode_failed",
+    async (_, body, declared, type, warnings) => {
+      const origin = await startOrigin(onTestFinished, (_request, response) => {
+        if (declared !== null) response.setHeader("content-type", declared);
+        response.end(body);
+      });
+      const reply = await ask(service, { url: origin.url("/secret") });
+      expect(reply.status).toBe(200);
+      expect(await reply.json()).toMatchObject({ type, bytes: body.length, blurhash: null, width: null, warnings });
+    },
+  );
 
   test("an error status of the origin is reported in a 502, never as the service's own status", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.writeHead(404).end("gone"));

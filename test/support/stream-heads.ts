@@ -1,0 +1,195 @@
+// The first bytes of audio and video files, made from their specifications.
+
+function bytes(length: number, write: (buffer: Buffer) => void): Buffer {
+  const buffer = Buffer.alloc(length);
+  write(buffer);
+  return buffer;
+}
+
+/** Packets of MPEG-TS without content; the distance is 192 with time codes (M2TS). */
+export function tsPackets(count: number, distance: 188 | 192 = 188): Buffer {
+  const packet = Buffer.alloc(distance);
+  packet.set([0x47, 0x1f, 0xff, 0x10], distance - 188);
+  return Buffer.alloc(count * distance, packet);
+}
+
+/** A sequence header of MPEG video, of 25 frames a second; MPEG-2 has an extension behind it. */
+export function sequenceHeader(width: number, height: number, aspect: number, isMpeg2: boolean): Buffer {
+  const start = Buffer.from([0, 0, 1, 0xb3, width >> 4, ((width & 15) << 4) | (height >> 8), height & 255]);
+  const rest = Buffer.from([(aspect << 4) | 3, 0xff, 0xff, 0xe0, 0x18]);
+  const extension = Buffer.from(isMpeg2 ? [0, 0, 1, 0xb5, 0x14, 0x8a, 0, 1, 0, 0] : []);
+  return Buffer.concat([start, rest, extension, Buffer.from([0, 0, 1, 0xb8]), Buffer.alloc(200, 0x55)]);
+}
+
+export const mpeg2Pack = Buffer.from([0, 0, 1, 0xba, 0x44, 0, 4, 0, 4, 1, 0, 3, 0xff, 0xf8]);
+export const mpeg1Pack = Buffer.from([0, 0, 1, 0xba, 0x21, 0, 1, 0, 1, 0x80, 0, 1]);
+
+export const guids = {
+  header: "3026b2758e66cf11a6d900aa0062ce6c",
+  file: "a1dcab8c47a9cf118ee400c00c205365",
+  stream: "9107dcb7b7a9cf118ee600c00c205365",
+  audio: "409e69f84d5bcf11a8fd00805f5c442b",
+  video: "c0ef19bc4d5bcf11a8fd00805f5c442b",
+};
+
+/** An object of ASF. */
+export function asfObject(guid: string, content: Buffer): Buffer {
+  const length = bytes(8, (buffer) => buffer.writeBigUInt64LE(BigInt(24 + content.length)));
+  return Buffer.concat([Buffer.from(guid, "hex"), length, content]);
+}
+
+/** The stream properties of ASF; of a video with its size. */
+export function asfStream(kind: "audio" | "video", width = 0, height = 0): Buffer {
+  const format = bytes(51, (buffer) => {
+    buffer.writeUInt32LE(width, 0);
+    buffer.writeUInt32LE(height, 4);
+  });
+  return asfObject(guids.stream, Buffer.concat([Buffer.from(guids[kind], "hex"), Buffer.alloc(38), format]));
+}
+
+/** The file properties of ASF: the duration includes the preroll. */
+export function asfFile(durationMs: number, prerollMs = 0): Buffer {
+  const content = bytes(80, (buffer) => {
+    buffer.writeBigUInt64LE(BigInt(durationMs + prerollMs) * 10_000n, 40);
+    buffer.writeBigUInt64LE(BigInt(prerollMs), 56);
+  });
+  return asfObject(guids.file, content);
+}
+
+export function asfHeader(...objects: readonly Buffer[]): Buffer {
+  const count = bytes(6, (buffer) => {
+    buffer.writeUInt32LE(objects.length);
+    buffer.set([1, 2], 4);
+  });
+  return asfObject(guids.header, Buffer.concat([count, ...objects]));
+}
+
+/** A chunk of CAF; the length is `bytes` if it is not that of the content. */
+export function cafChunk(type: string, content: Buffer, length = content.length): Buffer {
+  const header = bytes(12, (buffer) => {
+    buffer.write(type, "latin1");
+    buffer.writeBigInt64BE(BigInt(length), 4);
+  });
+  return Buffer.concat([header, content]);
+}
+
+/** The beginning of CAF: the audio description. Zeros: the packets have other lengths each. */
+export function cafStart(
+  format: string,
+  rate: number,
+  packet: { readonly bytes: number; readonly frames: number },
+): Buffer {
+  const description = bytes(32, (buffer) => {
+    buffer.writeDoubleBE(rate);
+    buffer.write(format, 8, "latin1");
+    buffer.writeUInt32BE(packet.bytes, 16);
+    buffer.writeUInt32BE(packet.frames, 20);
+    buffer.writeUInt32BE(1, 24);
+  });
+  return Buffer.concat([Buffer.from("caff\0\x01\0\0", "latin1"), cafChunk("desc", description)]);
+}
+
+/** The header of AU: 16-bit samples in two channels. */
+export function auHeader(dataBytes: number, encoding = 3): Buffer {
+  return bytes(28, (buffer) => {
+    buffer.write(".snd", "latin1");
+    [28, dataBytes, encoding, 8000, 2].forEach((value, index) => buffer.writeUInt32BE(value, 4 + 4 * index));
+  });
+}
+
+/** The header of the first block of WavPack, at 44.1 kHz; the total is 2^32 - 1 if the encoder did not know it. */
+export function wavpackBlock(samples: number, flags = 9 << 23): Buffer {
+  return bytes(64, (buffer) => {
+    buffer.write("wvpk", "latin1");
+    buffer.writeUInt32LE(56, 4);
+    buffer.writeUInt16LE(0x410, 8);
+    buffer.writeUInt32LE(samples, 12);
+    buffer.writeUInt32LE(flags, 24);
+  });
+}
+
+/** Monkey's Audio 3.99: the descriptor, then the header. */
+export function monkeysAudio(frames: number, lastBlocks: number): Buffer {
+  return bytes(76, (buffer) => {
+    buffer.write("MAC ", "latin1");
+    buffer.writeUInt16LE(3990, 4);
+    buffer.writeUInt32LE(52, 8);
+    buffer.writeUInt32LE(24, 12);
+    [73_728, lastBlocks, frames].forEach((value, index) => buffer.writeUInt32LE(value, 56 + 4 * index));
+    buffer.writeUInt16LE(16, 68);
+    buffer.writeUInt16LE(2, 70);
+    buffer.writeUInt32LE(44_100, 72);
+  });
+}
+
+/** Monkey's Audio before 3.98: one header. */
+export function oldMonkeysAudio(version: number, level: number, frames: number, lastBlocks: number): Buffer {
+  return bytes(76, (buffer) => {
+    buffer.write("MAC ", "latin1");
+    [version, level, 0, 2].forEach((value, index) => buffer.writeUInt16LE(value, 4 + 2 * index));
+    buffer.writeUInt32LE(44_100, 12);
+    buffer.writeUInt32LE(frames, 24);
+    buffer.writeUInt32LE(lastBlocks, 28);
+  });
+}
+
+/** Musepack of stream version 7: frames of 1152 samples, 44.1 kHz, of which the last one has fewer. */
+export function musepack7(frames: number, lastSamples: number): Buffer {
+  return bytes(32, (buffer) => {
+    buffer.write("MP+\x07", "latin1");
+    buffer.writeUInt32LE(frames, 4);
+    // The bits are those of 32-bit words in little-endian order: a flag, the number of samples, 20 bits unused.
+    buffer.writeUInt32LE(((1 << 31) | (lastSamples << 20)) >>> 0, 20);
+  });
+}
+
+/** Musepack of stream version 8: lengths of 7 bits a byte; 48 kHz. */
+export function musepack8(samples: number, silence: number): Buffer {
+  const packet = Buffer.from([0, 0, 0, 0, 8, ...variable(samples), ...variable(silence), 1 << 5, 0x10]);
+  return Buffer.concat([Buffer.from("MPCKSH", "latin1"), Buffer.from([packet.length + 3]), packet, Buffer.from("AP")]);
+}
+
+function variable(value: number): number[] {
+  const low = value % 128;
+  const more = Math.floor(value / 128);
+  return [...(more > 0 ? variable(more).map((byte) => byte | 128) : []), low];
+}
+
+/** The header of True Audio, at 44.1 kHz. */
+export function trueAudio(samples: number): Buffer {
+  return bytes(22, (buffer) => {
+    buffer.write("TTA1\x01\0\x02\0\x10\0", "latin1");
+    buffer.writeUInt32LE(44_100, 10);
+    buffer.writeUInt32LE(samples, 14);
+  });
+}
+
+/** Frames of AC-3: 192 kbit/s at 48 kHz. */
+export function ac3Frames(count: number): Buffer {
+  const frame = Buffer.alloc(768);
+  frame.set([0x0b, 0x77, 0, 0, 20, 0x40]);
+  return Buffer.alloc(count * frame.length, frame);
+}
+
+/** Frames of E-AC-3 of 256 bytes: six blocks at 48 kHz, each frame with another one of more channels behind it. */
+export function eac3Frames(count: number): Buffer {
+  const frames = Buffer.alloc(512);
+  frames.set([0x0b, 0x77, 0, 127, 0x30, 16 << 3]);
+  frames.set([0x0b, 0x77, 0x40, 127, 0x30, 16 << 3], 256);
+  return Buffer.alloc(count * frames.length, frames);
+}
+
+/** The header of FLV with video, without a tag. */
+export const flvHeader = Buffer.from("FLV\x01\x05\0\0\0\x09\0\0\0\0", "latin1");
+
+/** A tag of FLV, and its length behind it. */
+export function flvTag(type: number, content: Buffer, timestampMs = 0): Buffer {
+  const header = bytes(11, (buffer) => {
+    buffer.writeUInt8(type);
+    buffer.writeUIntBE(content.length, 1, 3);
+    buffer.writeUIntBE(timestampMs % 2 ** 24, 4, 3);
+    buffer.writeUInt8(Math.floor(timestampMs / 2 ** 24), 7);
+  });
+  const length = bytes(4, (buffer) => buffer.writeUInt32BE(header.length + content.length));
+  return Buffer.concat([header, content, length]);
+}

@@ -131,8 +131,8 @@ local fields = { -- name in the metadata, key in the reply, predicate of valid v
 	{ "thumbnail", "thumbnail", is_thumbnail };
 };
 
--- > metadata { bytes, type, blurhash, width, height, name, duration, sha256, thumbhash, thumbnail }, each nil if unknown or invalid;
---   or nil if the reply is no object of the oracle's contract
+-- > metadata { bytes, type, blurhash, width, height, name, duration, sha256, thumbhash, thumbnail }, each nil if unknown or invalid,
+--   and is_partial if the oracle may know more later; or nil if the reply is no object of the oracle's contract
 local function parse_metadata(reply)
 	if type(reply) ~= "table" then
 		return nil;
@@ -150,6 +150,7 @@ local function parse_metadata(reply)
 	if not metadata.width or not metadata.height then
 		metadata.width, metadata.height = nil, nil; -- clients reserve space by both
 	end
+	metadata.is_partial = reply.partial == true or nil;
 	return metadata;
 end
 

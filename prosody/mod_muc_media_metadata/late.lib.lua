@@ -71,7 +71,7 @@ end
 
 -- The lookups.
 
-local function learn(message, url, metadata) -- > true if this is more than what was added
+local function learn(message, url, metadata) -- > true if this is more than the known metadata
 	local known = message.metadata[url] or {};
 	for name, value in pairs(metadata) do
 		if name ~= "is_partial" and known[name] ~= value then
@@ -103,7 +103,7 @@ end
 --
 -- message: {
 --   sender: bare JID of the account; limits are counted for it;
---   place: room, or bare JID of the sender; author: JID of the occupant or of the sender, who may correct the message;
+--   place: room, or bare JID of the sender; author: JID of the occupant or of the sender: corrections must come from it;
 --   stanza; added: array of the elements that were added to it; metadata: URL > metadata;
 --   incomplete: set of URLs whose metadata is incomplete; lookups: array of { url, request }, some of them not answered yet;
 --   copies: array of copies (copies.lib.lua), with at least one;

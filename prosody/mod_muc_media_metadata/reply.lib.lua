@@ -156,7 +156,7 @@ end
 
 -- HTTP status 0 is net.http's for "no answer", with the reason as the body.
 --
--- url: the one that was asked for. An answer about another one is dropped, whatever the transport did: it would show a reader the file of
+-- url: the one that was asked for. An answer about another one is dropped, with any transport: it would show a reader the file of
 -- another conversation. It is no sign of an unhealthy oracle either: senders choose how to spell a URL.
 local function read_reply(body, status, url) -- > metadata or nil, "described" | "undescribed" | "unhealthy" | "mismatched", reason
 	if status == 200 then

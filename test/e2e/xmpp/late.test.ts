@@ -25,7 +25,7 @@ const partialElement = { bytes: "15690", type: "image/png" };
 interface Late {
   readonly responder: Responder;
   /** Sends the complete metadata to the second request of each URL. */
-  release(): void;
+  readonly release: () => void;
 }
 
 /** Answers the first request for each URL with the given responder, and later ones completely, after `release`. */

@@ -18,6 +18,7 @@ local config = {
 	output = module:get_option_set(option("output"), { "legacy", "file-metadata", "sims" });
 	scope = module:get_option_string(option("scope"), "all"); -- or "local-uploads"
 	hosts = module:get_option_set(option("hosts"), {}); -- empty: depends on the scope
+	late = module:get_option_string(option("late"), "archive"); -- or "off": of metadata that arrives after the message was delivered
 	timeout = get_number("timeout", 2, 0.25, 30); -- seconds from the arrival of a message
 	max_urls = get_number("max_urls", 4, 1, 64); -- distinct ones in a stanza
 	max_inflight = get_number("max_inflight", 64, 1, 4096); -- lookups
@@ -28,6 +29,9 @@ local config = {
 if module.name == "muc_media_metadata" then
 	config.private = module:get_option_boolean(option("private"), false); -- whether messages between two in a room are looked up
 end
+
+-- Of one sender: a quarter, so that one sender cannot use up all lookups; but enough for one message, if max_inflight allows it.
+local max_sender_inflight = math.min(config.max_inflight, math.max(config.max_urls, math.floor(config.max_inflight / 4)));
 
 -- The checks. The module does not load with a wrong option: missing annotations, or lookups that the operator meant to exclude, would be
 -- noticed months later.
@@ -53,6 +57,7 @@ check(config.scope == "all" or config.scope == "local-uploads", "%s is \"all\" o
 for output in config.output - set.new({ "legacy", "file-metadata", "sims", "sfs" }) do
 	check(false, "%s has no %q", option("output"), tostring(output));
 end
+check(config.late == "archive" or config.late == "off", "%s is \"archive\" or \"off\", not %q", option("late"), config.late);
 local hosts = set.new();
 for host in config.hosts do
 	check(is_host(host), "%s has hosts without scheme, path or wildcard, as in upload.example.com, not %q", option("hosts"), tostring(host));
@@ -75,4 +80,5 @@ if problems[1] then
 end
 
 config.name_of = option; -- name of an option > its full name
+config.max_sender_inflight = max_sender_inflight;
 return config;

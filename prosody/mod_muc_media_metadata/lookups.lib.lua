@@ -8,7 +8,6 @@
 
 local async = require "util.async";
 local modulemanager = require "core.modulemanager";
-local set = require "util.set";
 local timer = require "util.timer";
 local monotonic = require "util.time".monotonic;
 
@@ -23,23 +22,16 @@ end
 local config = load_library("config");
 local elements = load_library("elements");
 local guarded = load_library("guard").guarded;
+local late = load_library("late");
 local media_library = load_library("media");
 local new_breaker = load_library("breaker").new_breaker;
 local oracle = load_library("oracle");
-local urls_library = load_library("urls");
+local scope = load_library("scope");
 
 local reserve = 0.2; -- seconds between the oracle's deadline and the timeout, for its answer to arrive
 local oracle_deadline = math.floor((config.timeout - reserve) * 1000 + 0.5); -- milliseconds
 
 local max_elements = 4 * config.max_urls; -- in a stanza: metadata for one URL repeated a thousand times would multiply the size of the message
--- Of one sender: a quarter, so that one sender cannot use up all lookups; but enough for one message, if max_inflight allows it.
-local max_sender_inflight = math.min(config.max_inflight, math.max(config.max_urls, math.floor(config.max_inflight / 4)));
-
-local outputs = config.output;
--- Without a hash that clients may use there is no share, so a file on another host is not read to its end for the hash.
-local untrusted_outputs = outputs - set.new({ "sfs" });
-local fields, untrusted_fields = elements.fields_of(outputs), elements.fields_of(untrusted_outputs);
-
 local measure_lookups = module:metric("counter", "lookups", "", "Lookups by outcome", { "outcome" });
 local measure_messages = module:metric("counter", "messages", "", "Messages with media by outcome", { "outcome" });
 local measure_delay = module:metric("histogram", "delay", "seconds", "Delay of messages", {}, {
@@ -47,40 +39,6 @@ local measure_delay = module:metric("histogram", "delay", "seconds", "Delay of m
 }):with_labels();
 local measure_inflight = module:metric("gauge", "inflight", "", "Lookups in flight", {}):with_labels();
 local measure_breaker = module:metric("gauge", "breaker_open", "", "1 while the circuit breaker of all senders is open", {}):with_labels();
-
--- The hosts of URLs that are looked up.
-
--- Computed for each message: components are loaded and unloaded, and so are their ports.
-local function upload_hosts() -- > set of "host:port", or "host" with the default port of the scheme
-	local found = set.new();
-	for _, host in pairs(prosody.hosts) do
-		local file_share = host.modules and host.modules.http_file_share;
-		if file_share then
-			local uploads = file_share.module;
-			local base_url = uploads:get_option_string("http_file_share_base_url") or uploads:http_url();
-			local authority = base_url:lower():match("^https?://([^/?#]+)");
-			if authority then
-				found:add(authority);
-			end
-		end
-	end
-	return found;
-end
-
--- Files on the server's upload hosts and on hosts that the operator named do not change, so clients may use their hash.
-local function trusted_hosts() -- > set
-	return upload_hosts() + config.hosts;
-end
-
-local function wanted_hosts() -- > set, or nil for all
-	if config.scope == "local-uploads" then
-		return trusted_hosts();
-	elseif not config.hosts:empty() then
-		return config.hosts;
-	elseif untrusted_outputs:empty() then
-		return trusted_hosts(); -- of other URLs nothing would be added
-	end
-end
 
 -- The oracle.
 
@@ -134,39 +92,66 @@ local function add_inflight(sender, change)
 	measure_inflight:set(inflight);
 end
 
+local function free_slot(lookup)
+	if lookup.has_slot then
+		lookup.has_slot = false;
+		add_inflight(lookup.sender, -1);
+	end
+end
+
 -- Once, when the module is loaded: what would otherwise show as missing metadata only.
 local function check_surroundings()
 	oracle.check(config.timeout, function (reason)
 		module:log("warn", "The oracle does not answer (%s): messages pass without metadata. See %s", reason, config.name_of("url"));
 	end);
 	timer.add_task(0, guarded("check the upload hosts", function () -- when all hosts are loaded
-		if outputs:contains("sfs") and trusted_hosts():empty() then
+		if config.output:contains("sfs") and scope.trusted_hosts():empty() then
 			module:log("warn", "The output sfs has no effect: this server has no http_file_share, and %s is empty", config.name_of("hosts"));
 		end
 	end));
 end
 
--- Calls on_end(metadata or nil) once, maybe before this returns, and not at all if the lookup is closed before.
-local function start_lookup(sender, url, on_end) -- > lookup
-	local wanted_fields = urls_library.is_on_host(url, trusted_hosts()) and fields or untrusted_fields;
+-- Calls on_end(metadata or nil, is_complete) once, maybe before this returns, and not at all if the lookup is cancelled. It is not
+-- complete if the oracle goes on with the lookup: a later request may get more.
+local function start_lookup(sender, url, on_end) -- > lookup: { url, request, is_over }
+	local lookup = { sender = sender, url = url; is_over = false, has_slot = true };
 	breaker.start_lookup(sender);
 	add_inflight(sender, 1);
-	return oracle.ask(url, wanted_fields, oracle_deadline, function (metadata, outcome, reason, status)
-		record_outcome(sender, outcome, reason);
+	lookup.request = oracle.ask(url, scope.fields_for(url), oracle_deadline, function (metadata, outcome, reason, status)
+		if not lookup.is_over then
+			lookup.is_over = true;
+			record_outcome(sender, outcome, reason);
+		end
 		if metadata then
 			fault_logged = false;
 		else
 			log_fault(outcome, status);
 		end
-		on_end(metadata);
+		local is_deadline_exceeded = status == 504;
+		on_end(metadata, not is_deadline_exceeded and not (metadata and metadata.is_partial));
 	end, function ()
-		add_inflight(sender, -1);
+		free_slot(lookup);
 	end);
+	return lookup;
 end
 
-local function close_lookup(lookup, sender, outcome, reason)
-	if oracle.cancel(lookup) then
-		record_outcome(sender, outcome, reason);
+-- Ends the wait for a lookup. A lookup whose answer may be useful later goes on, without a slot; late.lib.lua bounds their number.
+local function give_up(lookup, outcome, reason, is_useful_later)
+	if lookup.is_over then
+		return;
+	end
+	lookup.is_over = true;
+	record_outcome(lookup.sender, outcome, reason);
+	if is_useful_later then
+		free_slot(lookup);
+	else
+		oracle.cancel(lookup.request);
+	end
+end
+
+local function cancel_lookups(entry)
+	for _, lookup in ipairs(entry.lookups) do
+		oracle.cancel(lookup.request);
 	end
 end
 
@@ -191,20 +176,37 @@ local function forget(queue)
 	end
 end
 
+-- Waits for more metadata of a delivered message, if it is incomplete and copies of the message are stored.
+local function start_late(entry, added) -- > what late.start returns, or nil
+	if next(entry.incomplete) == nil or not entry.is_stored or breaker.find_obstacle(entry.sender) then
+		return nil;
+	end
+	local stored = entry.message.find_copies(entry);
+	return stored.copies[1] and late.start {
+		sender = entry.sender, place = stored.place, author = stored.author, copies = stored.copies, stanza = entry.stanza;
+		added = added or {}, metadata = entry.metadata, incomplete = entry.incomplete, lookups = entry.lookups;
+	};
+end
+
 local function deliver(entry)
 	local annotate = guarded("annotate a message", function ()
-		return elements.add_elements(entry.stanza, entry.media, entry.metadata, outputs, trusted_hosts());
+		return elements.add_elements(entry.stanza, entry.media, entry.metadata, config.output, scope.trusted_hosts());
 	end);
 	local added = entry.media[1] and annotate();
 	local waited = monotonic() - entry.arrived;
 	if entry.deliver(entry) == false then
 		measure_messages:with_labels("dropped"):add(1);
+		cancel_lookups(entry);
 		return;
 	end
 	if entry.media[1] then
 		measure_messages:with_labels(added and added[1] and "annotated" or "unannotated"):add(1);
 	end
 	measure_delay:sample(waited);
+	entry.late = guarded("wait for late metadata", start_late)(entry, added);
+	if not entry.late then
+		cancel_lookups(entry);
+	end
 end
 
 local function advance(queue)
@@ -231,6 +233,7 @@ local function new_queue(place) -- > queue, without members
 	end, {
 		error = function (_, err)
 			module:log("warn", "Could not deliver a message: %s", err);
+			cancel_lookups(queue.waiting[1]);
 			on_delivered();
 		end;
 	});
@@ -250,7 +253,7 @@ local function make_ready(entry, outcome, reason)
 		entry.timer = nil;
 	end
 	for _, lookup in ipairs(entry.lookups) do
-		close_lookup(lookup, entry.sender, outcome, reason);
+		give_up(lookup, outcome, reason, entry.is_stored);
 	end
 end
 
@@ -273,8 +276,14 @@ local function start_lookups(queue, entry, urls)
 	for _, url in ipairs(urls) do
 		if not breaker.find_obstacle(entry.sender) then -- a half-open trial is one lookup
 			pending = pending + 1;
-			table.insert(entry.lookups, start_lookup(entry.sender, url, function (metadata)
+			entry.incomplete[url] = true;
+			table.insert(entry.lookups, start_lookup(entry.sender, url, function (metadata, is_complete)
+				if entry.late then
+					entry.late.answer(url, metadata, is_complete);
+					return;
+				end
 				entry.metadata[url] = metadata;
+				entry.incomplete[url] = not is_complete or nil;
 				end_one();
 			end));
 		end
@@ -302,7 +311,9 @@ local function flush_place(place)
 	end
 end
 
+-- Delivers everything before the module or the server stops; it learns nothing more.
 local function flush_all()
+	late.stop();
 	local places = {};
 	for place in pairs(queues) do
 		table.insert(places, place);
@@ -321,7 +332,7 @@ local function find_obstacle(sender, media, urls, queue) -- > why the URLs are n
 		return "too_many_urls";
 	elseif inflight + #urls > config.max_inflight then
 		return "too_many_lookups";
-	elseif (inflight_of[sender] or 0) + #urls > max_sender_inflight then
+	elseif (inflight_of[sender] or 0) + #urls > config.max_sender_inflight then
 		return "sender_too_many_lookups";
 	elseif is_full(queue) then
 		return "queue_full";
@@ -337,13 +348,14 @@ end
 --   is_annotated: whether its media are looked up;
 --   find_queue = function () > queue or nil;
 --   deliver = function (entry) > false if it was dropped;
+--   find_copies = function (entry) > { place, author, copies } of the delivered message (late.lib.lua), or nil if none are stored;
 -- }
 -- Returns whether it was put into a queue: then this module delivers it, even after an error. deliver runs in an async.runner.
 local function enqueue(message)
 	local queue = message.find_queue();
 	local media, urls = {}, {};
 	if message.is_annotated then
-		media, urls = media_library.find_media(message.stanza, wanted_hosts());
+		media, urls = media_library.find_media(message.stanza, scope.wanted_hosts());
 	end
 	if not queue and not media[1] then
 		return false;
@@ -365,8 +377,9 @@ local function enqueue(message)
 	queue = queue or new_queue(message.place);
 	join(queue, message.member);
 	local entry = {
-		stanza = message.stanza, sender = message.sender, deliver = message.deliver;
-		arrived = monotonic(), media = media, metadata = {}, lookups = {};
+		message = message, stanza = message.stanza, sender = message.sender, deliver = message.deliver;
+		arrived = monotonic(), media = media, metadata = {}, incomplete = {}, lookups = {};
+		is_stored = config.late == "archive" and message.find_copies ~= nil;
 	};
 	table.insert(queue.waiting, entry);
 	local ok, err = pcall(start_lookups, queue, entry, urls);
@@ -381,6 +394,8 @@ check_surroundings();
 
 return {
 	config = config;
+	copies = load_library("copies");
+	cancel_late = late.cancel;
 	xmlns_metadata = media_library.xmlns_metadata;
 	strip_metadata = media_library.strip_metadata;
 	guarded = guarded;

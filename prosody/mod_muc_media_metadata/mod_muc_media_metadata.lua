@@ -61,6 +61,55 @@ local function broadcast(room_jid, entry) -- > false if the sender may no longer
 	stanza.attr.from = nick;
 	room:broadcast_message(stanza);
 	stanza.attr.from = from;
+	entry.broadcast_by = nick;
+end
+
+-- The stored copies of a message, which are completed if its metadata is late.
+
+local muc_log; -- mod_muc_mam's archive
+
+local function find_archived(room_jid, stanza) -- > copy in the room's archive, or nil
+	for stanza_id in stanza:childtags("stanza-id", "urn:xmpp:sid:0") do -- XEP-0359, from mod_muc_mam
+		if stanza_id.attr.by == room_jid and stanza_id.attr.id then
+			muc_log = muc_log or module:open_store("muc_log", "archive");
+			return lookups.copies.archived_copy(muc_log, jid.node(room_jid), stanza_id.attr.id);
+		end
+	end
+end
+
+local function find_historic(room_jid, stanza, nick) -- > copy in the room's history, which is sent to new occupants
+	local mark = lookups.copies.fingerprint(stanza);
+	local function find_item()
+		local room = get_room(room_jid);
+		local history = room and room._history or {};
+		for i = #history, 1, -1 do
+			if history[i].stanza.attr.from == nick and lookups.copies.fingerprint(history[i].stanza) == mark then
+				return history[i];
+			end
+		end
+	end
+	if not find_item() then
+		return nil;
+	end
+	return {
+		get = function () return (find_item() or {}).stanza; end;
+		set = function (new_stanza)
+			local item = find_item();
+			item.stanza, item.chars = new_stanza, nil; -- chars: its length
+			return true;
+		end;
+	};
+end
+
+local function find_copies(room_jid, entry) -- > { place, author, copies }
+	local nick = entry.broadcast_by;
+	local copies = { find_historic(room_jid, entry.stanza, nick) };
+	table.insert(copies, (find_archived(room_jid, entry.stanza)));
+	return { place = room_jid, author = nick, copies = copies };
+end
+
+local function on_broadcast(event)
+	lookups.cancel_late(event.room.jid, event.stanza.attr.from, event.stanza);
 end
 
 local function on_groupchat(event)
@@ -74,6 +123,7 @@ local function on_groupchat(event)
 		stanza = stanza, place = room_jid, member = from, sender = jid.bare(from), is_annotated = is_on(room);
 		find_queue = function () return find_queue(room, from, occupant); end;
 		deliver = function (entry) return broadcast(room_jid, entry); end;
+		find_copies = function (entry) return find_copies(room_jid, entry); end;
 	} or nil;
 end
 
@@ -193,6 +243,7 @@ module:add_feature(lookups.xmlns_metadata);
 hook("muc-occupant-groupchat", on_any_groupchat, 100);
 -- After the role check (50), changes of subject and media restrictions (20), limits and occupant ids (0).
 hook("muc-occupant-groupchat", on_groupchat, -100);
+hook("muc-broadcast-message", on_broadcast);
 hook("muc-occupant-pre-leave", on_leave, -100);
 hook("muc-occupant-left", on_left);
 hook("muc-pre-room-destroy", on_destroy, -100);

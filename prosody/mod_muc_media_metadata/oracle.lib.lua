@@ -83,27 +83,25 @@ end
 --
 -- on_answer(metadata or nil, outcome, reason, status): once, maybe before this returns; not after cancel(). The outcome is that of
 -- read_reply, or "unreachable".
--- on_free(): once, when the oracle has no more work with it, as far as it is known here.
+-- on_free(): once, when it has ended; after cancel() this may take a second.
 local function ask(url, fields, deadline, on_answer, on_free) -- > lookup; deadline: milliseconds
-	local lookup = { is_over = false; is_free = false; exchange = {} };
+	local lookup = { is_cancelled = false; has_ended = false; exchange = {} };
 	local options = {
 		method = "POST";
 		headers = headers;
 		body = json.encode({ url = url; deadlineMs = math.max(min_deadline, deadline); fields = fields });
 	};
-	local function free()
-		if not lookup.is_free then
-			lookup.is_free = true;
+	function lookup.finish()
+		if not lookup.has_ended then
+			lookup.has_ended = true;
 			on_free();
 		end
 	end
-	lookup.free = free;
 	send(lookup.exchange, config.url, options, function (body, status, unreachable)
-		free();
-		if lookup.is_over then
+		lookup.finish();
+		if lookup.is_cancelled then
 			return;
 		end
-		lookup.is_over = true;
 		local metadata, outcome, reason = read_reply(body, status, url);
 		on_answer(metadata, unreachable and "unreachable" or outcome, reason, status);
 	end);
@@ -112,26 +110,22 @@ end
 
 local function close(lookup) -- > true once its connection is gone
 	local request = lookup.exchange.request;
-	if not lookup.is_free and request and request.conn then
+	if not lookup.has_ended and request and request.conn then
 		lookup.exchange.is_closed = true;
 		close_connection(request);
-		lookup.free();
+		lookup.finish();
 	end
-	return lookup.is_free;
+	return lookup.has_ended;
 end
 
-local function cancel(lookup) -- > false if it was over before
-	if lookup.is_over then
-		return false;
-	end
-	lookup.is_over = true;
+local function cancel(lookup)
+	lookup.is_cancelled = true;
 	if not close(lookup) then
 		-- A connection attempt cannot be cancelled (net.http has no connection yet).
 		timer.add_task(1, guarded("close a lookup", function ()
 			return not close(lookup) and 1 or nil;
 		end));
 	end
-	return true;
 end
 
 -- Asks for the oracle's version, to see whether it is there. Calls on_failure(reason) at most once.

@@ -131,8 +131,8 @@ local fields = { -- name in the metadata, key in the reply, predicate of valid v
 	{ "thumbnail", "thumbnail", is_thumbnail };
 };
 
--- > metadata { bytes, type, blurhash, width, height, name, duration, sha256, thumbhash, thumbnail }, each nil if unknown or invalid;
---   or nil if the reply is no object of the oracle's contract
+-- > metadata { bytes, type, blurhash, width, height, name, duration, sha256, thumbhash, thumbnail }, each nil if unknown or invalid,
+--   and is_partial if the oracle may know more later; or nil if the reply is no object of the oracle's contract
 local function parse_metadata(reply)
 	if type(reply) ~= "table" then
 		return nil;
@@ -150,12 +150,13 @@ local function parse_metadata(reply)
 	if not metadata.width or not metadata.height then
 		metadata.width, metadata.height = nil, nil; -- clients reserve space by both
 	end
+	metadata.is_partial = reply.partial == true or nil;
 	return metadata;
 end
 
 -- HTTP status 0 is net.http's for "no answer", with the reason as the body.
 --
--- url: the one that was asked for. An answer about another one is dropped, whatever the transport did: it would show a reader the file of
+-- url: the one that was asked for. An answer about another one is dropped, with any transport: it would show a reader the file of
 -- another conversation. It is no sign of an unhealthy oracle either: senders choose how to spell a URL.
 local function read_reply(body, status, url) -- > metadata or nil, "described" | "undescribed" | "unhealthy" | "mismatched", reason
 	if status == 200 then

@@ -10,7 +10,9 @@ describe("the options of a module", function ()
 		return (pcall(load_config, { ["muc_media_metadata_"..name] = value }));
 	end
 
-	it("reject an unknown output or scope", function ()
+	it("reject an unknown output, scope or kind of late answers", function ()
+		assert.is_true(is_accepted("late", "off"));
+		assert.is_false(is_accepted("late", "on"));
 		assert.is_table(load_config({ muc_media_metadata_output = { "sims" }, muc_media_metadata_scope = "local-uploads" }));
 		assert.is_false(is_accepted("output", { "sims", "simms" }));
 		assert.is_false(is_accepted("scope", "local"));

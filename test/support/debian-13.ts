@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { makeDebian } from "../../scripts/debian.ts";
 
-const packages = ["prosody", "lua-unbound", "python3-slixmpp"];
+const packages = ["prosody", "lua-unbound", "lua-dbi-sqlite3", "python3-slixmpp"];
 
 /** Kept between runs, because creating it takes minutes. */
 const root = join(tmpdir(), "media-oracle-debian-13");

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,6 +18,12 @@ const root = process.env.MEDIA_ORACLE_TEST_PROSODY_ROOT ?? "";
 export function hasProsody(): boolean {
   if (root !== "") return existsSync(join(root, "usr/bin/prosody"));
   return spawnSync("sh", ["-c", "command -v prosody && command -v prosodyctl"]).status === 0;
+}
+
+/** Returns whether this Prosody can store archives in SQLite (Debian's lua-dbi-sqlite3). */
+export function hasSql(): boolean {
+  const libraries = join(root, "/usr/lib");
+  return readdirSync(libraries).some((name) => existsSync(join(libraries, name, "lua/5.4/dbd/sqlite3.so")));
 }
 
 /** Returns whether this Prosody keeps connections to the oracle open: 13 and later do. */
@@ -43,6 +49,8 @@ export interface ProsodyOptions {
   readonly hostModule?: Readonly<Record<string, LuaValue>>;
   /** With an upload service (XEP-0363), at `upload.` and the domain. */
   readonly hasUploads?: boolean;
+  /** Storage of archives; default: files. SQL needs {@link hasSql}. */
+  readonly storage?: "sql";
   /** Default: a free port. */
   readonly httpPort?: number;
   /** The folder in which `prosodyctl install` put our modules; default: copy them from the project. */
@@ -141,7 +149,7 @@ export async function startProsody(onFinished: OnFinished, options: ProsodyOptio
 type Ports = Readonly<Record<"c2sPort" | "componentPort" | "httpPort", number>>;
 
 function configuration(folder: string, domain: string, ports: Ports, options: ProsodyOptions): string {
-  const { module, roomModules = [], hostModule, hasUploads = false, federation, installedIn } = options;
+  const { module, roomModules = [], hostModule, hasUploads = false, federation, installedIn, storage } = options;
   const hostModules = hostModule ? ["mam", "carbons", "blocklist", "media_metadata"] : [];
   return `
 run_as_root = true
@@ -166,6 +174,7 @@ allow_unencrypted_plain_auth = true
 c2s_require_encryption = false
 consider_websocket_secure = true
 http_cors_override = { websocket = { enabled = true } }
+${storage === "sql" ? `storage = "sql"; sql = { driver = "SQLite3", database = ${luaLiteral(join(folder, "data", "sqlite"))} }` : ""}
 statistics = "internal"
 statistics_interval = "manual"
 ${federation ? federated(folder, federation) : "s2s_ports = {}"}

@@ -21,9 +21,10 @@ export async function openScene(
   responder?: Responder,
   module: ProsodyOptions["module"] = {},
   roomModules: readonly string[] = [],
+  more: Pick<ProsodyOptions, "storage"> = {},
 ): Promise<Scene> {
   const oracle = await startStandIn(onFinished, responder);
-  const prosody = await startProsody(onFinished, { module: { url: oracle.endpoint, ...module }, roomModules });
+  const prosody = await startProsody(onFinished, { module: { url: oracle.endpoint, ...module }, roomModules, ...more });
   onFinished(() => {
     if (prosody.errors().length > 0) throw new Error(`logged at level error:\n${prosody.errors().join("\n")}`);
   });

@@ -153,6 +153,11 @@ export function metadataOf(message: Element): (Record<string, string> | null)[] 
   });
 }
 
+/** Returns an element without the order of its attributes, which Prosody does not keep. */
+export function shapeOf({ name, attrs, children }: Element): unknown {
+  return { name, attrs, children: children.map((child) => (typeof child === "string" ? child : shapeOf(child))) };
+}
+
 /** Returns the ids of the room's messages in the order of arrival, without the history. */
 export function heardIds(person: Person): string[] {
   const live = person.received.filter((stanza) => isRoomMessage(stanza) && !stanza.getChild("delay", "urn:xmpp:delay"));

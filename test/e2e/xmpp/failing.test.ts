@@ -123,7 +123,9 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
 
   test("the connection is closed when the deadline is over", async ({ onTestFinished }) => {
     const peer = await startRawOrigin(onTestFinished, (socket) => void socket.resume());
-    const prosody = await startProsody(onTestFinished, { module: { url: peer.url("/metadata"), timeout: 0.3 } });
+    const prosody = await startProsody(onTestFinished, {
+      module: { url: peer.url("/metadata"), timeout: 0.3, late: "off" },
+    });
     const alice = await connect(onTestFinished, prosody);
     const room = prosody.room("lounge");
     await alice.enter(room, "alice");

@@ -3,7 +3,16 @@ import { hasProsody } from "../../support/prosody.ts";
 import { requires } from "../../support/require.ts";
 import { openScene } from "../../support/room.ts";
 import { byFile, fail, summitElement } from "../../support/stand-in.ts";
-import { archiveOf, type Element, metadataNamespace, metadataOf, oob, roomMessage, xml } from "../../support/xmpp.ts";
+import {
+  archiveOf,
+  type Element,
+  metadataNamespace,
+  metadataOf,
+  oob,
+  roomMessage,
+  shapeOf,
+  xml,
+} from "../../support/xmpp.ts";
 
 const picture = "https://upload.example.net/summit.png";
 const encryption = xml("encryption", { xmlns: "urn:xmpp:eme:0", namespace: "eu.siacs.conversations.axolotl" });
@@ -21,11 +30,6 @@ const encryptedFile = xml(
 
 function forged(): Element {
   return xml("metadata", { xmlns: metadataNamespace }, xml("bytes", {}, "1"), xml("type", {}, "text/forged"));
-}
-
-/** Ignores the order of attributes, which Prosody does not keep. */
-function shapeOf({ name, attrs, children }: Element): unknown {
-  return { name, attrs, children: children.map((child) => (typeof child === "string" ? child : shapeOf(child))) };
 }
 
 describe.skipIf(requires("Prosody", hasProsody()))("a hostile sender", () => {

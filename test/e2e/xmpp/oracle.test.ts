@@ -4,7 +4,7 @@ import { startOrigin } from "../../support/origin.ts";
 import { hasProsody, type OnFinished, startProsody } from "../../support/prosody.ts";
 import { requires } from "../../support/require.ts";
 import { startService } from "../../support/service.ts";
-import { connect, metadataOf, type Person } from "../../support/xmpp.ts";
+import { archiveOf, connect, metadataOf, type Person } from "../../support/xmpp.ts";
 
 const photo = await sharp({ create: { width: 640, height: 480, channels: 3, background: "#4080c0" } })
   .jpeg()
@@ -78,5 +78,22 @@ describe.skipIf(requires("Prosody", hasProsody()))("the room, the oracle and a m
     expect(performance.now() - started).toBeLessThan(2500);
     expect(metadata).toMatchObject({ bytes: String(photo.byteLength), type: "image/jpeg" });
     expect(metadata).not.toHaveProperty("blurhash");
+  });
+
+  test("the archive gets the preview of a slow picture once all of it is there", async ({ onTestFinished }) => {
+    let finish = (): void => undefined;
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.writeHead(200, { "content-type": "image/jpeg", "content-length": photo.byteLength });
+      response.write(photo.subarray(0, photo.byteLength - 100));
+      finish = () => void response.end(photo.subarray(photo.byteLength - 100));
+    });
+    const { room, alice } = await openRoom(onTestFinished, [origin.port], 2);
+    await alice.say(room, "m1", origin.url("/slow.jpg"));
+    expect(metadataOf(await alice.hear("m1"))[0]).not.toHaveProperty("blurhash");
+    finish();
+    await expect
+      .poll(async () => metadataOf((await archiveOf(alice, room))[0]!), { timeout: 20_000 })
+      .toEqual([photoElement]);
+    expect(origin.requests).toBe(1);
   });
 });

@@ -6,8 +6,9 @@ import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import { type Preview, previewOf } from "./domain/metadata.ts";
 import { type Format, formats } from "./media/formats/index.ts";
 import type { Excerpt, Need, Part, PlannedFacts, PreviewStep, ReadPlan, ReceivedFile } from "./media/formats/plan.ts";
+import { readRange } from "./media/formats/received.ts";
 import { isDark } from "./media/dark-hash.ts";
-import { mediaType, sniff, sniffBytes, unseenType } from "./media/formats/sniff.ts";
+import { mediaType, rangeBehindTags, sniff, sniffAs, sniffBytes, unseenType } from "./media/formats/sniff.ts";
 import { factFields, isMissing, previewFields } from "./media/needs.ts";
 
 /**
@@ -59,6 +60,9 @@ const headGrowth = 1.25;
 // The facts that are read ahead of the decode queue lie within the first bytes, or in a range.
 const maxFactsPrefixBytes = 256 * 1024;
 
+// An ID3 tag that goes on for so many bytes behind the head is skipped by a range: a cover. A shorter one is read.
+const maxSkippedTagBytes = 32 * 1024;
+
 // A range costs a connection. If the body is read to its end anyway, it is worth that only beyond so many bytes.
 const minSkippedBytes = 1024 * 1024;
 
@@ -72,6 +76,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
   let format: Format | null = null;
   let plan: ReadPlan | null = null;
   let isSniffed = false;
+  let tagged: Uint8Array | null = null; // the first bytes behind a long ID3 tag
+  let isTagSkipped = false;
   let hasRanges = true;
   let pauseMs = stallMs;
   let isStalled = false;
@@ -97,9 +103,14 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
   /** Sniffs the bytes so far, until there are enough of them or the body has ended. */
   function sniffSoFar(): void {
     const { received, outcome } = source;
-    isSniffed = outcome !== null || received.byteLength >= sniffBytes;
-    format = sniff(received.subarray(0, sniffBytes));
+    const isEnough = outcome !== null || received.byteLength >= sniffBytes;
+    const isBehindTag = rangeBehindTags(received) !== null && !isTagSkipped;
+    isSniffed = isEnough && (outcome !== null || !isBehindTag);
+    const head = received.subarray(0, Math.max(sniffBytes, isTagSkipped ? received.byteLength : 0));
+    format = (tagged && sniff(tagged)) ?? sniffAs(head, source.declaredType);
     plan = format?.plan ?? null;
+    // The tag alone proves no MP3.
+    if (isBehindTag && !isSniffed && !isStalled) return;
     // For unknown bytes and text, Content-Type can be more precise.
     if (!isSniffed && (!format || format.kind === "text")) return;
     // Not an empty file, which is complete: the body is encoded, or failed before its first byte.
@@ -109,6 +120,25 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
       : mediaType(format, source.declaredType);
     progress.learn({ type, warnings: isSniffed && mismatch ? ["type_mismatch"] : [] });
     if (isSniffed) progress.reportHead();
+  }
+
+  /** Reads the first bytes behind an ID3 tag that is longer than the head, if they are near or the server has ranges. */
+  async function skipTag(): Promise<void> {
+    const { received, declaredBytes, outcome } = source;
+    const range = rangeBehindTags(received);
+    if (!range || isTagSkipped || outcome !== null || received.byteLength < sniffBytes) return;
+    isTagSkipped = true;
+    const to = Math.min(range.to, declaredBytes ?? Infinity);
+    const isFar = range.from > received.byteLength + maxSkippedTagBytes;
+    if (isFar && declaredBytes !== null && range.from < to) await read({ from: range.from, to });
+    const isRead = parts.some(({ at }) => at === range.from);
+    if (!isRead && to <= maxFactsPrefixBytes) await grow(to);
+    tagged = readRange(
+      file(),
+      range.from,
+      Math.min(to, Math.max(range.from, isRead ? to : source.received.byteLength)),
+    );
+    if (tagged?.byteLength === 0) tagged = null;
   }
 
   /** Publishes the facts in the bytes so far; returns the need for the missing ones. */
@@ -241,6 +271,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
       for (let bytes = 1; !isSniffed; bytes = Math.ceil(source.received.byteLength * headGrowth) + 1) {
         const wanted = Math.min(sniffBytes, bytes);
         await grow(wanted);
+        await skipTag();
         await learnFacts();
         // The body has stalled: the preview may be there all the same.
         if (source.received.byteLength < wanted && format && format.kind !== "text") return;

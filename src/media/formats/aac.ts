@@ -11,6 +11,7 @@ function isAdts(head: Uint8Array): boolean {
 export const aac = {
   type: "audio/aac",
   kind: "audio",
+  readsTags: true,
   matches: isAdts,
   aliases: ["audio/aacp", "audio/x-aac", "audio/x-hx-aac-adts"],
   isSometimesUnmarked: true, // streams cut out of the middle; LOAS

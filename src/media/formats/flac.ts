@@ -97,6 +97,7 @@ function planPreview(file: ReceivedFile): PreviewStep {
 export const flac = {
   type: "audio/flac",
   kind: "audio",
+  readsTags: true,
   matches: (head) => hasAt(head, afterTag(head), "fLaC"), // RFC 9639 6; some encoders put an ID3 tag first
   aliases: ["audio/x-flac"],
   plan: { facts: planFacts, preview: planPreview },

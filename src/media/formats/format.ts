@@ -90,6 +90,8 @@ export interface TypeRow {
   readonly aliases?: readonly string[];
   /** Types in a header that are more specific than the sniffed one: `text/csv` is plain text too. */
   readonly refinedBy?: RegExp;
+  /** Its plan and its reader read ID3v2 tags in front of the file themselves. */
+  readonly readsTags?: true;
   /** Some files of this type have no signature, so a header that declares it for unknown bytes may be right. */
   readonly isSometimesUnmarked?: true;
 }

@@ -1,5 +1,5 @@
 import { asBuffer, hasAt } from "./bytes.ts";
-import type { PreviewStep, ReceivedFile } from "./plan.ts";
+import type { Need, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
 import { clampToFile, foundPreview, needMore, noPreview } from "./received.ts";
 
 // Tags may be longer than the audio: a picture of some megabytes. Beyond this the cover is not worth it.
@@ -36,6 +36,37 @@ export function findTags(file: ReceivedFile): Tags {
     end += bytes;
   }
   return { end, isSure: true };
+}
+
+/** Where the tags at the start of these bytes end; 0 without one. It may lie behind them. */
+export function endOfTags(bytes: Uint8Array): number {
+  return hasAt(bytes, 0, "ID3") ? findTags({ prefix: bytes, parts: [], length: null }).end : 0;
+}
+
+/** The plan of a file behind ID3v2 tags, which some programs put in front of any format. */
+export function skipTags({ facts, preview }: ReadPlan): ReadPlan {
+  return { facts: (file) => askBehindTags(file, facts), preview: (file) => askBehindTags(file, preview) };
+}
+
+function askBehindTags<Step extends { readonly need: Need | null }>(
+  file: ReceivedFile,
+  ask: (file: ReceivedFile) => Step,
+): Step {
+  const { prefix, parts, length } = file;
+  const end = endOfTags(prefix);
+  if (end === 0) return ask(file);
+  const step = ask({
+    ...file,
+    prefix: prefix.subarray(end),
+    parts: parts.filter(({ at }) => at >= end).map(({ at, bytes }) => ({ at: at - end, bytes })),
+    length: length === null ? null : Math.max(0, length - end),
+  });
+  return { ...step, need: shiftNeed(step.need, end) };
+}
+
+function shiftNeed(need: Need | null, bytes: number): Need | null {
+  if (need === null || need === "whole") return need;
+  return "prefix" in need ? { prefix: need.prefix + bytes } : { from: need.from + bytes, to: need.to + bytes };
 }
 
 /** The cover in the ID3v2 tags: an excerpt of the tags and the first frames. */

@@ -17,6 +17,7 @@ import type { Decoding, ReaderDecoding, Row, TypeRow, VipsDecoding } from "./for
 import { gif } from "./gif.ts";
 import { avif, heic, heif } from "./heif.ts";
 import { ico } from "./ico.ts";
+import { skipTags } from "./id3.ts";
 import { jpeg } from "./jpeg.ts";
 import { j2c, jp2 } from "./jpeg2000.ts";
 import { jxl } from "./jxl.ts";
@@ -151,10 +152,11 @@ export type FormatDecoding =
   | (ReaderDecoding & { readonly setting: DecodableName; readonly reader: ReaderName });
 
 /** A format. Its name is its key in the table. */
-export interface Format extends Required<Omit<TypeRow, "refinedBy" | "isSometimesUnmarked">> {
+export interface Format extends Required<Omit<TypeRow, "refinedBy" | "isSometimesUnmarked" | "readsTags">> {
   readonly name: FormatName;
   readonly refinedBy: RegExp | null;
   readonly isSometimesUnmarked: boolean;
+  readonly readsTags: boolean;
   readonly readSize: ((body: Uint8Array) => Size | null) | null;
   readonly plan: ReadPlan;
   readonly decoding: FormatDecoding | null;
@@ -163,15 +165,21 @@ export interface Format extends Required<Omit<TypeRow, "refinedBy" | "isSometime
 /** Of a format without metadata besides its type. */
 const noPlan: ReadPlan = { facts: () => noFacts(), preview: () => noPreview() };
 
+function planOf({ plan, readsTags }: Row): ReadPlan {
+  if (!plan) return noPlan;
+  return readsTags ? plan : skipTags(plan);
+}
+
 /** In the order in which they are tried. */
 export const formats: readonly Format[] = Object.entries(table).map(([name, row]: [string, Row]) => ({
   aliases: [],
   isSometimesUnmarked: false,
+  readsTags: false,
   ...row,
   name: name as FormatName,
   refinedBy: row.refinedBy ?? null,
   readSize: row.readSize ?? null,
-  plan: row.plan ?? noPlan,
+  plan: planOf(row),
   decoding: (row.decoding as FormatDecoding | undefined) ?? null,
 }));
 

@@ -105,6 +105,7 @@ function isMpegAudio(head: Uint8Array): boolean {
 export const mp3 = {
   type: "audio/mpeg",
   kind: "audio",
+  readsTags: true,
   matches: isMpegAudio,
   aliases: ["audio/mp3", "audio/x-mp3", "audio/mpeg3", "audio/x-mpeg"],
   isSometimesUnmarked: true, // players skip anything before the first frame

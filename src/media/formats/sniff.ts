@@ -1,4 +1,7 @@
+import { endOfTags } from "./id3.ts";
 import { type Format, formats } from "./index.ts";
+import { svg } from "./svg.ts";
+import { markupIn } from "./text.ts";
 
 /**
  * Maximum bytes of a head to sniff. Signatures need 16; tracks, profiles and prologs before the decisive byte need
@@ -8,8 +11,38 @@ export const sniffBytes = 12 * 1024;
 
 /** Sniffs the format from the first bytes (WHATWG MIME Sniffing); null if unknown. Never throws. */
 export function sniff(head: Uint8Array): Format | null {
-  const looked = head.subarray(0, sniffBytes);
+  const end = endOfTags(head);
+  const tagged = end > 0 && end < head.length ? sniffAt(head, end) : null;
+  return tagged && tagged.kind !== "text" ? tagged : sniffAt(head, 0);
+}
+
+function sniffAt(head: Uint8Array, from: number): Format | null {
+  const looked = head.subarray(from, from + sniffBytes);
   return formats.find((format) => format.matches(looked)) ?? null;
+}
+
+// Enough for two frames of ADTS or of common MP3 files, and for any signature.
+const taggedBytes = 4096;
+
+/** The range that shows the format behind an ID3 tag that ends beyond the head; null if the head shows it. */
+export function rangeBehindTags(head: Uint8Array): { readonly from: number; readonly to: number } | null {
+  const from = endOfTags(head);
+  return from > 0 && from + taggedBytes > head.length ? { from, to: from + taggedBytes } : null;
+}
+
+/**
+ * Sniffs a head of which the decisive bytes may lie behind it: behind an ID3 tag, or behind the comments of an SVG. Then the
+ * Content-Type header decides.
+ */
+export function sniffAs(head: Uint8Array, declaredType: string | null): Format | null {
+  const format = sniff(head);
+  const declared = parseType(declaredType);
+  if (declared?.startsWith("audio/") && endOfTags(head) >= head.length) {
+    return formats.find((other) => other.kind === "audio" && namesOf(other).includes(declared)) ?? null;
+  }
+  const hasProlog = format?.kind === "text" && markupIn(head)?.root === null;
+  const isSvg = declared === svg.type || declared === "image/svg";
+  return hasProlog && isSvg ? (formats.find(({ name }) => name === "svg") ?? format) : format;
 }
 
 const unknownType = "application/octet-stream";

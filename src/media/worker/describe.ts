@@ -5,6 +5,7 @@ import type { WorkerSettings, Clip, Facts, Request, WorkerAnswer } from "../prot
 import { type Rasters, type VipsMeasurement, createVips } from "./vips.ts";
 import type { Decoding, Header, ReaderDecoding } from "../formats/format.ts";
 import { readers } from "./readers/index.ts";
+import { endOfTags } from "../formats/id3.ts";
 import { sniff } from "../formats/sniff.ts";
 import { rgbaToThumbhash } from "./thumbhash.ts";
 import { rgbaToThumbnail } from "./thumbnail.ts";
@@ -64,9 +65,10 @@ export async function createDescribe({ formats: enabledFormats, clips }: WorkerS
     return decoding && enabledFormats.some((name) => name === decoding.setting) ? decoding : null;
   }
 
-  async function measure({ operation, format }: DescribeRequest, body: Uint8Array): Promise<BodyMeasurement | null> {
+  async function measure({ operation, format }: DescribeRequest, file: Uint8Array): Promise<BodyMeasurement | null> {
     const decoding = decodingOf(format);
     if (!decoding) return null;
+    const body = format.readsTags ? file : file.subarray(endOfTags(file));
     if ("reader" in decoding) return measureByReader(decoding, format, body, operation === "describe");
     const isAnimated = isAnimatedByHead(format, body); // before a sequence becomes a still picture
     const kept = decoding.strip?.(body) ?? body;

@@ -4,7 +4,7 @@ import { type Description, startDescription } from "../../../src/domain/descript
 import type { Fields } from "../../../src/domain/fields.ts";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { createReading, type Rest } from "../../../src/reading.ts";
-import { startDecoder } from "../../support/decoder.ts";
+import { formatNamed, startDecoder } from "../../support/decoder.ts";
 import { createFakeSource, type FakeSource } from "../../support/fake-source.ts";
 import { photo } from "../../support/images.ts";
 
@@ -54,6 +54,48 @@ describe("a body that stalls", () => {
     source.timeOut();
     expect(await description.done).toMatchObject({ type: "image/png", width: 30, height: 20 });
     expect((await description.rest).body).toMatchObject({ sha256: null, warning: "body_timeout" });
+  });
+});
+
+describe("a file behind an ID3 tag", () => {
+  const tag = (bytes: number) => {
+    const sizes = [21, 14, 7, 0].map((shift) => (bytes >> shift) & 0x7f);
+    return Buffer.concat([Buffer.from("ID3\x04\0\0"), Buffer.from(sizes), Buffer.alloc(bytes)]);
+  };
+  const info = Buffer.alloc(34);
+  info.set([0x0a, 0xc4, 0x42, 0xf0, 0, 2, 4, 0xcc], 10); // 44.1 kHz, 2 channels, 16 bits, 132,300 samples
+  const flac = Buffer.concat([Buffer.from("fLaC\x80\0\0\x22", "latin1"), info, Buffer.alloc(100_000, 1)]);
+  const wav = Buffer.alloc(44 + 88_200);
+  wav.write("RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x44\xac\0\0\x88\x58\x01\0\x02\0\x10\0data", "latin1");
+  wav.writeUInt32LE(wav.length - 8, 4);
+  wav.writeUInt32LE(wav.length - 44, 40);
+
+  test.each([
+    ["a short tag", tag(2000), { hasRanges: true }],
+    ["a tag that is longer than the head", tag(20_000), { hasRanges: true }],
+    ["a tag with a cover", tag(150_000), { hasRanges: true }],
+    ["a tag with a cover, without ranges", tag(150_000), { hasRanges: false }],
+  ])("a FLAC and a WAV behind %s have their type and duration", async (_, start, options) => {
+    for (const [file, type, durationMs] of [
+      [flac, "audio/flac", 3000],
+      [wav, "audio/wav", 1000],
+    ] as const) {
+      const source = createFakeSource(Buffer.concat([start, file]), { ...options, step: 4096 });
+      const { done } = read(source, "readPlanned", ["type", "durationMs"]);
+      expect(await done).toMatchObject({ type, durationMs, warnings: [] });
+      expect(source.ranges.length).toBeLessThanOrEqual(1);
+    }
+  });
+
+  test("a worker measures a WAV behind a tag", async () => {
+    const measured = await decoder.describe(Buffer.concat([tag(20_000), wav]), formatNamed("wav"));
+    expect(measured).toMatchObject({ durationMs: 1000, warning: null });
+  });
+
+  test("a tag whose end cannot be reached does not contradict the declared type", async () => {
+    const options = { hasRanges: false, declaredType: "audio/flac" };
+    const source = createFakeSource(Buffer.concat([tag(1_000_000), flac]), options);
+    expect(await read(source, "stop").done).toMatchObject({ type: "audio/flac", warnings: [] });
   });
 });
 

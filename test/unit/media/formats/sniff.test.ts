@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type FormatName, formats } from "../../../../src/media/formats/index.ts";
-import { mediaType, sniff, sniffBytes } from "../../../../src/media/formats/sniff.ts";
+import { mediaType, sniff, sniffAs, sniffBytes } from "../../../../src/media/formats/sniff.ts";
 import { corpusBytes, corpusRows, hasCorpus } from "../../../support/corpus.ts";
 import { box, fileType, heads, latin1, matroska, movie, mp3Frames, png } from "../../../support/heads.ts";
 
@@ -62,6 +62,13 @@ describe("sniffing", () => {
     ["MP3 behind a tag", Buffer.concat([latin1("ID3\x04\0\0\0\0\0\x0a"), Buffer.alloc(10), mp3Frames()]), "mp3"],
     ["MP3 behind a tag that is longer than the head", latin1("ID3\x03\0\0\0\x7f\x7f\x7fTIT2"), "mp3"],
     ["FLAC behind a tag", latin1("ID3\x03\0\0\0\0\0\0fLaC"), "flac"],
+    ["WAV behind a tag", Buffer.concat([latin1("ID3\x04\0\0\0\0\0\x0a"), Buffer.alloc(10), heads.wav]), "wav"],
+    ["Ogg behind a tag", Buffer.concat([latin1("ID3\x03\0\0\0\0\0\0"), heads["ogg-audio"]]), "ogg-audio"],
+    [
+      "AIFF behind two tags",
+      Buffer.concat([latin1("ID3\x03\0\0\0\0\0\0ID3\x04\0\0\0\0\0\x0a"), Buffer.alloc(10), heads.aiff]),
+      "aiff",
+    ],
     [
       "one MPEG frame header and then noise",
       Buffer.concat([mp3Frames().subarray(0, 417), Buffer.alloc(400, 0x55)]),
@@ -125,6 +132,22 @@ describe("sniffing", () => {
     const began = performance.now();
     sniff(head);
     expect(performance.now() - began).toBeLessThan(50);
+  });
+});
+
+describe("the declared type decides", () => {
+  const longTag = latin1("ID3\x03\0\0\0\x7f\x7f\x7fTIT2");
+  const prolog = Buffer.from(`<?xml version="1.0"?><!-- ${"licence ".repeat(5000)}`);
+
+  test.each<[string, Buffer, string | null, FormatName | null]>([
+    ["behind a long tag", longTag, "audio/flac", "flac"],
+    ["behind a long tag, of an unknown sound", longTag, "audio/x-unheard-of", null],
+    ["not, behind a long tag: a picture", longTag, "image/png", "mp3"],
+    ["not, behind a long tag, without a type", longTag, null, "mp3"],
+    ["of an SVG behind a long comment", prolog, "image/svg+xml", "svg"],
+    ["not of a text", Buffer.from("<?xml version='1.0'?><feed/>"), "image/svg+xml", "xml"],
+  ])("the declared type decides %s", (_, head, declared, name) => {
+    expect(sniffAs(head, declared)?.name ?? null).toBe(name);
   });
 });
 

@@ -1,6 +1,7 @@
 import { hasAt } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import { type Frame, hasFrames } from "./mpeg-audio.ts";
+import { audio } from "./tracks.ts";
 
 const syncWord = [0x0b, 0x77];
 const sampleRates = [48_000, 44_100, 32_000] as const;
@@ -73,6 +74,7 @@ export const ac3 = {
   kind: "audio",
   matches: (head) => isDolby(head, false), // RFC 4184
   aliases: ["audio/x-ac3", "audio/vnd.dolby.dd-raw", "audio/a52"],
+  decoding: { ...audio, reader: "dolby" },
 } as const satisfies Row;
 
 export const eac3 = {
@@ -80,4 +82,5 @@ export const eac3 = {
   kind: "audio",
   matches: (head) => isDolby(head, true), // RFC 4598
   aliases: ["audio/x-eac3", "audio/vnd.dolby.dd-raw", "audio/ac3"],
+  decoding: { ...audio, reader: "dolby" },
 } as const satisfies Row;

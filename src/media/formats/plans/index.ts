@@ -1,9 +1,10 @@
 import type { Format, MeasuredName } from "../index.ts";
 import type { ReadPlan } from "../plan.ts";
+import { headerPlans } from "./headers.ts";
 import { picturePlans } from "./pictures.ts";
 import { trackPlans } from "./tracks.ts";
 
-const plans: Readonly<Record<MeasuredName, ReadPlan>> = { ...picturePlans, ...trackPlans };
+const plans: Readonly<Record<MeasuredName, ReadPlan>> = { ...picturePlans, ...trackPlans, ...headerPlans };
 
 /** Of a format without metadata besides its type. */
 const noPlan: ReadPlan = {

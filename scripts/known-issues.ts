@@ -5,6 +5,8 @@ const notDecoded = "Dimensions only: pixels are not decoded";
 const codecs = "Hashes need ffmpeg and a frame in the first 4 MB; HDR is not tone-mapped";
 const moovAtEnd =
   "A file over MAX_BYTES with its tables (`moov`) at the end has a type only if its server does not support ranges";
+const programStream = `${codecs}. No duration`;
+const wholeDuration = "The duration takes the whole file, and ends at the first damaged frame";
 const typeOnly = "Type only";
 
 const packageIssues = Object.fromEntries(Object.keys(packages).map((name) => [name, typeOnly])) as Readonly<
@@ -50,22 +52,22 @@ export const knownIssues: Readonly<Record<FormatName, string>> = {
   amr: "The duration of files with several channels is too long",
   aac: "The duration includes the padding that encoders add at both ends",
   mp3: "The cover's hash. A file without a frame count is read to its end",
-  flv: typeOnly,
-  "asf-video": typeOnly,
-  "asf-audio": typeOnly,
-  asf: typeOnly,
-  "mpeg-ts": typeOnly,
-  "mpeg-ps": typeOnly,
-  "mpeg1-ps": typeOnly,
-  "mpeg-video": typeOnly,
-  caf: typeOnly,
-  au: typeOnly,
-  wavpack: typeOnly,
-  ape: typeOnly,
-  musepack: typeOnly,
-  tta: typeOnly,
-  ac3: typeOnly,
-  eac3: typeOnly,
+  flv: `${codecs}. Dimensions and duration are those of the metadata (onMetaData), none without it: then there is no hash either`,
+  "asf-video": `${codecs}. Pixels are assumed to be square`,
+  "asf-audio": "Covers are ignored",
+  asf: "As video; the media type says neither audio nor video if the streams are described behind the first 12 KB",
+  "mpeg-ts": `${codecs}. Of H.264 and H.265 only: MPEG-2 video has no dimensions and no hash. The duration takes the whole file`,
+  "mpeg-ps": `${programStream}. Of MPEG-1 and MPEG-2 video only: others have a type only`,
+  "mpeg1-ps": `${programStream}. Pixels are assumed to be square`,
+  "mpeg-video": programStream,
+  caf: "A file without a packet table, if its packets need one, has a type only",
+  au: "ADPCM has a type only",
+  wavpack: "No duration of DSD, of unusual sample rates, or if the encoder did not know it. Covers are ignored",
+  ape: "Covers are ignored",
+  musepack: "Stream versions before 7 are unknown. Covers are ignored",
+  tta: "Covers are ignored",
+  ac3: wholeDuration,
+  eac3: wholeDuration,
   ...packageIssues,
   zip: "Type only. Other files in a ZIP archive have the type of the Content-Type header",
   cfb: "Type only: Office documents before 2007, installers and messages have the type of the Content-Type header",

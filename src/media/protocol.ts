@@ -61,7 +61,7 @@ export interface Clip {
   readonly rotation: Rotation;
 }
 
-export const containers = ["matroska", "avi", "ogg", "mov"] as const;
+export const containers = ["matroska", "avi", "ogg", "mov", "flv", "asf", "mpeg", "mpegvideo"] as const;
 export type Container = (typeof containers)[number];
 
 export const rotations = [0, 90, 180, 270] as const;

@@ -8,6 +8,7 @@ import type { MeasuredName } from "../../src/media/formats/index.ts";
 import { ffmpeg } from "./decoder.ts";
 import { box, fileType, latin1, ogg, png } from "./heads.ts";
 import { plain } from "./images.ts";
+import { asfFile, asfHeader, monkeysAudio, musepack8 } from "./stream-heads.ts";
 
 /** The colour of every visible file here. */
 export const colour = [200, 40, 60] as const;
@@ -244,6 +245,22 @@ export const mediaFiles: Readonly<Record<MeasuredName, MediaFile>> = {
       runFfmpeg("a.mp4", ["-f", "lavfi", "-i", "anoisesrc=d=2", ...frames, ...h264, "-c:a", "aac", "-b:a", "256k"]),
   },
   avi: { ...film, make: () => runFfmpeg("a.avi", [...frames, "-c:v", "mpeg4"]) },
+  flv: { ...film, make: () => runFfmpeg("a.flv", [...frames, ...h264]) },
+  "asf-video": { ...film, make: () => runFfmpeg("a.wmv", [...frames, ...tone, "-q:v", "2"]) },
+  "asf-audio": { ...sound, make: () => runFfmpeg("a.wma", [...tone]) },
+  asf: { ...sound, needsFfmpeg: false, make: () => asfHeader(asfFile(seconds * 1000, 3000)) },
+  "mpeg-ts": { ...film, make: () => runFfmpeg("a.ts", [...frames, ...tone, ...h264]) },
+  "mpeg-ps": { ...film, durationMs: null, make: () => runFfmpeg("a.vob", [...frames, ...tone]) },
+  "mpeg1-ps": { ...film, durationMs: null, make: () => runFfmpeg("a.mpg", [...frames, ...tone]) },
+  "mpeg-video": { ...film, durationMs: null, make: () => runFfmpeg("a.m2v", [...frames]) },
+  caf: { ...sound, make: () => runFfmpeg("a.caf", [...tone]) },
+  au: { ...sound, make: () => runFfmpeg("a.au", [...tone]) },
+  wavpack: { ...sound, make: () => runFfmpeg("a.wv", [...tone]) },
+  ape: { ...sound, needsFfmpeg: false, make: () => monkeysAudio(2, 14_472) },
+  musepack: { ...sound, needsFfmpeg: false, make: () => musepack8(seconds * 48_000, 0) },
+  tta: { ...sound, make: () => runFfmpeg("a.tta", [...tone]) },
+  ac3: { ...sound, make: () => runFfmpeg("a.ac3", [...tone]) },
+  eac3: { ...sound, make: () => runFfmpeg("a.eac3", [...tone]) },
   "webm-audio": { ...sound, make: () => runFfmpeg("a.webm", [...tone, "-c:a", "libopus"]) },
   webm: { ...film, make: () => runFfmpeg("a.webm", [...frames, "-c:v", "libvpx"]) },
   "matroska-audio": { ...sound, make: () => runFfmpeg("a.mka", [...tone, "-c:a", "libvorbis"]) },

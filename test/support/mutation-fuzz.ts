@@ -4,6 +4,8 @@ import type { FactsStep, PreviewStep } from "../../src/media/formats/plan.ts";
 import { beginningOf } from "../../src/media/formats/progressive.ts";
 import { reader as aiff } from "../../src/media/worker/readers/aiff.ts";
 import { reader as amr } from "../../src/media/worker/readers/amr.ts";
+import { reader as dolby } from "../../src/media/worker/readers/dolby.ts";
+import { reader as headers } from "../../src/media/worker/readers/headers.ts";
 import { reader as avi } from "../../src/media/worker/readers/avi.ts";
 import { mediaType, sniff } from "../../src/media/formats/sniff.ts";
 import { cpuMs } from "./cpu.ts";
@@ -59,7 +61,7 @@ const parsers: readonly Parser[] = [
 ];
 
 /** Duration parsers without a library. They run in the workers and may throw, but must return no value out of range. */
-const durationReaders = { aiff, amr, avi };
+const durationReaders = { aiff, amr, avi, dolby, headers };
 
 async function durationFaults(bytes: Uint8Array): Promise<string[]> {
   const faults: string[] = [];

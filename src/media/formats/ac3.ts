@@ -1,6 +1,9 @@
 import { hasAt } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import { type Frame, hasFrames } from "./mpeg-frames.ts";
+import { createSoundPlan } from "./header-facts.ts";
+import { wholeFacts } from "./received.ts";
+import { audio } from "./tracks.ts";
 
 const syncWord = [0x0b, 0x77];
 const sampleRates = [48_000, 44_100, 32_000] as const;
@@ -68,11 +71,16 @@ function isDolby(head: Uint8Array, isEnhanced: boolean): boolean {
   return readDolbyFrame(head, 0)?.isEnhanced === isEnhanced && hasFrames(head, 0, readDolbyFrame);
 }
 
+// The duration takes all frames.
+const wholePlan = createSoundPlan(wholeFacts);
+
 export const ac3 = {
   type: "audio/ac3",
   kind: "audio",
   matches: (head) => isDolby(head, false), // RFC 4184
   aliases: ["audio/x-ac3", "audio/vnd.dolby.dd-raw", "audio/a52"],
+  plan: wholePlan,
+  decoding: { ...audio, reader: "dolby" },
 } as const satisfies Row;
 
 export const eac3 = {
@@ -80,4 +88,6 @@ export const eac3 = {
   kind: "audio",
   matches: (head) => isDolby(head, true), // RFC 4598
   aliases: ["audio/x-eac3", "audio/vnd.dolby.dd-raw", "audio/ac3"],
+  plan: wholePlan,
+  decoding: { ...audio, reader: "dolby" },
 } as const satisfies Row;

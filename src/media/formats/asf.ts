@@ -1,5 +1,9 @@
 import { createWorkBudget, hasAt, memoized, readUint32LE } from "./bytes.ts";
+import { type Size, createSize } from "../raster.ts";
 import type { Row } from "./format.ts";
+import type { FactsStep, ReceivedFile } from "./plan.ts";
+import { createSoundPlan, createVideoPlan, factsOf, needFacts } from "./header-facts.ts";
+import { audio, video } from "./tracks.ts";
 
 // Microsoft, Advanced Systems Format specification 10: GUIDs, the first three groups little-endian.
 const header = [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0x00, 0xaa, 0x00, 0x62, 0xce, 0x6c];
@@ -10,6 +14,11 @@ const videoMedia = [0xc0, 0xef, 0x19, 0xbc, 0x4d, 0x5b, 0xcf, 0x11, 0xa8, 0xfd, 
 
 const headerBytes = 30;
 const objectHeaderBytes = 24;
+// Of the objects that are read: up to the flags of the file, and up to the size of a video.
+const readBytes = 92;
+// Covers are in the header too. A header beyond this has no facts.
+const maxHeaderBytes = 8 * 1024 ** 2;
+const broadcastFlag = 1;
 
 /** An object in the header: its offset, and the offset of the next one. */
 export interface AsfObject {
@@ -61,12 +70,44 @@ function readAsf(head: Uint8Array): "audio" | "video" | "unknown" | null {
 
 const asfIn = memoized(readAsf);
 
+/** The duration in the file properties (3.2), in units of 100 ns, without the preroll in ms; null of a live stream. */
+function readSeconds(prefix: Uint8Array, at: number): number | null {
+  if (((prefix[at + 88] ?? 0) & broadcastFlag) !== 0) return null;
+  return readLength(prefix, at + 64) / 1e7 - readLength(prefix, at + 80) / 1000;
+}
+
+/** The size of the first video, in the properties of its stream (3.3 and 9.2). */
+function readSize(prefix: Uint8Array, at: number): Size | null {
+  return createSize(readUint32LE(prefix, at + 78), readUint32LE(prefix, at + 82));
+}
+
+function planFacts(file: ReceivedFile): FactsStep {
+  const { prefix } = file;
+  let [seconds, size]: [number | null, Size | null] = [null, null];
+  let next = headerBytes;
+  for (const { at, end, kind } of asfObjects(prefix)) {
+    if (at + readBytes > prefix.length && kind !== "other") break;
+    if (kind === "file") seconds ??= readSeconds(prefix, at);
+    if (kind === "video") size ??= readSize(prefix, at);
+    next = end;
+  }
+  const known = factsOf(seconds, size);
+  const isEnd = next >= asfHeaderBytes(prefix) && prefix.length >= headerBytes;
+  if (isEnd || (seconds !== null && size) || next > maxHeaderBytes) return known;
+  return needFacts(file, 0, next + readBytes, known);
+}
+
+const asfVideoPlan = createVideoPlan(planFacts);
+const asfAudioPlan = createSoundPlan(planFacts);
+
 export const asfVideo = {
   type: "video/x-ms-asf",
   kind: "video",
   matches: (head) => asfIn(head) === "video",
   aliases: ["application/vnd.ms-asf", "video/x-ms-asf-plugin"],
   refinedBy: /^video\/x-ms-wmv?$/,
+  plan: asfVideoPlan,
+  decoding: { ...video, reader: "headers" },
 } as const satisfies Row;
 
 export const asfAudio = {
@@ -75,6 +116,8 @@ export const asfAudio = {
   matches: (head) => asfIn(head) === "audio",
   aliases: ["application/vnd.ms-asf", "video/x-ms-asf"],
   refinedBy: /^audio\/x-ms-wma$/,
+  plan: asfAudioPlan,
+  decoding: { ...audio, reader: "headers" },
 } as const satisfies Row;
 
 export const asf = {
@@ -82,4 +125,6 @@ export const asf = {
   kind: "video",
   matches: (head) => asfIn(head) === "unknown",
   refinedBy: /^(?:audio|video)\/x-ms-(?:asf|wm[av]?)$/,
+  plan: asfVideoPlan,
+  decoding: { ...video, reader: "headers" },
 } as const satisfies Row;

@@ -12,5 +12,7 @@ export const readers: Readonly<Record<ReaderName, () => Promise<Reader>>> = {
   avi: async () => (await import("./avi.ts")).reader,
   ogg: async () => (await import("./ogg.ts")).reader,
   aiff: async () => (await import("./aiff.ts")).reader,
+  headers: async () => (await import("./headers.ts")).reader,
+  dolby: async () => (await import("./dolby.ts")).reader,
   amr: async () => (await import("./amr.ts")).reader,
 };

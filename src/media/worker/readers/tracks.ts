@@ -9,6 +9,7 @@ import {
   MATROSKA,
   MP3,
   MP4,
+  MPEG_TS,
   ADTS,
   FLAC,
   MkvOutputFormat,
@@ -33,7 +34,7 @@ import { type Clip, type Container, type Facts, maxClipBytes } from "../../proto
 import { guardResync } from "./resync-guard.ts";
 import { type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
 
-const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE];
+const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE, MPEG_TS];
 
 const plans = new Map<InputFormat, ReadPlan>([
   [MP3, mp3.plan],
@@ -46,7 +47,7 @@ const plans = new Map<InputFormat, ReadPlan>([
 // Container overhead: a few bytes a packet, and the decoder's settings.
 const maxPacketBytes = maxClipBytes - 256 * 1024;
 
-/** Video and sound in tracks: MP4, QuickTime, Matroska, WebM, Ogg, MP3, ADTS, FLAC and WAVE. */
+/** Video and sound in tracks: MP4, QuickTime, Matroska, WebM, Ogg, MP3, ADTS, FLAC, WAVE and MPEG-TS. */
 export const reader: Reader = {
   measure: (body, isWhole) => withInput(body, (input) => measure(input, body, isWhole)),
   show: (body) => withInput(body, showCover),

@@ -1,23 +1,22 @@
 import { asBuffer, createWorkBudget, memoized } from "./bytes.ts";
 import { clipSeconds, previewInSteps, usualSeconds } from "./clip.ts";
 import type { Row } from "./format.ts";
-import { findFragmentsEnd, readFragmentedDurationMs } from "./isobmff-fragments.ts";
+import { readMovieDuration } from "./isobmff-duration.ts";
+import { findFragmentsEnd } from "./isobmff-fragments.ts";
 import { type Movie, type SampleTable, type Track, readMovie } from "./isobmff-movie.ts";
 import { type SampleSpan, copyTrack, findSampleSpan } from "./isobmff-samples.ts";
 import { brandsIn, firstBox, readFileBox, readTracks, withoutMedia } from "./isobmff.ts";
 import type { FactsStep, Need, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
 import {
   clampToFile,
+  durationFact,
   foundPreview,
-  measurableFacts,
-  needMore,
   needNextHeader,
   needRange,
   needWhole,
   noFacts,
   noPreview,
   readRange,
-  wholeFacts,
   wholePreview,
 } from "./received.ts";
 import { audio, video } from "./tracks.ts";
@@ -68,15 +67,23 @@ function needFrom(file: ReceivedFile, at: number): Need | null {
 function planFacts(file: ReceivedFile): FactsStep {
   const found = findMovie(file);
   if ("need" in found) return noFacts(found.need);
-  const measurable = withoutMedia(file.prefix, found.bytes);
   const movie = readMovie(found.bytes);
-  if (!movie?.isFragmented || movie.tracks.some(({ duration }) => duration > 0)) {
-    return measurableFacts(measurable);
-  }
-  const durationMs = readFragmentedDurationMs(file, movie, found.end);
-  if (durationMs === "missing") return { known: {}, measurable, need: needMore(file, found.end + firstLookBytes) };
-  if (durationMs === null) return { ...wholeFacts(file), measurable };
-  return { known: { durationMs }, measurable, need: null };
+  if (!movie) return noFacts();
+  const { durationMs, need } = readMovieDuration(file, movie, found.end);
+  return { known: { ...primaryVideo(movie)?.size, ...durationFact(durationMs) }, measurable: null, need };
+}
+
+/** The video of a whole movie file; null if it has none, or is no such file. */
+export function findVideo(body: Uint8Array): Track | null {
+  const found = findMovie({ prefix: body, parts: [], length: body.length });
+  const movie = "need" in found ? null : readMovie(found.bytes);
+  return (movie && primaryVideo(movie)) ?? null;
+}
+
+/** The video that a player shows: the first that is on by default. */
+function primaryVideo({ tracks }: Movie): Track | undefined {
+  const videos = tracks.filter(({ size }) => size !== null);
+  return videos.find(({ isEnabled }) => isEnabled) ?? videos[0];
 }
 
 function planPreview(file: ReceivedFile): PreviewStep {

@@ -4,6 +4,7 @@ import { aiff } from "./aiff.ts";
 import { amr } from "./amr.ts";
 import { gzip, rar, sevenZip, zip } from "./archives.ts";
 import { avi } from "./avi.ts";
+import type { Test } from "./bytes.ts";
 import { bmp } from "./bmp.ts";
 import { flac } from "./flac.ts";
 import type { Decoding, ReaderDecoding, Row, TypeRow, VipsDecoding } from "./format.ts";
@@ -106,7 +107,8 @@ export type FormatDecoding =
   | (ReaderDecoding & { readonly setting: DecodableName; readonly reader: ReaderName });
 
 /** A format. Its name is its key in the table. */
-export interface Format extends Required<Omit<TypeRow, "refinedBy" | "isSometimesUnmarked">> {
+export interface Format extends Required<Omit<TypeRow, "refinedBy" | "isSometimesUnmarked" | "matchesBehindJunk">> {
+  readonly matchesBehindJunk: Test | null;
   readonly name: FormatName;
   readonly refinedBy: RegExp | null;
   readonly isSometimesUnmarked: boolean;
@@ -124,6 +126,7 @@ export const formats: readonly Format[] = Object.entries(table).map(([name, row]
   isSometimesUnmarked: false,
   ...row,
   name: name as FormatName,
+  matchesBehindJunk: row.matchesBehindJunk ?? null,
   refinedBy: row.refinedBy ?? null,
   readSize: row.readSize ?? null,
   plan: row.plan ?? noPlan,

@@ -9,7 +9,8 @@ export const sniffBytes = 12 * 1024;
 /** Sniffs the format from the first bytes (WHATWG MIME Sniffing); null if unknown. Never throws. */
 export function sniff(head: Uint8Array): Format | null {
   const looked = head.subarray(0, sniffBytes);
-  return formats.find((format) => format.matches(looked)) ?? null;
+  const found = formats.find((format) => format.matches(looked));
+  return found ?? formats.find((format) => format.matchesBehindJunk?.(looked)) ?? null;
 }
 
 const unknownType = "application/octet-stream";

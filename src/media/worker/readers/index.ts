@@ -12,5 +12,6 @@ export const readers: Readonly<Record<ReaderName, () => Promise<Reader>>> = {
   avi: async () => (await import("./avi.ts")).reader,
   ogg: async () => (await import("./ogg.ts")).reader,
   aiff: async () => (await import("./aiff.ts")).reader,
+  "mpeg-audio": async () => (await import("./mpeg-audio.ts")).reader,
   amr: async () => (await import("./amr.ts")).reader,
 };

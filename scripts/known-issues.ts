@@ -25,6 +25,7 @@ export const knownIssues: Readonly<Record<FormatName, string>> = {
   psd: notDecoded,
   qoi: notDecoded,
   pdf: "The first page, with its size in points; fonts that are not embedded are replaced; encrypted files have no dimensions",
+  "3gp-audio": "The cover's hash",
   m4a: "The cover's hash",
   mov: `${codecs}. The oldest files, without a file type box, have no hash. ${moovAtEnd}`,
   "3gp": `${codecs}. H.263 has a hash only if the tables are at the front. ${moovAtEnd}`,

@@ -15,7 +15,7 @@ import { jpeg } from "./jpeg.ts";
 import { j2c, jp2 } from "./jpeg2000.ts";
 import { jxl } from "./jxl.ts";
 import { matroska, matroskaAudio, webm, webmAudio } from "./matroska.ts";
-import { isobmff, m4a, mp4, threeGpp } from "./mp4.ts";
+import { isobmff, m4a, mp4, threeGpp, threeGppAudio } from "./mp4.ts";
 import { mp3 } from "./mp3.ts";
 import { ogg, oggAudio, oggVideo } from "./ogg.ts";
 import { pdf } from "./pdf.ts";
@@ -52,6 +52,7 @@ const table = {
   psd,
   qoi,
   pdf,
+  "3gp-audio": threeGppAudio,
   m4a,
   mov,
   "3gp": threeGpp,
@@ -107,8 +108,11 @@ export type FormatDecoding =
   | (ReaderDecoding & { readonly setting: DecodableName; readonly reader: ReaderName });
 
 /** A format. Its name is its key in the table. */
-export interface Format extends Required<Omit<TypeRow, "refinedBy" | "isSometimesUnmarked" | "matchesBehindJunk">> {
+export interface Format extends Required<
+  Omit<TypeRow, "refinedBy" | "isSometimesUnmarked" | "matchesBehindJunk" | "isUndecided">
+> {
   readonly matchesBehindJunk: Test | null;
+  readonly isUndecided: Test | null;
   readonly name: FormatName;
   readonly refinedBy: RegExp | null;
   readonly isSometimesUnmarked: boolean;
@@ -127,6 +131,7 @@ export const formats: readonly Format[] = Object.entries(table).map(([name, row]
   ...row,
   name: name as FormatName,
   matchesBehindJunk: row.matchesBehindJunk ?? null,
+  isUndecided: row.isUndecided ?? null,
   refinedBy: row.refinedBy ?? null,
   readSize: row.readSize ?? null,
   plan: row.plan ?? noPlan,

@@ -1,4 +1,4 @@
-import { asBuffer, createWorkBudget, memoized } from "./bytes.ts";
+import { type Test, asBuffer, createWorkBudget, memoized } from "./bytes.ts";
 import { clipSeconds, previewInSteps, usualSeconds } from "./clip.ts";
 import type { Row } from "./format.ts";
 import { readMovieDuration } from "./isobmff-duration.ts";
@@ -70,7 +70,8 @@ function planFacts(file: ReceivedFile): FactsStep {
   const movie = readMovie(found.bytes);
   if (!movie) return noFacts();
   const { durationMs, need } = readMovieDuration(file, movie, found.end);
-  return { known: { ...primaryVideo(movie)?.size, ...durationFact(durationMs) }, measurable: null, need };
+  const known = { ...primaryVideo(movie)?.size, ...durationFact(durationMs) };
+  return { known, measurable: null, head: withoutMedia(file.prefix, found.bytes), need };
 }
 
 /** The video of a whole movie file; null if it has none, or is no such file. */
@@ -138,6 +139,20 @@ function previewFragments(file: ReceivedFile, track: Track, from: number): Previ
 /** Plan of the ISO base media file format: MP4, QuickTime, 3GP, M4A. */
 export const isobmffPlan: ReadPlan = { facts: planFacts, preview: planPreview };
 
+const isThreeGpp: Test = (head) => /^3g[2egprst]/.test(brandsIn(head)[0] ?? ""); // 3GPP TS 26.244, 5.4
+
+/** Whether the tracks are beyond the head. */
+const hasTracksBeyond: Test = (head) => tracksIn(head).hasVideo === null;
+
+export const threeGppAudio = {
+  type: "audio/3gpp",
+  kind: "audio",
+  matches: (head) => isThreeGpp(head) && isMp4Audio(head),
+  aliases: ["audio/3gpp2", "audio/3gp", "audio/mp4", "video/3gpp", "video/3gpp2", "video/3gp", "video/mp4"],
+  plan: isobmffPlan,
+  decoding: audio,
+} as const satisfies Row;
+
 export const m4a = {
   type: "audio/mp4",
   kind: "audio",
@@ -150,7 +165,8 @@ export const m4a = {
 export const threeGpp = {
   type: "video/3gpp",
   kind: "video",
-  matches: (head) => /^3g[2egprst]/.test(brandsIn(head)[0] ?? ""), // 3GPP TS 26.244, 5.4
+  matches: isThreeGpp,
+  isUndecided: hasTracksBeyond,
   aliases: ["video/3gpp2", "video/3gp", "video/mp4"],
   refinedBy: /^audio\/(?:3gpp2?|mp4)$/,
   plan: isobmffPlan,
@@ -171,6 +187,7 @@ export const isobmff = {
   type: "video/mp4",
   kind: "video",
   matches: (head) => brandsIn(head).length > 0 || firstBox(head) === "styp", // ISO/IEC 14496-12, 4.3 and 8.16.2
+  isUndecided: (head) => brandsIn(head).length > 0 && hasTracksBeyond(head),
   aliases: ["application/mp4", "video/x-m4v", "video/m4v"],
   refinedBy: /^(?:audio\/(?:mp4|x-m4a|m4a|aac)|video\/iso\.segment|image\/x-canon-cr3|application\/.*)$/,
   plan: isobmffPlan,

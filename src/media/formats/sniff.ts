@@ -13,6 +13,11 @@ export function sniff(head: Uint8Array): Format | null {
   return found ?? formats.find((format) => format.matchesBehindJunk?.(looked)) ?? null;
 }
 
+/** Decides the format of a file whose tracks lie beyond its first bytes, from its header without the media. */
+export function sniffHeader(header: Uint8Array): Format | null {
+  return formats.find((format) => format.matches(header)) ?? null;
+}
+
 const unknownType = "application/octet-stream";
 
 // Default types that servers send for unknown files.
@@ -45,6 +50,11 @@ function parseType(declaredType: string | null): string | null {
   // RFC 9110 8.3.1, and the length that RFC 6838 4.2 allows a name.
   if (!/^[a-z0-9!#$%&'*+.^_`|~-]{1,127}\/[a-z0-9!#$%&'*+.^_`|~-]{1,127}$/.test(type)) return null;
   return type.includes("*") || emptyTypes.has(type) ? null : type;
+}
+
+/** Whether the Content-Type header declares a type that the format can have, a generic one excluded. */
+export function declares(format: Format, declaredType: string | null): boolean {
+  return parseType(declaredType) !== null && !mediaType(format, declaredType).mismatch;
 }
 
 /** Returns the media type of a body of which no byte was received: the declared one, which nothing contradicts. */

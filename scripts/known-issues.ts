@@ -30,7 +30,7 @@ export const knownIssues: Readonly<Record<FormatName, string>> = {
   mov: `${codecs}. The oldest files, without a file type box, have no hash. ${moovAtEnd}`,
   "3gp": `${codecs}. H.263 has a hash only if the tables are at the front. ${moovAtEnd}`,
   mp4: codecs,
-  isobmff: `${codecs}. An audio file is reported as video if its tables are at the end and its brand is not specific. ${moovAtEnd}`,
+  isobmff: `${codecs}. The type of a file without tables at the front is the declared one if its server does not support ranges. ${moovAtEnd}`,
   avi: `${codecs}. Over 1 GB (OpenDML) the duration is that of the first part; pixels are assumed to be square`,
   "webm-audio": "The cover's hash",
   webm: codecs,

@@ -90,7 +90,7 @@ function walkFrames(head: Uint8Array, from: number): Frames {
 /** Duration of a whole file whose frames must be counted; null without frames. For workers. */
 export function countMp3Ms(body: Uint8Array): number | null {
   const { end } = findTags({ prefix: body, parts: [], length: body.length });
-  const first = findFirstFrame(body, end, readMpegFrame);
+  const first = hasAt(body, end, "fLaC") ? null : findFirstFrame(body, end, readMpegFrame);
   if (!first) return null;
   const { at, frame } = first;
   return countFramesMs(body, isInfo(body, at, frame) ? at + frame.bytes : at, readMpegFrame);

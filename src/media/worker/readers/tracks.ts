@@ -4,6 +4,7 @@ import {
   EncodedPacketSink,
   EncodedVideoPacketSource,
   Input,
+  type InputFormat,
   type InputVideoTrack,
   MATROSKA,
   MP3,
@@ -30,6 +31,8 @@ import { guardResync } from "./resync-guard.ts";
 import { type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
 
 const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE];
+
+const plannedFormats: ReadonlySet<InputFormat> = new Set<InputFormat>([MP3, MP4, QTFF]);
 
 // Container overhead: a few bytes a packet, and the decoder's settings.
 const maxPacketBytes = maxClipBytes - 256 * 1024;
@@ -68,7 +71,7 @@ async function measure(input: Input, isWhole: boolean): Promise<Facts> {
 /** The duration of a file whose read plan does not know it. */
 async function measureDurationMs(input: Input, isWhole: boolean): Promise<number | null> {
   // That of an MP3 is a guess of the library, and those of movies are all that the read plan reads too.
-  const isDeclared = ![MP3, MP4, QTFF].includes(await input.getFormat());
+  const isDeclared = !plannedFormats.has(await input.getFormat());
   // The first bytes have no end, but perhaps a declared duration.
   const declared = isDeclared ? await input.getDurationFromMetadata() : null;
   const seconds =

@@ -8,7 +8,16 @@ import { type Format, formats } from "./media/formats/index.ts";
 import type { Excerpt, Need, Part, PlannedFacts, PreviewStep, ReadPlan, ReceivedFile } from "./media/formats/plan.ts";
 import { readRange } from "./media/formats/received.ts";
 import { isDark } from "./media/dark-hash.ts";
-import { mediaType, rangeBehindTags, sniff, sniffAs, sniffBytes, unseenType } from "./media/formats/sniff.ts";
+import {
+  declares,
+  mediaType,
+  rangeBehindTags,
+  sniff,
+  sniffAs,
+  sniffBytes,
+  sniffHeader,
+  unseenType,
+} from "./media/formats/sniff.ts";
 import { factFields, isMissing, previewFields } from "./media/needs.ts";
 
 /**
@@ -78,6 +87,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
   let isSniffed = false;
   let tagged: Uint8Array | null = null; // the first bytes behind a long ID3 tag
   let isTagSkipped = false;
+  let isDecided = false; // between formats whose difference lies beyond the first bytes
   let hasRanges = true;
   let pauseMs = stallMs;
   let isStalled = false;
@@ -113,6 +123,13 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     if (isBehindTag && !isSniffed && !isStalled) return;
     // For unknown bytes and text, Content-Type can be more precise.
     if (!isSniffed && (!format || format.kind === "text")) return;
+    if (!format?.isUndecided?.(received.subarray(0, sniffBytes))) decideType();
+  }
+
+  /** Publishes the type: from now on it does not change. */
+  function decideType(): void {
+    const { received, outcome } = source;
+    isDecided = isSniffed;
     // Not an empty file, which is complete: the body is encoded, or failed before its first byte.
     const isUnseen = received.byteLength === 0 && outcome?.sha256 === null;
     const { type, mismatch } = isUnseen
@@ -141,12 +158,21 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     if (tagged?.byteLength === 0) tagged = null;
   }
 
+  /** Decides the type by a header, or by the first bytes alone if there is none. */
+  function decideBy(header: Uint8Array | undefined): void {
+    if (isDecided || (!isSniffed && !header)) return;
+    format = (header && sniffHeader(header)) ?? format;
+    plan = format?.plan ?? null;
+    decideType();
+  }
+
   /** Publishes the facts in the bytes so far; returns the need for the missing ones. */
   async function learnFacts(): Promise<Need | null> {
     if (!isSniffed) sniffSoFar();
     const unsniffed = isSniffed ? null : { prefix: sniffBytes };
-    if (!plan || !format || !hasMissingFacts()) return unsniffed;
-    const { known: facts, measurable, need } = plan.facts(file());
+    if (!plan || !format || (isDecided && !hasMissingFacts())) return unsniffed;
+    const { known: facts, measurable, need, head } = plan.facts(file());
+    if (head || need === null) decideBy(head);
     progress.learn(facts);
     if (!hasMissingFacts()) return unsniffed;
     if (measurable && measurable.byteLength > measuredBytes && measures < maxMeasures) {
@@ -256,6 +282,11 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     }
   }
 
+  /** No range has brought the header of the tracks, which may come much later: the declared type is good enough. */
+  function decideByDeclaredType(): void {
+    if (format && declares(format, source.declaredType)) decideBy(undefined);
+  }
+
   /** Ends the body here. If all its bytes are there, its end is there too: then it is counted. */
   async function stopSource(): Promise<Body> {
     if (source.received.byteLength !== source.declaredBytes) source.stop();
@@ -277,14 +308,17 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
         if (source.received.byteLength < wanted && format && format.kind !== "text") return;
       }
       await follow("head");
+      decideByDeclaredType();
     },
 
     async stop() {
+      decideBy(undefined);
       return { body: await stopSource(), excerpt: null, isPreviewed: false };
     },
 
     async readPlanned() {
       const excerpt = await follow("planned");
+      decideBy(undefined);
       end.abort();
       await showing;
       return { body: await stopSource(), excerpt, isPreviewed };
@@ -296,9 +330,11 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
       await waits(patienceMs, end.signal);
       if (source.outcome !== null && source.outcome.sha256 !== null) {
         await learnFacts();
+        decideBy(undefined);
         return { body: await whole, excerpt: null, isPreviewed: false };
       }
       const [body, excerpt] = await Promise.all([whole, follow("whole")]);
+      decideBy(undefined);
       await showing;
       return { body, excerpt, isPreviewed };
     },

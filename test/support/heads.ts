@@ -133,6 +133,7 @@ export const heads: Readonly<Record<FormatName, Buffer>> = {
   psd: latin1("8BPS\0\x01\0\0\0\0\0\0\0\x03"),
   qoi: latin1("qoif\0\0\0\x01\0\0\0\x01\x04\0"),
   pdf: latin1("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"),
+  "3gp-audio": Buffer.concat([fileType("3gp6", "isom"), movie("soun")]),
   m4a: Buffer.concat([fileType("isom"), movie("soun")]),
   mov: fileType("qt  "),
   "3gp": fileType("3gp5", "isom"),

@@ -235,6 +235,7 @@ export const mediaFiles: Readonly<Record<MeasuredName, MediaFile>> = {
   },
   qoi: { ...sizeOnly, make: () => Buffer.concat([latin1("qoif"), uint(4, width), uint(4, height), latin1("\x03\0")]) },
   pdf: { ...still, animated: null, make: pdf },
+  "3gp-audio": { ...sound, make: () => runFfmpeg("a.3gp", [...tone, "-c:a", "aac", "-movflags", "faststart"]) },
   m4a: { ...sound, hash: "own", make: () => runFfmpeg("a.m4a", [...tone, ...withCover]) },
   mov: { ...film, make: () => runFfmpeg("a.mov", [...frames, ...h264]) },
   "3gp": { ...film, make: () => runFfmpeg("a.3gp", [...frames, ...h264]) },

@@ -259,6 +259,7 @@ export const worstCases: Readonly<Record<FormatName, (bytes: number) => WorstCas
   psd: filled("psd"),
   qoi: filled("qoi"),
   pdf: filled("pdf"),
+  "3gp-audio": movieCases("3gp6", "isom"),
   m4a: movieCases("M4A ", "isom"),
   mov: movieCases("qt  "),
   "3gp": movieCases("3gp5", "isom"),

@@ -86,6 +86,10 @@ export interface TypeRow {
   readonly kind: Kind;
   /** Sniffs the first bytes, after the rows above did not match. Bounded, and never throws. */
   readonly matches: Test;
+  /** Likewise, after no row of the table has matched. */
+  readonly matchesBehindJunk?: Test;
+  /** Whether bytes beyond the head decide between this row and another one: see `FactsStep.head`. */
+  readonly isUndecided?: Test;
   /** Other correct names, and wrong ones that servers commonly send. */
   readonly aliases?: readonly string[];
   /** Types in a header that are more specific than the sniffed one: `text/csv` is plain text too. */

@@ -8,6 +8,7 @@ import { asf, asfAudio, asfVideo } from "./asf.ts";
 import { au } from "./au.ts";
 import { avi } from "./avi.ts";
 import { sqlite, wasm } from "./binary-data.ts";
+import type { Test } from "./bytes.ts";
 import { bmp } from "./bmp.ts";
 import { caf } from "./caf.ts";
 import { flac } from "./flac.ts";
@@ -24,7 +25,7 @@ import { jxl } from "./jxl.ts";
 import { tgs } from "./lottie.ts";
 import { matroska, matroskaAudio, webm, webmAudio } from "./matroska.ts";
 import { ape } from "./monkeys-audio.ts";
-import { isobmff, m4a, mp4, threeGpp } from "./mp4.ts";
+import { isobmff, m4a, mp4, threeGpp, threeGppAudio } from "./mp4.ts";
 import { mp3 } from "./mp3.ts";
 import { mpeg1Ps, mpegPs, mpegVideo } from "./mpeg-ps.ts";
 import { mpegTs } from "./mpeg-ts.ts";
@@ -68,6 +69,7 @@ const table = {
   psd,
   qoi,
   pdf,
+  "3gp-audio": threeGppAudio,
   m4a,
   mov,
   "3gp": threeGpp,
@@ -152,7 +154,11 @@ export type FormatDecoding =
   | (ReaderDecoding & { readonly setting: DecodableName; readonly reader: ReaderName });
 
 /** A format. Its name is its key in the table. */
-export interface Format extends Required<Omit<TypeRow, "refinedBy" | "isSometimesUnmarked" | "readsTags">> {
+export interface Format extends Required<
+  Omit<TypeRow, "refinedBy" | "isSometimesUnmarked" | "readsTags" | "matchesBehindJunk" | "isUndecided">
+> {
+  readonly matchesBehindJunk: Test | null;
+  readonly isUndecided: Test | null;
   readonly name: FormatName;
   readonly refinedBy: RegExp | null;
   readonly isSometimesUnmarked: boolean;
@@ -177,6 +183,8 @@ export const formats: readonly Format[] = Object.entries(table).map(([name, row]
   readsTags: false,
   ...row,
   name: name as FormatName,
+  matchesBehindJunk: row.matchesBehindJunk ?? null,
+  isUndecided: row.isUndecided ?? null,
   refinedBy: row.refinedBy ?? null,
   readSize: row.readSize ?? null,
   plan: planOf(row),

@@ -1,4 +1,4 @@
-import { type WorkBudget, createWorkBudget, memoized, readText, readUint32 } from "./bytes.ts";
+import { type WorkBudget, asBuffer, createWorkBudget, memoized, readText, readUint32 } from "./bytes.ts";
 import type { ReceivedFile } from "./plan.ts";
 import { clampToFile, readRange } from "./received.ts";
 
@@ -105,20 +105,53 @@ export interface Tracks {
   readonly hasAudio: boolean | null;
 }
 
-/** Reads the handler of each track (ISO/IEC 14496-12, 8.4.3): `vide` or `soun` among others. */
+// Codecs of a still picture: QuickTime's own; JPEG and PNG as MPEG-4 visual streams (ISO/IEC 14496-1, 7.2.6.6.2).
+const stillCodecs = ["jpeg", "png "];
+const [mpeg4Visual, stillObjectTypes] = ["mp4v", [0x6c, 0x6d]];
+
+/** Reads the handler of each track (ISO/IEC 14496-12, 8.4.3): `vide` or `soun` among others. A cover is no video. */
 export function readTracks(head: Uint8Array): Tracks {
   const work = createWorkBudget();
   const movie = findBox(boxes(head, 0, head.length, work), "moov");
   if (!movie) return { hasVideo: null, hasAudio: null };
-  const media = contents(head, boxes(head, movie.start, movie.end, work), "trak", work);
-  const handlers = [...contents(head, media, "mdia", work)]
-    .filter(({ type }) => type === "hdlr")
-    .map(({ start }) => readText(head, start + 8, 4));
+  const handlers: string[] = [];
+  for (const track of boxes(head, movie.start, movie.end, work)) {
+    if (track.type !== "trak") continue;
+    const media = [...contents(head, boxes(head, track.start, track.end, work), "mdia", work)];
+    const handler = findBox(media, "hdlr");
+    if (!handler) continue;
+    const name = readText(head, handler.start + 8, 4);
+    if (name === "vide" && track.isWhole && isCover(head, media, work)) continue;
+    handlers.push(name);
+  }
   const unseen = movie.isWhole ? false : null;
   return {
     hasVideo: handlers.includes("vide") || unseen,
     hasAudio: handlers.includes("soun") || unseen,
   };
+}
+
+/** Whether a track is one still picture, such as the cover of a song. */
+function isCover(head: Uint8Array, media: readonly Box[], work: WorkBudget): boolean {
+  const table = [...contents(head, contents(head, media, "minf", work), "stbl", work)];
+  const [sizes, description] = [findBox(table, "stsz"), findBox(table, "stsd")];
+  if (!sizes || !description || readUint32(head, sizes.start + 8) !== 1) return false;
+  const codec = readText(head, description.start + 12, 4);
+  return stillCodecs.includes(codec) || (codec === mpeg4Visual && isStillObject(head, description));
+}
+
+/** Whether the elementary stream descriptor of `mp4v` is of a still picture. */
+function isStillObject(head: Uint8Array, description: Box): boolean {
+  const entry = asBuffer(head.subarray(description.start, description.end));
+  const at = entry.indexOf("esds");
+  // Behind version and flags: two descriptors with lengths of one to four bytes, the second one is the decoder's.
+  for (let tag = at + 8; at >= 0 && tag < Math.min(entry.length, at + 32); tag += 1) {
+    if (entry[tag] !== 4) continue;
+    let type = tag + 1;
+    while (((entry[type] ?? 0) & 0x80) !== 0) type += 1;
+    return stillObjectTypes.includes(entry[type + 1] ?? 0);
+  }
+  return false;
 }
 
 /** Makes a box of a type and a content, one character a byte. */

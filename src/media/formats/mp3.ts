@@ -2,7 +2,15 @@ import { createDurationMs } from "../raster.ts";
 import { createWorkBudget, hasAt, readUint32 } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import { afterTag, findTags, previewTags } from "./id3.ts";
-import { type MpegFrame, hasFrames, readAdtsFrame, readMpegFrame } from "./mpeg-frames.ts";
+import {
+  type MpegFrame,
+  countFramesMs,
+  findFirstFrame,
+  hasFrames,
+  hasFramesBehindJunk,
+  readAdtsFrame,
+  readMpegFrame,
+} from "./mpeg-frames.ts";
 import type { FactsStep, ReceivedFile } from "./plan.ts";
 import { clampToFile, knownFacts, needMore, noFacts, wholeFacts } from "./received.ts";
 import { audio } from "./tracks.ts";
@@ -21,7 +29,7 @@ function readMp3DurationMs(file: ReceivedFile): number | "missing" | null {
   const head = prefix.subarray(0, end);
   const isThere = tags.isSure && prefix.length >= clampToFile(file, end);
   const missing = isThere ? null : "missing";
-  const first = tags.isSure ? findFirstFrame(head, tags.end) : null;
+  const first = tags.isSure ? findFirstFrame(head, tags.end, readMpegFrame) : null;
   if (!first) return missing;
   const { at, frame } = first;
   const milliseconds = (frames: number) => createDurationMs(((frames * frame.samples) / frame.rate) * 1000);
@@ -36,15 +44,6 @@ function readMp3DurationMs(file: ReceivedFile): number | "missing" | null {
   // A frame may lack the byte that would bring its length to the average. A tag of 128 bytes at the end (ID3v1) is
   // less than a frame.
   return milliseconds(Math.floor((length - audioAt + 1) / frame.meanBytes));
-}
-
-/** The first frame with another one behind it; null also if the next one has not arrived. */
-function findFirstFrame(head: Uint8Array, from: number): { readonly at: number; readonly frame: MpegFrame } | null {
-  for (let at = head.indexOf(0xff, from); at >= 0; at = head.indexOf(0xff, at + 1)) {
-    const frame = readMpegFrame(head, at);
-    if (frame && readMpegFrame(head, at + frame.bytes)?.stream === frame.stream) return { at, frame };
-  }
-  return null;
 }
 
 /** Offset of the first frame's encoder header, behind the side information of layer III. */
@@ -88,6 +87,15 @@ function walkFrames(head: Uint8Array, from: number): Frames {
   return { count, areConstant, end: at };
 }
 
+/** Duration of a whole file whose frames must be counted; null without frames. For workers. */
+export function countMp3Ms(body: Uint8Array): number | null {
+  const { end } = findTags({ prefix: body, parts: [], length: body.length });
+  const first = hasAt(body, end, "fLaC") ? null : findFirstFrame(body, end, readMpegFrame);
+  if (!first) return null;
+  const { at, frame } = first;
+  return countFramesMs(body, isInfo(body, at, frame) ? at + frame.bytes : at, readMpegFrame);
+}
+
 function planFacts(file: ReceivedFile): FactsStep {
   const durationMs = readMp3DurationMs(file);
   if (durationMs === null) return wholeFacts(file);
@@ -107,8 +115,9 @@ export const mp3 = {
   kind: "audio",
   readsTags: true,
   matches: isMpegAudio,
+  matchesBehindJunk: (head) => hasFramesBehindJunk(head, 0, readMpegFrame),
   aliases: ["audio/mp3", "audio/x-mp3", "audio/mpeg3", "audio/x-mpeg"],
   isSometimesUnmarked: true, // players skip anything before the first frame
   plan: { facts: planFacts, preview: previewTags },
-  decoding: audio,
+  decoding: { ...audio, reader: "mpeg-audio" },
 } as const satisfies Row;

@@ -1,23 +1,22 @@
-import { asBuffer, createWorkBudget, memoized } from "./bytes.ts";
+import { type Test, asBuffer, createWorkBudget, memoized } from "./bytes.ts";
 import { clipSeconds, previewInSteps, usualSeconds } from "./clip.ts";
 import type { Row } from "./format.ts";
-import { findFragmentsEnd, readFragmentedDurationMs } from "./isobmff-fragments.ts";
+import { readMovieDuration } from "./isobmff-duration.ts";
+import { findFragmentsEnd } from "./isobmff-fragments.ts";
 import { type Movie, type SampleTable, type Track, readMovie } from "./isobmff-movie.ts";
 import { type SampleSpan, copyTrack, findSampleSpan } from "./isobmff-samples.ts";
 import { brandsIn, firstBox, readFileBox, readTracks, withoutMedia } from "./isobmff.ts";
 import type { FactsStep, Need, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
 import {
   clampToFile,
+  durationFact,
   foundPreview,
-  measurableFacts,
-  needMore,
   needNextHeader,
   needRange,
   needWhole,
   noFacts,
   noPreview,
   readRange,
-  wholeFacts,
   wholePreview,
 } from "./received.ts";
 import { audio, video } from "./tracks.ts";
@@ -68,15 +67,24 @@ function needFrom(file: ReceivedFile, at: number): Need | null {
 function planFacts(file: ReceivedFile): FactsStep {
   const found = findMovie(file);
   if ("need" in found) return noFacts(found.need);
-  const measurable = withoutMedia(file.prefix, found.bytes);
   const movie = readMovie(found.bytes);
-  if (!movie?.isFragmented || movie.tracks.some(({ duration }) => duration > 0)) {
-    return measurableFacts(measurable);
-  }
-  const durationMs = readFragmentedDurationMs(file, movie, found.end);
-  if (durationMs === "missing") return { known: {}, measurable, need: needMore(file, found.end + firstLookBytes) };
-  if (durationMs === null) return { ...wholeFacts(file), measurable };
-  return { known: { durationMs }, measurable, need: null };
+  if (!movie) return noFacts();
+  const { durationMs, need } = readMovieDuration(file, movie, found.end);
+  const known = { ...primaryVideo(movie)?.size, ...durationFact(durationMs) };
+  return { known, measurable: null, head: withoutMedia(file.prefix, found.bytes), need };
+}
+
+/** The video of a whole movie file; null if it has none, or is no such file. */
+export function findVideo(body: Uint8Array): Track | null {
+  const found = findMovie({ prefix: body, parts: [], length: body.length });
+  const movie = "need" in found ? null : readMovie(found.bytes);
+  return (movie && primaryVideo(movie)) ?? null;
+}
+
+/** The video that a player shows: the first that is on by default. */
+function primaryVideo({ tracks }: Movie): Track | undefined {
+  const videos = tracks.filter(({ size }) => size !== null);
+  return videos.find(({ isEnabled }) => isEnabled) ?? videos[0];
 }
 
 function planPreview(file: ReceivedFile): PreviewStep {
@@ -131,6 +139,20 @@ function previewFragments(file: ReceivedFile, track: Track, from: number): Previ
 /** Plan of the ISO base media file format: MP4, QuickTime, 3GP, M4A. */
 export const isobmffPlan: ReadPlan = { facts: planFacts, preview: planPreview };
 
+const isThreeGpp: Test = (head) => /^3g[2egprst]/.test(brandsIn(head)[0] ?? ""); // 3GPP TS 26.244, 5.4
+
+/** Whether the tracks are beyond the head. */
+const hasTracksBeyond: Test = (head) => tracksIn(head).hasVideo === null;
+
+export const threeGppAudio = {
+  type: "audio/3gpp",
+  kind: "audio",
+  matches: (head) => isThreeGpp(head) && isMp4Audio(head),
+  aliases: ["audio/3gpp2", "audio/3gp", "audio/mp4", "video/3gpp", "video/3gpp2", "video/3gp", "video/mp4"],
+  plan: isobmffPlan,
+  decoding: audio,
+} as const satisfies Row;
+
 export const m4a = {
   type: "audio/mp4",
   kind: "audio",
@@ -143,7 +165,8 @@ export const m4a = {
 export const threeGpp = {
   type: "video/3gpp",
   kind: "video",
-  matches: (head) => /^3g[2egprst]/.test(brandsIn(head)[0] ?? ""), // 3GPP TS 26.244, 5.4
+  matches: isThreeGpp,
+  isUndecided: hasTracksBeyond,
   aliases: ["video/3gpp2", "video/3gp", "video/mp4"],
   refinedBy: /^audio\/(?:3gpp2?|mp4)$/,
   plan: isobmffPlan,
@@ -164,6 +187,7 @@ export const isobmff = {
   type: "video/mp4",
   kind: "video",
   matches: (head) => brandsIn(head).length > 0 || firstBox(head) === "styp", // ISO/IEC 14496-12, 4.3 and 8.16.2
+  isUndecided: (head) => brandsIn(head).length > 0 && hasTracksBeyond(head),
   aliases: ["application/mp4", "video/x-m4v", "video/m4v"],
   refinedBy: /^(?:audio\/(?:mp4|x-m4a|m4a|aac)|video\/iso\.segment|image\/x-canon-cr3|application\/.*)$/,
   plan: isobmffPlan,

@@ -61,11 +61,10 @@ interface Beginning {
   readonly headersEnd: number;
 }
 
-/** The first video; else the last of the sounds that the library cannot measure; else all sounds that it can. */
+/** The first video, and all sounds. */
 function measuredOf(streams: readonly Stream[]): readonly Stream[] {
-  const video = streams.find(({ kind }) => kind === "theora");
-  const first = video ?? streams.findLast(({ kind }) => kind === "speex" || kind === "flac");
-  return first ? [first] : streams.filter(({ kind }) => kind === "vorbis" || kind === "opus");
+  const video = streams.filter(({ kind }) => kind === "theora").slice(0, 1);
+  return [...video, ...streams.filter(({ kind }) => kind !== "theora" && kind !== "unknown")];
 }
 
 /** Reads the pages up to the first one with content of each measured stream. */
@@ -115,14 +114,22 @@ function findStart(bytes: Uint8Array, at: number, page: Page, stream: Stream): n
   return position > page.packets * stream.maxPacketSamples ? null : 0;
 }
 
-/** The last granule position of each stream in a tail; null if a stream of another chain link is in it (RFC 3533 4). */
-function readLastPositions(tail: Uint8Array, serials: ReadonlySet<number>): Map<number, number> | null {
+/**
+ * The last granule position of each stream in a tail; null if a stream of another chain link is in it (RFC 3533 4).
+ *
+ * @param beginningEnd offset in the tail behind the first pages of the streams
+ */
+function readLastPositions(
+  tail: Uint8Array,
+  serials: ReadonlySet<number>,
+  beginningEnd: number,
+): Map<number, number> | null {
   const last = new Map<number, number>();
   const work = createWorkBudget();
   const text = asBuffer(tail);
   for (let at = text.indexOf("OggS"); at >= 0 && work.step();) {
     const page = readPage(tail, at);
-    if (page && !serials.has(page.serial)) return null;
+    if (page && (!serials.has(page.serial) || (page.isFirst && at >= beginningEnd))) return null;
     if (page && page.position !== null) last.set(page.serial, page.position);
     at = text.indexOf("OggS", page ? page.end : at + 4);
   }
@@ -140,26 +147,33 @@ interface OggFacts {
 
 /** Reads size and duration of an Ogg file from its first pages and its last ones. */
 export function readOggFacts(file: ReceivedFile): OggFacts {
-  const [stream] = measuredOf(readStreams(file.prefix).streams);
+  const { streams, end: firstPagesEnd } = readStreams(file.prefix);
+  const [stream] = measuredOf(streams);
   const none = { kind: stream?.kind ?? null, size: stream?.size ?? null, durationMs: null };
   const beginning = readBeginning(file);
   if ("need" in beginning) return { ...none, need: beginning.need };
   const { measured, serials, starts } = beginning;
   if (measured.length === 0) return { ...none, need: null };
-  const isUnknown = measured.some(({ headerPackets }, index) => headerPackets !== null && starts[index] === null);
+  // The sound of a video begins with it.
+  const isUnknown = measured.some(
+    ({ headerPackets }, index) => headerPackets !== null && starts[index] === null && stream?.kind !== "theora",
+  );
   if (isUnknown || file.length === null) return { ...none, need: needWhole(file) };
   for (const bytes of [tailBytes, longTailBytes]) {
     const from = Math.max(0, file.length - bytes);
     const tail = readRange(file, from, file.length);
     if (!tail) return { ...none, need: needRange(file, from, file.length) };
-    const last = readLastPositions(tail, serials);
+    const last = readLastPositions(tail, serials, firstPagesEnd - from);
     if (!last) break;
-    if (!measured.every(({ serial }) => last.has(serial))) continue;
-    const seconds = measured.map(
-      ({ serial, skipped, secondsOf }, index) =>
-        secondsOf(Math.max(0, (last.get(serial) ?? 0) - skipped)) - secondsOf(starts[index] ?? 0),
-    );
-    const longest = Math.max(...seconds);
+    // A stream that is not in the longest tail has ended before the others.
+    const isLongest = bytes === longTailBytes || from === 0;
+    const found = measured.filter(({ serial }) => last.has(serial));
+    if (found.length === 0 || (found.length < measured.length && !isLongest)) continue;
+    const seconds = measured.map(({ serial, skipped, secondsOf }, index) => {
+      const position = last.get(serial);
+      return position === undefined ? 0 : secondsOf(Math.max(0, position - skipped)) - secondsOf(starts[index] ?? 0);
+    });
+    const longest = Math.max(...seconds.filter(Number.isFinite));
     return { ...none, durationMs: longest > 0 ? createDurationMs(longest * 1000) : null, need: null };
   }
   return { ...none, need: needWhole(file) };

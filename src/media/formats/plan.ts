@@ -45,6 +45,8 @@ export interface FactsStep {
   readonly known: PlannedFacts;
   /** A file for a worker to measure, for facts that only a reader's library can tell; null if there is none. */
   readonly measurable: Uint8Array | null;
+  /** A smaller file with the same type, once that is decided, for formats that need more than the first bytes for it. */
+  readonly head?: Uint8Array;
   /** The bytes for facts that are still missing; null if no more bytes will add one. */
   readonly need: Need | null;
 }

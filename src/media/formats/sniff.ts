@@ -18,7 +18,13 @@ export function sniff(head: Uint8Array): Format | null {
 
 function sniffAt(head: Uint8Array, from: number): Format | null {
   const looked = head.subarray(from, from + sniffBytes);
-  return formats.find((format) => format.matches(looked)) ?? null;
+  const found = formats.find((format) => format.matches(looked));
+  return found ?? formats.find((format) => format.matchesBehindJunk?.(looked)) ?? null;
+}
+
+/** Decides the format of a file whose tracks lie beyond its first bytes, from its header without the media. */
+export function sniffHeader(header: Uint8Array): Format | null {
+  return formats.find((format) => format.matches(header)) ?? null;
 }
 
 // Enough for two frames of ADTS or of common MP3 files, and for any signature.
@@ -77,6 +83,11 @@ function parseType(declaredType: string | null): string | null {
   // RFC 9110 8.3.1, and the length that RFC 6838 4.2 allows a name.
   if (!/^[a-z0-9!#$%&'*+.^_`|~-]{1,127}\/[a-z0-9!#$%&'*+.^_`|~-]{1,127}$/.test(type)) return null;
   return type.includes("*") || emptyTypes.has(type) ? null : type;
+}
+
+/** Whether the Content-Type header declares a type that the format can have, a generic one excluded. */
+export function declares(format: Format, declaredType: string | null): boolean {
+  return parseType(declaredType) !== null && !mediaType(format, declaredType).mismatch;
 }
 
 /** Returns the media type of a body of which no byte was received: the declared one, which nothing contradicts. */

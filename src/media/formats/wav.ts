@@ -1,5 +1,5 @@
 import { createDurationMs } from "../raster.ts";
-import { all, any, at, createWorkBudget, hasAt, readUint16LE, readUint32LE } from "./bytes.ts";
+import { all, any, at, createWorkBudget, hasAt, readText, readUint16LE, readUint32LE } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import type { FactsStep, PreviewStep, ReceivedFile } from "./plan.ts";
 import {
@@ -16,51 +16,95 @@ import {
 import { chunkHeaderBytes, formHeaderBytes, readRiffChunk, riff } from "./riff.ts";
 import { audio } from "./tracks.ts";
 
-// PCM, floats, A-law, mu-law; and the format of the extensible header, which is one of them (RFC 2361).
-const formats = [1, 3, 6, 7];
+// PCM, floats, A-law, mu-law: a block is one moment; and the format of the extensible header (RFC 2361).
+const sampleFormats = [1, 3, 6, 7];
 const extensible = 0xfffe;
 // Chunks of texts are shorter than a picture, and not worth a request of their own.
 const minCoverBytes = 1024;
+// Chunks behind the samples, of which an empty file has none.
+const trailers = ["LIST", "id3 ", "ID3 "];
+const allOnes = 0xffffffff;
+// The mean of a variable bitrate is rounded, and the last block may be padded.
+const plausibleShare = 0.1;
 const maxCoverBytes = 8 * 1024 ** 2;
 
-/** The facts in the chunks up to the samples. */
-interface Wave {
-  /** Bytes of all channels at one moment, and such moments a second. */
+/** The format chunk. */
+interface WaveFormat {
+  /** Bytes of all channels at one moment, or of a compressed block; and samples of each channel in it, 0 if unknown. */
   readonly blockBytes: number;
+  readonly blockSamples: number;
+  /** Moments a second, and mean bytes. */
   readonly rate: number;
-  /** Offset of the first sample, and declared length of the samples and of the file. */
+  readonly bytesPerSecond: number;
+}
+
+/** The facts in the chunks up to the samples. */
+interface Wave extends WaveFormat {
+  /** Samples of each channel, from the `fact` chunk; 0 if unknown. */
+  readonly factSamples: number;
+  /** Offset of the first sample; declared length of the samples and of the file, Infinity if they go on to its end. */
   readonly dataAt: number;
   readonly dataBytes: number;
   readonly fileBytes: number;
 }
 
-/** Reads the chunks up to `data`; `missing` and where, or null if these are not the samples of a known format. */
+function readFormat(bytes: Uint8Array, at: number, end: number): WaveFormat {
+  const format = readUint16LE(bytes, at);
+  const known = format === extensible ? readUint16LE(bytes, at + 24) : format;
+  const isExtended = end - at >= 20 && format !== extensible; // ADPCM and GSM 6.10 (Microsoft, New Multimedia Data Types)
+  return {
+    blockBytes: readUint16LE(bytes, at + 12),
+    blockSamples: sampleFormats.includes(known) ? 1 : isExtended ? readUint16LE(bytes, at + 18) : 0,
+    rate: readUint32LE(bytes, at + 4),
+    bytesPerSecond: readUint32LE(bytes, at + 8),
+  };
+}
+
+/** A length of 32 bits: 0 and all ones stand in the files of encoders that write to a pipe, or were interrupted. */
+function readLength(bytes: Uint8Array, at: number): number {
+  const length = readUint32LE(bytes, at);
+  return length === 0 || length === allOnes ? Infinity : length;
+}
+
+/** Reads the chunks up to `data`; `missing` and where, or null if there are no samples of a known format. */
 function readWave(prefix: Uint8Array): Wave | { readonly missing: number } | null {
   const isLong = hasAt(prefix, 0, "RF64"); // EBU Tech 3306: the lengths stand in `ds64`
-  let [fileBytes, longDataBytes] = [isLong ? Infinity : readUint32LE(prefix, 4) + 8, 0];
-  let [blockBytes, rate] = [0, 0];
+  let [fileBytes, longDataBytes] = [isLong ? Infinity : readLength(prefix, 4) + 8, Infinity];
+  let format: WaveFormat | null = null;
+  let factSamples = 0;
   const work = createWorkBudget();
   for (let at = formHeaderBytes; work.step();) {
     if (at + chunkHeaderBytes > prefix.length) return { missing: at + chunkHeaderBytes };
     const { type, start, end, next } = readRiffChunk(prefix, at);
     if (type === "data") {
-      const dataBytes = isLong ? longDataBytes : end - start;
-      return blockBytes > 0 && rate > 0 ? { blockBytes, rate, dataAt: start, dataBytes, fileBytes } : null;
+      if (!format || format.rate === 0) return null;
+      const isEmpty = end === start && trailers.includes(readText(prefix, start, 4));
+      const dataBytes = isEmpty ? 0 : isLong ? longDataBytes : readLength(prefix, start - 4);
+      return { ...format, factSamples, dataAt: start, dataBytes, fileBytes };
     }
-    if (next > prefix.length && (type === "fmt " || type === "ds64")) return { missing: next };
-    if (type === "fmt ") {
-      const format = readUint16LE(prefix, start);
-      const known = format === extensible ? readUint16LE(prefix, start + 24) : format;
-      if (!formats.includes(known)) return null;
-      [rate, blockBytes] = [readUint32LE(prefix, start + 4), readUint16LE(prefix, start + 12)];
-    }
+    if (next > prefix.length && ["fmt ", "ds64", "fact"].includes(type)) return { missing: next };
+    if (type === "fmt ") format = readFormat(prefix, start, end);
+    if (type === "fact") factSamples = readUint32LE(prefix, start) % allOnes;
     if (type === "ds64") {
-      fileBytes = readLong(prefix, start) + 8;
-      longDataBytes = readLong(prefix, start + 8);
+      fileBytes = (readLong(prefix, start) || Infinity) + 8;
+      longDataBytes = readLong(prefix, start + 8) || Infinity;
     }
     at = next;
   }
   return null;
+}
+
+/**
+ * The duration of so many bytes of samples. Compressed ones are counted in the `fact` chunk, or by blocks, if that fits
+ * the mean bytes a second.
+ */
+function secondsOf({ blockBytes, blockSamples, rate, bytesPerSecond, factSamples }: Wave, bytes: number): number {
+  const byBlocks = blockBytes > 0 ? (Math.floor(bytes / blockBytes) * blockSamples) / rate : 0;
+  if (blockSamples === 1) return byBlocks;
+  const byMean = bytesPerSecond > 0 ? bytes / bytesPerSecond : 0;
+  const isPlausible = (seconds: number) =>
+    seconds > 0 && (byMean === 0 || Math.abs(seconds - byMean) <= plausibleShare * byMean + blockSamples / rate);
+  return [factSamples / rate, byBlocks].find(isPlausible) ?? byMean;
 }
 
 function readLong(bytes: Uint8Array, at: number): number {
@@ -73,8 +117,9 @@ function planFacts(file: ReceivedFile): FactsStep {
   if (!wave) return noFacts();
   if ("missing" in wave) return noFacts(needMore(file, wave.missing));
   if (file.length === null) return wholeFacts(file);
-  const bytes = Math.min(wave.dataBytes, Math.min(wave.fileBytes, file.length) - wave.dataAt);
-  const seconds = Math.floor(Math.max(0, bytes) / wave.blockBytes) / wave.rate;
+  const isOpen = wave.dataBytes === Infinity;
+  const end = isOpen ? file.length : Math.min(wave.fileBytes, file.length, wave.dataAt + wave.dataBytes);
+  const seconds = secondsOf(wave, Math.max(0, end - wave.dataAt));
   return knownFacts(durationFact(seconds > 0 ? createDurationMs(seconds * 1000) : null));
 }
 

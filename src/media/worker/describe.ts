@@ -4,6 +4,7 @@ import { type Raster, onWhite, shrink } from "../raster.ts";
 import type { WorkerSettings, Clip, Facts, Request, WorkerAnswer } from "../protocol.ts";
 import { type Rasters, type VipsMeasurement, createVips } from "./vips.ts";
 import type { Decoding, Header, ReaderDecoding } from "../formats/format.ts";
+import type { Reader } from "./reader.ts";
 import { readers } from "./readers/index.ts";
 import { endOfTags } from "../formats/id3.ts";
 import { sniff } from "../formats/sniff.ts";
@@ -37,8 +38,11 @@ interface BodyMeasurement {
   /** Rasters; or a picture file embedded in the body; or null if there is none. */
   readonly show: () => Promise<Rasters | Uint8Array | null>;
   readonly cut?: () => Promise<Clip | null>;
+  /** Whether the reader cannot read the body, of which some facts are known all the same. */
+  readonly isBroken?: boolean;
 }
 
+const noFacts: Facts = { width: null, height: null, animated: null, durationMs: null };
 const components = { x: 4, y: 3 };
 const unknownResult: WorkerResult = {
   width: null,
@@ -92,20 +96,20 @@ export async function createDescribe({ formats: enabledFormats, clips }: WorkerS
 
   async function measureByReader(
     decoding: Extract<FormatDecoding, ReaderDecoding>,
-    { readSize }: Format,
+    format: Format,
     body: Uint8Array,
     isWhole: boolean,
   ) {
     const reader = await readers[decoding.reader]();
-    const size = reader.measure ? null : readSize?.(body);
+    const size = reader.measure ? null : format.readSize?.(body);
     const pixels = size ? size.width * size.height : 0;
     const opened = { head: body, isProgressive: false, bytesAPixel: 4, pages: 1, pixels };
     const facts = size && { ...size, animated: decoding.isAnimated(opened), durationMs: null };
-    const measured = facts ?? (await reader.measure?.(body, isWhole));
+    const measured = facts ? { facts, isBroken: false } : await measureTracks(reader, format, body, isWhole);
     if (!measured) return null;
     const cost = costOf(decoding, opened);
     return {
-      facts: measured,
+      ...measured,
       cost: { ...cost, bytes: cost.bytes + decoding.libraryBytes },
       show: async () => {
         const shown = await reader.show(body);
@@ -133,15 +137,16 @@ export async function createDescribe({ formats: enabledFormats, clips }: WorkerS
           ...elapsed(),
         };
       }
-      const { facts, cost } = measured;
-      known = { ...unknownResult, ...facts, ...expectedOf(cost) };
+      const { facts, cost, isBroken = false } = measured;
+      known = { ...unknownResult, ...facts, warning: isBroken ? "decode_failed" : null, ...expectedOf(cost) };
       if (operation === "measure") return { ...known, ...elapsed() };
       if (cost.bytes > allowed.bytes || cost.milliseconds > allowed.milliseconds) {
         return { ...known, warning: "too_many_pixels", ...elapsed() };
       }
       const clip = (await measured.cut?.()) ?? null;
       known = { ...known, clip };
-      const shown = await measured.show();
+      // A reader that fails at a file whose facts are all known has no picture of it.
+      const shown = await (isComplete(format, facts) ? measured.show().catch(() => null) : measured.show());
       if (!shown) return { ...known, ...elapsed() };
       if (shown instanceof Uint8Array) {
         const embedded = await describeEmbedded(shown, allowed);
@@ -165,6 +170,30 @@ export async function createDescribe({ formats: enabledFormats, clips }: WorkerS
   }
 
   return describe;
+}
+
+/**
+ * Measures a body by the read plan of its format, which knows the durations, and by its reader for what the plan does not
+ * know. So an early answer and that of the whole file are the same, and a failing library loses no fact.
+ */
+async function measureTracks(reader: Reader, format: Format, body: Uint8Array, isWhole: boolean) {
+  const isTracks = format.kind === "audio" || format.kind === "video";
+  const file = { prefix: body, parts: [], length: isWhole ? body.length : null };
+  const planned = isTracks ? format.plan.facts(file).known : {};
+  const known = { ...noFacts, ...planned };
+  if (isComplete(format, known)) return { facts: known, isBroken: false };
+  try {
+    const measured = await reader.measure?.(body, isWhole);
+    return measured ? { facts: { ...measured, ...planned }, isBroken: false } : null;
+  } catch (error) {
+    if (Object.keys(planned).length === 0) throw error;
+    return { facts: known, isBroken: true };
+  }
+}
+
+/** Whether nothing is missing of the facts that a file of audio or video has. */
+function isComplete({ kind }: Format, { width, durationMs }: Facts): boolean {
+  return durationMs !== null && (kind === "audio" || (kind === "video" && width !== null));
 }
 
 /** Clamps the estimates: the header of a pixel bomb may declare a million years of work. */

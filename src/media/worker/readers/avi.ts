@@ -28,7 +28,9 @@ export const reader: Reader = {
   // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
   measure: async (body) => measure(body),
   show: () => Promise.resolve(null),
-  cut: (body) => Promise.resolve({ bytes: body.slice(0, maxClipBytes), container: "avi", rotation: 0 }),
+  // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is a rejection
+  cut: async (body) =>
+    measure(body).width === null ? null : { bytes: body.slice(0, maxClipBytes), container: "avi", rotation: 0 },
 };
 
 function measure(body: Uint8Array): Facts {

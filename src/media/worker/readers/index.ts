@@ -14,5 +14,6 @@ export const readers: Readonly<Record<ReaderName, () => Promise<Reader>>> = {
   aiff: async () => (await import("./aiff.ts")).reader,
   headers: async () => (await import("./headers.ts")).reader,
   dolby: async () => (await import("./dolby.ts")).reader,
+  "mpeg-audio": async () => (await import("./mpeg-audio.ts")).reader,
   amr: async () => (await import("./amr.ts")).reader,
 };

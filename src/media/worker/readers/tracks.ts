@@ -24,10 +24,7 @@ import { hasAt } from "../../formats/bytes.ts";
 import { clipSeconds } from "../../formats/clip.ts";
 import { box } from "../../formats/isobmff.ts";
 import { isJpeg } from "../../formats/jpeg-segments.ts";
-import { matroska } from "../../formats/matroska.ts";
-import { mp3 } from "../../formats/mp3.ts";
-import { isobmffPlan } from "../../formats/mp4.ts";
-import type { ReadPlan } from "../../formats/plan.ts";
+import { findVideo, isobmffPlan } from "../../formats/mp4.ts";
 import { isPng } from "../../formats/png.ts";
 import { isUnbranded } from "../../formats/quicktime.ts";
 import { type Clip, type Container, type Facts, maxClipBytes } from "../../protocol.ts";
@@ -36,22 +33,16 @@ import { type Reader, type Shown, UnreadableError, noSize } from "../reader.ts";
 
 const known = [MP4, QTFF, MATROSKA, WEBM, OGG, MP3, ADTS, FLAC, WAVE, MPEG_TS];
 
-const plans = new Map<InputFormat, ReadPlan>([
-  [MP3, mp3.plan],
-  [MP4, isobmffPlan],
-  [QTFF, isobmffPlan],
-  [MATROSKA, matroska.plan],
-  [WEBM, matroska.plan],
-]);
+const plannedFormats: ReadonlySet<InputFormat> = new Set<InputFormat>([MP3, MP4, QTFF]);
 
 // Container overhead: a few bytes a packet, and the decoder's settings.
 const maxPacketBytes = maxClipBytes - 256 * 1024;
 
 /** Video and sound in tracks: MP4, QuickTime, Matroska, WebM, Ogg, MP3, ADTS, FLAC, WAVE and MPEG-TS. */
 export const reader: Reader = {
-  measure: (body, isWhole) => withInput(body, (input) => measure(input, body, isWhole)),
+  measure: (body, isWhole) => withInput(body, (input) => measure(input, isWhole)),
   show: (body) => withInput(body, showCover),
-  cut: (body) => withInput(body, (input) => cut(input, body)),
+  cut: (body) => withInput(body, (input) => cut(input, body)).catch(() => cutMovie(body)),
 };
 
 async function withInput<T>(body: Uint8Array, use: (input: Input) => Promise<T>): Promise<T> {
@@ -67,22 +58,26 @@ function withFileType(body: Uint8Array): Uint8Array {
   return isUnbranded(body) ? Buffer.concat([oldestFileType, body]) : body;
 }
 
-async function measure(input: Input, body: Uint8Array, isWhole: boolean): Promise<Facts> {
+async function measure(input: Input, isWhole: boolean): Promise<Facts> {
   const tracks = await input.getTracks();
   if (tracks.length === 0) throw new UnreadableError("no tracks");
   const video = await input.getPrimaryVideoTrack();
   const width = Math.round((await video?.getDisplayWidth()) ?? 0);
   const height = Math.round((await video?.getDisplayHeight()) ?? 0);
-  const size = createSize(width, height) ?? noSize;
-  // The plan knows some durations early: an answer must not change when the whole file is there.
-  const plan = plans.get(await input.getFormat());
-  const planned = plan?.facts({ prefix: body, parts: [], length: isWhole ? body.length : null }).known.durationMs;
-  if (planned !== undefined) return { ...size, animated: null, durationMs: planned };
-  // The first bytes have no end, but perhaps a declared duration. That of an MP3 is a guess of the library.
-  const declared = plan === mp3.plan ? null : await input.getDurationFromMetadata();
+  const facts = { ...(createSize(width, height) ?? noSize), animated: null };
+  const durationMs = await measureDurationMs(input, isWhole).catch(() => null);
+  return { ...facts, durationMs };
+}
+
+/** The duration of a file whose read plan does not know it. */
+async function measureDurationMs(input: Input, isWhole: boolean): Promise<number | null> {
+  // That of an MP3 is a guess of the library, and those of movies are all that the read plan reads too.
+  const isDeclared = !plannedFormats.has(await input.getFormat());
+  // The first bytes have no end, but perhaps a declared duration.
+  const declared = isDeclared ? await input.getDurationFromMetadata() : null;
   const seconds =
     declared ?? (isWhole ? (await input.computeDuration()) - Math.max(0, await input.getFirstTimestamp()) : 0);
-  return { ...size, animated: null, durationMs: toMilliseconds(seconds) };
+  return toMilliseconds(seconds);
 }
 
 /** Null where it lasts no time, as a stream that is still being made says. */
@@ -122,6 +117,18 @@ export function beginning(body: Uint8Array, container: Container): Clip {
   return { bytes: body.slice(0, maxClipBytes), container, rotation: 0 };
 }
 
+/** ffmpeg reads from a pipe: it cannot go back to the media from a header behind them. In the excerpt it is first. */
+function beginningOfMovie(body: Uint8Array): Clip {
+  const { excerpt } = isobmffPlan.preview({ prefix: body, parts: [], length: body.length });
+  return beginning(excerpt?.bytes ?? body, "mov");
+}
+
+/** The beginning of a movie that the library cannot read, but perhaps ffmpeg. Null if it has no video. */
+function cutMovie(body: Uint8Array): Clip | null {
+  const video = findVideo(body);
+  return video && { ...beginningOfMovie(body), rotation: video.rotation };
+}
+
 async function cut(input: Input, body: Uint8Array): Promise<Clip | null> {
   const track = await input.getPrimaryVideoTrack();
   if (!track) return null;
@@ -129,9 +136,7 @@ async function cut(input: Input, body: Uint8Array): Promise<Clip | null> {
   const codec = await track.getCodec();
   if (!codec) {
     if (hasAt(body, 0, [0x1a, 0x45, 0xdf, 0xa3])) return { ...beginning(body, "matroska"), rotation };
-    // ffmpeg reads from a pipe: it cannot go back to the media from a header behind them. In the excerpt it is first.
-    const { excerpt } = isobmffPlan.preview({ prefix: body, parts: [], length: body.length });
-    return { ...beginning(excerpt?.bytes ?? body, "mov"), rotation };
+    return { ...beginningOfMovie(body), rotation };
   }
   const target = new BufferTarget();
   const output = new Output({ format: new MkvOutputFormat(), target });

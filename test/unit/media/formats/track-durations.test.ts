@@ -1,0 +1,163 @@
+import { describe, expect, test } from "vitest";
+import { readChainedMs } from "../../../../src/media/formats/ogg-chain.ts";
+import { countAdtsMs } from "../../../../src/media/formats/aac.ts";
+import { countMp3Ms } from "../../../../src/media/formats/mp3.ts";
+import { sniff } from "../../../../src/media/formats/sniff.ts";
+import { adtsFrames, box, fileType, mp3Frames } from "../../../support/heads.ts";
+import { followFacts } from "../../../support/read-plan.ts";
+import { aifcFile, fragment, fragmentDefaults, movieHeader, wavFile } from "../../../support/track-bytes.ts";
+import { uint } from "../../../support/worst-cases.ts";
+
+function factsOf(file: Buffer) {
+  return followFacts(sniff(file)!.plan, file, { head: Math.min(file.length, 12 * 1024) }).steps.at(-1)!.known;
+}
+
+const movie = (...boxes: readonly Buffer[]) => Buffer.concat([fileType("isom"), ...boxes]);
+
+describe("the duration of a movie whose declared times are all ones", () => {
+  test("is that of its samples", () => {
+    expect(factsOf(movie(movieHeader([{ samples: 30 }]))).durationMs).toBe(3000);
+  });
+
+  test("begins behind the media time of the edit list", () => {
+    const sound = { handler: "soun", samples: 31, edits: [[0xffffffff, 100]] } as const;
+    expect(factsOf(movie(movieHeader([sound]))).durationMs).toBe(3000);
+  });
+
+  test("is that of the edit list if it has no samples", () => {
+    expect(factsOf(movie(movieHeader([{ edits: [[2500, 0]] }]))).durationMs).toBe(2500);
+  });
+
+  test("is that of the samples in the header and in the fragments together", () => {
+    const header = movieHeader([{ samples: 2, duration: 200 }], fragmentDefaults());
+    expect(factsOf(movie(header, fragment(1, 5, 200), fragment(1, 4, 700))).durationMs).toBe(1100);
+  });
+
+  test("is that of the fragments if `mehd` is all ones too", () => {
+    const unknown = box("mehd", uint(4, 0), uint(4, 0xffffffff));
+    const header = movieHeader([{}], fragmentDefaults(unknown));
+    expect(factsOf(movie(header, fragment(1, 5, null), fragment(1, 4, null))).durationMs).toBe(900);
+  });
+
+  test("is declared by `mehd` without a fragment", () => {
+    const header = movieHeader([{}], fragmentDefaults(box("mehd", uint(4, 0), uint(4, 4321))));
+    expect(factsOf(movie(header)).durationMs).toBe(4321);
+  });
+
+  test("is read from the last fragments if the file ends with an index for random access", () => {
+    const header = movieHeader([{}], fragmentDefaults());
+    const start = movie(header, fragment(1, 10, 5000), box("free", Buffer.alloc(500_000)));
+    const tableOf = box("tfra", uint(4, 0), uint(4, 1), uint(4, 0), uint(4, 1), uint(4, 9000), uint(4, start.length), Buffer.alloc(3)); // prettier-ignore
+    const index = box("mfra", tableOf, box("mfro", uint(4, 0), uint(4, 8 + tableOf.length + 16)));
+    const file = Buffer.concat([start, fragment(1, 10, 9000), index]);
+    const { steps, bytesRead } = followFacts(sniff(file)!.plan, file);
+    expect(steps.at(-1)!.known.durationMs).toBe(5000);
+    expect(bytesRead).toBeLessThan(100_000);
+  });
+});
+
+describe("the size of a video track", () => {
+  test.each([
+    ["its samples", {}, [320, 180]],
+    ["its samples, turned by the matrix", { isTurned: true }, [180, 320]],
+    ["its samples in square pixels", { aspect: [4, 3] }, [427, 180]],
+    ["its track header if the samples have none", { coded: [0, 0], displayed: [640, 360] }, [640, 360]],
+    ["its track header if that has other proportions", { coded: [720, 576], displayed: [1024, 576] }, [1024, 576]],
+    ["its samples if the track header is turned already", { displayed: [180, 320], isTurned: true }, [180, 320]],
+  ] as const)("is that of %s", (_, track, [width, height]) => {
+    expect(factsOf(movie(movieHeader([{ samples: 1, ...track }])))).toMatchObject({ width, height });
+  });
+});
+
+describe("the duration of a WAV", () => {
+  const ima = { format: 0x11, rate: 8000, bytesPerSecond: 4055, blockBytes: 256, blockSamples: 505, dataBytes: 12_288 };
+  test.each([
+    ["in IMA ADPCM is counted in `fact`", { ...ima, factSamples: 24_000 }, 3000],
+    ["in IMA ADPCM is counted in blocks without `fact`", ima, 3030],
+    ["in IMA ADPCM is counted in blocks if `fact` cannot be", { ...ima, factSamples: 9 }, 3030],
+    ["in GSM 6.10 is counted in blocks", { format: 0x31, rate: 8000, bytesPerSecond: 1625, blockBytes: 65, blockSamples: 320, dataBytes: 4875 }, 3000], // prettier-ignore
+    ["in G.722 is that of its mean bytes", { format: 0x28f, rate: 16_000, bytesPerSecond: 8000, blockBytes: 1, dataBytes: 24_000 }, 3000], // prettier-ignore
+    ["of length 0 goes on to the end", { format: 1, rate: 8000, bytesPerSecond: 16_000, blockBytes: 2, dataBytes: 48_000, declaredBytes: 0, riffBytes: 36 }, 3000], // prettier-ignore
+    ["of a length of all ones goes on to the end", { format: 1, rate: 8000, bytesPerSecond: 16_000, blockBytes: 2, dataBytes: 48_000, declaredBytes: 0xffffffff, riffBytes: 0xffffffff }, 3000], // prettier-ignore
+  ])("%s", (_, options, durationMs) => {
+    expect(factsOf(wavFile(options)).durationMs).toBe(durationMs);
+  });
+});
+
+test.each([
+  ["ima4", 2068, 16, 2068 * 34, 3001],
+  ["ima4", 132_300, 16, 2068 * 34, 3000],
+  ["ulaw", 132_300, 16, 132_300, 3000],
+  ["sowt", 132_300, 16, 264_600, 3000],
+  ["fl32", 0, 32, 529_200, 3000],
+  ["GSM ", 827, 16, 827 * 33, 3000],
+  ["MAC3", 22_050, 8, 44_100, 3000],
+  ["MAC6", 22_050, 8, 22_050, 3000],
+])("an AIFC in %s with the count %i has the duration of its samples", (coding, count, bits, bytes, durationMs) => {
+  expect(factsOf(aifcFile(coding, count, bits, bytes)).durationMs).toBe(durationMs);
+});
+
+const frames = (one: Buffer, count: number) => Buffer.concat(Array.from({ length: count }, () => one));
+
+describe("MPEG audio behind other data", () => {
+  test.each([
+    ["zeros", Buffer.alloc(3000)],
+    ["noise", Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7919) % 251))],
+  ])("has its type and the duration of its frames behind %s", (_, junk) => {
+    const mp3 = Buffer.concat([junk, frames(mp3Frames(), 50)]);
+    expect(sniff(mp3)!.name).toBe("mp3");
+    expect(factsOf(mp3).durationMs).toBe(Math.round((100 * 1152) / 44.1));
+    const adts = Buffer.concat([junk, frames(adtsFrames(), 50)]);
+    expect(sniff(adts)!.name).toBe("aac");
+    expect(countAdtsMs(adts)).toBe(Math.round((100 * 1024) / 44.1));
+  });
+
+  test("is not found in other data", () => {
+    expect(sniff(Buffer.concat([Buffer.alloc(3000), mp3Frames()]))).toBeNull();
+    expect(sniff(Buffer.alloc(8000, 0xff))).toBeNull();
+  });
+});
+
+test("the frames of an MP3 are counted over data between them, without an encoder header", () => {
+  const info = mp3Frames().subarray(0, 417);
+  info.write("Xing", 36, "latin1");
+  info.writeUInt32BE(1, 40);
+  const file = Buffer.concat([info, frames(mp3Frames(), 20), Buffer.alloc(500), frames(mp3Frames(), 5)]);
+  expect(countMp3Ms(file)).toBe(Math.round((50 * 1152) / 44.1));
+});
+
+/** A page with one packet. */
+function page(flags: number, serial: number, position: number, packet: Buffer): Buffer {
+  const header = Buffer.alloc(28);
+  header.write("OggS", 0, "latin1");
+  header[5] = flags;
+  header.writeUInt32LE(position, 6);
+  header.writeUInt32LE(serial, 14);
+  header.set([1, packet.length], 26);
+  return Buffer.concat([header, packet]);
+}
+
+/** A link of Opus with a pre-skip of 312 samples: packets of 20 ms. */
+function opus(serial: number, packets: number): Buffer {
+  const head = Buffer.concat([Buffer.from("OpusHead\x01\x01", "latin1"), Buffer.from([0x38, 1]), Buffer.alloc(7)]);
+  const content = Array.from({ length: packets }, (_, index) => page(0, serial, (index + 1) * 960, Buffer.from([0x78, 0]))); // prettier-ignore
+  return Buffer.concat([page(2, serial, 0, head), page(0, serial, 0, Buffer.from("OpusTags", "latin1")), ...content]);
+}
+
+describe("an Ogg file of several links", () => {
+  test.each([
+    ["of different streams", 2],
+    ["of the same serial number", 1],
+  ])("%s has the sum of their durations", (_, serial) => {
+    const one = factsOf(opus(1, 50)).durationMs!;
+    expect(one).toBe(Math.round(1000 - 6.5));
+    const file = Buffer.concat([opus(1, 50), opus(serial, 25)]);
+    expect(factsOf(file)).toEqual({});
+    expect(readChainedMs(file)).toBe(one + Math.round(500 - 6.5));
+  });
+
+  test("has the duration of the whole pages if the last one is cut", () => {
+    const file = opus(1, 50);
+    expect(factsOf(file.subarray(0, -10)).durationMs).toBe(Math.round(980 - 6.5));
+  });
+});

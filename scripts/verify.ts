@@ -2,17 +2,8 @@
 import { ensureDebianPackages } from "./debian.ts";
 
 ensureDebianPackages([
-  ...[
-    "prosody",
-    "lua-check",
-    "lua-busted",
-    "lua-unbound",
-    "lua-dbi-sqlite3",
-    "libxml2-utils",
-    "openssl",
-    "redis-server",
-    "ffmpeg",
-  ],
+  ...["prosody", "lua-check", "lua-busted", "lua-unbound", "libxml2-utils", "openssl", "redis-server", "ffmpeg"],
+  "lua-dbi-sqlite3", // archives in SQL
   ...["chromium", "bash", "fish", "zsh"], // the page, and shell completion
   "prometheus", // Prometheus itself tests the alerts and the dashboard
   ...["curl", "python3", "lua5.4", "lua-socket"], // the examples

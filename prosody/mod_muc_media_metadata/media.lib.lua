@@ -27,8 +27,10 @@ end
 
 -- Metadata of the sender's own.
 
+local names_of_server = { ["metadata"] = true, ["by-server"] = true }; -- which only servers add
+
 local function is_metadata(child)
-	return type(child) == "table" and child.name == "metadata" and child.attr.xmlns == xmlns_metadata;
+	return type(child) == "table" and child.attr.xmlns == xmlns_metadata and names_of_server[child.name] == true;
 end
 
 local function without_metadata(list) -- > list, changed in place
@@ -44,9 +46,9 @@ local function without_metadata(list) -- > list, changed in place
 	return list;
 end
 
-local function strip_metadata(stanza) -- > stanza, changed in place, without <metadata/> at any depth
+local function strip_metadata(stanza) -- > stanza, changed in place, without <metadata/> and <by-server/> at any depth
 	each_element(stanza, function (element)
-		if element:get_child("metadata", xmlns_metadata) then
+		if element:get_child(nil, xmlns_metadata) then
 			without_metadata(element);
 			without_metadata(element.tags);
 		end

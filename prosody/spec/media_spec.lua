@@ -22,6 +22,8 @@ describe("metadata in the sender's own message", function ()
 			table.remove(x, 1);
 		end
 		assert.equal(before, tostring(media_library.strip_metadata(stanza)));
+		local marked = st.message():tag("reference", { xmlns = "urn:xmpp:reference:0" }):tag("by-server", { xmlns = xmlns_metadata }):reset();
+		assert.equal(0, #media_library.strip_metadata(marked).tags[1].tags);
 		local kept = st.message():tag("metadata", { xmlns = "urn:xmpp:other" }):up():tag("other", { xmlns = xmlns_metadata }):reset();
 		local as_it_was = tostring(kept);
 		assert.equal(as_it_was, tostring(media_library.strip_metadata(kept)));

@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -16,13 +16,13 @@ export function canMakeDebian13(): boolean {
 }
 
 /**
- * Creates a Debian 13 file system with Prosody 13 and slixmpp, unless it exists; returns its folder, for use with chroot.
+ * Creates a Debian 13 file system with Prosody 13 and slixmpp, unless it exists with these packages; returns its folder, for use with chroot.
  *
  * @throws Error with the output of the program that failed
  */
 export async function debian13(): Promise<string> {
   const completeMark = join(root, "media-oracle-complete");
-  if (existsSync(completeMark)) return root;
+  if (existsSync(completeMark) && readFileSync(completeMark, "utf8") === packages.join(" ")) return root;
   rmSync(root, { recursive: true, force: true });
   await makeDebian("trixie", root);
   const policy = join(root, "usr/sbin/policy-rc.d");
@@ -31,7 +31,7 @@ export async function debian13(): Promise<string> {
   copyFileSync("/etc/resolv.conf", join(root, "etc/resolv.conf"));
   await run("chroot", [root, "apt-get", "update", "-qq"]);
   await run("chroot", [root, "apt-get", "install", "-qq", "-y", "--no-install-recommends", ...packages]);
-  writeFileSync(completeMark, "");
+  writeFileSync(completeMark, packages.join(" "));
   return root;
 }
 

@@ -1,7 +1,7 @@
 import { type Size, createDurationMs } from "../raster.ts";
 import type { FactsStep, PreviewStep, ReadPlan, ReceivedFile } from "./plan.ts";
 import { maxMediaBytes } from "./clip.ts";
-import { needPrefix, needRange, noFacts, noPreview } from "./received.ts";
+import { needNextHeader, needPrefix, noFacts, noPreview } from "./received.ts";
 
 // What the plans of formats with their facts in a header share.
 
@@ -13,7 +13,7 @@ export function factsOf(seconds: number | null, size: Size | null = null): Facts
 
 /** Facts that need more bytes, none if the file ends before them. */
 export function needFacts(file: ReceivedFile, from: number, to: number, { known }: FactsStep = noFacts()): FactsStep {
-  return { known, measurable: null, need: needRange(file, from, to) };
+  return { known, measurable: null, need: needNextHeader(file, from, to - from) };
 }
 
 /** The first bytes of a video, for ffmpeg to decode. */

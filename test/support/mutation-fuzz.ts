@@ -2,7 +2,6 @@ import { isDurationMs, isSide } from "../../src/domain/size.ts";
 import { formats } from "../../src/media/formats/index.ts";
 import type { FactsStep, PreviewStep } from "../../src/media/formats/plan.ts";
 import { beginningOf } from "../../src/media/formats/progressive.ts";
-import { reader as aiff } from "../../src/media/worker/readers/aiff.ts";
 import { reader as amr } from "../../src/media/worker/readers/amr.ts";
 import { reader as dolby } from "../../src/media/worker/readers/dolby.ts";
 import { reader as headers } from "../../src/media/worker/readers/headers.ts";
@@ -61,7 +60,7 @@ const parsers: readonly Parser[] = [
 ];
 
 /** Duration parsers without a library. They run in the workers and may throw, but must return no value out of range. */
-const durationReaders = { aiff, amr, avi, dolby, headers };
+const durationReaders = { amr, avi, dolby, headers };
 
 async function durationFaults(bytes: Uint8Array): Promise<string[]> {
   const faults: string[] = [];

@@ -19,6 +19,7 @@ const differences: Partial<Record<FormatName, readonly [type: string | null, rea
   ico: ["image/x-icon", registered],
   qoi: [null, "unknown to file-type"],
   m4a: ["video/mp4", byTracks],
+  "3gp-audio": ["video/3gpp", byTracks],
   avi: ["video/vnd.avi", "what servers and clients call it"],
   "asf-video": ["audio/x-ms-asf", "file-type reads the first stream alone"],
   asf: [null, "a header without a stream is none for file-type"],

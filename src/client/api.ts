@@ -145,8 +145,14 @@ export interface components {
         | "deadline_exceeded";
       /** @description Whether the same request may succeed later */
       retryable: boolean;
-      /** @description Only with `url_invalid`: the reason, without any part of the URL */
+      /** @description The mistake in the request or its URL, in a sentence for people, without any part of the URL */
       detail?: string;
+      /** @description Only with `request_invalid`: the first mistakes, without any value of the request */
+      errors?: {
+        /** @description JSON pointer to the value as URI fragment, like `#/fields/1`; in a query, to the parameter */
+        pointer: string;
+        detail: string;
+      }[];
       /** @description Only with `source_status`: the status of the origin's response */
       upstreamStatus?: number;
     };

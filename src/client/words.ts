@@ -10,6 +10,7 @@ const advice: Readonly<Record<Problem["code"], string>> = {
   request_forbidden:
     "The service has no tokens, so it answers only its own pages and local programs. The operator can allow a host name with MEDIA_ORACLE_HOSTNAMES.",
   route_unknown: "Check the address of the service: it has nothing at this path.",
+  method_unsupported: "The response names the methods of the route in Allow.",
   request_timeout: "The connection to the service is slow. Try again.",
   request_too_large: "Send a shorter request.",
   request_unsupported: "The body must be JSON.",

@@ -14,6 +14,7 @@ export const failures = {
   unauthorized: { status: 401, title: "A valid bearer token is required", retryable: false },
   request_forbidden: { status: 403, title: "Requests from other websites are not accepted", retryable: false },
   route_unknown: { status: 404, title: "The route does not exist", retryable: false },
+  method_unsupported: { status: 405, title: "The route does not have this method", retryable: false },
   request_timeout: { status: 408, title: "The request did not arrive in time", retryable: true },
   request_too_large: { status: 413, title: "The request is too large", retryable: false },
   request_unsupported: { status: 415, title: "Send the request with Content-Type: application/json", retryable: false },

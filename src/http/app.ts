@@ -27,6 +27,7 @@ import { fieldsOf, type Health, questionBodySchema, type Version } from "./schem
 import { createSend } from "./send.ts";
 import { implicitDeadlineMs } from "./timeouts.ts";
 import { traced, traceRequests, type Tracing } from "./tracing.ts";
+import { answerUnrouted } from "./unrouted.ts";
 
 export interface AppOptions extends AccessOptions, ConnectionOptions {
   readonly oracle: Oracle;
@@ -53,8 +54,6 @@ export interface AppOptions extends AccessOptions, ConnectionOptions {
 // The URLs that a busy server is asked for within minutes, without the longest ones, which are rare: at most 20 MB, targets
 // included.
 const memoizedUrls = { maxTexts: 512, maxLength: 2048 };
-
-const noSuchRoute = (): OracleError => new OracleError("route_unknown", "no such route");
 
 // Details of Fastify's own errors.
 const frameworkDetails: Readonly<Record<string, string>> = {
@@ -97,6 +96,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     ...connectionOptions(options),
     // Instead, log.ts writes one line per lookup, without the path or query of the URL.
     logger: false,
+    routerOptions: { ignoreTrailingSlash: true },
     genReqId: requestIdOf,
     // During shutdown `/readyz` responds with 503; open connections still get their responses, then they are closed.
     return503OnClosing: false,
@@ -125,9 +125,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     }
   });
 
-  // An invalid body must not hide that the route is unknown.
-  app.setErrorHandler((thrown, request, reply) => refuse(request, reply, request.is404 ? noSuchRoute() : thrown));
-  app.setNotFoundHandler((request, reply) => refuse(request, reply, noSuchRoute()));
+  app.setErrorHandler((thrown, request, reply) => refuse(request, reply, thrown));
+  answerUnrouted(app);
 
   await registerOpenapi(app, version().version);
   app.decorateRequest("client", null);

@@ -17,6 +17,7 @@ const explained: ReadonlySet<FailureCode> = new Set([
   "url_unsupported",
   "request_invalid",
   "request_too_large",
+  "method_unsupported",
 ] satisfies FailureCode[]);
 
 /**

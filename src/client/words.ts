@@ -8,7 +8,7 @@ const advice: Readonly<Record<Problem["code"], string>> = {
   request_invalid: "Compare the request with the API documentation at /docs.",
   unauthorized: "Ask the operator of this service for a token.",
   request_forbidden:
-    "The service has no tokens, so it answers only its own pages and local programs. The operator can allow a host name with MEDIA_ORACLE_HOSTNAMES.",
+    "The service has no tokens, so it answers only its own pages and local programs. The operator can allow a host name with MEDIA_ORACLE_HOSTNAMES, and pages of other origins with MEDIA_ORACLE_CORS_ORIGINS.",
   route_unknown: "Check the address of the service: it has nothing at this path.",
   method_unsupported: "The response names the methods of the route in Allow.",
   request_timeout: "The connection to the service is slow. Try again.",

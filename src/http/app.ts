@@ -9,6 +9,7 @@ import { type AccessOptions, createAccess } from "./auth.ts";
 import { addBatchRoute } from "./batch-route.ts";
 import { type ConnectionOptions, connectionOptions, refuseConnection } from "./connection.ts";
 import { type ConnectionLimit, limitConnections } from "./connection-limit.ts";
+import { allowOrigins, varyOf } from "./cors.ts";
 import { createHits } from "./hits.ts";
 import { parseJson } from "./json-text.ts";
 import { createLookupLog } from "./log.ts";
@@ -131,7 +132,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   await registerOpenapi(app, version().version);
   app.decorateRequest("client", null);
   const { scope, identify, isForbidden, guards, pageGuards } = createAccess(options);
-  const send = createSend(scope);
+  const send = createSend(scope, varyOf(options));
   if (options.tracing) traceRequests(app, options.tracing);
   const plainLookups = createLookups({
     oracle,
@@ -160,5 +161,6 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   addOperationRoutes(app, { guards, readiness, version, metrics });
   await app.ready();
   if (!options.tracing) hits.takeOver(app.server); // spans begin and end in Fastify's hooks
+  allowOrigins(app.server, options); // before the listener of the hits
   return app;
 }

@@ -18,7 +18,7 @@ const advice: Readonly<Record<Problem["code"], string>> = {
   host_busy: "Try again in a few seconds.",
   internal: "Report it to the operator of this service, with the X-Request-Id of the response.",
   source_unreachable:
-    "Its host name does not exist, its host refused the connection or did not respond in time, its TLS certificate is not valid, or its address is private, which only the operator can allow (MEDIA_ORACLE_ALLOW_ADDRESSES).",
+    "Its host name does not exist, its host refused the connection or did not respond in time, its TLS certificate is not valid, or its address is not public, and the operator has not allowed it (MEDIA_ORACLE_ALLOW_ADDRESSES).",
   source_status: "The file may be missing or need a login: open the URL in a private browser window.",
   source_redirects: "The redirects form a loop, or there are too many.",
   source_protocol: "Its host is not a web server.",

@@ -201,7 +201,7 @@ test("probe names the cause for which an origin could not be reached; a service 
     .split("\n")
     .map((line) => line.replace(/^\S+ /, ""));
   expect(new Set(advice).size).toBe(1);
-  for (const cause of ["name does not exist", "refused", "TLS", "private"]) expect(advice[0]).toContain(cause);
+  for (const cause of ["name does not exist", "refused", "TLS", "not public"]) expect(advice[0]).toContain(cause);
 });
 
 test("probe --server sends the token from the environment or a file", async () => {

@@ -101,7 +101,7 @@ test.for<[body: unknown, detail: string]>([
   expect((await askBatch(app, body)).json).toMatchObject({ code: "request_invalid", detail });
 });
 
-test("a body that is too large is told the limit of its route", async ({ onTestFinished }) => {
+test("the problem of a body that is too large has the limit of its route", async ({ onTestFinished }) => {
   const app = await openApp(onTestFinished);
   const { status, json } = await askMetadata(app.url, { url: "a".repeat(20_000) });
   expect([status, json.detail]).toEqual([413, "The body must have at most 16384 bytes."]);

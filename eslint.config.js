@@ -19,7 +19,7 @@ const roomBoundaries = rooms.map((room) => ({
 }));
 
 export default defineConfig(
-  globalIgnores(["dist/", "coverage/", "node_modules/", ".build-*/"]),
+  globalIgnores(["**/dist/", "coverage/", "node_modules/", ".build-*/"]),
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,

@@ -99,9 +99,29 @@ function writeCommit(): void {
   renameSync(`${commitFile}.${String(process.pid)}`, commitFile);
 }
 
+const clientFiles = ["client.js", "client.d.ts", "words.js", "words.d.ts", "api.d.ts"];
+
+/** Copies the compiled client into its package of its own, `clients/javascript`, which has only these modules. */
+function copyClient(): void {
+  const target = join(root, "clients/javascript/dist");
+  mkdirSync(target, { recursive: true });
+  const copy = (from: string, name: string) => {
+    const fresh = join(target, `.${name}.${String(process.pid)}`);
+    // The compiler leaves the extension of imported types, for which the package has declarations only.
+    writeFileSync(
+      fresh,
+      readFileSync(from, "utf8").replaceAll('"./api.ts"', '"./api.js"').replaceAll('"./client.ts"', '"./client.js"'),
+    );
+    renameSync(fresh, join(target, name));
+  };
+  for (const file of clientFiles) copy(join(dist, "client", file), file);
+  copy(join(root, "LICENSE"), "LICENSE");
+}
+
 export function build({ ifStale }: { ifStale: boolean }): void {
   const stamp = hashSources();
   if (!ifStale || readStamp() !== stamp) compile(stamp);
+  copyClient();
   writeCommit();
 }
 

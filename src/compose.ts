@@ -197,6 +197,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
     hostnames: isLoopback(config.HOST) || config.HOSTNAMES.length > 0 ? config.HOSTNAMES : null,
+    corsOrigins: config.CORS_ORIGINS,
     inactivityTimeoutMs,
     rateLimit:
       config.RATE_LIMIT === null

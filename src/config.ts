@@ -126,6 +126,14 @@ function parseHostname(text: string): string {
   return text.toLowerCase();
 }
 
+function parseOrigin(text: string): string {
+  if (text === "*") return text;
+  // Browsers send scheme, host and port, in lower case and without the default port.
+  const [, origin = ""] = /^(https?:\/\/[^/?#@\s]+)$/i.exec(text) ?? [];
+  if (!URL.canParse(origin)) throw new Error(`"${text}" is not an origin, like https://chat.example.org, or *`);
+  return new URL(origin).origin;
+}
+
 const flag = z.enum(["true", "false"]).transform((text) => text === "true");
 
 const mebibyte = 1024 ** 2;
@@ -154,6 +162,11 @@ const settings = {
     list(parseHostname),
     "",
     "host names besides localhost that `Host` may have while no token is set; on loopback all others get 403",
+  ),
+  CORS_ORIGINS: setting(
+    list(parseOrigin),
+    "",
+    "origins of pages on other hosts that may use the API (https://chat.example.org); *: all pages",
   ),
   ALLOW_ADDRESSES: setting(list(parseAddressRule), "", "CIDR or CIDR:port of private addresses that may be fetched"),
   DENY_ADDRESSES: setting(list(parseCidr), "", "CIDRs of public addresses that must not be fetched"),

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import type { Answer } from "../client/client.ts";
+import type { Answer, Problem } from "../client/client.ts";
 import { explainCacheStatus, explainProblem, formatBytes } from "../client/words.ts";
 import { outOfBandElement } from "../domain/element.ts";
 import { isBlurhash, warnings } from "../domain/metadata.ts";
@@ -15,14 +15,14 @@ export interface ProbeOptions extends LookupOptions {
 
 /** Looks up the URLs one after the other, and prints the results. */
 export async function probe(urls: readonly string[], options: ProbeOptions, context: Context): Promise<ExitCode> {
-  const { client, close } = await openService(options, context, 1);
+  const { client, lastCause, close } = await openService(options, context, 1);
   const depth = colourDepthOf(process.stdout, context);
   let exitCode: ExitCode = exitCodes.ok;
   try {
     for (const url of urls) {
       const outcome = await describeUrl(client, url, options.deadlineMs);
       if ("problem" in outcome) exitCode = exitCodes.failed;
-      printOutcome(url, outcome, options, depth);
+      printOutcome(url, outcome, options, depth, lastCause());
     }
   } finally {
     await close();
@@ -30,13 +30,26 @@ export async function probe(urls: readonly string[], options: ProbeOptions, cont
   return exitCode;
 }
 
-function printOutcome(url: string, outcome: Outcome, { json, xml }: ProbeOptions, depth: ColourDepth): void {
+/** @param cause of the latest `source_unreachable`, if it is known */
+function printOutcome(
+  url: string,
+  outcome: Outcome,
+  { json, xml }: ProbeOptions,
+  depth: ColourDepth,
+  cause: string | null,
+): void {
   const problem = "problem" in outcome ? outcome.problem : null;
   if (json) return printLine(JSON.stringify(problem ?? ("answer" in outcome && outcome.answer.metadata)));
-  if ("problem" in outcome)
-    return void process.stderr.write(`${printable(`${url}: ${explainProblem(outcome.problem)}`)}\n`);
+  if ("problem" in outcome) {
+    return void process.stderr.write(`${printable(`${url}: ${explainFailure(outcome.problem, cause)}`)}\n`);
+  }
   if (xml) return printLine(outOfBandElement(url, outcome.answer.metadata));
   printLine(formatAnswer(outcome.answer, depth));
+}
+
+function explainFailure(problem: Problem, cause: string | null): string {
+  if (problem.code !== "source_unreachable" || cause === null) return explainProblem(problem);
+  return `${problem.title}: ${cause}`;
 }
 
 function printLine(text: string): void {

@@ -12,6 +12,7 @@ import { explainProblem } from "../client/words.ts";
 import { ConfigError } from "../config.ts";
 import { type Context, dependenciesFor } from "./context.ts";
 import { UnavailableError, UsageError } from "./exit.ts";
+import { causeOf } from "./failure-cause.ts";
 import { addSettings, readConfig } from "./settings.ts";
 
 /** Options of all commands that call a service. */
@@ -32,6 +33,8 @@ export interface ServiceConnection {
   readonly client: Client;
   /** For requests that the client has no method for. */
   readonly options: ClientOptions;
+  /** Cause of the latest `source_unreachable`; null if there was none, or if the service is another process. */
+  readonly lastCause: () => string | null;
   readonly close: () => Promise<void>;
 }
 
@@ -82,7 +85,7 @@ function openServer(server: string, context: Context): ServiceConnection {
   }
   const token = readToken(context);
   const options = { baseUrl: server, token };
-  return { client: createClient(options), options, close: () => Promise.resolve() };
+  return { client: createClient(options), options, lastCause: () => null, close: () => Promise.resolve() };
 }
 
 /**
@@ -99,6 +102,7 @@ async function openInProcess(
   // Nothing listens: the rule that other hosts need tokens does not apply.
   const config = readConfig({ ...options, host: "127.0.0.1" }, { ...context, environment });
   const { compose } = await import("../compose.ts");
+  const log = openLog(options.verbose === true);
   const service = await compose(
     {
       ...config,
@@ -108,7 +112,7 @@ async function openInProcess(
       CACHE_FILE: null,
       DECODERS: Math.min(config.DECODERS, maxDecoders),
     },
-    { ...dependenciesFor(context, createStderrLogger(options.verbose === true)), collector: null },
+    { ...dependenciesFor(context, log.logger), collector: null },
   );
   await service.start();
   const clientOptions: ClientOptions = {
@@ -126,11 +130,20 @@ async function openInProcess(
       });
     },
   };
-  return { client: createClient(clientOptions), options: clientOptions, close: () => service.close() };
+  const client = createClient(clientOptions);
+  return { client, options: clientOptions, lastCause: log.lastCause, close: () => service.close() };
 }
 
-function createStderrLogger(isVerbose: boolean): Logger {
-  return pino({ level: isVerbose ? "debug" : "silent" }, pino.destination({ dest: 2, sync: true }));
+/** Opens the log of a service within this process: printed if verbose, and read for the causes of failures. */
+function openLog(isVerbose: boolean): { readonly logger: Logger } & Pick<ServiceConnection, "lastCause"> {
+  const stderr = isVerbose ? pino.destination({ dest: 2, sync: true }) : null;
+  let lastCause: string | null = null;
+  const write = (line: string) => {
+    stderr?.write(line);
+    lastCause = causeOf(line) ?? lastCause;
+  };
+  // Failures from the cache are logged at debug: without their lines, the cause would be that of another URL.
+  return { logger: pino({ level: "debug" }, { write }), lastCause: () => lastCause };
 }
 
 /**

@@ -87,6 +87,7 @@ export interface components {
         | "urn:media-oracle:problem:unauthorized"
         | "urn:media-oracle:problem:request_forbidden"
         | "urn:media-oracle:problem:route_unknown"
+        | "urn:media-oracle:problem:method_unsupported"
         | "urn:media-oracle:problem:request_timeout"
         | "urn:media-oracle:problem:request_too_large"
         | "urn:media-oracle:problem:request_unsupported"
@@ -107,6 +108,7 @@ export interface components {
         | "A valid bearer token is required"
         | "Requests from other websites are not accepted"
         | "The route does not exist"
+        | "The route does not have this method"
         | "The request did not arrive in time"
         | "The request is too large"
         | "Send the request with Content-Type: application/json"
@@ -131,6 +133,7 @@ export interface components {
         | "unauthorized"
         | "request_forbidden"
         | "route_unknown"
+        | "method_unsupported"
         | "request_timeout"
         | "request_too_large"
         | "request_unsupported"
@@ -145,8 +148,14 @@ export interface components {
         | "deadline_exceeded";
       /** @description Whether the same request may succeed later */
       retryable: boolean;
-      /** @description Only with `url_invalid`: the reason, without any part of the URL */
+      /** @description The mistake in the request or its URL, in a sentence for people, without any part of the URL */
       detail?: string;
+      /** @description Only with `request_invalid`: the first mistakes, without any value of the request */
+      errors?: {
+        /** @description JSON pointer to the value as URI fragment, like `#/fields/1`; in a query, to the parameter */
+        pointer: string;
+        detail: string;
+      }[];
       /** @description Only with `source_status`: the status of the origin's response */
       upstreamStatus?: number;
     };

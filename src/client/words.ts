@@ -8,8 +8,9 @@ const advice: Readonly<Record<Problem["code"], string>> = {
   request_invalid: "Compare the request with the API documentation at /docs.",
   unauthorized: "Ask the operator of this service for a token.",
   request_forbidden:
-    "The service has no tokens, so it answers only its own pages and local programs. The operator can allow a host name with MEDIA_ORACLE_HOSTNAMES.",
+    "The service has no tokens, so it answers only its own pages and local programs. The operator can allow a host name with MEDIA_ORACLE_HOSTNAMES, and pages of other origins with MEDIA_ORACLE_CORS_ORIGINS.",
   route_unknown: "Check the address of the service: it has nothing at this path.",
+  method_unsupported: "The response names the methods of the route in Allow.",
   request_timeout: "The connection to the service is slow. Try again.",
   request_too_large: "Send a shorter request.",
   request_unsupported: "The body must be JSON.",
@@ -17,7 +18,7 @@ const advice: Readonly<Record<Problem["code"], string>> = {
   host_busy: "Try again in a few seconds.",
   internal: "Report it to the operator of this service, with the X-Request-Id of the response.",
   source_unreachable:
-    "Its host is down, the host name does not exist, or its address is not public: the service never connects to such addresses. The operator can allow one with MEDIA_ORACLE_ALLOW_ADDRESSES.",
+    "Its host name does not exist, its host refused the connection or did not respond in time, its TLS certificate is not valid, or its address is not public, and the operator has not allowed it (MEDIA_ORACLE_ALLOW_ADDRESSES).",
   source_status: "The file may be missing or need a login: open the URL in a private browser window.",
   source_redirects: "The redirects form a loop, or there are too many.",
   source_protocol: "Its host is not a web server.",

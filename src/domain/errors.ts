@@ -14,6 +14,7 @@ export const failures = {
   unauthorized: { status: 401, title: "A valid bearer token is required", retryable: false },
   request_forbidden: { status: 403, title: "Requests from other websites are not accepted", retryable: false },
   route_unknown: { status: 404, title: "The route does not exist", retryable: false },
+  method_unsupported: { status: 405, title: "The route does not have this method", retryable: false },
   request_timeout: { status: 408, title: "The request did not arrive in time", retryable: true },
   request_too_large: { status: 413, title: "The request is too large", retryable: false },
   request_unsupported: { status: 415, title: "Send the request with Content-Type: application/json", retryable: false },
@@ -45,17 +46,27 @@ export const unreachableReasons = [
   "breaker", // the circuit breaker is open: the host was not asked
 ] as const;
 
-/** What the SSRF guard refused, for the operator's log only: callers must not learn it. */
+/** The rule that refused a request or a target, for the operator's log. Callers learn it only from a `detail`. */
 export interface Refusal {
-  /** A fixed text, without any part of the URL. */
+  /** Without any part of the URL, and without any text of the caller. */
   readonly rule: string;
   /** Host and port of the refused URL, which may be that of a redirect; null if the text is not a plain URL. */
   readonly host: string | null;
 }
 
+/** A mistake in a request, public: an item of `errors` in its problem document (RFC 9457 section 3). */
+export interface RequestFault {
+  /** JSON pointer as URI fragment, like `#/fields/1`; in a query, to the parameter. */
+  readonly pointer: string;
+  /** A sentence without any value of the request. */
+  readonly detail: string;
+}
+
 interface FailureDetails extends ErrorOptions {
-  /** Public explanation of a `url_invalid`. Contains nothing of the URL. */
+  /** Public explanation of the caller's mistake, in a sentence. Contains nothing of the URL. */
   readonly detail?: string;
+  /** All mistakes of a `request_invalid`; the first one is the `detail`. */
+  readonly faults?: readonly RequestFault[];
   /** Status of the origin's response, if there was one. */
   readonly upstreamStatus?: number;
   readonly reason?: UnreachableReason;
@@ -71,6 +82,7 @@ export class OracleError extends Error {
   override readonly name = "OracleError";
   readonly code: FailureCode;
   readonly detail: string | undefined;
+  readonly faults: readonly RequestFault[];
   readonly upstreamStatus: number | undefined;
   readonly reason: UnreachableReason | undefined;
   readonly refusal: Refusal | undefined;
@@ -81,6 +93,7 @@ export class OracleError extends Error {
     super(message, details);
     this.code = code;
     this.detail = details.detail;
+    this.faults = details.faults ?? [];
     this.upstreamStatus = details.upstreamStatus;
     this.reason = details.reason;
     this.refusal = details.refusal;

@@ -33,7 +33,7 @@ export interface TargetOptions {
 /**
  * Creates the strict URL parser: the first layer of the SSRF guard. The address policy checks resolved addresses later.
  *
- * The parser throws OracleError `url_invalid`, with a detail for the caller, or `url_unsupported`. They contain nothing of
+ * The parser throws OracleError `url_invalid` or `url_unsupported`, with a detail for the caller. They contain nothing of
  * the URL but its host, for the log: the URL is a secret (XEP-0363: it grants access to the file).
  */
 export function createTargetParser(options: TargetOptions): (text: string) => Target {
@@ -243,7 +243,26 @@ function invalid(detail: string): OracleError {
   return new OracleError("url_invalid", detail, { detail, refusal: { rule: detail, host: null } });
 }
 
+const hostNotAllowed = "The operator of the service has not allowed this host.";
+const pathNotAllowed = "The path could lead out of its folder: it has encoded dot segments.";
+
+/** Rules of `url_unsupported`, as they are logged, each with the detail for callers: no host list, no address. */
+const unsupportedDetails = {
+  "the scheme": "The scheme must be http or https. An aesgcm URL is an encrypted upload: it is never fetched.",
+  credentials: "The URL must not have a user name or password.",
+  "the port of the other scheme":
+    "The port is the default port of the other scheme: http has port 80, https has port 443.",
+  "the port": "The operator of the service has not allowed this port.",
+  "a denied host": hostNotAllowed,
+  "a host that is not allowed": hostNotAllowed,
+  "a private name that ALLOW_HOSTS does not name":
+    "The host is a private name that the operator of the service has not allowed.",
+  "a path that could leave the rewritten folder": pathNotAllowed,
+  "a path that leaves the rewritten folder": pathNotAllowed,
+} as const;
+
 /** @param url once it is parsed: before that, what looks like its host may be a password */
-function unsupported(rule: string, url?: URL): OracleError {
-  return new OracleError("url_unsupported", `not looked up: ${rule}`, { refusal: { rule, host: url?.host ?? null } });
+function unsupported(rule: keyof typeof unsupportedDetails, url?: URL): OracleError {
+  const refusal = { rule, host: url?.host ?? null };
+  return new OracleError("url_unsupported", `not looked up: ${rule}`, { detail: unsupportedDetails[rule], refusal });
 }

@@ -1,4 +1,4 @@
-import fastify, { type FastifyInstance } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { z } from "zod";
 import type { Oracle } from "../domain/description.ts";
@@ -9,7 +9,9 @@ import { type AccessOptions, createAccess } from "./auth.ts";
 import { addBatchRoute } from "./batch-route.ts";
 import { type ConnectionOptions, connectionOptions, refuseConnection } from "./connection.ts";
 import { type ConnectionLimit, limitConnections } from "./connection-limit.ts";
+import { allowOrigins, varyOf } from "./cors.ts";
 import { createHits } from "./hits.ts";
+import { parseJson } from "./json-text.ts";
 import { createLookupLog } from "./log.ts";
 import { createLookups } from "./lookups.ts";
 import { addMetadataRoutes } from "./metadata-routes.ts";
@@ -20,11 +22,13 @@ import { addPageRoutes } from "./page-routes.ts";
 import { sendProblem } from "./problem.ts";
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { memoizeParser } from "./memoize-parser.ts";
+import { explainIssues, requestInvalid } from "./request-faults.ts";
 import { createRequestIds } from "./request-id.ts";
 import { fieldsOf, type Health, questionBodySchema, type Version } from "./schema.ts";
 import { createSend } from "./send.ts";
 import { implicitDeadlineMs } from "./timeouts.ts";
 import { traced, traceRequests, type Tracing } from "./tracing.ts";
+import { answerUnrouted } from "./unrouted.ts";
 
 export interface AppOptions extends AccessOptions, ConnectionOptions {
   readonly oracle: Oracle;
@@ -52,32 +56,39 @@ export interface AppOptions extends AccessOptions, ConnectionOptions {
 // included.
 const memoizedUrls = { maxTexts: 512, maxLength: 2048 };
 
-/** @throws OracleError `request_invalid` */
-function parseJson(text: string): unknown {
-  // The replacement character stands for invalid UTF-8 after decoding: the URL would be a different one.
-  if (text.includes("\ufffd")) throw new OracleError("request_invalid", "the body is not UTF-8");
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new OracleError("request_invalid", "the body is not JSON", { cause: error });
-  }
-}
-
-const noSuchRoute = (): OracleError => new OracleError("route_unknown", "no such route");
+// Details of Fastify's own errors.
+const frameworkDetails: Readonly<Record<string, string>> = {
+  FST_ERR_BAD_URL: "The path is not percent-encoded correctly.",
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: "The body does not have the length in Content-Length.",
+};
 
 /** Maps an error of Fastify or of a handler to a failure code. */
-function requestError(thrown: unknown): OracleError {
+function requestError(thrown: unknown, maxBytes: number): OracleError {
   if (thrown instanceof OracleError) return thrown;
   const { code = "", statusCode = 500 } = thrown as { code?: string; statusCode?: number };
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return new OracleError("request_too_large", code, { cause: thrown });
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE") {
+    return new OracleError("request_too_large", code, { detail: `The body must have at most ${maxBytes} bytes.` });
+  }
   if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE") return new OracleError("request_unsupported", code, { cause: thrown });
-  if (statusCode < 500) return new OracleError("request_invalid", code, { cause: thrown });
+  const detail = frameworkDetails[code];
+  if (statusCode < 500) return requestInvalid(code, detail === undefined ? [] : [{ pointer: "#", detail }]);
   return toOracleError(thrown);
 }
 
 /** Builds the HTTP side around an oracle. It does not listen yet. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { oracle, invalidate, parseTarget, isCached, readiness, metrics, version } = options;
+
+  /** Counts, logs and answers a failed request. */
+  function refuse(request: FastifyRequest, reply: FastifyReply, thrown: unknown): FastifyReply {
+    const error = requestError(thrown, request.routeOptions.bodyLimit);
+    metrics.notAnswered(error.code);
+    // Lookups log the other failures; strangers' requests for unknown routes and without tokens are only counted.
+    if (error.code === "internal") log.broken(request, thrown);
+    else if (error.code.startsWith("request_")) log.refused(request, error);
+    return sendProblem(reply, error);
+  }
+
   const log = createLookupLog(options.logger);
   const requestIdOf = createRequestIds();
   const deadlineMs = implicitDeadlineMs(options.inactivityTimeoutMs);
@@ -86,19 +97,23 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     ...connectionOptions(options),
     // Instead, log.ts writes one line per lookup, without the path or query of the URL.
     logger: false,
+    routerOptions: { ignoreTrailingSlash: true },
     genReqId: requestIdOf,
     // During shutdown `/readyz` responds with 503; open connections still get their responses, then they are closed.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => refuseConnection(error, socket, requestIdOf({ headers: {} })),
-    frameworkErrors: (error, _request, reply) => void sendProblem(reply, requestError(error)),
+    frameworkErrors: (error, request, reply) => void refuse(request, reply, error),
   });
   limitConnections(app, options.connectionLimit, options.logger);
   // An unknown expectation may be ignored (RFC 9110 10.1.1); Node's own 417 would have no body.
   app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
 
-  app.setValidatorCompiler<z.ZodType>(({ schema }) => (input: unknown) => {
-    const { success, data } = schema.safeParse(input);
-    return success ? { value: data } : { error: new OracleError("request_invalid", "not the documented form") };
+  app.setValidatorCompiler<z.ZodObject>(({ schema, httpPart }) => {
+    const form = { keys: Object.keys(schema.shape), isQuery: httpPart === "querystring" };
+    return (input: unknown) => {
+      const { success, data, error } = schema.safeParse(input);
+      return success ? { value: data } : { error: explainIssues(error, input, form) };
+    };
   });
   // Replies are rendered as text by reply.ts. Their schemas are only for the OpenAPI document and the tests against it.
   app.setSerializerCompiler(() => JSON.stringify);
@@ -111,19 +126,13 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     }
   });
 
-  app.setErrorHandler((thrown, request, reply) => {
-    // An invalid body must not hide that the route is unknown.
-    if (request.is404) return sendProblem(reply, noSuchRoute());
-    const error = requestError(thrown);
-    if (error.code === "internal") log.broken(request, thrown);
-    return sendProblem(reply, error);
-  });
-  app.setNotFoundHandler((_request, reply) => sendProblem(reply, noSuchRoute()));
+  app.setErrorHandler((thrown, request, reply) => refuse(request, reply, thrown));
+  answerUnrouted(app);
 
   await registerOpenapi(app, version().version);
   app.decorateRequest("client", null);
   const { scope, identify, isForbidden, guards, pageGuards } = createAccess(options);
-  const send = createSend(scope);
+  const send = createSend(scope, varyOf(options));
   if (options.tracing) traceRequests(app, options.tracing);
   const plainLookups = createLookups({
     oracle,
@@ -147,10 +156,11 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     requestIdOf,
   });
   addMetadataRoutes(app, { lookups, invalidate, guards, send, replay: hits.replay });
-  addBatchRoute(app, { lookups, implicitDeadlineMs: deadlineMs, guards, log });
+  addBatchRoute(app, { lookups, implicitDeadlineMs: deadlineMs, guards, log, metrics });
   if (options.page !== null) addPageRoutes(app, options.page, pageGuards);
   addOperationRoutes(app, { guards, readiness, version, metrics });
   await app.ready();
   if (!options.tracing) hits.takeOver(app.server); // spans begin and end in Fastify's hooks
+  allowOrigins(app.server, options); // before the listener of the hits
   return app;
 }

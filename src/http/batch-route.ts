@@ -7,6 +7,7 @@ import { answerHeaders, jsonType, takenOver, writeAnswer } from "./answer.ts";
 import type { Guards } from "./auth.ts";
 import type { LookupLog } from "./log.ts";
 import { type Lookups, notLookedUp, type Outcome } from "./lookups.ts";
+import type { Metrics } from "./metrics.ts";
 import { problemResponses } from "./openapi.ts";
 import { problemOf } from "./problem.ts";
 import { renderedReply } from "./reply.ts";
@@ -19,6 +20,7 @@ export interface BatchRouteOptions {
   readonly implicitDeadlineMs: number;
   readonly guards: Guards;
   readonly log: LookupLog;
+  readonly metrics: Pick<Metrics, "notAnswered">;
 }
 
 // As many as the default of `MEDIA_ORACLE_PER_HOST`: the lookups of a batch for one host do not fill that host's queue.
@@ -31,7 +33,7 @@ const linesType = "application/x-ndjson";
 
 /** Adds `POST /metadata/batch`: up to a hundred URLs in one request. */
 export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOptions): void {
-  const { lookups, implicitDeadlineMs, guards, log } = options;
+  const { lookups, implicitDeadlineMs, guards, log, metrics } = options;
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   function lookUp(request: FastifyRequest, question: Question, startedAt: number): Outcome | Promise<Outcome> {
@@ -48,6 +50,7 @@ export function addBatchRoute(instance: FastifyInstance, options: BatchRouteOpti
   function itemText(request: FastifyRequest, index: number, url: string, outcome: Outcome): string {
     const head = `{"index":${index},"url":${JSON.stringify(url)}`;
     if (outcome.error) {
+      metrics.notAnswered(outcome.error.code);
       if (outcome.error.code === "internal") log.broken(request, outcome.error);
       return `${head},"problem":${JSON.stringify(problemOf(outcome.error))}}`;
     }

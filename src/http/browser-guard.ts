@@ -12,8 +12,9 @@
  */
 import type { IncomingHttpHeaders } from "node:http";
 import { isIP, isIPv6 } from "node:net";
+import { type CorsOptions, isListedOrigin } from "./cors.ts";
 
-export interface BrowserGuardOptions {
+export interface BrowserGuardOptions extends CorsOptions {
   /** Names, in lower case, that `Host` may have besides `localhost` and IP addresses; null accepts every name. */
   readonly hostnames: readonly string[] | null;
 }
@@ -28,7 +29,10 @@ function isIpLiteral(hostname: string): boolean {
 }
 
 /** Checks for DNS rebinding: `Host` has a name that the operator did not set. An IP address cannot be rebound. */
-export function hasForeignHost({ host }: GuardedHeaders, { hostnames }: BrowserGuardOptions): boolean {
+export function hasForeignHost(
+  { host }: GuardedHeaders,
+  { hostnames }: Pick<BrowserGuardOptions, "hostnames">,
+): boolean {
   // Browsers always send `Host`; only HTTP/1.0 clients and probes omit it.
   if (hostnames === null || !host) return false;
   const hostname = host.toLowerCase().replace(/:\d*$/, "");
@@ -39,12 +43,13 @@ export function hasForeignHost({ host }: GuardedHeaders, { hostnames }: BrowserG
  * Checks for CSRF: a page of another origin sent the request.
  *
  * `same-site` is refused like `cross-site`, also in a GET without `Origin` (an image, a link): a web server on another
- * port of this machine may show untrusted content, which must not start lookups. `none` means the address bar.
+ * port of this machine may show untrusted content, which must not start lookups. `none` means the address bar. Pages of
+ * the listed origins of CORS are not foreign; their requests without `Origin` (an image, a link) are, like all others.
  */
-function isFromForeignPage({ "sec-fetch-site": site, origin, host }: GuardedHeaders): boolean {
+function isFromForeignPage(headers: GuardedHeaders, options: CorsOptions): boolean {
+  const { "sec-fetch-site": site, origin, host } = headers;
   // The browser has compared the origins itself. We cannot: behind a TLS proxy, `Host` lacks the scheme and the port.
-  // (A setting for CORS would have to accept its origins here, before the other rules.)
-  if (site === "same-origin") return false;
+  if (site === "same-origin" || isListedOrigin(origin, options)) return false;
   if (site !== undefined && site !== "none") return true;
   // Browsers send `Sec-Fetch-Site` only to https and loopback, so elsewhere `Origin` decides. `null` is foreign, too.
   return origin !== undefined && origin !== `http://${host?.toLowerCase() ?? ""}`;
@@ -52,5 +57,5 @@ function isFromForeignPage({ "sec-fetch-site": site, origin, host }: GuardedHead
 
 /** Refuses requests for foreign hosts and from foreign pages. */
 export function createBrowserGuard(options: BrowserGuardOptions): BrowserGuard {
-  return (headers) => hasForeignHost(headers, options) || isFromForeignPage(headers);
+  return (headers) => hasForeignHost(headers, options) || isFromForeignPage(headers, options);
 }

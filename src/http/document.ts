@@ -17,6 +17,7 @@ export async function openapiDocument(version: string): Promise<object> {
     tokens: [],
     namedTokens: null,
     hostnames: null,
+    corsOrigins: [],
     inactivityTimeoutMs,
     rateLimit: null,
     readiness: () => "ok",

@@ -28,7 +28,7 @@ export interface LookupLog {
     error: OracleError,
     startedAt: number,
   ): void;
-  /** A text that is not a target, or above the rate limit: of it only the host of a refused URL is logged. */
+  /** A request that is not in the documented form, not a target or above the rate limit: has only the rule, and a refused host. */
   refused(context: RequestContext, error: OracleError): void;
   /** A bug: logs names, codes and places of the error and its causes, no messages: they may quote the fetched file. */
   broken(context: RequestContext, error: unknown): void;

@@ -69,11 +69,6 @@ interface Needs {
 export function createLookups(options: LookupsOptions): Lookups {
   const { oracle, parseTarget, isCached, rateLimit, implicitDeadlineMs, metrics, log } = options;
 
-  function failed(failure: Failed): Failed {
-    metrics.notAnswered(failure.error.code);
-    return failure;
-  }
-
   function targetOf(request: FastifyRequest, url: string): Target {
     try {
       return parseTarget(url);
@@ -92,7 +87,7 @@ export function createLookups(options: LookupsOptions): Lookups {
     metrics.refused("rate_limited");
     log.refused(request, error);
     const headers = { "retry-after": retryAfter, ratelimit: rateLimit, "ratelimit-policy": policy };
-    return failed(notLookedUp(error, headers));
+    return notLookedUp(error, headers);
   }
 
   async function waitFor(
@@ -120,7 +115,7 @@ export function createLookups(options: LookupsOptions): Lookups {
         "cache-status": failureCacheStatus(error.code, cached, kept, now),
         ...(retryAfter !== null && { "retry-after": retryAfter }),
       };
-      return failed({ error, target, description, headers });
+      return { error, target, description, headers };
     }
   }
 
@@ -167,7 +162,7 @@ export function createLookups(options: LookupsOptions): Lookups {
       try {
         target = targetOf(request, question.url);
       } catch (thrown) {
-        return failed(notLookedUp(toOracleError(thrown)));
+        return notLookedUp(toOracleError(thrown));
       }
       const needs = { deadlineMs: question.deadlineMs ?? implicitDeadlineMs, fields: fieldsOf(question) };
       const refusal = rateLimit?.(request, target, needs.fields) ?? null;

@@ -58,9 +58,17 @@ const transform: typeof schemaTransform = (input) => {
   return transformed;
 };
 
+/** Removes from a HEAD operation, a copy of that of GET, everything that it does not return. */
+function describeHead(operation: OpenAPIV3_1.OperationObject): void {
+  operation.summary = "The headers of GET without the body";
+  delete operation.description;
+  for (const response of Object.values(operation.responses ?? {})) delete (response as { content?: unknown }).content;
+}
+
 /** Makes `app.swagger()` return the OpenAPI 3.1 document of all routes that are added later. */
 export async function registerOpenapi(app: FastifyInstance, version: string): Promise<void> {
   await app.register(swagger, {
+    exposeHeadRoutes: true,
     openapi: {
       openapi: "3.1.0",
       info: { title: "media-oracle", version, description, license: { name: "MIT", identifier: "MIT" } },
@@ -82,6 +90,9 @@ export async function registerOpenapi(app: FastifyInstance, version: string): Pr
     transform,
     transformObject(document) {
       const whole = withSchemas(document) as Partial<OpenAPIV3_1.Document>;
+      for (const { head } of Object.values(whole.paths ?? {}).flatMap((path) => path ?? [])) {
+        if (head) describeHead(head);
+      }
       const schemas = Object.entries(whole.components?.schemas ?? {});
       // The generator adds a copy of every schema for requests, which nothing refers to.
       const used = schemas.filter(([name]) => !name.endsWith("Input"));

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { basename, extname, join } from "node:path";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { answerHeaders, takenOver, writeAnswer } from "./answer.ts";
 import type { Guards } from "./auth.ts";
@@ -62,6 +62,11 @@ export function addPageRoutes(app: FastifyInstance, folder: string, guards: Guar
       onRequest: guards,
       schema: { hide: true },
       async handler(request: FastifyRequest, reply: FastifyReply) {
+        // The links of the page are relative. So is this one: a proxy may serve the page below a path.
+        if (/^[^?]+\/(\?|$)/.test(request.url)) {
+          const location = ["Location", `../${basename(request.routeOptions.url ?? "")}`];
+          return writeAnswer(takenOver(reply), 308, [...answerHeaders(request.id), ...location], null);
+        }
         const { body, etag } = await (loaded ??= load(join(folder, file)).catch((error: unknown) => {
           loaded = null; // such as EMFILE: the next request tries again
           throw error;

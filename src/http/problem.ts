@@ -11,18 +11,29 @@ function isRetryableStatus(status: number): boolean {
   return status === 408 || status === 425 || status === 429 || status >= 500;
 }
 
+// Mistakes of the caller. Failures of lookups are never explained.
+const explained: ReadonlySet<FailureCode> = new Set([
+  "url_invalid",
+  "url_unsupported",
+  "request_invalid",
+  "request_too_large",
+  "method_unsupported",
+] satisfies FailureCode[]);
+
 /**
  * Returns the public problem document of a failure. Of the error itself it has only the code, the origin's status and the
- * detail of an invalid URL: message, reason and cause are for the operator, and a blocked address must look like a closed
- * port (SSRF).
+ * explanation of a mistake in the request: message, reason and cause are for the operator, and a blocked address must look
+ * like a closed port (SSRF).
  *
  * @param status the HTTP status, if it is not the code's own (431 from the socket)
  */
 export function problemOf(error: OracleError, status: number = failures[error.code].status): Problem {
-  const { code, detail, upstreamStatus } = error;
+  const { code, detail, faults, upstreamStatus } = error;
   const { title, retryable } = failures[code];
   const problem = { type: problemType(code), title, status, code, retryable };
-  if (code === "url_invalid" && detail !== undefined) return { ...problem, detail };
+  if (explained.has(code) && detail !== undefined) {
+    return { ...problem, detail, ...(faults.length > 0 && { errors: [...faults] }) };
+  }
   if (code !== "source_status" || upstreamStatus === undefined) return problem;
   return { ...problem, retryable: isRetryableStatus(upstreamStatus), upstreamStatus };
 }

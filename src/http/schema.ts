@@ -5,6 +5,7 @@ import type { Fields } from "../domain/fields.ts";
 import { type Metadata, maxThumbnailCharacters, unknownMetadata, warningCodes } from "../domain/metadata.ts";
 import { maxDurationMs, maxSide } from "../domain/size.ts";
 import { maxUrlCharacters } from "../domain/target.ts";
+import { maxFaults } from "./request-faults.ts";
 import { implicitDeadlineSeconds } from "./timeouts.ts";
 
 // The HTTP contract, in zod: these schemas parse requests and document replies. A reply is built by hand (reply.ts), so
@@ -131,6 +132,7 @@ export const questionBodySchema = z
   })
   .meta({ examples: [{ url: exampleReply.url, deadlineMs: 1500 }] });
 
+const fieldsMessage = `a list, separated by commas, of ${fieldNames.slice(0, -1).join(", ")} and ${fieldNames.slice(-1).join()}`;
 const fieldList = new RegExp(`^(${fieldNames.join("|")})(,(${fieldNames.join("|")}))*$`);
 
 /** The same question as a query string: a list is separated by commas. */
@@ -145,7 +147,7 @@ export const questionQuerySchema = z.strictObject({
     .meta({ description: deadlineDescription, examples: [1500] }),
   fields: z
     .string()
-    .regex(fieldList)
+    .regex(fieldList, fieldsMessage)
     .optional()
     .meta({ description: `${fieldsDescription}. Separated by commas`, examples: ["type,bytes"] }),
 });
@@ -197,7 +199,22 @@ export const problemSchema = z
     status: z.int().min(400).max(599),
     code: z.enum(failureCodes).describe("Code of the failure, for programs; does not change between versions"),
     retryable: z.boolean().describe("Whether the same request may succeed later"),
-    detail: z.string().optional().describe("Only with `url_invalid`: the reason, without any part of the URL"),
+    detail: z
+      .string()
+      .optional()
+      .describe("The mistake in the request or its URL, in a sentence for people, without any part of the URL"),
+    errors: z
+      .array(
+        z.strictObject({
+          pointer: z
+            .string()
+            .describe("JSON pointer to the value as URI fragment, like `#/fields/1`; in a query, to the parameter"),
+          detail: z.string(),
+        }),
+      )
+      .max(maxFaults)
+      .optional()
+      .describe("Only with `request_invalid`: the first mistakes, without any value of the request"),
     upstreamStatus: z
       .int()
       .min(100)

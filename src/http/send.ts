@@ -15,8 +15,12 @@ export type SendDescribed = (
 
 const xmlTypes = ["application/xml", "text/xml"];
 
-/** @param scope for `Cache-Control`: `private` if a token is needed to read the responses */
-export function createSend(scope: "public" | "private"): SendDescribed {
+/**
+ * @param scope for `Cache-Control`: `private` if a token is needed to read the responses
+ * @param vary request headers besides `Accept` that responses vary by
+ */
+export function createSend(scope: "public" | "private", vary: readonly string[]): SendDescribed {
+  const varyHeader = ["Accept", ...vary].join(", ");
   return ({ method, headers: requested }, requestId, response, { target, description, answer }) => {
     const { cached, kept } = description;
     const { metadata, partial } = answer;
@@ -29,7 +33,7 @@ export function createSend(scope: "public" | "private"): SendDescribed {
     const rendered = isXml ? renderedElement(metadata) : renderedReply(target, metadata, partial);
     if (method !== "POST" && !partial) {
       const etag = etagOf(rendered);
-      headers.push("Vary", "Accept", "ETag", etag);
+      headers.push("Vary", varyHeader, "ETag", etag);
       if (isUnmodified(requested["if-none-match"], etag)) return writeAnswer(response, 304, headers, null);
     }
     headers.push("Content-Type", rendered.contentType, "Content-Length", rendered.contentLength);

@@ -44,6 +44,7 @@ test("without settings the documented defaults apply, every one of them", () => 
     RATE_LIMIT: null,
     AUTH: "tokens",
     HOSTNAMES: [],
+    CORS_ORIGINS: [],
     ALLOW_ADDRESSES: [],
     DENY_ADDRESSES: [],
     ALLOW_HOSTS: [],
@@ -224,4 +225,22 @@ test("every setting is read somewhere besides its row in the table", () => {
     .join("\n");
   const names = settingsHelp(machine).map(({ variable }) => variable.replace("MEDIA_ORACLE_", ""));
   expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([]);
+});
+
+test("origins of CORS are written as browsers send them", () => {
+  const text = "https://Chat.example.org:443, http://localhost:5173,*";
+  expect(parse({ MEDIA_ORACLE_CORS_ORIGINS: text }).CORS_ORIGINS).toEqual([
+    "https://chat.example.org",
+    "http://localhost:5173",
+    "*",
+  ]);
+  for (const wrong of [
+    "chat.example.org",
+    "https://chat.example.org/",
+    "null",
+    "*.example.org",
+    "https://a@b.example",
+  ]) {
+    expect(faultsOf({ MEDIA_ORACLE_CORS_ORIGINS: wrong })).toContain(`"${wrong}" is not an origin`);
+  }
 });

@@ -10,7 +10,7 @@ import sharp from "sharp";
 import { expect, onTestFinished, test } from "vitest";
 import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
 import { rgbaToBlurhash } from "../../../src/media/worker/blurhash.ts";
-import { startOrigin } from "../../support/origin.ts";
+import { makeCertificates, startOrigin, startRawOrigin, startTlsOrigin } from "../../support/origin.ts";
 import { requires } from "../../support/require.ts";
 import { runProgram, startService } from "../../support/service.ts";
 
@@ -168,6 +168,40 @@ test("probe without settings does not connect to a private address, and exits wi
   // The operator may learn the reason; a caller of the service may not.
   const { stderr: verbose } = await runProgram(["probe", "--verbose", "--allow-ports", "1-65535", url]);
   expect(verbose).toContain('"reason":"address"');
+});
+
+test("probe names the cause for which an origin could not be reached; a service does not", async () => {
+  const tls = await startTlsOrigin(onTestFinished, makeCertificates().selfSigned, (_request, response) =>
+    response.end(),
+  );
+  const rude = await startRawOrigin(onTestFinished, (socket) => socket.once("data", () => socket.resetAndDestroy()));
+  const redirecting = await startOrigin(onTestFinished, (_request, response) => {
+    response.writeHead(302, { location: "ftp://a.example.org/" }).end();
+  });
+  const failing: [url: string, cause: string][] = [
+    ["http://127.0.0.1:9/", "it refused the connection."],
+    ["http://10.0.0.1/", "its address is private or denied, which MEDIA_ORACLE_ALLOW_ADDRESSES can change."],
+    [tls.url("/"), "TLS failed, as with an invalid certificate (DEPTH_ZERO_SELF_SIGNED_CERT)."],
+    [rude.url("/"), "it closed the connection without a response."],
+    [redirecting.url("/"), "it redirects to a URL that is not supported (the scheme)."],
+    ["http://127.0.0.1:9/", "it refused the connection."], // from the cache
+  ];
+  const urls = failing.map(([url]) => url);
+  const { stderr } = await runProgram(["probe", ...urls], allowed);
+  const lines = stderr.trim().split("\n");
+  expect(lines).toHaveLength(failing.length);
+  for (const [index, [url, cause]] of failing.entries()) {
+    expect(lines[index]).toContain(`${url}: The origin could not be reached: ${cause}`);
+  }
+  const service = await startService(allowed);
+  onTestFinished(async () => void (await service.stop()));
+  const asked = await runProgram(["probe", "--server", service.url, ...urls], {});
+  const advice = asked.stderr
+    .trim()
+    .split("\n")
+    .map((line) => line.replace(/^\S+ /, ""));
+  expect(new Set(advice).size).toBe(1);
+  for (const cause of ["name does not exist", "refused", "TLS", "not public"]) expect(advice[0]).toContain(cause);
 });
 
 test("probe --server sends the token from the environment or a file", async () => {

@@ -113,6 +113,13 @@ describe("secrets of requests and origins", () => {
     expect(await saidElsewhere()).not.toContain("planted");
   });
 
+  test("an unknown key of a body is named to its caller only", async () => {
+    const reply = await told(await post('{"planted-key": "planted-value"}'));
+    expect(reply).toContain("planted-key");
+    expect(reply).not.toContain("planted-value");
+    expect(await saidElsewhere()).not.toContain("planted");
+  });
+
   test("no part of a rejected request leaks", async () => {
     const planted = { cookie: "planted-cookie", referer: "https://planted.example.org/", "x-forwarded-for": "planted" };
     const urls = [
@@ -128,7 +135,10 @@ describe("secrets of requests and origins", () => {
         fetch(`${service.url}/metadata?url=${encodeURIComponent(url)}`, { headers: { authorization } }),
       ),
       post('{"url": "planted', planted),
-      post('{"planted-key": "planted-value"}'),
+      post('{"key": "planted-value"}'),
+      fetch(`${service.url}/metadata?url=https://example.org/?planted=planted&planted-name=planted`, {
+        headers: { authorization },
+      }),
       post(JSON.stringify({ url: "https://example.org/", deadlineMs: "planted" })),
       post("planted", { "content-type": "planted/planted" }),
       post("{}", { authorization: "Bearer planted-wrong-token" }),

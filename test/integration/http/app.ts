@@ -62,6 +62,7 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
     tokens: [],
     namedTokens: null,
     hostnames: null,
+    corsOrigins: [],
     inactivityTimeoutMs: 60_000,
     rateLimit: null,
     readiness: () => "ok",
@@ -120,6 +121,7 @@ export interface AppSettings {
   readonly tokens?: readonly string[];
   readonly namedTokens?: NamedTokenOptions;
   readonly hostnames?: readonly string[];
+  readonly corsOrigins?: readonly string[];
   readonly inactivityTimeoutMs?: number;
   readonly isCached?: AppOptions["isCached"];
   readonly parseTarget?: AppOptions["parseTarget"];
@@ -151,6 +153,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     tokens: settings.tokens ?? [],
     namedTokens: settings.namedTokens ?? null,
     hostnames: settings.hostnames ?? null,
+    corsOrigins: settings.corsOrigins ?? [],
     inactivityTimeoutMs: settings.inactivityTimeoutMs ?? 60_000,
     rateLimit: settings.rateLimit ?? null,
     readiness: settings.readiness ?? (() => "ok"),

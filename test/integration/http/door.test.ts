@@ -245,10 +245,9 @@ describe("requests", () => {
 
   test.for([
     ["GET", "/nothing"],
-    ["GET", "/metadata/"],
-    ["PUT", "/metadata"],
-    ["POST", "/healthz"],
-    ["OPTIONS", "/metadata"],
+    ["GET", "/metadata/nothing"],
+    ["GET", "/metadata//"],
+    ["OPTIONS", "/nothing"],
     ["HEAD", "/nothing"],
   ])("the unknown route %s %s is 404 route_unknown", async ([method = "", path = ""], { onTestFinished }) => {
     const app = await openApp(onTestFinished);
@@ -256,6 +255,49 @@ describe("requests", () => {
     expect(status).toBe(404);
     expect(headers.get("content-type")).toBe("application/problem+json");
     expect(headers.get("x-request-id")).not.toBeNull();
+  });
+
+  test.for([
+    ["PUT", "/metadata", "GET, HEAD, POST, DELETE"],
+    ["PATCH", "/metadata/?url=a", "GET, HEAD, POST, DELETE"],
+    ["GET", "/metadata/batch", "POST"],
+    ["POST", "/healthz", "GET, HEAD"],
+    ["DELETE", "/%68ealthz", "GET, HEAD"],
+    ["PROPFIND", "/version", "GET, HEAD"],
+  ] as const)("%s %s is 405, before its body and its token, with Allow", async ([method, path, methods], context) => {
+    const app = await openApp(context.onTestFinished, ["a-token"]);
+    const headers = { "content-type": "text/plain" };
+    const body = method === "GET" ? null : "no JSON";
+    const answer = await fetch(app.url + path, { method, headers, body });
+    expect(await answer.json()).toMatchObject({ status: 405, code: "method_unsupported" });
+    expect(answer.status).toBe(405);
+    expect(answer.headers.get("allow")!.split(", ").sort()).toEqual([...methods.split(", "), "OPTIONS"].sort());
+  });
+
+  test.for(["/metadata", "/metadata/batch/", "/healthz"])("OPTIONS %s is 204 with Allow", async (path, context) => {
+    const app = await openApp(context.onTestFinished, ["a-token"]);
+    const { status, headers, text } = await ask(app.url + path, { method: "OPTIONS" });
+    expect([status, text]).toEqual([204, ""]);
+    expect(headers.get("allow")).toMatch(/\bOPTIONS$/);
+    expect(headers.get("x-request-id")).not.toBeNull();
+  });
+
+  test("a trailing slash changes nothing", async ({ onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    const json = { method: "POST", headers: { "content-type": "application/json" } };
+    expect((await ask(`${app.url}/metadata/?url=${url}`)).json).toMatchObject({ url });
+    expect((await ask(`${app.url}/metadata/`, { ...json, body: JSON.stringify({ url }) })).json).toMatchObject({ url });
+    expect((await ask(`${app.url}/metadata/batch/`, { ...json, body: `{"urls":["${url}"]}` })).status).toBe(200);
+    expect((await ask(`${app.url}/healthz/`)).status).toBe(200);
+  });
+
+  test("a page with a trailing slash redirects to the one without, so that its relative links work", async (context) => {
+    const page = new URL("../../../page", import.meta.url).pathname;
+    const app = await startApp(() => described(), { page });
+    context.onTestFinished(() => app.close());
+    const { status, headers } = await fetch(`${app.url}/docs/?a`, { redirect: "manual" });
+    expect([status, headers.get("location")]).toEqual([308, "../docs"]);
+    expect((await fetch(`${app.url}/?a=/`)).redirected).toBe(false);
   });
 
   test("a path that cannot be decoded is 400", async ({ onTestFinished }) => {

@@ -27,8 +27,8 @@ test.for<[name: string, headers: GuardedHeaders, isRefused: boolean]>([
   ["a sandboxed page", { host, origin: "null" }, true],
   ["an Origin without Host", { origin: "http://" + host }, true],
 ])("the browser guard rejects a request from %s: %s", ([, headers, isRefused]) => {
-  expect(createBrowserGuard({ hostnames: [] })(headers)).toBe(isRefused);
-  expect(createBrowserGuard({ hostnames: null })(headers)).toBe(isRefused);
+  expect(createBrowserGuard({ hostnames: [], corsOrigins: [] })(headers)).toBe(isRefused);
+  expect(createBrowserGuard({ hostnames: null, corsOrigins: [] })(headers)).toBe(isRefused);
 });
 
 test.for<[host: string, isRefused: boolean]>([
@@ -53,6 +53,21 @@ test.for<[host: string, isRefused: boolean]>([
   ["a:b", true],
   [":8080", true],
 ])("the browser guard rejects the Host %j on loopback: %s", ([host, isRefused]) => {
-  expect(createBrowserGuard({ hostnames: ["media.example.org"] })({ host })).toBe(isRefused);
-  expect(createBrowserGuard({ hostnames: null })({ host })).toBe(false);
+  expect(createBrowserGuard({ hostnames: ["media.example.org"], corsOrigins: [] })({ host })).toBe(isRefused);
+  expect(createBrowserGuard({ hostnames: null, corsOrigins: [] })({ host })).toBe(false);
+});
+
+const listed = "https://chat.example.org";
+
+test.for<[name: string, corsOrigins: readonly string[], headers: GuardedHeaders, isRefused: boolean]>([
+  ["a listed origin", [listed], { host, origin: listed, "sec-fetch-site": "cross-site" }, false],
+  ["another origin", [listed], { host, origin: "https://evil.example", "sec-fetch-site": "cross-site" }, true],
+  ["a longer origin", [listed], { host, origin: `${listed}.evil.example`, "sec-fetch-site": "cross-site" }, true],
+  ["the same name with another scheme", [listed], { host, origin: "http://chat.example.org" }, true],
+  ["an image of any page", [listed], { host, "sec-fetch-site": "cross-site" }, true],
+  ["an image of any page, with *", ["*"], { host, "sec-fetch-site": "cross-site" }, true],
+  ["any origin, with *", ["*"], { host, origin: "https://any.example", "sec-fetch-site": "cross-site" }, false],
+  ["a listed origin with a rebound Host", ["*", listed], { host: "rebind.example", origin: listed }, true],
+])("with CORS, the browser guard rejects a request from %s: %s %o %s", ([, corsOrigins, headers, isRefused]) => {
+  expect(createBrowserGuard({ hostnames: [], corsOrigins })(headers)).toBe(isRefused);
 });

@@ -9,6 +9,7 @@ test.for(Object.keys(failures) as FailureCode[])("the failure %s becomes the doc
   const problem = problemOf(error);
   expect(problemSchema.parse(problem)).toEqual(problem);
   expect(JSON.stringify(problem)).not.toMatch(/Secret|address/);
-  expect(problem.detail).toBe(code === "url_invalid" ? "Invalid." : undefined);
+  const explained = ["url_invalid", "url_unsupported", "request_invalid", "request_too_large", "method_unsupported"];
+  expect(problem.detail).toBe(explained.includes(code) ? "Invalid." : undefined);
   expect("upstreamStatus" in problem).toBe(code === "source_status");
 });

@@ -116,7 +116,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     const isEnough = outcome !== null || received.byteLength >= sniffBytes;
     const isBehindTag = rangeBehindTags(received) !== null && !isTagSkipped;
     isSniffed = isEnough && (outcome !== null || !isBehindTag);
-    const head = received.subarray(0, Math.max(sniffBytes, isTagSkipped ? received.byteLength : 0));
+    const behindTags = rangeBehindTags(received.subarray(0, sniffBytes));
+    const head = received.subarray(0, Math.max(sniffBytes, behindTags?.to ?? 0));
     format = (tagged && sniff(tagged)) ?? sniffAs(head, source.declaredType);
     plan = format?.plan ?? null;
     // The tag alone proves no MP3.

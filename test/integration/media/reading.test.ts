@@ -87,6 +87,13 @@ describe("a file behind an ID3 tag", () => {
     }
   });
 
+  test("a FLAC behind a tag that is longer than the head has its type if all bytes come at once", async () => {
+    const source = createFakeSource(Buffer.concat([tag(60_000), flac]), { step: 1_000_000, hasRanges: false });
+    await source.body();
+    const { done } = read(source, "readWhole");
+    expect(await done).toMatchObject({ type: "audio/flac", durationMs: 3000, warnings: [] });
+  });
+
   test("a worker measures a WAV behind a tag", async () => {
     const measured = await decoder.describe(Buffer.concat([tag(20_000), wav]), formatNamed("wav"));
     expect(measured).toMatchObject({ durationMs: 1000, warning: null });

@@ -247,6 +247,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     if (!hasRanges) return grow(need.to); // the server has no ranges: read on to there
     const bytes = await source.range(need.from, need.to);
     if (bytes) parts.push({ at: need.from, bytes });
+    parts.sort((one, other) => one.at - other.at);
     hasRanges = bytes !== null;
     return true;
   }

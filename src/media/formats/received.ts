@@ -29,6 +29,13 @@ function findMissing({ prefix, parts }: ReceivedFile, from: number): number {
   return missing;
 }
 
+/** Finds the end of the last byte before `to` that has not arrived. */
+function findMissingEnd({ parts }: ReceivedFile, to: number): number {
+  let end = to;
+  for (const { at, bytes } of parts.toReversed()) if (at < end && end <= at + bytes.length) end = at;
+  return end;
+}
+
 export function hasRange(file: ReceivedFile, from: number, to: number): boolean {
   return findMissing(file, from) >= to;
 }
@@ -65,8 +72,8 @@ export function needMore(file: ReceivedFile, end = 0): Need | null {
 
 /** Needs the missing bytes of a range: as a range, or as a prefix if they are near or the length is unknown. */
 export function needRange(file: ReceivedFile, from: number, to: number): Need | null {
-  const end = clampToFile(file, to);
   const missing = findMissing(file, from);
+  const end = findMissingEnd(file, clampToFile(file, to));
   if (missing >= end) return null;
   const gapBytes = missing - file.prefix.length;
   const isNear = gapBytes === 0 || (gapBytes <= maxGapBytes && !file.isStalled);

@@ -13,7 +13,7 @@ import { trackFiles } from "../../support/tracks.ts";
 
 /** Formats whose frames must be counted: the pipeline describes the whole file. */
 const isCounted = ({ name }: Format, needs: readonly Need[]) =>
-  ["aac", "amr"].includes(name) || needs.includes("whole");
+  ["aac", "amr", "ac3", "eac3", "mpeg-ts"].includes(name) || needs.includes("whole");
 
 /** The metadata of a file from the parts that its plan needs, and from the whole file. */
 async function compare(decoder: Decoder, file: Uint8Array) {

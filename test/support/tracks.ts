@@ -10,8 +10,7 @@ const vp8 = ["-c:v", "libvpx", "-b:v", "2M", "-deadline", "realtime", "-cpu-used
 const cover = ["-i", "cover.png", "-map", "0:a", "-map", "1:v", "-disposition:v", "attached_pic", "-c:v", "copy"];
 const fragmented = "frag_keyframe+empty_moov+default_base_moof";
 
-/** Files of audio and video whose facts lie at different places, made by ffmpeg: some megabytes each. */
-export const trackFiles: Readonly<Record<string, () => Buffer>> = {
+const makers: Readonly<Record<string, () => Buffer>> = {
   "an MP4 with its header first": () => runFfmpeg("a.mp4", [...film(14), ...h264, ...aac, "-movflags", "faststart"]),
   "an MP4 with its header last": () => runFfmpeg("a.mp4", [...film(14), ...h264, ...aac]),
   "an MP4 with a black beginning": () =>
@@ -53,3 +52,17 @@ export const trackFiles: Readonly<Record<string, () => Buffer>> = {
   "an AVI": () => runFfmpeg("a.avi", [...film(14), "-c:v", "mpeg4", "-q:v", "2"]),
   "an ADTS stream": () => runFfmpeg("a.aac", [...sound(10), ...aac]),
 };
+
+const made = new Map<string, Buffer>();
+
+/** Files of audio and video whose facts lie at different places, made by ffmpeg once for all tests: some megabytes each. */
+export const trackFiles: Readonly<Record<string, () => Buffer>> = Object.fromEntries(
+  Object.entries(makers).map(([name, make]) => [
+    name,
+    () => {
+      const file = made.get(name) ?? make();
+      made.set(name, file);
+      return file;
+    },
+  ]),
+);

@@ -12,16 +12,13 @@ import { ffmpeg } from "../../../support/decoder.ts";
 import { latin1 } from "../../../support/heads.ts";
 import { mediaFiles, runFfmpeg } from "../../../support/media-files.ts";
 import { mutantOf } from "../../../support/mutations.ts";
-import { planNamed } from "../../../support/plans.ts";
+import { headerNames, planNamed } from "../../../support/plans.ts";
 import { followFacts, followPreview } from "../../../support/read-plan.ts";
 import { requires } from "../../../support/require.ts";
 import * as streams from "../../../support/stream-heads.ts";
 import { worstCases } from "../../../support/worst-cases.ts";
 
-const names = [
-  ...(["flv", "asf-video", "asf-audio", "asf", "mpeg-ts", "mpeg-ps", "mpeg1-ps", "mpeg-video"] as const),
-  ...(["caf", "au", "wavpack", "ape", "musepack", "tta", "ac3", "eac3"] as const),
-];
+const names = headerNames;
 const id3 = latin1("ID3\x04\0\0\0\0\0\x0a");
 const { cafChunk } = streams;
 const pcm = streams.cafStart("lpcm", 8000, { bytes: 4, frames: 1 });

@@ -17,6 +17,7 @@ const noiseMs = 0.75;
 const noiseFactor = 1.75;
 
 const names = formats.map(({ name }) => name);
+const dripNames = formats.filter(({ decoding, name }) => decoding !== null || name === "text").map(({ name }) => name);
 
 /** All parsers that the service runs on the first bytes of a format. */
 function parsersOf(name: FormatName): Readonly<Record<string, (head: Uint8Array) => unknown>> {
@@ -53,7 +54,7 @@ beforeAll(async () => {
     for (const name of names) {
       for (const body of Object.values(worstCases[name](less / 2))) {
         for (const parse of Object.values(parsersOf(name))) parse(body);
-        await drip(body);
+        if (dripNames.includes(name)) await drip(body);
       }
     }
   }
@@ -73,10 +74,12 @@ describe.each(names)("the work on the first bytes of %s is bounded", (name) => {
     }
   });
 
+  // Of the formats without a read plan only the sniffing is left, which one of them shows for all.
+  if (!dripNames.includes(name)) return;
   test("for a body that drips, all calls together", async () => {
     for (const [what, body] of Object.entries(large)) {
-      const ofLarge = await asyncCpuMs(() => drip(body), 7);
-      const ofSmall = await asyncCpuMs(() => drip(small[what]!), 7);
+      const ofLarge = await asyncCpuMs(() => drip(body), 4);
+      const ofSmall = await asyncCpuMs(() => drip(small[what]!), 4);
       expect.soft(ofLarge, what).toBeLessThan(2 * maxCallMs);
       expect.soft(ofLarge, what).toBeLessThan(noiseMs + noiseFactor * (more / less) * ofSmall);
     }

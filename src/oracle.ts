@@ -8,7 +8,8 @@ import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import type { Format } from "./media/formats/index.ts";
 import { decodeQueueOf, type Extent, extentOf, factFields, isMedia, isMissing, previewFields } from "./media/needs.ts";
-import { createReading, factsOf, formatOf, type Reading, type Rest } from "./reading.ts";
+import { formatOf } from "./early-preview.ts";
+import { createReading, factsOf, type Reading, type Rest } from "./reading.ts";
 
 export interface OracleOptions {
   readonly admission: Admission;

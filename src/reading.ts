@@ -3,11 +3,10 @@ import type { Progress } from "./domain/description.ts";
 import type { Fields } from "./domain/fields.ts";
 import type { Body, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
-import { type Preview, previewOf } from "./domain/metadata.ts";
-import { type Format, formats } from "./media/formats/index.ts";
+import { createEarlyPreviews } from "./early-preview.ts";
+import type { Format } from "./media/formats/index.ts";
 import type { Excerpt, Need, Part, PlannedFacts, PreviewStep, ReadPlan, ReceivedFile } from "./media/formats/plan.ts";
 import { readRange } from "./media/formats/received.ts";
-import { isDark } from "./media/dark-hash.ts";
 import {
   declares,
   mediaType,
@@ -93,9 +92,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
   let isStalled = false;
   let measures = 0;
   let measuredBytes = 0;
-  let isPreviewed = false;
-  let showing: Promise<void> | null = null;
-  const tried = new Set<Excerpt["accuracy"]>(); // of excerpts that were decoded: one that fails is not decoded again
+  const previews = createEarlyPreviews({ progress, decoder, end: end.signal });
 
   const hasMissingFacts = () => isMissing(factFields, progress.learn({}), fields);
 
@@ -113,10 +110,9 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
   /** Sniffs the bytes so far, until there are enough of them or the body has ended. */
   function sniffSoFar(): void {
     const { received, outcome } = source;
-    const isEnough = outcome !== null || received.byteLength >= sniffBytes;
-    const isBehindTag = rangeBehindTags(received) !== null && !isTagSkipped;
-    isSniffed = isEnough && (outcome !== null || !isBehindTag);
     const behindTags = rangeBehindTags(received.subarray(0, sniffBytes));
+    const isBehindTag = behindTags !== null && behindTags.to > received.byteLength && !isTagSkipped;
+    isSniffed = outcome !== null || (received.byteLength >= sniffBytes && !isBehindTag);
     const head = received.subarray(0, Math.max(sniffBytes, behindTags?.to ?? 0));
     format = (tagged && sniff(tagged)) ?? sniffAs(head, source.declaredType);
     plan = format?.plan ?? null;
@@ -193,44 +189,6 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     return plan.preview(file());
   }
 
-  /** Decodes an excerpt while the rest arrives, and publishes its preview; one at a time, each accuracy once. */
-  function showEarly(excerpt: Excerpt): void {
-    if (showing || isPreviewed || tried.has(excerpt.accuracy)) return;
-    tried.add(excerpt.accuracy);
-    // Copied: the buffer may be replaced while the worker receives it.
-    showing = decodeEarly({ ...excerpt, bytes: excerpt.bytes.slice() }).finally(() => (showing = null));
-  }
-
-  async function decodeEarly(excerpt: Excerpt): Promise<void> {
-    if (!format) return;
-    const { bytes, accuracy } = excerpt;
-    // An exact preview is worth waiting for at the end of the body: nothing else needs to be decoded then.
-    const signal = accuracy === "exact" ? undefined : end.signal;
-    const picture = await decoder.describe(bytes, formatOf(excerpt) ?? format, signal);
-    if (picture.blurhash === null || signal?.aborted) return;
-    publishPreview(previewOf(picture), accuracy === "exact");
-  }
-
-  function publishPreview(preview: Preview, isFinal: boolean): void {
-    isPreviewed = isFinal;
-    if (isFinal) progress.learn(preview);
-    else progress.suggest(preview);
-  }
-
-  /**
-   * Whether nothing more needs to be read for the preview. The first seconds of a film are enough, unless they are black:
-   * its preview is a frame that is not.
-   */
-  async function isEnough({ accuracy, bytes }: Excerpt): Promise<boolean> {
-    if (accuracy !== "close" || format?.kind !== "video") return accuracy !== "provisional";
-    if (tried.has(accuracy)) return isPreviewed;
-    tried.add(accuracy);
-    // Copied: the buffer may be replaced while the worker receives it.
-    const picture = await decoder.describe(bytes.slice(), format);
-    if (picture.blurhash !== null) publishPreview(previewOf(picture), !isDark(picture.blurhash));
-    return isPreviewed;
-  }
-
   /** Whether to read these bytes now; a whole body comes anyway. */
   function mayRead(need: Need, mode: Mode): boolean {
     if (need === "whole") return mode !== "head" && !source.isTooLarge;
@@ -246,9 +204,9 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     if ("prefix" in need) return grow(need.prefix);
     if (!hasRanges) return grow(need.to); // the server has no ranges: read on to there
     const bytes = await source.range(need.from, need.to);
+    hasRanges = bytes !== null;
     if (bytes) parts.push({ at: need.from, bytes });
     parts.sort((one, other) => one.at - other.at);
-    hasRanges = bytes !== null;
     return true;
   }
 
@@ -273,9 +231,9 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     for (let isAtEnd = false; ;) {
       const factsNeed = await learnFacts();
       const { excerpt, need: previewNeed } = findPreview(mode);
-      const isFinal = mode === "planned" && excerpt !== null && (await isEnough(excerpt));
+      const isFinal = mode === "planned" && excerpt && format && (await previews.isEnough(excerpt, format));
       const need = factsNeed ?? (isFinal ? null : previewNeed);
-      if (excerpt && !isFinal && source.outcome === null) showEarly(excerpt);
+      if (excerpt && format && !isFinal && source.outcome === null) previews.decodeBeside(excerpt, format);
       if (need === null || !mayRead(need, mode)) return excerpt;
       const hasMore = await read(need);
       // After the end of the body the plan is asked once more: the length may be known only now.
@@ -322,8 +280,8 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
       const excerpt = await follow("planned");
       decideBy(undefined);
       end.abort();
-      await showing;
-      return { body: await stopSource(), excerpt, isPreviewed };
+      await previews.settled();
+      return { body: await stopSource(), excerpt, isPreviewed: previews.isPublished };
     },
 
     async readWhole() {
@@ -337,15 +295,10 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
       }
       const [body, excerpt] = await Promise.all([whole, follow("whole")]);
       decideBy(undefined);
-      await showing;
-      return { body, excerpt, isPreviewed };
+      await previews.settled();
+      return { body, excerpt, isPreviewed: previews.isPublished };
     },
   };
-}
-
-/** Returns the format of an excerpt, if it is another one than the file's. */
-export function formatOf({ format }: Excerpt): Format | null {
-  return formats.find(({ name }) => name === format) ?? null;
 }
 
 /** Returns the known dimensions and duration; an unknown one is absent, so that it replaces nothing. */

@@ -64,8 +64,9 @@ const known: Readonly<Record<string, readonly string[]>> = {
   client: [],
   cli: ["client", "compose.ts", "config.ts", "domain", "http"],
   "main.ts": ["cli"],
-  "oracle.ts": ["domain", "fetch", "load", "media", "reading.ts"],
-  "reading.ts": ["domain", "fetch", "media"],
+  "oracle.ts": ["domain", "early-preview.ts", "fetch", "load", "media", "reading.ts"],
+  "reading.ts": ["domain", "early-preview.ts", "fetch", "media"],
+  "early-preview.ts": ["domain", "media"],
   "config.ts": ["cache", "fetch", "media"],
   "tracing.ts": ["http"],
 };

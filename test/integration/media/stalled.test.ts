@@ -3,7 +3,8 @@ import { type Description, startDescription } from "../../../src/domain/descript
 import type { Metadata } from "../../../src/domain/metadata.ts";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
-import { createReading, factsOf, formatOf } from "../../../src/reading.ts";
+import { formatOf } from "../../../src/early-preview.ts";
+import { createReading, factsOf } from "../../../src/reading.ts";
 import { corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { createFakeSource, type FakeSource } from "../../support/fake-source.ts";
@@ -64,13 +65,16 @@ function cutsOf(length: number): readonly number[] {
 }
 
 describe("a body that stalls at any byte is described as far as its read plan decides", () => {
-  test.each(Object.entries(mediaFiles))("the first bytes of a %s file tell all that they can", async (_, { make }) => {
-    const body = await make();
-    await Promise.all(cutsOf(body.byteLength).map((cut) => expectKnown(body, cut)));
-  });
+  test.each(Object.entries(mediaFiles))(
+    "the answer at a deadline has every fact in the first bytes of a %s file",
+    async (_, { make }) => {
+      const body = await make();
+      await Promise.all(cutsOf(body.byteLength).map((cut) => expectKnown(body, cut)));
+    },
+  );
 
   test.skipIf(requires("the corpus", hasCorpus))(
-    "the first bytes of every corpus file tell all that they can",
+    "the answer at a deadline has every fact in the first bytes of each corpus file",
     async () => {
       for (const row of corpusRows()) {
         const body = corpusBytes(row);

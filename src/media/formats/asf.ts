@@ -2,7 +2,7 @@ import { createWorkBudget, hasAt, memoized, readUint32LE } from "./bytes.ts";
 import { type Size, createSize } from "../raster.ts";
 import type { Row } from "./format.ts";
 import type { FactsStep, ReceivedFile } from "./plan.ts";
-import { createSoundPlan, createVideoPlan, factsOf, needFacts } from "./header-facts.ts";
+import { createSoundPlan, createVideoPlan, createFacts, needFacts } from "./header-facts.ts";
 import { audio, video } from "./tracks.ts";
 
 // Microsoft, Advanced Systems Format specification 10: GUIDs, the first three groups little-endian.
@@ -91,7 +91,7 @@ function planFacts(file: ReceivedFile): FactsStep {
     if (kind === "video") size ??= readSize(prefix, at);
     next = end;
   }
-  const known = factsOf(seconds, size);
+  const known = createFacts(seconds, size);
   const isEnd = next >= asfHeaderBytes(prefix) && prefix.length >= headerBytes;
   if (isEnd || (seconds !== null && size) || next > maxHeaderBytes) return known;
   return needFacts(file, 0, next + readBytes, known);
@@ -104,7 +104,7 @@ export const asfVideo = {
   type: "video/x-ms-asf",
   kind: "video",
   matches: (head) => asfIn(head) === "video",
-  aliases: ["application/vnd.ms-asf", "video/x-ms-asf-plugin"],
+  aliases: ["application/vnd.ms-asf"],
   refinedBy: /^video\/x-ms-wmv?$/,
   plan: asfVideoPlan,
   decoding: { ...video, reader: "headers" },

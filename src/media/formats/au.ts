@@ -1,7 +1,7 @@
 import { hasAt, readUint32 } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import type { FactsStep, ReceivedFile } from "./plan.ts";
-import { createSoundPlan, factsOf, needFacts } from "./header-facts.ts";
+import { createSoundPlan, createFacts, needFacts } from "./header-facts.ts";
 import { noFacts } from "./received.ts";
 import { wholeFacts } from "./received.ts";
 import { audio } from "./tracks.ts";
@@ -32,7 +32,7 @@ function planFacts(file: ReceivedFile): FactsStep {
   if (frameBytes === 0) return noFacts();
   if (length === null) return wholeFacts(file);
   const frames = Math.floor(Math.min(dataBytes, length - dataAt) / frameBytes);
-  return factsOf(frames / readUint32(prefix, 16));
+  return createFacts(frames / readUint32(prefix, 16));
 }
 
 const auPlan = createSoundPlan(planFacts);

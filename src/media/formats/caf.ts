@@ -1,7 +1,7 @@
 import { all, at, createWorkBudget, readText, readUint32 } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import type { FactsStep, ReceivedFile } from "./plan.ts";
-import { createSoundPlan, factsOf, needFacts } from "./header-facts.ts";
+import { createSoundPlan, createFacts, needFacts } from "./header-facts.ts";
 import { noFacts } from "./received.ts";
 import { readRange, wholeFacts } from "./received.ts";
 import { audio } from "./tracks.ts";
@@ -50,12 +50,12 @@ function planFacts(file: ReceivedFile): FactsStep {
     if (type === "data" && hasEqualPackets) {
       if (file.length === null) return wholeFacts(file);
       const dataBytes = Math.min(bytes, file.length - start) - editCountBytes;
-      return factsOf((Math.floor(dataBytes / packetBytes) * packetFrames) / rate);
+      return createFacts((Math.floor(dataBytes / packetBytes) * packetFrames) / rate);
     }
     if (type === "pakt" && !hasEqualPackets) {
       const table = readRange(file, start, start + packetTableBytes);
       if (!table) return needFacts(file, start, start + packetTableBytes);
-      return factsOf((readLength(table, 8) || readLength(table, 0) * packetFrames) / rate);
+      return createFacts((readLength(table, 8) || readLength(table, 0) * packetFrames) / rate);
     }
     if (bytes > maxChunkBytes) return noFacts();
     at = start + bytes;

@@ -2,7 +2,7 @@ import { all, at, hasAt, readUint32 } from "./bytes.ts";
 import { createSize } from "../raster.ts";
 import type { Row } from "./format.ts";
 import type { FactsStep, ReceivedFile } from "./plan.ts";
-import { createVideoPlan, factsOf, needFacts } from "./header-facts.ts";
+import { createVideoPlan, createFacts, needFacts } from "./header-facts.ts";
 import { noFacts } from "./received.ts";
 import { video } from "./tracks.ts";
 
@@ -35,7 +35,7 @@ function planFacts(file: ReceivedFile): FactsStep {
   if (!hasAt(prefix, start, metadataName)) return noFacts();
   const script = Buffer.from(prefix.buffer, prefix.byteOffset + start, end - start);
   const [width, height] = ["width", "height"].map((key) => Math.round(readNumber(script, key))) as [number, number];
-  return factsOf(readNumber(script, "duration"), createSize(width, height));
+  return createFacts(readNumber(script, "duration"), createSize(width, height));
 }
 
 const flvPlan = createVideoPlan(planFacts);

@@ -6,7 +6,7 @@ import { needNextHeader, needPrefix, noFacts, noPreview } from "./received.ts";
 // What the plans of formats with their facts in a header share.
 
 /** A duration and a size, as far as they are known and valid. A duration of 0 is that of a file still being written. */
-export function factsOf(seconds: number | null, size: Size | null = null): FactsStep {
+export function createFacts(seconds: number | null, size: Size | null = null): FactsStep {
   const durationMs = seconds !== null && seconds > 0 ? createDurationMs(seconds * 1000) : null;
   return { known: { ...size, ...(durationMs !== null && { durationMs }) }, measurable: null, need: null };
 }

@@ -1,8 +1,7 @@
 import { hasAt, readUint16LE, readUint32LE } from "./bytes.ts";
 import type { Row } from "./format.ts";
-import { afterTag } from "./id3.ts";
 import type { FactsStep, ReceivedFile } from "./plan.ts";
-import { createSoundPlan, factsOf, needFacts } from "./header-facts.ts";
+import { createSoundPlan, createFacts, needFacts } from "./header-facts.ts";
 import { noFacts } from "./received.ts";
 import { audio } from "./tracks.ts";
 
@@ -15,19 +14,17 @@ const headerBytes = 256;
 const levels = { extraHigh: 4000 };
 
 function isMonkeysAudio(head: Uint8Array): boolean {
-  const from = afterTag(head);
-  if (!hasAt(head, from, "MAC ") && !hasAt(head, from, "MACF")) return false;
-  const version = readUint16LE(head, from + 4);
+  if (!hasAt(head, 0, "MAC ") && !hasAt(head, 0, "MACF")) return false;
+  const version = readUint16LE(head, 4);
   return version >= versions.least && version <= versions.most;
 }
 
 /** MACLib.h, APE_DESCRIPTOR and APE_HEADER; APE_HEADER_OLD: the last of the frames has fewer blocks, one a sample. */
 function planFacts(file: ReceivedFile): FactsStep {
-  const from = afterTag(file.prefix);
-  if (file.prefix.length < from + headerBytes && file.prefix.length !== file.length) {
-    return needFacts(file, 0, Math.min(from + headerBytes, file.length ?? Infinity));
+  if (file.prefix.length < headerBytes && file.prefix.length !== file.length) {
+    return needFacts(file, 0, Math.min(headerBytes, file.length ?? Infinity));
   }
-  const header = file.prefix.subarray(from, from + headerBytes);
+  const header = file.prefix.subarray(0, headerBytes);
   const version = readUint16LE(header, 4);
   const isDescribed = version >= describedVersion;
   const at = isDescribed ? readUint32LE(header, 8) : 0;
@@ -35,7 +32,7 @@ function planFacts(file: ReceivedFile): FactsStep {
     readUint32LE(header, offset),
   ) as [number, number, number];
   const blocks = isDescribed ? readUint32LE(header, at + 4) : oldFrameBlocks(version, readUint16LE(header, 6));
-  return frames > 0 && rate > 0 ? factsOf(((frames - 1) * blocks + lastBlocks) / rate) : noFacts();
+  return frames > 0 && rate > 0 ? createFacts(((frames - 1) * blocks + lastBlocks) / rate) : noFacts();
 }
 
 /** Blocks of a frame by version and compression level (MACLib, APEHeader.cpp). */

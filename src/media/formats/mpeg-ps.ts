@@ -2,7 +2,7 @@ import { type Size, createSize } from "../raster.ts";
 import { all, at, hasAt } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import type { FactsStep, ReceivedFile } from "./plan.ts";
-import { createVideoPlan, factsOf, needFacts } from "./header-facts.ts";
+import { createVideoPlan, createFacts, needFacts } from "./header-facts.ts";
 import { noFacts } from "./received.ts";
 import { video } from "./tracks.ts";
 
@@ -60,7 +60,7 @@ export function readMpegSize(body: Uint8Array): Size | null {
 /** The size alone: the duration takes all packets. */
 function planFacts(file: ReceivedFile): FactsStep {
   const size = readMpegSize(file.prefix);
-  if (size) return factsOf(null, size);
+  if (size) return createFacts(null, size);
   return file.prefix.length < searchedBytes ? needFacts(file, 0, searchedBytes) : noFacts();
 }
 

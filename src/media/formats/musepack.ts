@@ -1,8 +1,7 @@
 import { createWorkBudget, hasAt, readUint32LE } from "./bytes.ts";
 import type { Row } from "./format.ts";
-import { afterTag } from "./id3.ts";
 import type { FactsStep, ReceivedFile } from "./plan.ts";
-import { createSoundPlan, factsOf, needFacts } from "./header-facts.ts";
+import { createSoundPlan, createFacts, needFacts } from "./header-facts.ts";
 import { noFacts } from "./received.ts";
 import { audio } from "./tracks.ts";
 
@@ -20,32 +19,30 @@ const maxHeaderBytes = 64 * 1024;
 
 /** musepack.net: stream version 7 (its low nibble), or version 8, which begins with a packet: a key of two letters. */
 function isMusepack(head: Uint8Array): boolean {
-  const from = afterTag(head);
-  if (hasAt(head, from, "MP+")) return ((head[from + 3] ?? 0) & 15) === streamVersion7;
+  if (hasAt(head, 0, "MP+")) return ((head[3] ?? 0) & 15) === streamVersion7;
   const isLetter = (byte = 0) => byte >= 0x41 && byte <= 0x5a;
-  return hasAt(head, from, "MPCK") && isLetter(head[from + 4]) && isLetter(head[from + 5]);
+  return hasAt(head, 0, "MPCK") && isLetter(head[4]) && isLetter(head[5]);
 }
 
 function planFacts(file: ReceivedFile): FactsStep {
-  const from = afterTag(file.prefix);
-  if (hasAt(file.prefix, from, "MPCK")) return findHeader8(file, from + signatureBytes);
-  if (file.prefix.length < from + headerBytes7) return needFacts(file, 0, from + headerBytes7);
-  return readHeader7(file.prefix, from);
+  if (hasAt(file.prefix, 0, "MPCK")) return findHeader8(file);
+  if (file.prefix.length < headerBytes7) return needFacts(file, 0, headerBytes7);
+  return readHeader7(file.prefix);
 }
 
 /** libmpcdec, streaminfo_read_header_sv7: words of 32 bits, little-endian, with fields from the highest bit on. */
-function readHeader7(prefix: Uint8Array, from: number): FactsStep {
-  const [frames, flags, end] = [4, 8, 20].map((offset) => readUint32LE(prefix, from + offset)) as [number, number, number]; // prettier-ignore
+function readHeader7(prefix: Uint8Array): FactsStep {
+  const [frames, flags, end] = [4, 8, 20].map((offset) => readUint32LE(prefix, offset)) as [number, number, number]; // prettier-ignore
   const lastSamples = (end >>> 20) & 0x7ff || frameSamples;
   const missing = end >>> 31 === 1 ? frameSamples - lastSamples : decoderDelaySamples;
-  return factsOf((frames * frameSamples - missing) / (rates[(flags >>> 16) & 3] ?? Infinity));
+  return createFacts((frames * frameSamples - missing) / (rates[(flags >>> 16) & 3] ?? Infinity));
 }
 
 /** Stream version 8: packets of a key, a length that counts the whole packet, and a content. */
-function findHeader8(file: ReceivedFile, from: number): FactsStep {
+function findHeader8(file: ReceivedFile): FactsStep {
   const { prefix } = file;
   const work = createWorkBudget();
-  for (let at = from; at < maxHeaderBytes && work.step();) {
+  for (let at = signatureBytes; at < maxHeaderBytes && work.step();) {
     const isThere = prefix.length >= at + streamHeaderBytes || prefix.length === file.length;
     if (!isThere) return needFacts(file, 0, Math.min(at + streamHeaderBytes, file.length ?? Infinity));
     const { value: bytes, end: start } = readVariable(prefix, at + 2);
@@ -61,7 +58,7 @@ function readHeader8(prefix: Uint8Array, start: number): FactsStep {
   const { value: samples, end } = readVariable(prefix, start + 5);
   const { value: silence, end: codesAt } = readVariable(prefix, end);
   const rate = rates[(prefix[codesAt] ?? 0xff) >> 5];
-  return rate ? factsOf((samples - silence) / rate) : noFacts();
+  return rate ? createFacts((samples - silence) / rate) : noFacts();
 }
 
 /** A number of seven bits a byte, of which all but the last have the highest bit. */

@@ -1,7 +1,7 @@
 import { hasAt, readUint16LE, readUint32LE } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import type { FactsStep, ReceivedFile } from "./plan.ts";
-import { createSoundPlan, factsOf, needFacts } from "./header-facts.ts";
+import { createSoundPlan, createFacts, needFacts } from "./header-facts.ts";
 import { noFacts } from "./received.ts";
 import { audio } from "./tracks.ts";
 
@@ -28,7 +28,7 @@ function planFacts(file: ReceivedFile): FactsStep {
   const rate = rates[(flags >>> 23) & 15];
   // The samples and the rate of DSD count other units.
   if (samples === unknownSamples || !rate || flags >= isDsdFlag) return noFacts();
-  return factsOf(((prefix[11] ?? 0) * 2 ** 32 + samples) / rate);
+  return createFacts(((prefix[11] ?? 0) * 2 ** 32 + samples) / rate);
 }
 
 const wavpackPlan = createSoundPlan(planFacts);

@@ -4,7 +4,7 @@ import { sniff } from "../../formats/sniff.ts";
 import { type Reader, UnreadableError, noSize } from "../reader.ts";
 import { reader as tracks } from "./tracks.ts";
 
-/** MP3 and ADTS: the duration of all frames, if their read plan cannot tell it from the first ones. */
+/** MP3 and ADTS: the duration of all frames, if the first ones do not give it. */
 export const reader: Reader = {
   ...tracks,
   async measure(body, isWhole) {

@@ -24,134 +24,18 @@ local elements = load_library("elements");
 local guarded = load_library("guard").guarded;
 local late = load_library("late");
 local media_library = load_library("media");
-local new_breaker = load_library("breaker").new_breaker;
-local oracle = load_library("oracle");
+local requests = load_library("requests");
 local scope = load_library("scope");
 
-local reserve = 0.2; -- seconds between the oracle's deadline and the timeout, for its answer to arrive
-local oracle_deadline = math.floor((config.timeout - reserve) * 1000 + 0.5); -- milliseconds
-
 local max_elements = 4 * config.max_urls; -- in a stanza: metadata for one URL repeated a thousand times would multiply the size of the message
-local measure_lookups = module:metric("counter", "lookups", "", "Lookups by outcome", { "outcome" });
 local measure_messages = module:metric("counter", "messages", "", "Messages with media by outcome", { "outcome" });
 local measure_delay = module:metric("histogram", "delay", "seconds", "Delay of messages", {}, {
 	buckets = { 0.01, 0.03, 0.1, 0.3, 1, 3, 10 };
 }):with_labels();
-local measure_inflight = module:metric("gauge", "inflight", "", "Lookups in flight", {}):with_labels();
-local measure_breaker = module:metric("gauge", "breaker_open", "", "1 while the circuit breaker of all senders is open", {}):with_labels();
-
--- The oracle.
-
-local breaker = new_breaker(config.breaker_failures, config.breaker_cooldown, monotonic);
-local inflight = 0;
-local inflight_of = {}; -- bare JID of a sender > number of lookups in flight, if there are any
-
-local outcome_labels = { unhealthy = "ill"; unreachable = "ill"; mismatched = "ill" }; -- of the metric, if different from the outcome
-
--- For the breaker of all senders only: with a line for each sender's own breaker, senders could fill the log.
-local function log_open_breaker(reason)
-	module:log("warn", "Circuit breaker open: no lookups for %g s, then trials; the last failure: %s", config.breaker_cooldown, reason);
-end
-
--- outcome: "described", "undescribed", "unhealthy", "unreachable", "mismatched", "late", "abandoned"
-local function record_outcome(sender, outcome, reason)
-	measure_lookups:with_labels(outcome_labels[outcome] or outcome):add(1);
-	if outcome == "described" or outcome == "undescribed" then
-		if breaker.is_open() then
-			module:log("info", "Circuit breaker closed: the oracle is healthy again");
-		end
-		breaker.record_healthy(sender);
-	elseif outcome == "unreachable" and breaker.record_unreachable() then
-		log_open_breaker(reason);
-	elseif (outcome == "unhealthy" or outcome == "late") and breaker.record_unhealthy(sender) then
-		log_open_breaker(reason);
-	end
-	measure_breaker:set(breaker.is_open() and 1 or 0);
-end
-
-local fault_logged = false;
-
--- Once until the next success: only the operator can fix it, and any sender can repeat it.
-local function log_fault(outcome, status)
-	if fault_logged then
-		return;
-	elseif outcome == "mismatched" then
-		module:log("warn", "The oracle answered about another URL than the one that it was asked for");
-	elseif status == 401 or status == 403 or status == 404 then
-		module:log("warn", "The oracle answers with status %d: see %s and %s", status, config.name_of("url"), config.name_of("token"));
-	else
-		return;
-	end
-	fault_logged = true;
-end
-
-local function add_inflight(sender, change)
-	local count = (inflight_of[sender] or 0) + change;
-	inflight_of[sender] = count > 0 and count or nil;
-	inflight = inflight + change;
-	measure_inflight:set(inflight);
-end
-
-local function free_slot(lookup)
-	if lookup.has_slot then
-		lookup.has_slot = false;
-		add_inflight(lookup.sender, -1);
-	end
-end
-
--- Once, when the module is loaded: what would otherwise show as missing metadata only.
-local function check_surroundings()
-	oracle.check(config.timeout, function (reason)
-		module:log("warn", "The oracle does not answer (%s): messages pass without metadata. See %s", reason, config.name_of("url"));
-	end);
-	timer.add_task(0, guarded("check the upload hosts", function () -- when all hosts are loaded
-		if config.output:contains("sfs") and scope.trusted_hosts():empty() then
-			module:log("warn", "The output sfs has no effect: this server has no http_file_share, and %s is empty", config.name_of("hosts"));
-		end
-	end));
-end
-
--- Calls on_end(metadata or nil, is_complete) once, maybe before this returns, and not at all if the lookup is cancelled. It is not
--- complete if the oracle goes on with the lookup: a later request may get more.
-local function start_lookup(sender, url, on_end) -- > lookup: { url, request, is_over }
-	local lookup = { sender = sender, url = url; is_over = false, has_slot = true };
-	breaker.start_lookup(sender);
-	add_inflight(sender, 1);
-	lookup.request = oracle.ask(url, scope.fields_for(url), oracle_deadline, function (metadata, outcome, reason, status)
-		if not lookup.is_over then
-			lookup.is_over = true;
-			record_outcome(sender, outcome, reason);
-		end
-		if metadata then
-			fault_logged = false;
-		else
-			log_fault(outcome, status);
-		end
-		local is_deadline_exceeded = status == 504;
-		on_end(metadata, not is_deadline_exceeded and not (metadata and metadata.is_partial));
-	end, function ()
-		free_slot(lookup);
-	end);
-	return lookup;
-end
-
--- Ends the wait for a lookup. A lookup whose answer may be useful later goes on, without a slot; late.lib.lua bounds their number.
-local function give_up(lookup, outcome, reason, is_useful_later)
-	if lookup.is_over then
-		return;
-	end
-	lookup.is_over = true;
-	record_outcome(lookup.sender, outcome, reason);
-	if is_useful_later then
-		free_slot(lookup);
-	else
-		oracle.cancel(lookup.request);
-	end
-end
 
 local function cancel_lookups(entry)
 	for _, lookup in ipairs(entry.lookups) do
-		oracle.cancel(lookup.request);
+		requests.cancel(lookup.request);
 	end
 end
 
@@ -178,7 +62,7 @@ end
 
 -- Waits for more metadata of a delivered message, if it is incomplete and copies of the message are stored.
 local function start_late(entry, added) -- > what late.start returns, or nil
-	if next(entry.incomplete) == nil or not entry.is_stored or breaker.find_obstacle(entry.sender) then
+	if next(entry.incomplete) == nil or not entry.is_stored or requests.find_breaker_obstacle(entry.sender) then
 		return nil;
 	end
 	local stored = entry.message.find_copies(entry);
@@ -253,7 +137,7 @@ local function make_ready(entry, outcome, reason)
 		entry.timer = nil;
 	end
 	for _, lookup in ipairs(entry.lookups) do
-		give_up(lookup, outcome, reason, entry.is_stored);
+		requests.give_up(lookup, outcome, reason, entry.is_stored);
 	end
 end
 
@@ -274,10 +158,10 @@ local function start_lookups(queue, entry, urls)
 		end));
 	end
 	for _, url in ipairs(urls) do
-		if not breaker.find_obstacle(entry.sender) then -- a half-open trial is one lookup
+		if not requests.find_breaker_obstacle(entry.sender) then -- a half-open trial is one lookup
 			pending = pending + 1;
 			entry.incomplete[url] = true;
-			table.insert(entry.lookups, start_lookup(entry.sender, url, function (metadata, is_complete)
+			table.insert(entry.lookups, requests.start(entry.sender, url, function (metadata, is_complete)
 				if entry.late then
 					entry.late.answer(url, metadata, is_complete);
 					return;
@@ -330,14 +214,10 @@ end
 local function find_obstacle(sender, media, urls, queue) -- > why the URLs are not looked up, as an outcome of messages; or nil
 	if #urls > config.max_urls or #media > max_elements then
 		return "too_many_urls";
-	elseif inflight + #urls > config.max_inflight then
-		return "too_many_lookups";
-	elseif (inflight_of[sender] or 0) + #urls > config.max_sender_inflight then
-		return "sender_too_many_lookups";
 	elseif is_full(queue) then
 		return "queue_full";
 	end
-	return breaker.find_obstacle(sender);
+	return requests.find_obstacle(sender, #urls);
 end
 
 -- Puts a message into its sender's queue, if it has media to look up or if earlier messages of the sender wait.
@@ -390,7 +270,7 @@ local function enqueue(message)
 	return true;
 end
 
-check_surroundings();
+requests.check_surroundings();
 
 return {
 	config = config;

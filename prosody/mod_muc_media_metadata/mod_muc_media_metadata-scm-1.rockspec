@@ -3,7 +3,7 @@ package = "mod_muc_media_metadata"
 version = "scm-1"
 source = { url = "git+https://media-oracle.invalid/media-oracle.git" } -- made from a checkout: luarocks make
 description = {
-	summary = "Size, type and preview of pictures posted in rooms, without requests from the readers' clients";
+	summary = "Size, type and preview of posted pictures in the message, for clients that read them";
 	license = "MIT";
 	labels = { "prosody", "stage-beta" };
 }
@@ -14,6 +14,7 @@ build = {
 		lua = {
 			["mod_muc_media_metadata.mod_muc_media_metadata"] = "mod_muc_media_metadata.lua";
 			["mod_muc_media_metadata.lookups"] = "lookups.lib.lua";
+			["mod_muc_media_metadata.requests"] = "requests.lib.lua";
 			["mod_muc_media_metadata.config"] = "config.lib.lua";
 			["mod_muc_media_metadata.guard"] = "guard.lib.lua";
 			["mod_muc_media_metadata.late"] = "late.lib.lua";

@@ -27,24 +27,24 @@ function timeReference(): number {
  * garbage collection.
  */
 export function cpuMs(run: () => void, runs = 5): number {
-  let [least, reference] = [Infinity, Infinity];
+  const referenceBefore = timeReference();
+  let least = Infinity;
   for (let count = 0; count < runs; count += 1) {
-    reference = Math.min(reference, timeReference());
     const before = process.cpuUsage();
     run();
     least = Math.min(least, elapsedMs(before));
   }
-  return least / reference;
+  return least / Math.min(referenceBefore, timeReference());
 }
 
 /** The same for an asynchronous function. */
 export async function asyncCpuMs(run: () => Promise<void>, runs = 5): Promise<number> {
-  let [least, reference] = [Infinity, Infinity];
+  const referenceBefore = timeReference();
+  let least = Infinity;
   for (let count = 0; count < runs; count += 1) {
-    reference = Math.min(reference, timeReference());
     const before = process.cpuUsage();
     await run();
     least = Math.min(least, elapsedMs(before));
   }
-  return least / reference;
+  return least / Math.min(referenceBefore, timeReference());
 }

@@ -7,7 +7,7 @@ import { startOrigin } from "../../support/origin.ts";
 import { hasProsody, type ProsodyOptions, startProsody } from "../../support/prosody.ts";
 import { requires } from "../../support/require.ts";
 import { type Service, startService } from "../../support/service.ts";
-import { connect, oob, xml } from "../../support/xmpp.ts";
+import { connect, metadataOf, oob, xml } from "../../support/xmpp.ts";
 
 const executablePath = "/usr/bin/chromium";
 
@@ -153,15 +153,17 @@ describe.skipIf(requires("Prosody and chromium", hasProsody() && existsSync(exec
       const { page } = await enter(room, { hasPlugin: false });
       await room.say("m1", room.url, room.url);
       await room.say("m2", `grüße 🙂 ${room.url}`, room.url);
-      await room.alice.hear("m2");
+      const hasMetadata = metadataOf(await room.alice.hear("m2"))[0] !== null;
       const pictures = page.locator(`.chat-msg img[src="${room.url}"]`);
       await expect.poll(() => pictures.count()).toBe(3);
       const texts = await page.locator("converse-chat-message-body").allInnerTexts();
       const sizes = await pictures.evaluateAll((images) =>
         images.map((image) => (image as unknown as { clientWidth: number }).clientWidth),
       );
-      return { texts: texts.map((text) => text.replaceAll(room.url, "URL")), sizes };
+      return { hasMetadata, shown: { texts: texts.map((text) => text.replaceAll(room.url, "URL")), sizes } };
     };
-    expect(await shown({})).toEqual(await shown({ url: "http://127.0.0.1:9/metadata" }));
+    const [annotated, plain] = [await shown({}), await shown({ url: "http://127.0.0.1:9/metadata" })];
+    expect([annotated.hasMetadata, plain.hasMetadata]).toEqual([true, false]);
+    expect(annotated.shown).toEqual(plain.shown);
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import type { Format } from "../../../src/media/formats/index.ts";
 import type { Excerpt, Need } from "../../../src/media/formats/plan.ts";
@@ -11,12 +11,19 @@ import { followFacts, followPreview } from "../../support/read-plan.ts";
 import { requires } from "../../support/require.ts";
 import { trackFiles } from "../../support/tracks.ts";
 
+let decoder: Decoder;
+let end = () => Promise.resolve();
+beforeAll(async () => {
+  decoder = await startDecoder((close) => (end = close));
+});
+afterAll(() => end());
+
 /** Formats whose frames must be counted: the pipeline describes the whole file. */
 const isCounted = ({ name }: Format, needs: readonly Need[]) =>
   ["aac", "amr", "ac3", "eac3", "mpeg-ts"].includes(name) || needs.includes("whole");
 
 /** The metadata of a file from the parts that its plan needs, and from the whole file. */
-async function compare(decoder: Decoder, file: Uint8Array) {
+async function compare(file: Uint8Array) {
   const format = sniff(file)!;
   const { plan } = format;
   const facts = followFacts(plan, file);
@@ -43,9 +50,8 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the parts of a file that i
   test.for(Object.entries(trackFiles))(
     "have the same facts and the same hash as %s",
     { timeout: 60_000 },
-    async ([, make], { onTestFinished }) => {
-      const decoder = await startDecoder(onTestFinished);
-      const { early, late } = await compare(decoder, make());
+    async ([, make]) => {
+      const { early, late } = await compare(make());
       expect(early).toEqual(late);
     },
   );
@@ -55,55 +61,39 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the parts of a file that i
     "a fragmented MP4 with an index",
     "a WebM without a duration",
     "an Ogg film",
-  ])(
-    "have the hash of the whole file after two seconds of %s",
-    { timeout: 60_000 },
-    async (name, { onTestFinished }) => {
-      const decoder = await startDecoder(onTestFinished);
-      const { firstHash, late } = await compare(decoder, trackFiles[name]!());
-      expect(firstHash).toBe(late.blurhash);
-    },
-  );
+  ])("have the hash of the whole file after two seconds of %s", { timeout: 60_000 }, async (name) => {
+    const { firstHash, late } = await compare(trackFiles[name]!());
+    expect(firstHash).toBe(late.blurhash);
+  });
 
-  test("have a hash of a film in MPEG-4 whose header is behind the media", async ({ onTestFinished }) => {
-    const decoder = await startDecoder(onTestFinished);
-    const { early, late } = await compare(decoder, trackFiles["a 3GP film in MPEG-4"]!());
+  test("have a hash of a film in MPEG-4 whose header is behind the media", async () => {
+    const { early, late } = await compare(trackFiles["a 3GP film in MPEG-4"]!());
     expect(late.blurhash).toMatch(/^.{28}$/);
     expect(early.blurhash).toBe(late.blurhash);
   });
 
-  test(
-    "have the hash of the first visible frame of a film with a black beginning",
-    { timeout: 60_000 },
-    async ({ onTestFinished }) => {
-      const decoder = await startDecoder(onTestFinished);
-      const file = trackFiles["an MP4 with a black beginning"]!();
-      const { early, late, firstHash } = await compare(decoder, file);
-      expect(early.blurhash).toBe(late.blurhash);
-      expect(firstHash).not.toBe(late.blurhash); // two seconds of it are black
-    },
-  );
+  test("have the hash of the first visible frame of a film with a black beginning", { timeout: 60_000 }, async () => {
+    const file = trackFiles["an MP4 with a black beginning"]!();
+    const { early, late, firstHash } = await compare(file);
+    expect(early.blurhash).toBe(late.blurhash);
+    expect(firstHash).not.toBe(late.blurhash); // two seconds of it are black
+  });
 
-  test.for(trackNames)(
-    "have the same facts and the same hash as a small file of the format %s",
-    async (name, { onTestFinished }) => {
-      const decoder = await startDecoder(onTestFinished);
-      const { early, late } = await compare(decoder, await mediaFiles[name].make());
-      expect(early).toEqual(late);
-    },
-  );
+  test.for(trackNames)("have the same facts and the same hash as a small file of the format %s", async (name) => {
+    const { early, late } = await compare(await mediaFiles[name].make());
+    expect(early).toEqual(late);
+  });
 });
 
 test.skipIf(!hasCorpus || ffmpeg === null)(
   "the parts that read plans need have the same facts and the same hash as the files of the corpus",
   { timeout: 180_000 },
-  async ({ onTestFinished }) => {
-    const decoder = await startDecoder(onTestFinished);
+  async () => {
     for (const row of corpusRows()) {
       const file = corpusBytes(row);
       const format = sniff(file);
       if (!format || !trackNames.some((name) => name === format.name)) continue;
-      const { early, late } = await compare(decoder, file);
+      const { early, late } = await compare(file);
       expect.soft(early, row.file).toEqual(late);
     }
   },

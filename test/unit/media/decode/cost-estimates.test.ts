@@ -70,7 +70,7 @@ test("a picture that was decoded or that failed does not move to the slow lane",
   expect(fitsSlowLane({ ...tooLarge, warning: "decode_failed" }, budget)).toBe(false);
 });
 
-test("a picture of more than 16383 x 16383 pixels is too large for the slow lane, whatever its estimate", () => {
+test("a picture of more than 16383 x 16383 pixels is too large for the slow lane, also with a small estimate", () => {
   const budget = { bytes: 300 * mebibyte, milliseconds: Infinity };
   expect(fitsSlowLane({ ...tooLarge, width: 16383, height: 16383 }, budget)).toBe(true);
   expect(fitsSlowLane({ ...tooLarge, width: 16384, height: 16383 }, budget)).toBe(false);

@@ -13,7 +13,7 @@ import { latin1 } from "../../../support/heads.ts";
 import { mediaFiles, runFfmpeg } from "../../../support/media-files.ts";
 import { mutantOf } from "../../../support/mutations.ts";
 import { headerNames, planNamed } from "../../../support/plans.ts";
-import { followFacts, followPreview } from "../../../support/read-plan.ts";
+import { followFacts, followPreview, withDigests } from "../../../support/read-plan.ts";
 import { requires } from "../../../support/require.ts";
 import * as streams from "../../../support/stream-heads.ts";
 import { worstCases } from "../../../support/worst-cases.ts";
@@ -123,8 +123,10 @@ describe.each(names)("the read plan of %s", (name) => {
         for (const isChunked of [false, true]) {
           const { steps } = followFacts(plan, file, { head, isChunked });
           for (const { known } of steps) expect(facts.known).toMatchObject(known);
-          expect(steps.at(-1)).toEqual(facts);
-          expect(followPreview(plan, file, { head, isChunked }).steps.at(-1)).toEqual(preview);
+          expect(withDigests(steps.at(-1))).toEqual(withDigests(facts));
+          expect(withDigests(followPreview(plan, file, { head, isChunked }).steps.at(-1))).toEqual(
+            withDigests(preview),
+          );
         }
       }
     },

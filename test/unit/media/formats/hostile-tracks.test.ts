@@ -2,10 +2,13 @@ import { describe, expect, test } from "vitest";
 import type { MeasuredName } from "../../../../src/media/formats/index.ts";
 import { hasCorpus } from "../../../support/corpus.ts";
 import { cpuMs } from "../../../support/cpu.ts";
+import { ffmpeg } from "../../../support/decoder.ts";
 import { box, fileType, latin1 } from "../../../support/heads.ts";
 import { mutantOf, seedFiles } from "../../../support/mutations.ts";
 import { planNamed, trackNames } from "../../../support/plans.ts";
 import { followFacts, followPreview } from "../../../support/read-plan.ts";
+import { requires } from "../../../support/require.ts";
+import { trackFiles } from "../../../support/tracks.ts";
 import { uint, worstCases } from "../../../support/worst-cases.ts";
 
 const plans = [...new Set(trackNames.map(planNamed))];
@@ -101,6 +104,32 @@ describe("the work of a read plan on hostile files is bounded", () => {
       expect.soft(followFacts(planNamed(name), file, { head: 1000 }).steps.at(-1)!.need, what).toBeNull();
       expect.soft(followPreview(planNamed(name), file, { head: 1000 }).steps.at(-1)!.need, what).toBeNull();
     }
+  });
+});
+
+// The fragments of a whole file are counted once, at its end.
+const maxWholeFileMs = 150;
+
+describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a call for a whole fragmented film", () => {
+  const track = (...runs: readonly Buffer[]) =>
+    box("moof", box("traf", box("tfhd", full, uint(4, 1)), box("tfdt", full, full), ...runs));
+  const run = (samples: number, durations: number) =>
+    box("trun", uint(4, 0x100), uint(4, samples), Buffer.alloc(4 * durations, 1));
+
+  test.each([
+    ["empty fragments", box("moof")],
+    ["fragments without samples", track()],
+    ["fragments of one sample", track(run(1, 1))],
+    ["fragments of a million samples", track(run(1e6, 1e6))],
+    ["fragments that declare four billion samples", track(run(0xffffffff, 1e6))],
+  ])("takes bounded time if the rest of 64 MB are %s", (_, fragment) => {
+    const film = trackFiles["a fragmented MP4 without an index"]!();
+    const header = film.subarray(0, film.indexOf("moof") - 4);
+    const file = Buffer.concat([header, Buffer.alloc(64_000_000, fragment)]);
+    const received = { prefix: file, parts: [], length: file.length };
+    const { known, need } = planNamed("isobmff").facts(received);
+    expect([known.width, need]).toEqual([320, null]);
+    expect(cpuMs(() => planNamed("isobmff").facts(received), 3)).toBeLessThan(maxWholeFileMs);
   });
 });
 

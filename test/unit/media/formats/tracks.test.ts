@@ -7,7 +7,7 @@ import { sniff } from "../../../../src/media/formats/sniff.ts";
 import { ffmpeg } from "../../../support/decoder.ts";
 import { mediaFiles } from "../../../support/media-files.ts";
 import { headerNames, planNamed, trackNames } from "../../../support/plans.ts";
-import { followFacts, followPreview } from "../../../support/read-plan.ts";
+import { followFacts, followPreview, withDigests } from "../../../support/read-plan.ts";
 import { requires } from "../../../support/require.ts";
 import { trackFiles } from "../../../support/tracks.ts";
 
@@ -31,11 +31,11 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a read plan", () => {
     for (const head of heads) {
       const { steps } = followFacts(plan, file, { head });
       for (const { known } of steps) expect(agree(known, final.known)).toBe(true);
-      expect(steps.at(-1)).toEqual(final);
+      expect(withDigests(steps.at(-1))).toEqual(withDigests(final));
       for (const { known } of followFacts(plan, file, { head, isChunked: true }).steps) {
         expect(agree(known, final.known)).toBe(true);
       }
-      expect(followFacts(plan, file, { head, isChunked: true }).steps.at(-1)).toEqual(final);
+      expect(withDigests(followFacts(plan, file, { head, isChunked: true }).steps.at(-1))).toEqual(withDigests(final));
     }
   });
 
@@ -44,8 +44,9 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a read plan", () => {
     const plan = planNamed(name);
     const final = followPreview(plan, file, { head: file.length }).steps.at(-1)!;
     for (const head of heads) {
-      expect(followPreview(plan, file, { head }).steps.at(-1)).toEqual(final);
-      expect(followPreview(plan, file, { head, isChunked: true }).steps.at(-1)).toEqual(final);
+      for (const isChunked of [false, true]) {
+        expect(withDigests(followPreview(plan, file, { head, isChunked }).steps.at(-1))).toEqual(withDigests(final));
+      }
     }
   });
 

@@ -47,7 +47,7 @@ export async function drawScreenshot(width: number, height: number): Promise<Buf
   const lines = Array.from(
     { length: Math.floor(height / 40) },
     (_, line) =>
-      `<text x="40" y="${line * 40 + 40}" font-size="28">${`line ${line} of what somebody wrote `.repeat(3)}</text>`,
+      `<text x="40" y="${line * 40 + 40}" font-size="28">${`line ${line} of a written note `.repeat(3)}</text>`,
   );
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">
     <rect width="100%" height="100%" fill="#fafafa"/>${lines.join("")}</svg>`;

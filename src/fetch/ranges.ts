@@ -82,7 +82,7 @@ export function rangeHeaders({ from, to, total, validators }: Range): Record<str
 /**
  * Checks that a response is exactly this range of the same file: the bytes of two versions are never mixed.
  *
- * The validators are compared as well, because servers without `If-Range` send a range of whatever the file is now.
+ * The validators are compared as well, because servers without `If-Range` send a range of the current version.
  */
 export function isRange({ status, headers }: ResponseHead, { from, to, total, validators }: Range): boolean {
   if (status !== 206 || isCoded(headers)) return false;

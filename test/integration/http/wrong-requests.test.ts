@@ -96,7 +96,7 @@ test.for<[body: unknown, detail: string]>([
     { url: "a" },
     '"url" is not a key of the request: its keys are deadlineMs, fields and urls. POST /metadata describes one URL.',
   ],
-])("the problem of the batch %j says what is wrong", async ([body, detail], { onTestFinished }) => {
+])("the problem of the batch %j names the mistake", async ([body, detail], { onTestFinished }) => {
   const app = await openApp(onTestFinished);
   expect((await askBatch(app, body)).json).toMatchObject({ code: "request_invalid", detail });
 });

@@ -1,7 +1,7 @@
 /** `npm run bench:room`: message delays in a full room on a real Prosody while the oracle is healthy, slow, down and back. */
 import { megabytes } from "./support/figures.ts";
 import { type PhaseFigures, talk } from "./support/crowd.ts";
-import { printTable, quantile } from "./support/table.ts";
+import { median, printTable, quantile } from "./support/table.ts";
 
 const options = { occupants: 200, speakers: 20, messagesPerSecond: 50, phaseMs: 10_000 };
 
@@ -9,9 +9,19 @@ const inMs = (values: readonly number[]): string =>
   values.length === 0 ? "–" : [0.5, 0.95, 1].map((share) => quantile(values, share).toFixed(0)).join(", ");
 
 function row(figures: PhaseFigures): string[] {
-  const { name, messages, withMedia, annotated, mediaMs, plainMs, pingMs, memoryBytes, processorMs } = figures;
+  const { name, messages, withMedia, annotated, mediaMs, plainMs, pingMs, memoryBytes, processorMs, mediaBytes } =
+    figures;
   const counts = [messages, withMedia, annotated].map(String);
-  return [name, ...counts, inMs(mediaMs), inMs(plainMs), inMs(pingMs), processorMs.toFixed(1), megabytes(memoryBytes)];
+  return [
+    name,
+    ...counts,
+    inMs(mediaMs),
+    inMs(plainMs),
+    inMs(pingMs),
+    processorMs.toFixed(1),
+    median(mediaBytes).toFixed(0),
+    megabytes(memoryBytes),
+  ];
 }
 
 const ends: (() => void | Promise<void>)[] = [];
@@ -28,6 +38,7 @@ try {
       "plain, ms",
       "ping of another user, ms",
       "CPU for one message, ms",
+      "bytes with media, median",
       "Prosody, MB",
     ],
     phases.map(row),

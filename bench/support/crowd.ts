@@ -42,6 +42,8 @@ export interface PhaseFigures {
   readonly memoryBytes: number;
   /** CPU time of Prosody for each message of the phase. */
   readonly processorMs: number;
+  /** Length of each message with media, as an occupant receives it. */
+  readonly mediaBytes: readonly number[];
 }
 
 export interface CrowdFigures {
@@ -59,6 +61,7 @@ interface Sent {
   readonly at: number;
   readonly hasMedia: boolean;
   receivedMs: number | null;
+  receivedBytes: number;
   isAnnotated: boolean;
 }
 
@@ -135,6 +138,7 @@ function figuresOf(sent: readonly Sent[]) {
     messages: sent.length,
     withMedia: withMedia.length,
     annotated: sent.filter(({ isAnnotated }) => isAnnotated).length,
+    mediaBytes: withMedia.map(({ receivedBytes }) => receivedBytes),
     mediaMs: receivedMs(withMedia),
     plainMs: receivedMs(sent.filter(({ hasMedia }) => !hasMedia)),
   };
@@ -204,6 +208,7 @@ async function gather(onFinished: OnFinished, prosody: Prosody, occupants: numbe
     if (listener === undefined || id === undefined) return;
     const message = sent.get(id)!;
     message.receivedMs ??= performance.now() - message.at;
+    message.receivedBytes = Buffer.byteLength(stanza);
     message.isAnnotated ||= stanza.includes("<blurhash>");
     copies += 1;
     const last = received[Number(listener)]!.get(Number(speaker)) ?? -1;
@@ -240,7 +245,7 @@ async function gather(onFinished: OnFinished, prosody: Prosody, occupants: numbe
       const id = `${speaker}-${number}`;
       const url = `https://upload.example.net/${id}.png`;
       const oob = hasMedia ? `<x xmlns='jabber:x:oob'><url>${url}</url></x>` : "";
-      const message: Sent = { at: performance.now(), hasMedia, receivedMs: null, isAnnotated: false };
+      const message: Sent = { at: performance.now(), hasMedia, receivedMs: null, receivedBytes: 0, isAnnotated: false };
       sent.set(id, message);
       socket.write(
         `<message from='person${speaker}@${prosody.component.domain}/x' to='${room}' id='${id}' type='groupchat'>` +

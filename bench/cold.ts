@@ -9,7 +9,7 @@ const rounds = 5;
 const concurrency = 8;
 
 export async function benchCold(service: Service, origin: PicturesOrigin, pictures: readonly Picture[]): Promise<void> {
-  const contenders = [createServiceContender(service), createNaiveContender()];
+  const contenders = [createServiceContender(service), await createNaiveContender()];
   const rows: string[][] = [];
   const medians: number[] = [];
   for (const picture of pictures) {
@@ -27,7 +27,7 @@ export async function benchCold(service: Service, origin: PicturesOrigin, pictur
   }
   for (const contender of contenders) await contender.stop();
   printTable(
-    `Cold lookups, compared with fetch + sharp + npm blurhash in process; ${rounds} alternating rounds: median (minimum – maximum)`,
+    `Cold lookups, compared with fetch + sharp + npm blurhash in one process, over HTTP too; ${rounds} alternating rounds: median (minimum – maximum)`,
     ["picture", `lookups a second, ${concurrency} concurrent`, "naive", "ratio", "latency of one lookup, ms", "naive"],
     rows,
   );

@@ -99,9 +99,9 @@ async function benchWhole(): Promise<void> {
   const origin = await startPicturesOrigin(pictures);
   const rows: string[][] = [];
   for (const picture of pictures) {
-    const contenders = (service: Service) => [
+    const contenders = async (service: Service) => [
       createServiceContender(service),
-      createNaiveContender(),
+      await createNaiveContender(),
       createProcessContender("blurhash-from-url", "peer-blurhash"),
       createProcessContender("ipx, w_32, no hash", "peer-ipx"),
     ];

@@ -5,6 +5,7 @@ import type { Service } from "../../test/support/service.ts";
 import type { DecodeLoopPicture } from "./decode-loop.ts";
 import { processorMsOfTree, watchMemory } from "./figures.ts";
 import { loopDelayMs, type LookupsCommand, type LookupsReply, timeLookups } from "./lookups.ts";
+import type { NaiveReply } from "./naive.ts";
 import type { PicturesOrigin } from "./pictures-origin.ts";
 import type { Picture } from "./pictures.ts";
 import { startHelper } from "./processes.ts";
@@ -98,7 +99,19 @@ export function createProcessContender(name: string, program: string): Contender
   };
 }
 
-export const createNaiveContender = (): Contender => createProcessContender("fetch, sharp and blurhash", "naive");
+/** `fetch`, sharp and npm `blurhash` in one process, behind the same HTTP interface. */
+export async function createNaiveContender(): Promise<Contender> {
+  const helper = startHelper<Record<string, never>, NaiveReply>("naive");
+  const { port } = await helper.send({});
+  const contender = createHttpContender({
+    name: "fetch, sharp and blurhash",
+    pid: helper.pid,
+    url: `http://127.0.0.1:${port}`,
+    requestFor: (url) => ({ path: "/metadata", body: JSON.stringify({ url }) }),
+    isAnswer: (answer) => Boolean((answer as Record<string, unknown>).blurhash),
+  });
+  return { ...contender, stop: () => contender.stop().then(() => helper.stop()) };
+}
 
 /** Baseline of decoding only: decodes the picture from memory, with at most one decode for each processor. */
 export async function createDecodeLoopContender({ body, width, height }: Picture, threads = 1): Promise<Contender> {

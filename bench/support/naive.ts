@@ -1,7 +1,13 @@
-/** The naive contender, in process: `fetch`, sharp and npm `blurhash`, without SSRF guard, limits, sandbox or cache. */
+/** The naive contender: `fetch`, sharp and npm `blurhash` behind node:http, without SSRF guard, limits, sandbox or cache. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { json } from "node:stream/consumers";
 import { encode } from "blurhash";
 import sharp from "sharp";
-import { answerLookups } from "./lookups.ts";
+
+export interface NaiveReply {
+  readonly port: number;
+}
 
 async function describe(url: string) {
   const response = await fetch(url);
@@ -17,4 +23,15 @@ async function describe(url: string) {
   return { bytes: body.byteLength, type: response.headers.get("content-type"), width, height, blurhash };
 }
 
-answerLookups(describe);
+const server = createServer((request, response) => {
+  void json(request)
+    .then((question) => describe((question as { url: string }).url))
+    .then(
+      (metadata) => response.setHeader("content-type", "application/json").end(JSON.stringify(metadata)),
+      (error: unknown) => response.writeHead(500).end(JSON.stringify(String(error))),
+    );
+});
+process.on("message", () => {
+  server.listen(0, "127.0.0.1", () => process.send!({ port: (server.address() as AddressInfo).port }));
+});
+process.on("disconnect", () => process.exit());

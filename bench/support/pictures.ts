@@ -84,6 +84,17 @@ export async function makePhotos(): Promise<Picture[]> {
   ];
 }
 
+/** Makes what people upload: photos of 100, 200 and 430 kB, a screenshot, and a photo as taken by a camera. */
+export async function makeUploads(): Promise<Picture[]> {
+  return [
+    await makePhoto(768, 576, "jpeg", 60),
+    await makePhoto(1088, 816, "jpeg", 60),
+    await makePhoto(1600, 1200, "jpeg", 40),
+    await makeScreen(30),
+    await makePhoto(4000, 3000, "jpeg", 20),
+  ];
+}
+
 /** Makes the photos, and one picture of each other format that people post. */
 export async function makeFormats(): Promise<Picture[]> {
   return [

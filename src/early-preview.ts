@@ -16,21 +16,22 @@ export interface EarlyPreviews {
    * its preview is a frame that is not.
    */
   isEnough(excerpt: Excerpt, format: Format): Promise<boolean>;
-  /** Waits for the excerpt that is being decoded. */
-  settled(): Promise<void>;
+  /**
+   * Call it at the end of the body: waits for the excerpt that is being decoded, if its preview is exact, and cancels any
+   * other. May be called twice.
+   */
+  end(): Promise<void>;
 }
 
 export interface EarlyPreviewOptions {
   readonly progress: Progress;
   readonly decoder: Pick<Decoder, "describe">;
-  /** The end of the body. An excerpt that is not exact is then not decoded any more. */
-  readonly end: AbortSignal;
 }
 
-export function createEarlyPreviews({ progress, decoder, end }: EarlyPreviewOptions): EarlyPreviews {
+export function createEarlyPreviews({ progress, decoder }: EarlyPreviewOptions): EarlyPreviews {
   const tried = new Set<Excerpt["accuracy"]>(); // an excerpt that fails is not decoded again
   let isPublished = false;
-  let decoding: Promise<void> | null = null;
+  let decoding: { readonly cancel: AbortController; readonly settled: Promise<void> } | null = null;
 
   function decode({ bytes, ...excerpt }: Excerpt, format: Format, signal?: AbortSignal): Promise<Picture> {
     // Copied: the buffer may be replaced while the worker receives it.
@@ -44,11 +45,12 @@ export function createEarlyPreviews({ progress, decoder, end }: EarlyPreviewOpti
     else progress.suggest(previewOf(picture));
   }
 
-  async function decodeAndPublish(excerpt: Excerpt, format: Format): Promise<void> {
+  async function decodeAndPublish(excerpt: Excerpt, format: Format, end: AbortSignal): Promise<void> {
     const isExact = excerpt.accuracy === "exact";
     // An exact preview is worth waiting for at the end of the body: nothing else needs to be decoded then.
     const picture = await decode(excerpt, format, isExact ? undefined : end);
     if (isExact || !end.aborted) publish(picture, isExact);
+    decoding = null;
   }
 
   return {
@@ -59,7 +61,8 @@ export function createEarlyPreviews({ progress, decoder, end }: EarlyPreviewOpti
     decodeBeside(excerpt, format) {
       if (decoding || isPublished || tried.has(excerpt.accuracy)) return;
       tried.add(excerpt.accuracy);
-      decoding = decodeAndPublish(excerpt, format).finally(() => (decoding = null));
+      const cancel = new AbortController();
+      decoding = { cancel, settled: decodeAndPublish(excerpt, format, cancel.signal) };
     },
 
     async isEnough(excerpt, format) {
@@ -72,8 +75,9 @@ export function createEarlyPreviews({ progress, decoder, end }: EarlyPreviewOpti
       return isPublished;
     },
 
-    async settled() {
-      await decoding;
+    async end() {
+      decoding?.cancel.abort();
+      await decoding?.settled;
     },
   };
 }

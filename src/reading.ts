@@ -1,4 +1,3 @@
-import { setTimeout as after } from "node:timers/promises";
 import type { Progress } from "./domain/description.ts";
 import type { Fields } from "./domain/fields.ts";
 import type { Body, Source } from "./fetch/source.ts";
@@ -80,7 +79,6 @@ const maxMeasures = 3;
 export function createReading({ source, fields, progress, decoder, patienceMs }: ReadingOptions): Reading {
   const wantsPreview = fields === null || previewFields.some((field) => fields.includes(field));
   const parts: Part[] = [];
-  const end = new AbortController();
   let format: Format | null = null;
   let plan: ReadPlan | null = null;
   let isSniffed = false;
@@ -92,7 +90,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
   let isStalled = false;
   let measures = 0;
   let measuredBytes = 0;
-  const previews = createEarlyPreviews({ progress, decoder, end: end.signal });
+  const previews = createEarlyPreviews({ progress, decoder });
 
   const hasMissingFacts = () => isMissing(factFields, progress.learn({}), fields);
 
@@ -279,23 +277,23 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
     async readPlanned() {
       const excerpt = await follow("planned");
       decideBy(undefined);
-      end.abort();
-      await previews.settled();
+      await previews.end();
       return { body: await stopSource(), excerpt, isPreviewed: previews.isPublished };
     },
 
     async readWhole() {
-      const whole = source.body().finally(() => end.abort());
+      const whole = source.body();
       // A near origin has sent everything by then: to follow its plan would only be more work.
-      await waits(patienceMs, end.signal);
+      await settlesWithin(whole, patienceMs);
       if (source.outcome !== null && source.outcome.sha256 !== null) {
         await learnFacts();
         decideBy(undefined);
         return { body: await whole, excerpt: null, isPreviewed: false };
       }
-      const [body, excerpt] = await Promise.all([whole, follow("whole")]);
+      const ended = whole.finally(() => void previews.end());
+      const [body, excerpt] = await Promise.all([ended, follow("whole")]);
       decideBy(undefined);
-      await previews.settled();
+      await previews.end();
       return { body, excerpt, isPreviewed: previews.isPublished };
     },
   };
@@ -309,17 +307,10 @@ export function factsOf({ width, height, durationMs }: Picture): PlannedFacts {
   };
 }
 
-/** Whether the promise settles within this time. */
-async function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
-  const over = new AbortController();
-  try {
-    return await Promise.race([promise.then(() => true), after(milliseconds, false, { signal: over.signal })]);
-  } finally {
-    over.abort();
-  }
-}
-
-/** Waits; false if the signal is aborted before. */
-async function waits(milliseconds: number, signal: AbortSignal): Promise<boolean> {
-  return after(milliseconds, true, { signal }).catch(() => false);
+/** Whether the promise settles within this time. Without an abort signal, whose errors would cost more than the chunks. */
+function settlesWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds, false);
+    void promise.then(() => resolve(true), reject).finally(() => clearTimeout(timer));
+  });
 }

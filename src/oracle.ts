@@ -7,7 +7,17 @@ import { countedIn, declaredBy } from "./fetch/facts.ts";
 import type { Body, OpenSource, Source } from "./fetch/source.ts";
 import type { Decoder, Picture } from "./media/decode/decoder.ts";
 import type { Format } from "./media/formats/index.ts";
-import { decodeQueueOf, type Extent, extentOf, factFields, isMedia, isMissing, previewFields } from "./media/needs.ts";
+import type { Excerpt } from "./media/formats/plan.ts";
+import {
+  decodeQueueOf,
+  type Extent,
+  extentOf,
+  factFields,
+  hasAllFacts,
+  isMedia,
+  isMissing,
+  previewFields,
+} from "./media/needs.ts";
 import { formatOf } from "./early-preview.ts";
 import { createReading, factsOf, type Reading, type Rest } from "./reading.ts";
 
@@ -38,6 +48,9 @@ const guessedBytes = 1024 ** 2;
 
 // The clip or the first frame of a file that is not read to its end.
 const plannedBytes = 4 * 1024 ** 2;
+
+// What an excerpt must save to be decoded instead of a whole body: 1 ms of sending it to a worker.
+const minSavedBytes = 512 * 1024;
 
 /**
  * The pipeline: target → slot → source → head → decode queue → body → decode and hash. Each step uses the result of the one before.
@@ -104,10 +117,10 @@ export function createOracle(options: OracleOptions): Oracle {
     if (before || (isPreviewed && !isMissing(factFields, progress.learn({}), fields))) return isWhole;
     if (fields !== null && !isMissing([...factFields, ...previewFields], progress.learn({}), fields)) return false;
     if (body.sha256 !== null) {
-      const { result, isOwn } = await decodeOnce(body.sha256, () => decoder.describe(body.bytes, format));
+      const known = progress.learn({});
+      const { result, isOwn } = await decodeOnce(body.sha256, () => describeWhole(body, excerpt, format, known));
       // The read plan knows better: of an excerpt or of a cut file a worker may not see all frames.
-      const isKnown = progress.learn({}).animated !== null;
-      const animated = isKnown || result.animated === null ? {} : { animated: result.animated };
+      const animated = known.animated !== null || result.animated === null ? {} : { animated: result.animated };
       progress.learn({ ...factsOf(result), ...animated, ...learnedPreview(result), warnings: warningsOf(result) });
       if (result.decodeTimeoutCause) progress.setDecodeTimeoutCause(result.decodeTimeoutCause);
       if (isOwn) countTimes(result, progress); // else the time belongs to another lookup
@@ -121,6 +134,22 @@ export function createOracle(options: OracleOptions): Oracle {
       progress.learn(factsOf(await decoder.measure(body.bytes, format)));
     }
     return isWhole;
+  }
+
+  /** Decodes a whole body: a much shorter excerpt with the same preview, such as the cover of a song, if all facts are known. */
+  async function describeWhole(
+    { bytes }: Body,
+    excerpt: Excerpt | null,
+    format: Format,
+    known: Metadata,
+  ): Promise<Picture> {
+    const isShorter = excerpt?.accuracy === "exact" && bytes.byteLength - excerpt.bytes.byteLength >= minSavedBytes;
+    if (isShorter && hasAllFacts(format, known)) {
+      const picture = await decoder.describe(excerpt.bytes, formatOf(excerpt) ?? format);
+      const { width, height, animated, durationMs } = known;
+      if (picture.blurhash !== null) return { ...picture, width, height, animated, durationMs };
+    }
+    return decoder.describe(bytes, format);
   }
 }
 

@@ -57,6 +57,18 @@ export function isMedia(format: Format | null, type: string): boolean {
   return format ? mediaKinds.includes(format.kind) : /^(?:image|video|audio)\//.test(type);
 }
 
+// The facts that every file of a kind has. A film is left out: its excerpt is only close to its preview.
+const factsOfKind: Readonly<Record<string, NonNullable<Fields>>> = {
+  image: ["width", "height", "animated"],
+  audio: ["durationMs"],
+};
+
+/** Whether all facts are known that a picture or a sound has. */
+export function hasAllFacts({ kind }: Format, known: Metadata): boolean {
+  const facts = factsOfKind[kind];
+  return facts !== undefined && missingIn(known, facts).length === 0;
+}
+
 /** Whether one of the candidates is requested and unknown. */
 export function isMissing(candidates: NonNullable<Fields>, known: Metadata, fields: Fields): boolean {
   return (

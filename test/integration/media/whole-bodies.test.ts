@@ -1,0 +1,71 @@
+import { createHash } from "node:crypto";
+import { expect, onTestFinished, test } from "vitest";
+import type { Decoder } from "../../../src/media/decode/decoder.ts";
+import { createCachedService } from "../../support/cached-service.ts";
+import { formatNamed, startDecoder } from "../../support/decoder.ts";
+import { photo } from "../../support/images.ts";
+import { startOrigin } from "../../support/origin.ts";
+
+/** A metadata block of a FLAC file (RFC 9639, 8.1). */
+function flacBlock(type: number, content: Buffer, isLast = false): Buffer {
+  const header = Buffer.alloc(4);
+  header.writeUInt32BE(content.length);
+  header[0] = type + (isLast ? 128 : 0);
+  return Buffer.concat([header, content]);
+}
+
+const text = (value: string) => Buffer.concat([uint32(value.length), Buffer.from(value)]);
+
+function uint32(...values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(4 * values.length);
+  values.forEach((value, index) => bytes.writeUInt32BE(value, 4 * index));
+  return bytes;
+}
+
+/** Three seconds of a FLAC with a cover, and two megabytes that stand for its frames. */
+function flacWithCover(cover: Buffer): Buffer {
+  const info = Buffer.alloc(34);
+  info.set([0x0a, 0xc4, 0x42, 0xf0, 0, 2, 4, 0xcc], 10); // 44.1 kHz, 2 channels, 16 bits, 132,300 samples
+  const picture = Buffer.concat([
+    uint32(3), // front cover
+    text("image/jpeg"),
+    text(""),
+    uint32(0, 0, 0, 0, cover.length),
+    cover,
+  ]);
+  return Buffer.concat([Buffer.from("fLaC"), flacBlock(0, info), flacBlock(6, picture, true), Buffer.alloc(2e6, 1)]);
+}
+
+test.each([
+  ["a FLAC with a cover", "flac", flacWithCover, { type: "audio/flac", durationMs: 3000, width: null }],
+  [
+    "a JPEG in front of a film",
+    "jpeg",
+    (cover: Buffer) => Buffer.concat([cover, Buffer.alloc(2e6, 1)]),
+    { type: "image/jpeg", width: 320 },
+  ],
+] as const)(
+  "of %s the worker gets only the part with the preview, though the file is read whole",
+  async (_, name, make, facts) => {
+    const decoder = await startDecoder(onTestFinished);
+    const file = make(await photo(320, 240).jpeg().toBuffer());
+    const sizes: number[] = [];
+    const recorded = Object.create(decoder, {
+      describe: {
+        value: (...[bytes, ...others]: Parameters<Decoder["describe"]>) => {
+          sizes.push(bytes.byteLength);
+          return decoder.describe(bytes, ...others);
+        },
+      },
+    }) as Decoder;
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(file));
+    const metadata = await createCachedService(recorded, { maxBytes: file.length }).ask(origin.url("/a")).done;
+    const whole = await decoder.describe(file, formatNamed(name));
+    expect(metadata).toMatchObject({ ...facts, bytes: file.length, bytesSource: "counted", warnings: [] });
+    expect(metadata.sha256).toBe(createHash("sha256").update(file).digest("hex"));
+    expect(metadata.blurhash).not.toBeNull();
+    expect(metadata.blurhash).toBe(whole.blurhash);
+    expect(metadata.thumbhash).toBe(whole.thumbhash);
+    expect(sizes).toEqual([expect.toSatisfy((bytes: number) => bytes < file.length - 1_900_000)]);
+  },
+);

@@ -87,7 +87,7 @@ test("the default User-Agent names the home page of the project, if it has one",
 });
 
 test("the default User-Agent names no placeholder as the contact", () => {
-  const { USER_AGENT } = parseConfig({}, {}, { ...machine, homepage: "https://github.invalid/OWNER/media-oracle" });
+  const { USER_AGENT } = parseConfig({}, {}, { ...machine, homepage: "https://placeholder.invalid/media-oracle" });
   expect(USER_AGENT).toBe("media-oracle/1.2.3");
 });
 

@@ -20,6 +20,12 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev
 
 FROM node:24-trixie-slim AS base
+LABEL org.opencontainers.image.title="media-oracle" \
+  org.opencontainers.image.source="https://github.invalid/OWNER/media-oracle" \
+  org.opencontainers.image.licenses="MIT"
+# Nothing is installed at run time: package managers would only be of use to an attacker, and have vulnerabilities of their own.
+RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack \
+  /usr/local/bin/yarn /usr/local/bin/yarnpkg /opt/yarn-*
 # tini reaps the decoder workers and forwards signals. jemalloc returns memory to the system after a large picture:
 # RSS after load was 126 MB with jemalloc, 298 MB with a limit on glibc's arenas, and 603 MB with neither.
 RUN apt-get update \

@@ -10,7 +10,7 @@ const prefix = "MEDIA_ORACLE_";
 /** What the machine gives, for the defaults that depend on it. */
 export interface Machine {
   readonly version: string;
-  /** Home page of the project, for the default `User-Agent`; absent if package.json has none. */
+  /** Home page in package.json, for the default `User-Agent`. */
   readonly homepage?: string | undefined;
   readonly processors: number;
   /** Memory that this process and its children may use, in bytes. */
@@ -134,6 +134,12 @@ function parseOrigin(text: string): string {
   return new URL(origin).origin;
 }
 
+/** Returns the comment of the default `User-Agent`; empty if the home page is absent or a placeholder (RFC 2606: `.invalid`). */
+function contactOf(homepage: string | undefined): string {
+  if (homepage === undefined || new URL(homepage).hostname.endsWith(".invalid")) return "";
+  return ` (+${homepage})`;
+}
+
 const flag = z.enum(["true", "false"]).transform((text) => text === "true");
 
 const mebibyte = 1024 ** 2;
@@ -215,7 +221,7 @@ const settings = {
   USER_AGENT: setting(
     z.string().regex(/^[\x21-\x7e][\x20-\x7e]{0,199}$/, "must be at most 200 visible ASCII characters"),
     // RFC 9110 10.1.5: robots name a contact, so that operators of origins can ask instead of blocking.
-    ({ version, homepage }) => `media-oracle/${version}${homepage === undefined ? "" : ` (+${homepage})`}`,
+    ({ version, homepage }) => `media-oracle/${version}${contactOf(homepage)}`,
     "`User-Agent` header sent to origins; some refuse one without a contact",
   ),
   FETCH_BYTES: setting(integer(1, 2 ** 40), String(256 * mebibyte), "memory for all bodies being read"),

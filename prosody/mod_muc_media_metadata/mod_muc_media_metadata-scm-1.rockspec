@@ -1,7 +1,7 @@
 rockspec_format = "3.0"
 package = "mod_muc_media_metadata"
 version = "scm-1"
-source = { url = "git+https://media-oracle.invalid/media-oracle.git" } -- made from a checkout: luarocks make
+source = { url = "git+https://github.invalid/OWNER/media-oracle.git" } -- made from a checkout: luarocks make
 description = {
 	summary = "Size, type and preview of posted pictures in the message, for clients that read them";
 	license = "MIT";

@@ -4,7 +4,7 @@ import { createSnapshot } from "./snapshot.ts";
 import { SnapshotRefused } from "./snapshot-file.ts";
 
 // Writing a full cache takes about 0.3 s for 23 MB.
-const saveEveryMs = 5 * 60_000;
+export const saveEveryMs = 5 * 60_000;
 
 /** Loads the cache file into memory and saves it from then on. A failure is logged, and the cache starts empty. */
 export async function openSnapshot(file: string, memory: Memory, maxBytes: number, logger: Logger) {

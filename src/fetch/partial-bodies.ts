@@ -39,7 +39,7 @@ export const partialShare = 1 / 8;
 const leastBytes = 64 * 1024;
 
 // The longest TTL of a slow body is 10 minutes (cache/freshness.ts); after that the next lookup may begin.
-const ttlMs = 15 * 60_000;
+export const partialTtlMs = 15 * 60_000;
 
 export function createPartialBodies({ maxBytes, now }: PartialBodiesOptions): PartialBodies {
   if (maxBytes < 2 * leastBytes) return { keep: () => undefined, take: () => null };
@@ -47,7 +47,7 @@ export function createPartialBodies({ maxBytes, now }: PartialBodiesOptions): Pa
     maxSize: maxBytes,
     maxEntrySize: maxBytes / 2,
     sizeCalculation: ({ bytes }) => bytes.byteLength,
-    ttl: ttlMs,
+    ttl: partialTtlMs,
     ttlResolution: 0,
     perf: { now },
   });

@@ -45,7 +45,7 @@ export type RateLimit = (
   fields?: Fields,
 ) => Refusal | null | Promise<Refusal | null>;
 
-const windowMs = 60_000;
+export const windowMs = 60_000;
 
 // 20,000 x some 200 bytes = 4 MB. Above it the oldest is evicted: a client with that many addresses has as many quotas anyway.
 const maxClients = 20_000;

@@ -64,6 +64,14 @@ describe.skipIf(isLacking)("the image", () => {
     });
   });
 
+  test("the container has no package manager of Node", async ({ onTestFinished }) => {
+    const container = await startContainer(onTestFinished, slim, settings);
+    const found =
+      "for program in node npm npx corepack yarn; do command -v $program; done; ls /usr/local/lib/node_modules";
+    const { output } = await container.exec("sh", "-c", found);
+    expect(output).toMatch(/^\/usr\/local\/bin\/node\n.*No such file or directory\s*$/);
+  });
+
   test("the service and each decoder worker in the container use jemalloc", async ({ onTestFinished }) => {
     const container = await startContainer(onTestFinished, slim, settings);
     const countMappings =

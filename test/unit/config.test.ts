@@ -86,6 +86,11 @@ test("the default User-Agent names the home page of the project, if it has one",
   expect(USER_AGENT).toBe("media-oracle/1.2.3 (+https://example.org/media-oracle)");
 });
 
+test("the default User-Agent names no placeholder as the contact", () => {
+  const { USER_AGENT } = parseConfig({}, {}, { ...machine, homepage: "https://placeholder.invalid/media-oracle" });
+  expect(USER_AGENT).toBe("media-oracle/1.2.3");
+});
+
 test("a User-Agent may have a contact in a comment", () => {
   const contact = "media-oracle/1.2.3 (+https://chat.example.org/; admin@chat.example.org)";
   expect(parse({ MEDIA_ORACLE_USER_AGENT: contact }).USER_AGENT).toBe(contact);

@@ -6,7 +6,7 @@ import { requires } from "../../support/require.ts";
 
 interface Rules {
   readonly groups: readonly {
-    readonly rules: readonly { readonly alert: string; readonly annotations: { readonly runbook: string } }[];
+    readonly rules: readonly { readonly alert: string; readonly annotations: { readonly runbook_url: string } }[];
   }[];
 }
 
@@ -103,7 +103,7 @@ test("each alert has a test case, and a runbook section in docs/metrics.md", () 
   expect(alerts.map(({ alert }) => alert)).toEqual(Object.keys(cases));
   for (const { alert, annotations } of alerts) {
     expect(docs).toContain(`\n### ${alert}\n`);
-    expect(annotations.runbook).toBe(`docs/metrics.md#${alert.toLowerCase()}`);
+    expect(annotations.runbook_url).toMatch(new RegExp(`/docs/metrics\\.md#${alert.toLowerCase()}$`));
   }
 });
 

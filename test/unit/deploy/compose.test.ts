@@ -49,7 +49,7 @@ describe.each(services)("the service %s in compose.yaml", (name, service) => {
   });
 
   test(`${name} uses an image of this project, or one with a pinned version`, () => {
-    expect(service.image).toMatch(/^media-oracle(-prosody)?$|:v?\d+\.\d+/);
+    expect(service.image).toMatch(/^media-oracle(-prosody)?$|:v?\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?$/);
   });
 
   test(`${name} mounts existing files read-only, and declared volumes`, () => {

@@ -3,18 +3,20 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { Pool } from "undici";
+import { Pool, request } from "undici";
 import { createMemory } from "../src/cache/memory.ts";
 import { createSnapshot } from "../src/cache/snapshot.ts";
 import { entryAt, keyNumber } from "../test/support/entries.ts";
+import { type Balancer, startBalancer } from "../test/support/nginx.ts";
 import { startRedis } from "../test/support/redis.ts";
 import { type Replicas, startReplicas } from "../test/support/replicas.ts";
 import type { Service } from "../test/support/service.ts";
-import { megabytes } from "./support/figures.ts";
+import { megabytes, memoryOfTree, sum } from "./support/figures.ts";
 import { requestRate } from "./support/load.ts";
+import { timeLookups } from "./support/lookups.ts";
 import { printMachine } from "./support/machine.ts";
-import { startPicturesOrigin } from "./support/pictures-origin.ts";
-import { makePictures } from "./support/pictures.ts";
+import { type PicturesOrigin, startPicturesOrigin } from "./support/pictures-origin.ts";
+import { makePictures, type Picture } from "./support/pictures.ts";
 import { replay } from "./support/replay.ts";
 import { median, printTable, quantile, spread } from "./support/table.ts";
 
@@ -22,6 +24,10 @@ const rounds = 5;
 const durationMs = 2000;
 const connections = 36;
 const urlCount = 500;
+const maxReplicas = 4;
+const urlsOfReplicas = 200;
+const timesAsked = 3;
+const missConcurrency = 8;
 
 const cleanUps: (() => void | Promise<void>)[] = [];
 const later = (cleanUp: () => void | Promise<void>) => void cleanUps.unshift(cleanUp);
@@ -66,29 +72,71 @@ async function benchLatency({ running }: Replicas, origin: string): Promise<void
   );
 }
 
-async function benchThroughput({ running }: Replicas, url: string): Promise<void> {
-  const body = JSON.stringify({ url });
-  const rate = async (services: readonly Service[]) => {
-    const rates = services.map(({ url }) =>
-      requestRate({ url: new URL("/metadata", url), body, connections: connections / services.length, durationMs }),
-    );
-    return (await Promise.all(rates)).reduce((sum, rate) => sum + rate, 0);
-  };
-  const counts = [1, 2, 3];
-  const rates = new Map(counts.map((count) => [count, [] as number[]]));
-  await rate(running); // warm-up
+/** Measures one to four replicas without Redis, each number of them behind an nginx of its own with the shipped configuration. */
+async function benchReplicas(origin: PicturesOrigin, picture: Picture): Promise<void> {
+  const { running } = await startReplicas(later, maxReplicas, origin.allowed);
+  const groups = Array.from({ length: maxReplicas }, (_, index) => running.slice(0, index + 1));
+  const rows: string[][] = [];
+  const balancers = await Promise.all(groups.map((group) => startBalancer(later, group)));
+  const bodies = balancers.map(() =>
+    origin.coldUrls(picture, urlsOfReplicas).map((url) => JSON.stringify({ url, deadlineMs: 30_000 })),
+  );
+  const before = running.map(({ process }) => memoryOfTree(process.pid!));
+  const missRates: number[] = [];
+  const requests: number[] = [];
+  for (const [index, balancer] of balancers.entries()) {
+    const countBefore = (await origin.counts()).requests;
+    const first = await timeLookups(bodies[index]!, missConcurrency, (body) => post(balancer.url, body));
+    missRates.push(urlsOfReplicas / (first.elapsedMs / 1000));
+    for (let time = 1; time < timesAsked; time += 1) {
+      await timeLookups(bodies[index]!, missConcurrency, (body) => post(balancer.url, body));
+    }
+    requests.push((await origin.counts()).requests - countBefore);
+  }
+  const rates = balancers.map(() => [] as number[]);
   for (let round = 0; round < rounds; round += 1) {
-    for (const count of counts) rates.get(count)!.push(await rate(running.slice(0, count)));
+    for (const [index, balancer] of balancers.entries()) rates[index]!.push(await hitRate(balancer, bodies[index]!));
+  }
+  for (const [index, group] of groups.entries()) {
+    const memory = sum(group.map(({ process }) => memoryOfTree(process.pid!)));
+    rows.push([
+      String(group.length),
+      spread(rates[index]!),
+      (median(rates[index]!) / median(rates[0]!)).toFixed(2),
+      missRates[index]!.toFixed(0),
+      `${requests[index]!} of ${urlsOfReplicas * timesAsked}`,
+      megabytes(memory),
+    ]);
   }
   printTable(
-    `Cache hits a second, ${cpus().length} processors shared by replicas and callers, ${rounds} alternating rounds: median (minimum – maximum)`,
-    ["replicas", "responses a second", "ratio to one replica"],
-    counts.map((count) => [
-      String(count),
-      spread(rates.get(count)!),
-      (median(rates.get(count)!) / median(rates.get(1)!)).toFixed(2),
-    ]),
+    `Replicas behind nginx with deploy/nginx/media-oracle.conf, ${cpus().length} processors shared by replicas, nginx and callers; ${rounds} alternating rounds: median (minimum – maximum)`,
+    [
+      "replicas",
+      "hits a second",
+      "ratio to one",
+      "lookups a second, once",
+      "origin requests",
+      "memory of all replicas, MB",
+    ],
+    rows,
   );
+  console.log(`\none more replica at rest, before its first lookup: ${megabytes(median(before))} MB`);
+}
+
+/** Sends as many different requests at the same time as there are connections: nginx spreads them over the replicas by URL. */
+async function hitRate({ url }: Balancer, bodies: readonly string[]): Promise<number> {
+  const target = new URL("/metadata", url);
+  const rates = bodies
+    .slice(0, connections)
+    .map((body) => requestRate({ url: target, body, connections: 1, durationMs }));
+  return sum(await Promise.all(rates));
+}
+
+async function post(url: string, body: string): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const reply = await request(new URL("/metadata", url), { method: "POST", headers, body });
+  await reply.body.dump();
+  if (reply.statusCode !== 200) throw new Error(`no description: ${reply.statusCode}`);
 }
 
 async function benchReplay(): Promise<void> {
@@ -150,10 +198,10 @@ try {
   const origin = await startPicturesOrigin([picture!]);
   later(() => origin.stop());
   const redis = await startRedis(later);
-  const replicas = await startReplicas(later, 3, { REDIS_URL: redis.url });
+  const replicas = await startReplicas(later, 2, { REDIS_URL: redis.url });
   const url = origin.coldUrl(picture!);
   await benchLatency(replicas, url);
-  await benchThroughput(replicas, `${url}/0.jpg`);
+  await benchReplicas(origin, picture!);
   await benchReplay();
   await benchSnapshot();
 } finally {

@@ -25,31 +25,32 @@ export async function requestRate({ url, body, connections, durationMs }: LoadOp
   const end = performance.now() + durationMs;
   let answers = 0;
   const began = performance.now();
+  /** Sends requests over one connection; resolves when the time is over, or when the server closes it between two requests. */
+  const useConnection = () =>
+    new Promise<void>((resolve, reject) => {
+      const socket = connect(Number(url.port), url.hostname);
+      let pending = "";
+      socket.setNoDelay(true).setEncoding("latin1");
+      socket.on("connect", () => socket.write(request));
+      socket.on("error", reject);
+      socket.on("close", resolve);
+      socket.on("data", (text: string) => {
+        pending += text;
+        const headEnd = pending.indexOf("\r\n\r\n");
+        if (headEnd < 0) return;
+        const length = Number(/\r\ncontent-length: (\d+)/i.exec(pending)?.[1]);
+        if (pending.length < headEnd + 4 + length) return;
+        if (!pending.startsWith("HTTP/1.1 200")) return reject(new Error(`not a 200: ${pending.slice(0, 200)}`));
+        pending = "";
+        answers += 1;
+        if (performance.now() < end) return socket.write(request);
+        socket.destroy();
+      });
+    });
   await Promise.all(
-    Array.from(
-      { length: connections },
-      () =>
-        new Promise<void>((resolve, reject) => {
-          const socket = connect(Number(url.port), url.hostname);
-          let pending = "";
-          socket.setNoDelay(true).setEncoding("latin1");
-          socket.on("connect", () => socket.write(request));
-          socket.on("error", reject);
-          socket.on("data", (text: string) => {
-            pending += text;
-            const headEnd = pending.indexOf("\r\n\r\n");
-            if (headEnd < 0) return;
-            const length = Number(/\r\ncontent-length: (\d+)/i.exec(pending)?.[1]);
-            if (pending.length < headEnd + 4 + length) return;
-            if (!pending.startsWith("HTTP/1.1 200")) return reject(new Error(`not a 200: ${pending.slice(0, 200)}`));
-            pending = "";
-            answers += 1;
-            if (performance.now() < end) return socket.write(request);
-            socket.destroy();
-            resolve();
-          });
-        }),
-    ),
+    Array.from({ length: connections }, async () => {
+      while (performance.now() < end) await useConnection(); // nginx closes a connection after 1000 requests
+    }),
   );
   return answers / ((performance.now() - began) / 1000);
 }

@@ -1,64 +1,11 @@
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { json as readJson } from "node:stream/consumers";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mediaFiles } from "../support/media-files.ts";
+import { type Balancer, hasNginx, startBalancer } from "../support/nginx.ts";
 import { startOrigin } from "../support/origin.ts";
-import { freePort, type OnFinished } from "../support/prosody.ts";
+import { type OnFinished } from "../support/prosody.ts";
 import { send, startReplicas } from "../support/replicas.ts";
 import { requires } from "../support/require.ts";
-import type { Service } from "../support/service.ts";
-
-const hasNginx = spawnSync("nginx", ["-v"]).status === 0;
-const snippet = readFileSync(new URL("../../deploy/nginx/media-oracle.conf", import.meta.url), "utf8");
-
-interface Balancer {
-  readonly url: string;
-  /** Returns the access log and the error log so far. */
-  log(): string;
-}
-
-/** Starts nginx with the configuration of deploy/nginx, with the addresses of these replicas and a free port. */
-async function startBalancer(onFinished: OnFinished, replicas: readonly Service[]): Promise<Balancer> {
-  const folder = mkdtempSync(join(tmpdir(), "media-oracle-nginx-"));
-  onFinished(() => rmSync(folder, { recursive: true }));
-  const port = await freePort();
-  const names = replicas.map(({ url }) => new URL(url).host);
-  const configuration = snippet
-    .replace("listen 8080", `listen 127.0.0.1:${port}`)
-    .replaceAll(/server oracle-(\d):8080(.*)\n/g, (_line, number: string, options: string) =>
-      names[Number(number) - 1] ? `server ${names[Number(number) - 1]!}${options}\n` : "",
-    )
-    .replaceAll(/\/dev\/std(out|err)/g, join(folder, "log"));
-  writeFileSync(join(folder, "log"), "");
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
-    (name) => `${name}_temp_path ${join(folder, name)};`,
-  );
-  writeFileSync(
-    join(folder, "nginx.conf"),
-    `daemon off; pid ${folder}/pid; error_log stderr notice; events {} http { ${temporary.join(" ")}\n${configuration} }`,
-  );
-  const child = spawn("nginx", ["-e", "stderr", "-c", join(folder, "nginx.conf")], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const ended = once(child, "exit");
-  onFinished(async () => {
-    child.kill("SIGTERM");
-    await ended;
-  });
-  let printed = "";
-  await new Promise<void>((resolve, reject) => {
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      printed += text;
-      if (printed.includes("start worker process ")) resolve();
-    });
-    void ended.then(() => reject(new Error(printed)));
-  });
-  return { url: `http://127.0.0.1:${port}`, log: () => readFileSync(join(folder, "log"), "utf8") };
-}
 
 const ask = {
   GET: (balancer: Balancer, url: string) => send("GET", `${balancer.url}/metadata?url=${encodeURIComponent(url)}`),

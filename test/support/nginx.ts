@@ -1,0 +1,55 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort, type OnFinished } from "./prosody.ts";
+import type { Service } from "./service.ts";
+
+export const hasNginx = spawnSync("nginx", ["-v"]).status === 0;
+const snippet = readFileSync(new URL("../../deploy/nginx/media-oracle.conf", import.meta.url), "utf8");
+
+export interface Balancer {
+  readonly url: string;
+  /** Returns the access log and the error log so far. */
+  log(): string;
+}
+
+/** Starts nginx with the configuration of deploy/nginx, with the addresses of these replicas and a free port. */
+export async function startBalancer(onFinished: OnFinished, replicas: readonly Service[]): Promise<Balancer> {
+  const folder = mkdtempSync(join(tmpdir(), "media-oracle-nginx-"));
+  onFinished(() => rmSync(folder, { recursive: true }));
+  const port = await freePort();
+  const names = replicas.map(({ url }) => new URL(url).host);
+  const configuration = snippet
+    .replace("listen 8080", `listen 127.0.0.1:${port}`)
+    .replace(/(server oracle-1:8080(.*)\n)(\s*server oracle-.*\n)*/, (_lines, _first, options: string) =>
+      names.map((name) => `server ${name}${options}\n`).join(""),
+    )
+    .replaceAll(/\/dev\/std(out|err)/g, join(folder, "log"));
+  writeFileSync(join(folder, "log"), "");
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (name) => `${name}_temp_path ${join(folder, name)};`,
+  );
+  writeFileSync(
+    join(folder, "nginx.conf"),
+    `daemon off; pid ${folder}/pid; error_log stderr notice; events {} http { ${temporary.join(" ")}\n${configuration} }`,
+  );
+  const child = spawn("nginx", ["-e", "stderr", "-c", join(folder, "nginx.conf")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const ended = once(child, "exit");
+  onFinished(async () => {
+    child.kill("SIGTERM");
+    await ended;
+  });
+  let printed = "";
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      printed += text;
+      if (printed.includes("start worker process ")) resolve();
+    });
+    void ended.then(() => reject(new Error(printed)));
+  });
+  return { url: `http://127.0.0.1:${port}`, log: () => readFileSync(join(folder, "log"), "utf8") };
+}

@@ -4,7 +4,7 @@ import { isJpeg, readJpegHeader, readJpegSize, readSegment, startOfScan } from "
 import { readThumbnailExcerpt } from "./jpeg-thumbnail.ts";
 import type { ReadPlan } from "./plan.ts";
 import { beginningOf } from "./progressive.ts";
-import { foundPreview, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
+import { foundPreview, isWhole, knownFacts, missingFacts, missingPreview, needMore } from "./received.ts";
 import { headerOf, needHeader } from "./whole-plan.ts";
 
 const endOfImage = 0xd9;
@@ -62,9 +62,14 @@ export function findEndOfImage(head: Uint8Array): number | null | "never" {
   return missing;
 }
 
+/** Whether the last bytes are an end marker: then nothing need be searched in the megabytes before. */
+function endsWithEndOfImage(body: Uint8Array): boolean {
+  return body.at(-2) === 0xff && body.at(-1) === endOfImage;
+}
+
 /** Adds the end marker to a JPEG without one, which some cameras and cut transfers leave off; null if nothing is missing. */
 function completeJpeg(body: Uint8Array): Uint8Array | null {
-  if (findEndOfImage(body) !== null) return null;
+  if (endsWithEndOfImage(body) || findEndOfImage(body) !== null) return null;
   const kept = body.at(-1) === 0xff ? body.subarray(0, -1) : body;
   return Buffer.concat([kept, Uint8Array.of(0xff, endOfImage)]);
 }
@@ -82,6 +87,7 @@ const plan: ReadPlan = {
 
   preview(file) {
     const { prefix, length } = file;
+    if (isWhole(file) && endsWithEndOfImage(prefix)) return foundPreview(prefix);
     const end = findEndOfImage(prefix);
     if (typeof end === "number") return foundPreview(prefix.subarray(0, end));
     const close = beginningOf(prefix, length);

@@ -10,7 +10,7 @@ const panel = findElement("panel");
 /** The text of each tab, by its id. @type {Record<string, string>} */
 let texts = {};
 
-findElement("code").append(createCopyButton("", "the text", () => panel.textContent.trimEnd()));
+findElement("copy-panel").append(createCopyButton("", "the text", () => panel.textContent.trimEnd()));
 
 /**
  * Fills the tabs with the answer in the formats of programs.

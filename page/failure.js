@@ -17,7 +17,7 @@ export function explainFailure(error, hasToken) {
   if (error instanceof ProblemError) return explainProblem(error, hasToken);
   const status = error instanceof NoAnswerError ? error.status : null;
   if (status === null) {
-    return { title: "The service does not respond", text: "Is it running, and are you online?", canRetry: true };
+    return { title: "The service does not respond", text: "Is it running? Are you online?", canRetry: true };
   }
   const text =
     "The response is not from media-oracle, but perhaps from a proxy in front of it. The file's host was not asked.";

@@ -23,7 +23,7 @@ export function renderPreviews(metadata, pictureUrl) {
   findElement("previews").style.setProperty("--aspect", String(boxAspect));
   renderBlurhash(blurhash, aspect);
   renderThumbhash(thumbhash, aspect);
-  renderThumbnail(thumbnail);
+  renderThumbnail(thumbnail, aspect);
   renderPicture(type, pictureUrl);
   const hasPreview = blurhash !== null || thumbhash !== null || thumbnail !== null;
   findElement("kind").hidden = hasPreview;
@@ -63,14 +63,31 @@ function renderThumbhash(thumbhash, aspect) {
   const hasAlpha = ((hash[2] ?? 0) & 0x80) !== 0;
   findElement("thumbhash").classList.toggle("transparent", hasAlpha);
   findElement("thumbhash-caption").textContent = hasAlpha
-    ? `The same in ${hash.length} bytes, with transparency: the checkerboard shows through where the picture is transparent.`
-    : `The same in ${hash.length} bytes, with the picture's shape in it. This picture is opaque; of others it also has the transparency.`;
+    ? `The same in ${hash.length} bytes, with transparency: the checkerboard shows where the picture is transparent.`
+    : `The same in ${hash.length} bytes, with the picture's shape in it. It can keep transparency; this picture has none.`;
 }
 
-/** @param {string | null} thumbnail */
-function renderThumbnail(thumbnail) {
+/**
+ * @param {string | null} thumbnail
+ * @param {number} aspect
+ */
+function renderThumbnail(thumbnail, aspect) {
   showFigure("thumbnail", thumbnail !== null);
-  if (thumbnail !== null) /** @type {HTMLImageElement} */ (findElement("thumbnail")).src = thumbnail;
+  if (thumbnail === null) return;
+  const image = /** @type {HTMLImageElement} */ (findElement("thumbnail"));
+  image.src = thumbnail;
+  fit(image, aspect);
+}
+
+/**
+ * Gives an element the shape of the picture, and lets it fill its box in one direction. The shape of a small raster is rounded.
+ *
+ * @param {HTMLElement} element
+ * @param {number} aspect
+ */
+function fit(element, aspect) {
+  element.style.aspectRatio = String(aspect);
+  element.classList.toggle("tall", aspect < minAspect);
 }
 
 /**
@@ -78,13 +95,11 @@ function renderThumbnail(thumbnail) {
  *
  * @param {string} id of the canvas
  * @param {{ w: number; h: number; rgba: Uint8Array | Uint8ClampedArray }} raster
- * @param {number} aspect width divided by height of the picture; that of the raster is rounded
+ * @param {number} aspect width divided by height of the picture
  */
 function paint(id, raster, aspect) {
   const canvas = /** @type {HTMLCanvasElement} */ (findElement(id));
-  canvas.style.aspectRatio = String(aspect);
-  // Fills the box in one direction, and keeps its shape.
-  canvas.classList.toggle("tall", aspect < minAspect);
+  fit(canvas, aspect);
   [canvas.width, canvas.height] = [raster.w, raster.h];
   const pixels = new ImageData(Uint8ClampedArray.from(raster.rgba), raster.w, raster.h);
   canvas.getContext("2d")?.putImageData(pixels, 0, 0);

@@ -24,14 +24,16 @@ export function renderPreviews(metadata, pictureUrl) {
   renderBlurhash(blurhash, aspect);
   renderThumbhash(thumbhash, aspect);
   renderThumbnail(thumbnail, aspect);
-  renderPicture(type, pictureUrl);
+  renderPicture(type, pictureUrl, aspect);
   const hasPreview = blurhash !== null || thumbhash !== null || thumbnail !== null;
   findElement("kind").hidden = hasPreview;
   if (!hasPreview) renderKind(metadata);
 }
 
 /**
- * @param {string} id
+ * Shows or hides the figure around an element.
+ *
+ * @param {string} id of the element
  * @param {boolean} isShown
  */
 function showFigure(id, isShown) {
@@ -64,7 +66,7 @@ function renderThumbhash(thumbhash, aspect) {
   findElement("thumbhash").classList.toggle("transparent", hasAlpha);
   findElement("thumbhash-caption").textContent = hasAlpha
     ? `The same in ${hash.length} bytes, with transparency: the checkerboard shows where the picture is transparent.`
-    : `The same in ${hash.length} bytes, with the picture's shape in it. It can keep transparency; this picture has none.`;
+    : `The same in ${hash.length} bytes, with the picture's shape in it. It can keep transparency; there is none here.`;
 }
 
 /**
@@ -110,8 +112,9 @@ function paint(id, raster, aspect) {
  *
  * @param {string} type
  * @param {string} pictureUrl
+ * @param {number} aspect
  */
-function renderPicture(type, pictureUrl) {
+function renderPicture(type, pictureUrl, aspect) {
   showFigure("frame", type.startsWith("image/"));
   const load = createButton("Load the picture itself", () => {
     const image = document.createElement("img");
@@ -123,6 +126,7 @@ function renderPicture(type, pictureUrl) {
         createElement("p", "The browser cannot show it, or its host did not send it."),
       ),
     );
+    fit(image, aspect);
     image.src = pictureUrl;
     findElement("frame").replaceChildren(image);
   });

@@ -144,7 +144,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     await ask(page, origin.url("/clear.png"));
     await caption.getByText("the checkerboard shows where the picture is transparent").waitFor();
     await ask(page, origin.url("/white.png"));
-    await caption.getByText("this picture has none").waitFor();
+    await caption.getByText("there is none here").waitFor();
   });
 
   test("a copy button copies the hash, and confirms it", async () => {

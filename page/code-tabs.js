@@ -1,3 +1,4 @@
+import { createCopyButton } from "./copy.js";
 import { createElement, findElement } from "./dom.js";
 import { escapeXml, outOfBandElement } from "./domain/element.js";
 
@@ -8,6 +9,8 @@ const panel = findElement("panel");
 
 /** The text of each tab, by its id. @type {Record<string, string>} */
 let texts = {};
+
+findElement("copy-panel").append(createCopyButton("", "the text", () => panel.textContent.trimEnd()));
 
 /**
  * Fills the tabs with the answer in the formats of programs.

@@ -4,3 +4,9 @@ const { SwaggerUIBundle } = /** @type {{ SwaggerUIBundle: (options: Record<strin
 );
 
 SwaggerUIBundle({ url: "openapi.json", dom_id: "#api", deepLinking: true, validatorUrl: null });
+
+// Its style sheet has a dark scheme, which a class switches on.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const applyScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", applyScheme);
+applyScheme();

@@ -1,71 +1,119 @@
 import { showAnswer } from "./answer.js";
 import { createClient, ProblemError } from "./client/client.js";
-import { explainProblem } from "./client/words.js";
-import { createElement, findElement } from "./dom.js";
+import { findElement } from "./dom.js";
+import { explainFailure, showFailure } from "./failure.js";
+import { linkTo, readLink } from "./link.js";
+import { hideProgress, showProgress } from "./progress.js";
+import { version } from "./version.js";
 
 /** @typedef {import("./client/client.js").Answer} Answer */
-
-/** @typedef {{ answer: Answer; pictureUrl: string; note: string }} Result */
+/** @typedef {import("./answer.js").Result} Result */
 
 const url = /** @type {HTMLInputElement} */ (findElement("url"));
 const token = /** @type {HTMLInputElement} */ (findElement("token"));
+const submit = findElement("submit");
 
-/** Number of the latest lookup: the result of an earlier one is dropped. */
-let latestLookup = 0;
+/** The latest lookup: the result of an earlier one is dropped. @type {AbortController | null} */
+let latestLookup = null;
 
 findElement("lookup").addEventListener("submit", (event) => {
   event.preventDefault();
-  void showResult(() => lookUp(url.value.trim()));
+  void lookUp(url.value);
 });
 
 for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("button[data-url]"))) {
-  button.addEventListener("click", () => void showResult(() => lookUp(button.dataset.url ?? "")));
+  button.addEventListener("click", () => void lookUp(button.dataset.url ?? ""));
 }
 
-findElement("example").addEventListener("click", () => void showResult(readExample));
+findElement("example").addEventListener("click", () => void showResult("the example", null, readExample));
+findElement("again").addEventListener("click", () => void lookUp(url.value));
 
-/**
- * @param {string} text
- * @returns {Promise<Result>}
- */
+/** @param {string} text */
 async function lookUp(text) {
-  url.value = text;
+  const asked = text.trim();
+  url.value = asked;
   const client = createClient({ baseUrl: new URL(".", location.href), token: token.value });
-  return { answer: await client.describe(text), pictureUrl: text, note: "" };
+  const host = URL.canParse(asked) ? new URL(asked).host : "";
+  await showResult(host, asked, async (signal) => {
+    return { answer: await client.describe(asked, { signal }), pictureUrl: asked, note: "" };
+  });
 }
 
 /**
  * Reads the recorded answer for a picture that comes with the page: an example without network access.
  *
+ * @param {AbortSignal} signal
  * @returns {Promise<Result>}
  */
-async function readExample() {
-  const response = await fetch("assets/example.json");
+async function readExample(signal) {
+  const response = await fetch("assets/example.json", { signal });
   const answer = await /** @type {Promise<Answer>} */ (response.json());
   url.value = answer.metadata.url;
   const note = "A recorded answer for a picture that comes with this page, without a lookup.";
   return { answer, pictureUrl: "assets/example.jpg", note };
 }
 
-/** @param {() => Promise<Result>} load */
-async function showResult(load) {
-  const lookup = (latestLookup += 1);
+/**
+ * Shows the progress of a lookup, then its result. Its URL goes into the address bar, so that the answer can be shared.
+ *
+ * @param {string} name for the progress
+ * @param {string | null} asked the URL; null if the answer has no link
+ * @param {(signal: AbortSignal) => Promise<Result>} load
+ */
+async function showResult(name, asked, load) {
+  latestLookup?.abort();
+  const lookup = new AbortController();
+  latestLookup = lookup;
+  const hasToken = token.value !== "";
+  showNotice("");
   findElement("failure").replaceChildren();
-  findElement("answer").hidden = true;
-  findElement("status").textContent = "Looking up …";
-  const outcome = await load().catch((/** @type {unknown} */ error) => ({ error }));
+  showProgress(`Looking up ${name} …`.replace("  ", " "), () => lookup.abort());
+  const outcome = await load(lookup.signal).catch((/** @type {unknown} */ error) => ({ error }));
   if (lookup !== latestLookup) return;
-  findElement("status").textContent = "";
-  if ("error" in outcome) showError(outcome.error);
-  else showAnswer(outcome.answer, outcome.pictureUrl, outcome.note, token.value !== "");
+  hideProgress();
+  if (lookup.signal.aborted) return showCancelled();
+  if ("error" in outcome) return showError(outcome.error, asked, hasToken);
+  history.replaceState(null, "", linkTo(asked));
+  showAnswer(outcome, hasToken);
 }
 
-/** @param {unknown} error */
-function showError(error) {
-  const problem = error instanceof ProblemError ? error.problem : null;
-  const words = problem ? explainProblem(problem) : "The service does not respond. Is it running?";
-  findElement("failure").append(words, ...(problem ? [" ", createElement("code", problem.code)] : []));
-  if (problem?.code !== "unauthorized") return;
+/** @param {string} text */
+function showNotice(text) {
+  findElement("notice").textContent = text;
+}
+
+function showCancelled() {
+  showNotice("Cancelled. The service completes the lookup and caches its result.");
+  url.focus(); // the cancel button, which had the focus, is hidden
+}
+
+/**
+ * @param {unknown} error
+ * @param {string | null} asked
+ * @param {boolean} hasToken
+ */
+function showError(error, asked, hasToken) {
+  const code = error instanceof ProblemError ? error.problem.code : null;
+  // A refused URL may hold a password or a key (aesgcm:): it does not go into the history of the browser.
+  const isShareable = code?.startsWith("source_") ?? false;
+  history.replaceState(null, "", linkTo(isShareable ? asked : null));
+  findElement("answer").hidden = true;
+  showFailure(explainFailure(error, hasToken), () => void lookUp(url.value));
+  if (code !== "unauthorized") return;
   findElement("token-row").hidden = false;
+  token.select();
   token.focus();
 }
+
+/** Opens the link of the address bar: like the form, but a link on another website only fills it in. */
+function openLink() {
+  const link = readLink();
+  if (link.url !== null) return void lookUp(link.url);
+  if (link.draft === null) return;
+  url.value = link.draft;
+  showNotice("A link on another website filled in this address. Nothing was looked up yet.");
+  submit.focus();
+}
+
+findElement("version").textContent = `media-oracle ${version}`;
+openLink();

@@ -17,8 +17,9 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
@@ -37,7 +38,14 @@ function filesBelow(folder: string): string[] {
 function hashSources(): string {
   const files = ["src", "page"].flatMap((folder) => filesBelow(join(root, folder)).map((file) => join(folder, file)));
   const hash = createHash("sha256");
-  for (const file of ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", ...files]) {
+  for (const file of [
+    "package.json",
+    "package-lock.json",
+    "scripts/build.ts",
+    "tsconfig.json",
+    "tsconfig.build.json",
+    ...files,
+  ]) {
     hash
       .update(file)
       .update("\0")
@@ -66,6 +74,21 @@ const copiedFiles = {
 // Compiled modules of src/ that run in the browser too.
 const sharedModules = ["client/client.js", "client/words.js", "domain/element.js", "domain/metadata.js"];
 
+const compressedExtensions = [".html", ".css", ".js", ".json", ".svg", ".txt"];
+
+// Of 11. At 9, swagger-ui takes 0.4 s and 365 kB; at 11, 5 s and 334 kB.
+const brotliQuality = 9;
+
+/** Writes a file's compressed forms beside it, which the service sends to browsers that accept them. */
+function compress(path: string): void {
+  const body = readFileSync(path);
+  writeFileSync(
+    `${path}.br`,
+    brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: brotliQuality } }),
+  );
+  writeFileSync(`${path}.gz`, gzipSync(body, { level: constants.Z_BEST_COMPRESSION }));
+}
+
 /** @param target folder of the page, inside the compiled output */
 function copyPage(target: string): void {
   const copy = (from: string, to: string) => {
@@ -76,6 +99,10 @@ function copyPage(target: string): void {
   for (const file of own) copy(join(root, "page", file), file);
   for (const [file, from] of Object.entries(copiedFiles)) copy(join(root, from), file);
   for (const file of sharedModules) copy(join(target, "..", file), file);
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  writeFileSync(join(target, "version.js"), `export const version = ${JSON.stringify(version)};\n`);
+  const texts = filesBelow(target).filter((file) => compressedExtensions.includes(extname(file)));
+  for (const file of texts) compress(join(target, file));
 }
 
 /**

@@ -12,7 +12,7 @@ try {
   await page.goto(service.url);
   await page.getByRole("button", { name: "A picture" }).click();
   await page.getByRole("button", { name: "Load the picture itself" }).click();
-  await page.getByRole("tab", { name: "Stanza as received" }).click();
+  await page.getByRole("tab", { name: "Stanza received" }).click();
   await page.waitForLoadState("networkidle");
   const screenshot = await page.screenshot({ fullPage: true });
   await sharp(screenshot).png({ palette: true, effort: 10 }).toFile(file);

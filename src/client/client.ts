@@ -42,7 +42,15 @@ export class ProblemError extends Error {
 }
 
 /** There is no response, it is incomplete, or it is not from a media-oracle. */
-export class NoAnswerError extends Error {}
+export class NoAnswerError extends Error {
+  /** Of a response that is not from a media-oracle, such as a proxy's 404; otherwise null. */
+  readonly status: number | null;
+
+  constructor(message: string, { status = null, ...options }: ErrorOptions & { readonly status?: number | null } = {}) {
+    super(message, options);
+    this.status = status;
+  }
+}
 
 function json<T>(response: Response, signal?: AbortSignal): Promise<T> {
   return response.json().catch((error: unknown) => {
@@ -66,7 +74,9 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
     if (type.startsWith("application/problem+json")) {
       throw new ProblemError(await json<Problem>(response, signal), response.headers.get("retry-after"));
     }
-    if (!response.ok || !type.startsWith(accept)) throw new NoAnswerError(`${base} is not a media-oracle`);
+    if (!response.ok || !type.startsWith(accept)) {
+      throw new NoAnswerError(`${base} is not a media-oracle`, { status: response.status });
+    }
     return response;
   }
 

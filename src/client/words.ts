@@ -26,17 +26,33 @@ const advice: Readonly<Record<Problem["code"], string>> = {
   deadline_exceeded: "Ask again: the lookup continues, and its result is cached.",
 };
 
-/** Explains a failure in plain words: the title, and advice, or the service's own detail. */
-export function explainProblem({
-  title,
+// The same for `source_status`, by the status of the origin's response, which is not one of this service.
+const upstreamAdvice: Readonly<Record<number, string>> = {
+  401: "Its host wants a login, and this service has none there.",
+  403: "Its host refuses to send the file to this service: it may need a login, or refuse robots.",
+  404: "Its host has no file at this URL: it may be deleted or expired, or the URL is incomplete.",
+  410: "Its host has deleted the file.",
+  429: "Its host limits requests. Try again later.",
+  503: "Its host is overloaded or in maintenance. Try again later.",
+};
+
+/** Returns the advice for a person: the service's own detail, or by failure code. */
+export function adviceFor({
   code,
   detail,
   upstreamStatus,
-}: Pick<Problem, "title" | "code" | "detail" | "upstreamStatus">): string {
-  const status = upstreamStatus === undefined ? "" : ` (status ${upstreamStatus})`;
+}: Pick<Problem, "code" | "detail" | "upstreamStatus">): string {
+  if (detail !== undefined) return detail;
+  const upstream = upstreamStatus === undefined ? undefined : upstreamAdvice[upstreamStatus];
   // A newer service may send a code that this client does not know.
-  const suffix = detail ?? (code in advice ? advice[code] : "");
-  return `${title}${status}. ${suffix}`.trimEnd();
+  return upstream ?? (code in advice ? advice[code] : "");
+}
+
+/** Explains a failure in plain words: the title, and advice, or the service's own detail. */
+export function explainProblem(problem: Pick<Problem, "title" | "code" | "detail" | "upstreamStatus">): string {
+  const { title, upstreamStatus } = problem;
+  const status = upstreamStatus === undefined ? "" : ` (status ${upstreamStatus})`;
+  return `${title}${status}. ${adviceFor(problem)}`.trimEnd();
 }
 
 // In this order: a stale response is also a hit, and a coalesced one also a miss.

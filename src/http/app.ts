@@ -131,7 +131,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 
   await registerOpenapi(app, version().version);
   app.decorateRequest("client", null);
-  const { scope, identify, isForbidden, guards, pageGuards } = createAccess(options);
+  const access = createAccess(options);
+  const { scope, identify, isForbidden, guards } = access;
   const send = createSend(scope, varyOf(options));
   if (options.tracing) traceRequests(app, options.tracing);
   const plainLookups = createLookups({
@@ -157,7 +158,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   });
   addMetadataRoutes(app, { lookups, invalidate, guards, send, replay: hits.replay });
   addBatchRoute(app, { lookups, implicitDeadlineMs: deadlineMs, guards, log, metrics });
-  if (options.page !== null) addPageRoutes(app, options.page, pageGuards);
+  if (options.page !== null) addPageRoutes(app, options.page, access);
   addOperationRoutes(app, { guards, readiness, version, metrics });
   await app.ready();
   if (!options.tracing) hits.takeOver(app.server); // spans begin and end in Fastify's hooks

@@ -1,7 +1,13 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import type { onRequestHookHandler } from "fastify";
 import { OracleError } from "../domain/errors.ts";
-import { type BrowserGuard, type BrowserGuardOptions, createBrowserGuard, hasForeignHost } from "./browser-guard.ts";
+import {
+  type BrowserGuard,
+  type BrowserGuardOptions,
+  createBrowserGuard,
+  hasForeignHost,
+  isFromForeignPage,
+} from "./browser-guard.ts";
 import { createNamedTokenCheck, type NamedTokenOptions } from "./named-token.ts";
 
 declare module "fastify" {
@@ -89,17 +95,21 @@ export interface Access {
   readonly guards: Guards;
   /** Guards of the files of the web page: other websites may link to it. */
   readonly pageGuards: Guards;
+  /** Whether a page of another origin, which no setting lists, sent the request: also if tokens are set. */
+  readonly isForeignPage: BrowserGuard;
 }
 
 export function createAccess(options: AccessOptions): Access {
   const identify = createIdentify(options);
+  const isForeignPage: BrowserGuard = (headers) => isFromForeignPage(headers, options);
   if (identify) {
-    return { scope: "private", identify, isForbidden: null, guards: [requireToken(identify)], pageGuards: [] };
+    const guards = [requireToken(identify)];
+    return { scope: "private", identify, isForbidden: null, guards, pageGuards: [], isForeignPage };
   }
   const isForbidden = createBrowserGuard(options);
   const isForeignHost: BrowserGuard = (headers) => hasForeignHost(headers, options);
   const [guards, pageGuards] = [[refuse(isForbidden)], [refuse(isForeignHost)]];
-  return { scope: "public", identify, isForbidden, guards, pageGuards };
+  return { scope: "public", identify, isForbidden, guards, pageGuards, isForeignPage };
 }
 
 /** Accepts requests with a valid token, and stores its client in the request. */

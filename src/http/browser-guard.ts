@@ -46,7 +46,7 @@ export function hasForeignHost(
  * port of this machine may show untrusted content, which must not start lookups. `none` means the address bar. Pages of
  * the listed origins of CORS are not foreign; their requests without `Origin` (an image, a link) are, like all others.
  */
-function isFromForeignPage(headers: GuardedHeaders, options: CorsOptions): boolean {
+export function isFromForeignPage(headers: GuardedHeaders, options: CorsOptions): boolean {
   const { "sec-fetch-site": site, origin, host } = headers;
   // The browser has compared the origins itself. We cannot: behind a TLS proxy, `Host` lacks the scheme and the port.
   if (site === "same-origin" || isListedOrigin(origin, options)) return false;

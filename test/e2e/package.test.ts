@@ -32,7 +32,7 @@ test("the npm package contains the program, its documents and the Prosody module
     /^(package\.json|README\.md|LICENSE|THIRD_PARTY_NOTICES|openapi\.yaml)$/,
     /^dist\/(commit|[\w/-]+\.js)$/,
     /^dist\/client\/\w+\.d\.ts$/,
-    /^dist\/page\/([\w/-]+\.(js|css|html|svg|jpg|json)|vendor\/NOTICE\.txt)$/,
+    /^dist\/page\/([\w/-]+\.(js|css|html|svg|jpg|json)|vendor\/NOTICE\.txt)(\.br|\.gz)?$/,
     /^prosody\/mod_\w+\/(README\.md|\w+\.lua|\w+\.lib\.lua|[\w-]+\.rockspec)$/,
   ];
   expect(paths.filter((path) => !known.some((pattern) => pattern.test(path)))).toEqual([]);

@@ -131,6 +131,18 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("without token
     expect(asked).toEqual(["/known.png"]);
   });
 
+  test("a link on another website to an answer fills the form, and looks up only at a click", async () => {
+    const { fresh, asked } = await startPictures();
+    const page = await openForeignPage();
+    await page.evaluate(`location.href = ${JSON.stringify(`${service.url}/?url=${encodeURIComponent(fresh)}`)}`);
+    await page.getByText("Nothing was looked up yet").waitFor();
+    expect(await page.getByLabel("Address").inputValue()).toBe(fresh);
+    expect(asked).toEqual(["/known.png"]);
+    await page.keyboard.press("Enter"); // the button has the focus
+    await page.getByRole("heading", { name: "fresh.png" }).waitFor();
+    expect(asked).toEqual(["/known.png", "/fresh.png"]);
+  });
+
   test("a page whose name was rebound to this machine reads, starts and deletes nothing", async () => {
     const { known, fresh, asked } = await startPictures();
     // /healthz needs no token, so this document has the same origin as the attacker's page.

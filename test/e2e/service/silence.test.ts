@@ -151,6 +151,14 @@ describe("secrets of requests and origins", () => {
     expect(await saidElsewhere()).not.toContain("planted");
   });
 
+  test("a link to an answer of the page leaves no trace in the log or the metrics", async () => {
+    const link = `${service.url}/?url=${encodeURIComponent("https://planted.example.org/planted-path")}`;
+    const opened = [{}, { "sec-fetch-site": "cross-site" }, { "accept-encoding": "br", "if-none-match": '"planted"' }];
+    const replies = await Promise.all(opened.map((headers) => fetch(link, { headers, redirect: "manual" })));
+    expect(replies.map(({ status }) => status)).toEqual([200, 303, 200]);
+    expect(await saidElsewhere()).not.toContain("planted");
+  });
+
   test("the hostile origins neither leak a URL nor break the service", async () => {
     const replies = await Promise.all(
       hostileOrigins.map(async ({ speak }) => {

@@ -52,6 +52,12 @@ test("a base URL may have a path, with or without a trailing slash", async () =>
   expect(paths).toEqual(["/oracle/metadata", "/oracle/metadata"]);
 });
 
+test("a NoAnswerError has the status of a response from another server, and null without a response", async () => {
+  const proxy = await startOrigin(onTestFinished, (_request, response) => response.writeHead(404).end("no such page"));
+  await expect(createClient({ baseUrl: proxy.url("/") }).describe(url)).rejects.toMatchObject({ status: 404 });
+  await expect(createClient({ baseUrl: "http://127.0.0.1:9" }).describe(url)).rejects.toMatchObject({ status: null });
+});
+
 test("describeAll yields one item per URL", async () => {
   const baseUrl = await start(({ url }) =>
     url.pathname === "/gone" ? failed(new OracleError("source_redirects", "")) : described(),

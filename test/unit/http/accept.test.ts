@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { wants } from "../../../src/http/accept.ts";
+import { chooseCoding, wants } from "../../../src/http/accept.ts";
 
 const xml = ["application/xml", "text/xml"];
 
@@ -30,5 +30,22 @@ test("Accept does not request a media type that is missing, has q=0 or a lower w
     ",;,q=1",
   ]) {
     expect([accept, wants(accept, xml)]).toEqual([accept, false]);
+  }
+});
+
+test("the content coding is the one with the highest weight, and of equal ones the smaller file's", () => {
+  for (const [header, coding] of [
+    ["gzip, deflate, br, zstd", "br"],
+    ["br;q=0.5, gzip;q=0.8", "gzip"],
+    ["GZIP", "gzip"],
+    ["*", "br"],
+    ["br;q=0, *;q=0.1", "gzip"],
+    ["gzip;q=0.5, identity", null],
+    ["gzip;q=0, br;q=0.000", null],
+    ["zstd", null],
+    ["", null],
+    [undefined, null],
+  ] as const) {
+    expect([header, chooseCoding(header, ["br", "gzip"])]).toEqual([header, coding]);
   }
 });

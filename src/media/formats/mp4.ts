@@ -26,7 +26,7 @@ const tracksIn = memoized(readTracks);
 function isMp4Audio(head: Uint8Array): boolean {
   const [major] = brandsIn(head);
   if (major === undefined || major === "qt  ") return false;
-  if (["M4A ", "M4B ", "M4P "].includes(major)) return true;
+  if (/^M4[ABP]/.test(major)) return true; // the fourth character is a space, or a zero of careless writers
   const { hasVideo, hasAudio } = tracksIn(head);
   return hasAudio === true && hasVideo === false;
 }

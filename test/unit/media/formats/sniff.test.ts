@@ -33,6 +33,7 @@ describe("sniffing", () => {
     ["a HEIF of VVC", fileType("vvic", "mif1"), "heif"],
     ["a HEIF with a minimal list of items", fileType("mif3"), "heif"],
     ["an AVIF with a minimal list of items", fileType("mif3", "avif"), "avif"],
+    ["an M4A whose brand ends with a zero", fileType("M4A\0", "3gp5"), "m4a"],
     ["a HEIC of an unknown major brand", Buffer.concat([fileType("????", "mif1", "heic"), pictureList]), "heic"],
     ["a HEIF of an unknown major brand", Buffer.concat([fileType("????", "mif1"), pictureList]), "heif"],
     [

@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { parseRedisAddress } from "./cache/redis-address.ts";
 import { parseAddressRule, parseCidr } from "./fetch/address.ts";
+import { defaultListenAddress } from "./domain/listen-address.ts";
 import { parseHostPattern, parsePortRange, parseRewrite } from "./fetch/target.ts";
 import { type DecodableName, decodableFormats } from "./media/formats/index.ts";
 
@@ -140,8 +141,8 @@ const mebibyte = 1024 ** 2;
 const dayMs = 86_400_000;
 
 const settings = {
-  HOST: setting(listenHost, "127.0.0.1", "address to listen on"),
-  PORT: setting(listenPort, "8080", "port to listen on"),
+  HOST: setting(listenHost, defaultListenAddress.host, "address to listen on"),
+  PORT: setting(listenPort, defaultListenAddress.port, "port to listen on"),
   TOKENS: {
     ...setting(token, "", "bearer tokens of at least 16 characters; any of them gives access to the API"),
     secret: "list",

@@ -6,13 +6,13 @@ import { completionScript, type Shell, shells } from "./completion.ts";
 import { configText } from "./config.ts";
 import type { Context } from "./context.ts";
 import { type ExitCode, exitCodes, UnavailableError, UsageError } from "./exit.ts";
-import { isHealthy } from "./health.ts";
+import { checkHealth } from "./health.ts";
 import type { ProbeOptions } from "./probe.ts";
 import { addSettings, readConfig } from "./settings.ts";
 import { makeToken } from "./token.ts";
 import type { VersionOptions } from "./version.ts";
 
-// Large modules are imported by the command that needs them: a health check every 10 s must not load the decoder.
+// Large modules are imported by the command that needs them.
 
 // The default of MEDIA_ORACLE_PER_HOST.
 const defaultConcurrency = 16;
@@ -64,8 +64,10 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
   const health = program
     .command("health")
     .description("exit with 0 if the service on this machine is ready, else with 1");
+  // main.ts runs a plain one without this file; here are its help, its other flags and the faults of its settings.
   addSettings(health, context, false).action(async (options: Settings) => {
-    exit((await isHealthy(readConfig(options, context))) ? exitCodes.ok : exitCodes.failed);
+    const { HOST, PORT } = readConfig(options, context);
+    exit(await checkHealth({ host: HOST, port: PORT }));
   });
 
   program

@@ -67,7 +67,7 @@ const known: Readonly<Record<string, readonly string[]>> = {
   "oracle.ts": ["domain", "early-preview.ts", "fetch", "load", "media", "reading.ts"],
   "reading.ts": ["domain", "early-preview.ts", "fetch", "media"],
   "early-preview.ts": ["domain", "media"],
-  "config.ts": ["cache", "fetch", "media"],
+  "config.ts": ["cache", "domain", "fetch", "media"],
   "tracing.ts": ["http"],
 };
 

@@ -18,7 +18,7 @@ import type { VersionOptions } from "./version.ts";
 const defaultConcurrency = 16;
 
 const exitCodesHelp = `
-Exit codes: 0 success; 1 a lookup failed, or another error; 2 invalid command line; 69 a service or port is unavailable; 78 invalid settings.
+Exit codes: 0 success; 1 a lookup failed, a file cannot be read, or another error; 2 invalid command line; 69 a service or port is unavailable; 78 invalid settings.
 Data goes to stdout, messages to stderr. NO_COLOR is supported.`;
 
 type Settings = Readonly<Record<string, unknown>>;
@@ -42,12 +42,12 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
 
   const probe = program
     .command("probe")
-    .description("look up URLs, and print the metadata for people")
-    .argument("<url...>")
-    .addOption(new Option("--json", "print JSON as the API returns it, one line per URL").conflicts("xml"))
+    .description("look up URLs and files, and print the metadata for people")
+    .argument("<name...>", "URLs, files of this machine, or - for the standard input")
+    .addOption(new Option("--json", "print JSON as the API returns it, one line per URL or file").conflicts("xml"))
     .option("--xml", "print XML as the chat server adds it to a stanza");
-  addLookupOptions(probe, context).action(async (urls: string[], options: ProbeOptions) => {
-    exit(await (await import("./probe.ts")).probe(urls, options, context));
+  addLookupOptions(probe, context).action(async (names: string[], options: ProbeOptions) => {
+    exit(await (await import("./probe.ts")).probe(names, options, context));
   });
 
   const batch = program

@@ -10,6 +10,7 @@ import {
 } from "../client/client.ts";
 import { explainProblem } from "../client/words.ts";
 import { ConfigError } from "../config.ts";
+import type { LocalFiles } from "../domain/local-file.ts";
 import { type Context, dependenciesFor } from "./context.ts";
 import { UnavailableError, UsageError } from "./exit.ts";
 import { causeOf } from "./failure-cause.ts";
@@ -37,6 +38,8 @@ export interface ServiceConnection {
   readonly lastCause: () => string | null;
   readonly close: () => Promise<void>;
 }
+
+const noFiles: LocalFiles = new Map();
 
 /** The answer for a URL, or the problem. */
 export type Outcome = { readonly answer: Answer } | { readonly problem: Problem; readonly retryAfterMs: number | null };
@@ -96,6 +99,7 @@ async function openInProcess(
   options: ServerOptions,
   context: Context,
   maxDecoders: number,
+  files: LocalFiles,
 ): Promise<ServiceConnection> {
   // A user of --server may have the token of a service set; it is not a setting.
   const { MEDIA_ORACLE_TOKEN, MEDIA_ORACLE_TOKEN_FILE, ...environment } = context.environment;
@@ -110,9 +114,11 @@ async function openInProcess(
       TOKEN_KEY: null,
       RATE_LIMIT: null,
       CACHE_FILE: null,
+      // Other machines have other files with the same path, and nobody else needs to know of ours.
+      REDIS_URL: files === noFiles ? config.REDIS_URL : null,
       DECODERS: Math.min(config.DECODERS, maxDecoders),
     },
-    { ...dependenciesFor(context, log.logger), collector: null },
+    { ...dependenciesFor(context, log.logger), collector: null, files },
   );
   await service.start();
   const clientOptions: ClientOptions = {
@@ -150,14 +156,16 @@ function openLog(isVerbose: boolean): { readonly logger: Logger } & Pick<Service
  * Opens the service of `--server`, or one within this process.
  *
  * @param maxDecoders number of lookups that the command runs at once
+ * @param files that can be looked up; only within this process
  */
 export async function openService(
   options: ServerOptions,
   context: Context,
   maxDecoders: number,
+  files: LocalFiles = noFiles,
 ): Promise<ServiceConnection> {
   return options.server === undefined
-    ? openInProcess(options, context, maxDecoders)
+    ? openInProcess(options, context, maxDecoders, files)
     : openServer(options.server, context);
 }
 

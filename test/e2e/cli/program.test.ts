@@ -166,7 +166,7 @@ describe("shell completion", () => {
         `autoload -U compinit; compinit -D; _describe() { print -l -- \${(P)2} }; . ${file}; words=(${words}); CURRENT=${current}; _media_oracle; print -- $_comps[media-oracle]`,
       ]);
     expect(complete("media-oracle ''", 2)).toEqual(
-      expect.arrayContaining([expect.stringMatching(/^probe:look up URLs/), "_media_oracle"]),
+      expect.arrayContaining([expect.stringMatching(/^probe:look up URLs and files/), "_media_oracle"]),
     );
     expect(complete("media-oracle probe ''", 3)).toEqual(expect.arrayContaining([expect.stringMatching(/^--json:/)]));
   });

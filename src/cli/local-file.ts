@@ -25,7 +25,7 @@ const standardInput = { descriptor: 0, href: "file:///dev/stdin" };
 const pieceBytes = 64 * 1024; // a read of a file; as much as a pipe holds
 
 /**
- * Tells files from URLs: a text with `http:`, `https:` or any scheme and `//` is a URL, and `-` is the standard input. All else is the
+ * Distinguishes files from URLs: a text with `http:`, `https:` or any scheme and `//` is a URL, and `-` is the standard input. All else is the
  * path of a file, and so is a `file:` URL.
  *
  * @returns null for a URL

@@ -15,6 +15,7 @@ import { type Context, dependenciesFor } from "./context.ts";
 import { UnavailableError, UsageError } from "./exit.ts";
 import { causeOf } from "./failure-cause.ts";
 import { addSettings, readConfig } from "./settings.ts";
+import { colourDepthOf } from "./terminal.ts";
 
 /** Options of all commands that call a service. */
 export interface ServerOptions {
@@ -106,7 +107,7 @@ async function openInProcess(
   // Nothing listens: the rule that other hosts need tokens does not apply.
   const config = readConfig({ ...options, host: "127.0.0.1" }, { ...context, environment });
   const { compose } = await import("../compose.ts");
-  const log = openLog(options.verbose === true);
+  const log = openLog(options.verbose ? await createLogWriter(context) : () => undefined);
   const service = await compose(
     {
       ...config,
@@ -114,7 +115,7 @@ async function openInProcess(
       TOKEN_KEY: null,
       RATE_LIMIT: null,
       CACHE_FILE: null,
-      // Other machines have other files with the same path, and nobody else needs to know of ours.
+      // Other machines have other files with the same path.
       REDIS_URL: files === noFiles ? config.REDIS_URL : null,
       DECODERS: Math.min(config.DECODERS, maxDecoders),
     },
@@ -140,12 +141,25 @@ async function openInProcess(
   return { client, options: clientOptions, lastCause: log.lastCause, close: () => service.close() };
 }
 
-/** Opens the log of a service within this process: printed if verbose, and read for the causes of failures. */
-function openLog(isVerbose: boolean): { readonly logger: Logger } & Pick<ServiceConnection, "lastCause"> {
-  const stderr = isVerbose ? pino.destination({ dest: 2, sync: true }) : null;
+/** Writes log lines to stderr: for people if it is a terminal, else as JSON. */
+async function createLogWriter(context: Context): Promise<(line: string) => void> {
+  const { stderr } = process;
+  if (!stderr.isTTY) {
+    const destination = pino.destination({ dest: 2, sync: true });
+    return (line) => void destination.write(line);
+  }
+  const { prettyFactory } = await import("pino-pretty");
+  const prettify = prettyFactory({ colorize: colourDepthOf(stderr, context) > 1 });
+  return (line) => void stderr.write(prettify(line));
+}
+
+/** Opens the log of a service within this process: written, and read for the causes of failures. */
+function openLog(
+  writeLine: (line: string) => void,
+): { readonly logger: Logger } & Pick<ServiceConnection, "lastCause"> {
   let lastCause: string | null = null;
   const write = (line: string) => {
-    stderr?.write(line);
+    writeLine(line);
     lastCause = causeOf(line) ?? lastCause;
   };
   // Failures from the cache are logged at debug: without their lines, the cause would be that of another URL.

@@ -28,13 +28,15 @@ test("an invalid command line exits with 2, with a message on stderr and nothing
   }
 });
 
-test("serve exits with 69 if the port is in use", async () => {
+test("serve exits with 69 if the port is in use, and names the port and --port", async () => {
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
   onTestFinished(() => void taken.close());
-  const { code, stderr } = await runProgram(["serve"], { PORT: String((taken.address() as AddressInfo).port) });
+  const { port } = taken.address() as AddressInfo;
+  const { code, stderr } = await runProgram(["serve"], { PORT: String(port) });
   expect(code).toBe(69);
-  expect(stderr).toContain("EADDRINUSE");
+  expect(stderr).toContain(`port ${port} of 127.0.0.1 is in use by another program (EADDRINUSE)`);
+  expect(stderr).toContain("--port or MEDIA_ORACLE_PORT");
 });
 
 test("config print shows every setting, defaults as comments, secrets as asterisks", async () => {

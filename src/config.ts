@@ -25,12 +25,18 @@ interface Setting<T> {
   /** Shown in the help, and parsed where nothing is set. */
   readonly fallback: string | ((machine: Machine) => string);
   readonly parse: z.ZodType<T, string>;
+  /** All values, of one that has few; of a list, those of its items. */
+  readonly choices?: readonly string[];
   /** Has a `_FILE` twin and no flag, and is never printed. The file is one text, or a list with an item a line. */
   readonly secret?: "text" | "list";
 }
 
 function setting<T>(parse: z.ZodType<T, string>, fallback: Setting<T>["fallback"], about: string): Setting<T> {
   return { parse, fallback, about };
+}
+
+function choice<const T extends string>(choices: readonly [T, ...T[]], fallback: T, about: string) {
+  return { ...setting(z.enum(choices) as z.ZodType<T, string>, fallback, about), choices };
 }
 
 const integer = (least: number, most: number): z.ZodType<number, string> =>
@@ -188,11 +194,7 @@ const settings = {
     "",
     "uncached lookups a minute per token or client address (IPv6: /64); cache hits are not counted",
   ),
-  AUTH: setting(
-    z.enum(["tokens", "none"]),
-    "tokens",
-    '"none": serve without tokens, also on an address that is not loopback',
-  ),
+  AUTH: choice(["tokens", "none"], "tokens", '"none": serve without tokens, also on an address that is not loopback'),
   HOSTNAMES: setting(
     list(parseHostname),
     "",
@@ -223,18 +225,24 @@ const settings = {
     "16MiB",
     "largest body that a request without `fields` reads to its end, for `sha256`; of a larger one only what the other fields need",
   ),
-  EARLY_STOP: setting(flag, "false", "deprecated, without effect: see MEDIA_ORACLE_WHOLE_BYTES"),
+  EARLY_STOP: {
+    ...setting(flag, "false", "deprecated, without effect: see MEDIA_ORACLE_WHOLE_BYTES"),
+    choices: flag.in.options,
+  },
   DECODE_BYTES: setting(
     bytes(1, 2 ** 40),
     // Half of what there is: the other half is for bodies, the cache and the program.
     ({ memoryBytes }) => bytesText(Math.max(64 * mebibyte, Math.min(512 * mebibyte, Math.floor(memoryBytes / 2)))),
     "estimated memory of all decodes together",
   ),
-  FORMATS: setting(
-    format,
-    "jpeg,png,webp,gif,avif,heic,jxl,bmp,ico,video,audio,pdf",
-    `formats that are decoded, of ${decodableFormats.join(", ")}`,
-  ),
+  FORMATS: {
+    ...setting(
+      format,
+      "jpeg,png,webp,gif,avif,heic,jxl,bmp,ico,video,audio,pdf",
+      `formats that are decoded, of ${decodableFormats.join(", ")}`,
+    ),
+    choices: decodableFormats,
+  },
   FETCH_TIMEOUT_MS: setting(milliseconds(1, 600_000), "15s", "timeout of a fetch, time in the queue included"),
   CONNECT_TIMEOUT_MS: setting(milliseconds(1, 60_000), "3s", "timeout of name resolution, TCP and TLS together"),
   DECODE_TIMEOUT_MS: setting(milliseconds(1, 600_000), "10s", "time limit of a decode; its worker is then killed"),
@@ -280,8 +288,8 @@ const settings = {
     "1m",
     "time that a failure is cached; lasting failures are cached for a multiple of it",
   ),
-  LOG_LEVEL: setting(
-    z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]),
+  LOG_LEVEL: choice(
+    ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
     "info",
     "lowest level that is logged; cache hits are logged at debug",
   ),
@@ -298,6 +306,8 @@ export interface SettingHelp {
   readonly flag: string | null;
   readonly fallback: string;
   readonly about: string;
+  /** All values, or those of the items of a list; empty if they are not a short closed list. */
+  readonly choices: readonly string[];
 }
 
 /** The settings in the table's order, for the command line's help. */
@@ -307,6 +317,7 @@ export function settingsHelp(machine: Machine): SettingHelp[] {
     flag: isSecret(name) ? null : flagOf(name),
     fallback: fallbackOf(name, machine),
     about: settings[name].about,
+    choices: choicesOf(name),
   }));
 }
 
@@ -365,6 +376,11 @@ const names = Object.keys(settings) as SettingName[];
 function secretOf(name: SettingName): Setting<unknown>["secret"] {
   const { secret }: Setting<unknown> = settings[name];
   return secret;
+}
+
+function choicesOf(name: SettingName): readonly string[] {
+  const { choices = [] }: Setting<unknown> = settings[name];
+  return choices;
 }
 
 function isSecret(name: SettingName): boolean {

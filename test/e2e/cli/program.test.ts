@@ -149,7 +149,7 @@ describe("shell completion", () => {
   };
 
   test.skipIf(requires("bash", has("bash")))(
-    "the bash completion script completes commands, flags and values of flags",
+    "the bash completion script completes commands, flags and values",
     async () => {
       const file = await writeScript("bash");
       const complete = (words: string) =>
@@ -168,7 +168,7 @@ describe("shell completion", () => {
   );
 
   test.skipIf(requires("fish", has("fish")))(
-    "the fish completion script completes commands, flags and values of flags",
+    "the fish completion script completes commands, flags and values",
     async () => {
       const file = await writeScript("fish");
       const complete = (line: string) =>
@@ -182,7 +182,7 @@ describe("shell completion", () => {
   );
 
   test.skipIf(requires("zsh", has("zsh")))(
-    "the zsh completion script completes commands, flags and values of flags",
+    "the zsh completion script completes commands, flags and values",
     async () => {
       const file = await writeScript("zsh");
       const complete = (words: string, current: number) =>

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Command, Help } from "commander";
 import { format, resolveConfig } from "prettier";
+import { unreachableCauses } from "../src/cli/failure-cause.ts";
 import { createProgram } from "../src/cli/program.ts";
 import { explainProblem } from "../src/client/words.ts";
 import { settingsHelp } from "../src/config.ts";
@@ -21,13 +22,25 @@ function table(header: readonly string[], rows: readonly (readonly string[])[]):
 // Some defaults depend on the machine: the table shows those of a large one.
 const largeMachine = { version: "VERSION", processors: 64, memoryBytes: 2 ** 40, readFile: () => "" };
 
+// Read by Node itself.
+const certificatesVariable = {
+  variable: "NODE_EXTRA_CA_CERTS",
+  fallback: "",
+  about: "Node's own: file (PEM) of certificate authorities that are trusted besides the public ones",
+};
+
 const settingsTable = table(
   ["variable", "default", "meaning"],
-  settingsHelp(largeMachine).map(({ variable, fallback, about }) => [
+  [...settingsHelp(largeMachine), certificatesVariable].map(({ variable, fallback, about }) => [
     `\`${variable}\``,
     fallback === "" ? "none" : `\`${fallback}\``,
     about,
   ]),
+);
+
+const causesTable = table(
+  ["`reason`", "cause"],
+  Object.entries(unreachableCauses).map(([reason, cause]) => [`\`${reason}\``, cause]),
 );
 
 const failuresTable = table(
@@ -97,6 +110,7 @@ function commandsText(): string {
 const parts: Readonly<Record<string, Readonly<Record<string, () => string | Promise<string>>>>> = {
   "settings.md": { settings: () => settingsTable },
   "answers.md": { failures: () => failuresTable, warnings: () => warningsTable },
+  "operations.md": { causes: () => causesTable },
   "metrics.md": { metrics: metricsTable, decodeTimeouts: () => decodeTimeoutsTable },
   "commands.md": { commands: commandsText },
 };

@@ -9,8 +9,10 @@ import { createCachePolicy } from "./cache/cache-policy.ts";
 import { openShared } from "./cache/open-shared.ts";
 import { openSnapshot } from "./cache/open-snapshot.ts";
 import { type Config, isLoopback } from "./config.ts";
+import type { LocalFiles } from "./domain/local-file.ts";
 import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
 import { createHostHealth, hostHealthLimits } from "./fetch/host-health.ts";
+import { withLocalFiles } from "./fetch/local-source.ts";
 import { createPartialBodies, partialShare } from "./fetch/partial-bodies.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
 import { createShares, shareLimitsOf } from "./fetch/shares.ts";
@@ -50,6 +52,8 @@ export interface Dependencies {
   readonly decoderEnvironment: Readonly<Record<string, string>>;
   /** Path of ffmpeg, for the hashes of videos; null without it. */
   readonly ffmpeg: string | null;
+  /** Files that can be looked up besides URLs, for commands; empty for a service. */
+  readonly files: LocalFiles;
   /** OTLP endpoint for spans, further configured by OpenTelemetry's variables; null without one. */
   readonly collector: string | null;
 }
@@ -88,7 +92,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     logger.warn("MEDIA_ORACLE_EARLY_STOP is deprecated and has no effect: see MEDIA_ORACLE_WHOLE_BYTES");
   }
   const ffmpeg = config.FORMATS.includes("video") ? surroundings.ffmpeg : null;
-  const parseTarget = createTargetParser({
+  const parseUrl = createTargetParser({
     allowPorts: config.ALLOW_PORTS,
     extraPorts: config.ALLOW_ADDRESSES.flatMap(({ port }) => port ?? []),
     allowHosts: config.ALLOW_HOSTS,
@@ -119,8 +123,8 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     decoder,
     now: () => performance.now(),
   });
-  const openSource = createSource({
-    parseTarget,
+  const openUrl = createSource({
+    parseTarget: parseUrl,
     resolve: createResolver({ timeoutMs: config.CONNECT_TIMEOUT_MS }),
     resolveTrusted,
     addressPolicy: createAddressPolicy({
@@ -144,6 +148,11 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     maxRedirects: config.MAX_REDIRECTS,
     userAgent: config.USER_AGENT,
   });
+  const { parseTarget, openSource } = withLocalFiles(
+    surroundings.files,
+    { parseTarget: parseUrl, openSource: openUrl },
+    { budget: admission.byteBudget, maxBytes: config.MAX_BYTES, ...sourceLimits },
+  );
   const pipeline = createOracle({
     admission,
     openSource,

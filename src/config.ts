@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { parseRedisAddress } from "./cache/redis-address.ts";
 import { parseAddressRule, parseCidr } from "./fetch/address.ts";
+import { defaultListenAddress } from "./domain/listen-address.ts";
 import { parseHostPattern, parsePortRange, parseRewrite } from "./fetch/target.ts";
 import { type DecodableName, decodableFormats } from "./media/formats/index.ts";
 
@@ -24,6 +25,8 @@ interface Setting<T> {
   /** Shown in the help, and parsed where nothing is set. */
   readonly fallback: string | ((machine: Machine) => string);
   readonly parse: z.ZodType<T, string>;
+  /** All values, of one that has few; of a list, those of its items. */
+  readonly choices?: readonly string[];
   /** Has a `_FILE` twin and no flag, and is never printed. The file is one text, or a list with an item a line. */
   readonly secret?: "text" | "list";
 }
@@ -32,12 +35,45 @@ function setting<T>(parse: z.ZodType<T, string>, fallback: Setting<T>["fallback"
   return { parse, fallback, about };
 }
 
+function choice<const T extends string>(choices: readonly [T, ...T[]], fallback: T, about: string) {
+  return { ...setting(z.enum(choices) as z.ZodType<T, string>, fallback, about), choices };
+}
+
 const integer = (least: number, most: number): z.ZodType<number, string> =>
   z
     .string()
     .regex(/^\d{1,15}$/, "must be a whole number")
     .transform(Number)
     .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`));
+
+// SI (kB) and IEC 80000-13 (KiB).
+const byteUnits = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
+const timeUnits = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A whole number with one of the units (`64MiB`), or without one: then in the first unit of the table. */
+const quantity =
+  (units: Readonly<Record<string, number>>, example: string) =>
+  (least: number, most: number): z.ZodType<number, string> => {
+    const [first] = Object.keys(units);
+    const names = Object.keys(units).join(", ");
+    return z
+      .string()
+      .transform((text, context) => {
+        const [, number = "", unit = ""] = /^(\d{1,15}) ?([A-Za-z]*)$/.exec(text) ?? [];
+        const factor = unit === "" ? 1 : new Map(Object.entries(units)).get(unit);
+        if (number !== "" && factor !== undefined) return Number(number) * factor;
+        const fault = number === "" ? "must be a whole number" : `has the unknown unit ${unit}: it must be a number`;
+        context.addIssue({
+          code: "custom",
+          message: `${fault} of ${first}, or with a unit, like ${example} (${names})`,
+        });
+        return z.NEVER;
+      })
+      .pipe(z.number().min(least, `must be at least ${least} ${first}`).max(most, `must be at most ${most} ${first}`));
+  };
+
+const bytes = quantity(byteUnits, "64MiB");
+const milliseconds = quantity(timeUnits, "15s");
 
 /** Null where nothing is set. */
 const optional = <T>(parse: z.ZodType<T, string>): z.ZodType<T | null, string> =>
@@ -142,12 +178,17 @@ function contactOf(homepage: string | undefined): string {
 
 const flag = z.enum(["true", "false"]).transform((text) => text === "true");
 
-const mebibyte = 1024 ** 2;
-const dayMs = 86_400_000;
+const mebibyte = byteUnits.MiB;
+const dayMs = timeUnits.d;
+
+/** Writes whole mebibytes as such. */
+function bytesText(count: number): string {
+  return count % mebibyte === 0 ? `${count / mebibyte}MiB` : String(count);
+}
 
 const settings = {
-  HOST: setting(listenHost, "127.0.0.1", "address to listen on"),
-  PORT: setting(listenPort, "8080", "port to listen on"),
+  HOST: setting(listenHost, defaultListenAddress.host, "address to listen on"),
+  PORT: setting(listenPort, defaultListenAddress.port, "port to listen on"),
   TOKENS: {
     ...setting(token, "", "bearer tokens of at least 16 characters; any of them gives access to the API"),
     secret: "list",
@@ -159,11 +200,7 @@ const settings = {
     "",
     "uncached lookups a minute per token or client address (IPv6: /64); cache hits are not counted",
   ),
-  AUTH: setting(
-    z.enum(["tokens", "none"]),
-    "tokens",
-    '"none": serve without tokens, also on an address that is not loopback',
-  ),
+  AUTH: choice(["tokens", "none"], "tokens", '"none": serve without tokens, also on an address that is not loopback'),
   HOSTNAMES: setting(
     list(parseHostname),
     "",
@@ -188,27 +225,33 @@ const settings = {
     "",
     "https://left/=>http://right/: URLs under the left are fetched from the right",
   ),
-  MAX_BYTES: setting(integer(1, 2 ** 31), String(64 * mebibyte), "largest body that is read"),
+  MAX_BYTES: setting(bytes(1, 2 ** 31), "64MiB", "largest body that is read"),
   WHOLE_BYTES: setting(
-    integer(0, 2 ** 31),
-    String(16 * mebibyte),
+    bytes(0, 2 ** 31),
+    "16MiB",
     "largest body that a request without `fields` reads to its end, for `sha256`; of a larger one only what the other fields need",
   ),
-  EARLY_STOP: setting(flag, "false", "deprecated, without effect: see MEDIA_ORACLE_WHOLE_BYTES"),
+  EARLY_STOP: {
+    ...setting(flag, "false", "deprecated, without effect: see MEDIA_ORACLE_WHOLE_BYTES"),
+    choices: flag.in.options,
+  },
   DECODE_BYTES: setting(
-    integer(1, 2 ** 40),
+    bytes(1, 2 ** 40),
     // Half of what there is: the other half is for bodies, the cache and the program.
-    ({ memoryBytes }) => String(Math.max(64 * mebibyte, Math.min(512 * mebibyte, Math.floor(memoryBytes / 2)))),
+    ({ memoryBytes }) => bytesText(Math.max(64 * mebibyte, Math.min(512 * mebibyte, Math.floor(memoryBytes / 2)))),
     "estimated memory of all decodes together",
   ),
-  FORMATS: setting(
-    format,
-    "jpeg,png,webp,gif,avif,heic,jxl,bmp,ico,video,audio,pdf",
-    `formats that are decoded, of ${decodableFormats.join(", ")}`,
-  ),
-  FETCH_TIMEOUT_MS: setting(integer(1, 600_000), "15000", "timeout of a fetch, time in the queue included"),
-  CONNECT_TIMEOUT_MS: setting(integer(1, 60_000), "3000", "timeout of name resolution, TCP and TLS together"),
-  DECODE_TIMEOUT_MS: setting(integer(1, 600_000), "10000", "time limit of a decode; its worker is then killed"),
+  FORMATS: {
+    ...setting(
+      format,
+      "jpeg,png,webp,gif,avif,heic,jxl,bmp,ico,video,audio,pdf",
+      `formats that are decoded, of ${decodableFormats.join(", ")}`,
+    ),
+    choices: decodableFormats,
+  },
+  FETCH_TIMEOUT_MS: setting(milliseconds(1, 600_000), "15s", "timeout of a fetch, time in the queue included"),
+  CONNECT_TIMEOUT_MS: setting(milliseconds(1, 60_000), "3s", "timeout of name resolution, TCP and TLS together"),
+  DECODE_TIMEOUT_MS: setting(milliseconds(1, 600_000), "10s", "time limit of a decode; its worker is then killed"),
   MAX_REDIRECTS: setting(integer(0, 20), "10", "redirects that are followed per lookup"),
   FETCH_CONCURRENCY: setting(integer(1, 10_000), "64", "concurrent fetches"),
   PER_HOST: setting(
@@ -224,8 +267,8 @@ const settings = {
     ({ version, homepage }) => `media-oracle/${version}${contactOf(homepage)}`,
     "`User-Agent` header sent to origins; some refuse one without a contact",
   ),
-  FETCH_BYTES: setting(integer(1, 2 ** 40), String(256 * mebibyte), "memory for all bodies being read"),
-  CACHE_BYTES: setting(integer(1, 2 ** 40), String(64 * mebibyte), "memory of the cache"),
+  FETCH_BYTES: setting(bytes(1, 2 ** 40), "256MiB", "memory for all bodies being read"),
+  CACHE_BYTES: setting(bytes(1, 2 ** 40), "64MiB", "memory of the cache"),
   CACHE_FILE: setting(
     optional(z.string()),
     "",
@@ -239,24 +282,24 @@ const settings = {
     ),
     secret: "text",
   },
-  FRESH_MIN_MS: setting(integer(1, 365 * dayMs), "60000", "shortest time that metadata is fresh (±10 %)"),
+  FRESH_MIN_MS: setting(milliseconds(1, 365 * dayMs), "1m", "shortest time that metadata is fresh (±10 %)"),
   FRESH_MAX_MS: setting(
-    integer(1, 365 * dayMs),
-    String(7 * dayMs),
+    milliseconds(1, 365 * dayMs),
+    "7d",
     "longest time that metadata is fresh, if its origin allows more",
   ),
-  FRESH_DEFAULT_MS: setting(integer(1, 365 * dayMs), "3600000", "time that metadata is fresh if its origin sets none"),
+  FRESH_DEFAULT_MS: setting(milliseconds(1, 365 * dayMs), "1h", "time that metadata is fresh if its origin sets none"),
   FAILURE_MS: setting(
-    integer(1, dayMs),
-    "60000",
+    milliseconds(1, dayMs),
+    "1m",
     "time that a failure is cached; lasting failures are cached for a multiple of it",
   ),
-  LOG_LEVEL: setting(
-    z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]),
+  LOG_LEVEL: choice(
+    ["fatal", "error", "warn", "info", "debug", "trace", "silent"],
     "info",
     "lowest level that is logged; cache hits are logged at debug",
   ),
-  SHUTDOWN_MS: setting(integer(0, dayMs), "10000", "time for requests in flight at shutdown"),
+  SHUTDOWN_MS: setting(milliseconds(0, dayMs), "10s", "time for requests in flight at shutdown"),
 } satisfies Record<string, Setting<unknown>>;
 
 type SettingName = keyof typeof settings;
@@ -269,6 +312,8 @@ export interface SettingHelp {
   readonly flag: string | null;
   readonly fallback: string;
   readonly about: string;
+  /** All values, or those of the items of a list; empty if they are not a short closed list. */
+  readonly choices: readonly string[];
 }
 
 /** The settings in the table's order, for the command line's help. */
@@ -278,6 +323,7 @@ export function settingsHelp(machine: Machine): SettingHelp[] {
     flag: isSecret(name) ? null : flagOf(name),
     fallback: fallbackOf(name, machine),
     about: settings[name].about,
+    choices: choicesOf(name),
   }));
 }
 
@@ -336,6 +382,11 @@ const names = Object.keys(settings) as SettingName[];
 function secretOf(name: SettingName): Setting<unknown>["secret"] {
   const { secret }: Setting<unknown> = settings[name];
   return secret;
+}
+
+function choicesOf(name: SettingName): readonly string[] {
+  const { choices = [] }: Setting<unknown> = settings[name];
+  return choices;
 }
 
 function isSecret(name: SettingName): boolean {

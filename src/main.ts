@@ -50,4 +50,12 @@ async function start(maxDescriptors: number): Promise<ExitCode> {
   });
 }
 
-process.exitCode = await start(readDescriptorLimit());
+/** Runs `health` without the rest of the program; null if it is another command, or one with other flags. */
+async function checkHealth([command, ...args]: readonly string[]): Promise<ExitCode | null> {
+  if (command !== "health") return null;
+  const { checkHealth, readListenAddress } = await import("./cli/health.ts");
+  const address = readListenAddress(args, process.env);
+  return address && checkHealth(address);
+}
+
+process.exitCode = (await checkHealth(process.argv.slice(2))) ?? (await start(readDescriptorLimit()));

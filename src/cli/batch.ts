@@ -42,6 +42,7 @@ export async function batch(file: string, options: BatchOptions, context: Contex
   const output = options.output === undefined ? process.stdout : (await open(options.output, "a")).createWriteStream();
   const { client, close } = await openService(options, context, Infinity);
   const progress = createProgress(process.stderr, total);
+  const ignoreInterrupt = explainInterrupt(file, options.output);
   const lines = skipFinal(readLines(file), finalCounts, () => progress.skipped());
 
   async function runWorker(): Promise<void> {
@@ -55,12 +56,33 @@ export async function batch(file: string, options: BatchOptions, context: Contex
 
   // Wait for all workers: lookups in progress are still written after one worker has failed.
   const endings = await Promise.allSettled(Array.from({ length: options.concurrency }, runWorker));
+  ignoreInterrupt();
   progress.end();
   if (output !== process.stdout) output.end();
   await close();
   const failure = endings.find((ending) => ending.status === "rejected");
   if (failure) throw failure.reason;
   return progress.failures > 0 ? exitCodes.failed : exitCodes.ok;
+}
+
+/** On SIGINT (Ctrl-C), prints how to go on before the process ends by the signal. Returns a function that undoes this. */
+function explainInterrupt(file: string, output: string | undefined): () => void {
+  function onInterrupt(): void {
+    const input = file === "-" ? "< INPUT" : quoteWord(file);
+    const advice =
+      output === undefined
+        ? "with --output FILE an interrupted batch can be continued"
+        : `continue with media-oracle batch ${input} --output ${quoteWord(output)} --resume, and the other options`;
+    process.stderr.write(`\nmedia-oracle: interrupted: ${advice}\n`);
+    process.kill(process.pid, "SIGINT"); // no longer handled: ends the process as the shell expects
+  }
+  process.once("SIGINT", onInterrupt);
+  return () => void process.off("SIGINT", onInterrupt);
+}
+
+/** Quotes a word for a shell, if it has special characters. */
+function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** Returns the number of final results by URL of the run to resume; empty without one. */

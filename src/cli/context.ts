@@ -40,5 +40,6 @@ export function dependenciesFor(context: Context, logger: Logger): Dependencies 
     decoderEnvironment,
     ffmpeg,
     collector: collectorOf(environment),
+    files: new Map(),
   };
 }

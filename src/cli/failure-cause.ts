@@ -1,6 +1,7 @@
 import type { UnreachableReason } from "../domain/errors.ts";
 
-const causes: Readonly<Record<UnreachableReason, string>> = {
+/** The end of the sentence "The origin could not be reached: ", by reason. */
+export const unreachableCauses: Readonly<Record<UnreachableReason, string>> = {
   address: "its address is private or denied, which MEDIA_ORACLE_ALLOW_ADDRESSES can change",
   name: "its host name could not be resolved",
   refused: "it refused the connection",
@@ -28,5 +29,5 @@ export function causeOf(logLine: string): string | null {
   const { code, reason, tlsError, rule } = JSON.parse(logLine) as LogLine;
   if (code !== "source_unreachable" || reason === undefined) return null;
   const detail = reason === "redirect" ? rule : tlsError;
-  return `${causes[reason]}${detail === undefined ? "" : ` (${detail})`}.`;
+  return `${unreachableCauses[reason]}${detail === undefined ? "" : ` (${detail})`}.`;
 }

@@ -5,7 +5,9 @@ import { outOfBandElement } from "../domain/element.ts";
 import { isBlurhash, warnings } from "../domain/metadata.ts";
 import { describeUrl, type LookupOptions, openService, type Outcome } from "./service-client.ts";
 import type { Context } from "./context.ts";
-import { type ExitCode, exitCodes } from "./exit.ts";
+import type { LocalFile } from "../domain/local-file.ts";
+import { type ExitCode, exitCodes, UsageError } from "./exit.ts";
+import { type FileArgument, FileError, openFile, parseFileArgument } from "./local-file.ts";
 import { type ColourDepth, colourDepthOf, drawBlurhash, printable } from "./terminal.ts";
 
 export interface ProbeOptions extends LookupOptions {
@@ -13,16 +15,38 @@ export interface ProbeOptions extends LookupOptions {
   readonly xml?: true;
 }
 
-/** Looks up the URLs one after the other, and prints the results. */
-export async function probe(urls: readonly string[], options: ProbeOptions, context: Context): Promise<ExitCode> {
-  const { client, lastCause, close } = await openService(options, context, 1);
+/** Looks up the URLs and files one after the other, and prints the results. */
+export async function probe(names: readonly string[], options: ProbeOptions, context: Context): Promise<ExitCode> {
+  checkArguments(names, options);
+  const files = new Map<string, LocalFile>();
+  const hasFiles = names.some(isFile);
+  const { client, lastCause, close } = await openService(options, context, 1, hasFiles ? files : undefined);
   const depth = colourDepthOf(process.stdout, context);
+
+  async function describeFile(file: FileArgument): Promise<Outcome> {
+    const opened = await openFile(file);
+    files.set(opened.href, opened);
+    try {
+      return await describeUrl(client, opened.href, options.deadlineMs);
+    } finally {
+      files.delete(opened.href);
+      await opened.close();
+    }
+  }
+
   let exitCode: ExitCode = exitCodes.ok;
   try {
-    for (const url of urls) {
-      const outcome = await describeUrl(client, url, options.deadlineMs);
-      if ("problem" in outcome) exitCode = exitCodes.failed;
-      printOutcome(url, outcome, options, depth, lastCause());
+    for (const name of names) {
+      try {
+        const file = parseFileArgument(name);
+        const outcome = await (file ? describeFile(file) : describeUrl(client, name, options.deadlineMs));
+        if ("problem" in outcome) exitCode = exitCodes.failed;
+        printOutcome(name, outcome, options, depth, file ? null : lastCause());
+      } catch (error) {
+        if (!(error instanceof FileError)) throw error;
+        exitCode = exitCodes.failed;
+        printFileError(name, error, options);
+      }
     }
   } finally {
     await close();
@@ -30,9 +54,29 @@ export async function probe(urls: readonly string[], options: ProbeOptions, cont
   return exitCode;
 }
 
+function isFile(name: string): boolean {
+  return parseFileArgument(name) !== null;
+}
+
+function checkArguments(names: readonly string[], { server }: ProbeOptions): void {
+  if (names.filter((name) => name === "-").length > 1) throw new UsageError("- is the standard input: name it once");
+  const file = names.find(isFile);
+  if (server !== undefined && file !== undefined) {
+    throw new UsageError(`--server looks up URLs only, and ${file} is a file of this machine: leave --server out`);
+  }
+}
+
+/** Prints a file that cannot be looked up; as JSON, a problem document (RFC 9457) without the status of a response. */
+function printFileError(name: string, { message }: FileError, { json }: ProbeOptions): void {
+  const detail = printable(`${name === "-" ? "The standard input" : name} ${message}`);
+  if (!json) return void process.stderr.write(`media-oracle: ${detail}\n`);
+  const problem = { type: "urn:media-oracle:problem:file_unreadable", title: "The file cannot be read" };
+  printLine(JSON.stringify({ ...problem, code: "file_unreadable", detail, retryable: false }));
+}
+
 /** @param cause of the latest `source_unreachable`, if it is known */
 function printOutcome(
-  url: string,
+  name: string,
   outcome: Outcome,
   { json, xml }: ProbeOptions,
   depth: ColourDepth,
@@ -41,9 +85,10 @@ function printOutcome(
   const problem = "problem" in outcome ? outcome.problem : null;
   if (json) return printLine(JSON.stringify(problem ?? ("answer" in outcome && outcome.answer.metadata)));
   if ("problem" in outcome) {
-    return void process.stderr.write(`${printable(`${url}: ${explainFailure(outcome.problem, cause)}`)}\n`);
+    return void process.stderr.write(`${printable(`${name}: ${explainFailure(outcome.problem, cause)}`)}\n`);
   }
-  if (xml) return printLine(outOfBandElement(url, outcome.answer.metadata));
+  const { metadata } = outcome.answer;
+  if (xml) return printLine(outOfBandElement(isFile(name) ? metadata.url : name, metadata));
   printLine(formatAnswer(outcome.answer, depth));
 }
 
@@ -83,7 +128,7 @@ function rowsOf({ metadata, cacheStatus, timings }: Answer): Record<string, stri
     thumbnail: metadata.thumbnail === null ? null : `${metadata.thumbnail.slice(0, 40)}… (whole with --json)`,
     sha256: metadata.sha256,
     filename: metadata.filename,
-    cache: explainCacheStatus(cacheStatus),
+    cache: metadata.url.startsWith("file:") ? null : explainCacheStatus(cacheStatus),
     time: stages.join(", "),
     partial: metadata.partial ? "the deadline has passed: ask again for the other facts" : null,
     warning: metadata.warnings.map((code) => `${code}: ${warnings[code]}`).join("; ") || null,

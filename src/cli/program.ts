@@ -6,19 +6,19 @@ import { completionScript, type Shell, shells } from "./completion.ts";
 import { configText } from "./config.ts";
 import type { Context } from "./context.ts";
 import { type ExitCode, exitCodes, UnavailableError, UsageError } from "./exit.ts";
-import { isHealthy } from "./health.ts";
+import { checkHealth } from "./health.ts";
 import type { ProbeOptions } from "./probe.ts";
 import { addSettings, readConfig } from "./settings.ts";
 import { makeToken } from "./token.ts";
 import type { VersionOptions } from "./version.ts";
 
-// Large modules are imported by the command that needs them: a health check every 10 s must not load the decoder.
+// Large modules are imported by the command that needs them.
 
 // The default of MEDIA_ORACLE_PER_HOST.
 const defaultConcurrency = 16;
 
 const exitCodesHelp = `
-Exit codes: 0 success; 1 a lookup failed, or another error; 2 invalid command line; 69 a service or port is unavailable; 78 invalid settings.
+Exit codes: 0 success; 1 a lookup failed, a file cannot be read, or another error; 2 invalid command line; 69 a service or port is unavailable; 78 invalid settings.
 Data goes to stdout, messages to stderr. NO_COLOR is supported.`;
 
 type Settings = Readonly<Record<string, unknown>>;
@@ -42,12 +42,13 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
 
   const probe = program
     .command("probe")
-    .description("look up URLs, and print the metadata for people")
-    .argument("<url...>")
-    .addOption(new Option("--json", "print JSON as the API returns it, one line per URL").conflicts("xml"))
+    .description("look up URLs and files, and print the metadata for people")
+    .argument("<name...>", "URLs, files of this machine, or - for the standard input")
+    .addOption(new Option("--json", "print JSON as the API returns it, one line per URL or file").conflicts("xml"))
     .option("--xml", "print XML as the chat server adds it to a stanza");
-  addLookupOptions(probe, context).action(async (urls: string[], options: ProbeOptions) => {
-    exit(await (await import("./probe.ts")).probe(urls, options, context));
+  addExample(probe, "https://example.org/picture.jpg");
+  addLookupOptions(probe, context).action(async (names: string[], options: ProbeOptions) => {
+    exit(await (await import("./probe.ts")).probe(names, options, context));
   });
 
   const batch = program
@@ -57,18 +58,23 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
     .addOption(positiveInteger("--concurrency <n>", "number of concurrent lookups").default(defaultConcurrency))
     .option("--output <file>", "write to this file instead of stdout")
     .option("--resume", "continue --output: skip final results, retry the others");
-  addLookupOptions(batch, context).action(async (file: string, options: BatchOptions) => {
+  addExample(batch, "urls.txt --output answers.ndjson");
+  addLookupOptions(batch, context).action(async (file: string, options: BatchOptions, command: Command) => {
+    // Without a file on a terminal, it would silently wait for URLs to be typed.
+    if (command.args.length === 0 && process.stdin.isTTY) command.error("error: missing argument 'file'");
     exit(await (await import("./batch.ts")).batch(file, options, context));
   });
 
   const health = program
     .command("health")
     .description("exit with 0 if the service on this machine is ready, else with 1");
+  // main.ts runs a plain one without this file; here are its help, its other flags and the faults of its settings.
   addSettings(health, context, false).action(async (options: Settings) => {
-    exit((await isHealthy(readConfig(options, context))) ? exitCodes.ok : exitCodes.failed);
+    const { HOST, PORT } = readConfig(options, context);
+    exit(await checkHealth({ host: HOST, port: PORT }));
   });
 
-  program
+  const token = program
     .command("token")
     .description("print a token for one chat host, signed with MEDIA_ORACLE_TOKEN_KEY")
     .argument("<name>", "appears in logs and metrics; MEDIA_ORACLE_REVOKED_TOKENS revokes it")
@@ -77,10 +83,13 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
       print(`${makeToken(readConfig({}, context), name, expires)}\n`),
     );
 
+  addExample(token, "chat.example.org --expires 90d");
+
   const config = program
     .command("config")
     .description("print or check the settings")
     .addArgument(new Argument("<print|check>", "print the settings, or only check them").choices(["print", "check"]));
+  addExample(config, "check");
   addSettings(config, context, false).action((action: string, options: Settings) => {
     readConfig(options, context);
     if (action === "print") print(configText(options, context));
@@ -95,11 +104,13 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
       print(`${JSON.stringify(await openapiDocument(context.machine.version), null, 2)}\n`);
     });
 
-  program
+  const completion = program
     .command("completion")
     .description("print a completion script for the shell's startup file")
     .addArgument(new Argument("<shell>").choices(shells))
     .action((shell: Shell) => print(completionScript(program, shell)));
+
+  addExample(completion, "bash > /etc/bash_completion.d/media-oracle");
 
   const version = program
     .command("version")
@@ -110,6 +121,14 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
   });
 
   return program;
+}
+
+/** Adds an example to the help of a command, and to its errors together with its usage. */
+function addExample(command: Command, example: string): void {
+  const text = `Example: media-oracle ${command.name()} ${example}`;
+  command
+    .addHelpText("after", `\n${text}`)
+    .showHelpAfterError(`Usage: media-oracle ${command.name()} ${command.usage()}\n${text}`);
 }
 
 function exitCodeOf(error: unknown): ExitCode {

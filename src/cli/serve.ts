@@ -24,6 +24,14 @@ export async function serve(config: Config, context: Context): Promise<void> {
   } catch (error) {
     ending.uninstall(); // or it would end the process as if all were well
     await service.close();
-    throw new UnavailableError(error instanceof Error ? error.message : "cannot start", { cause: error });
+    throw new UnavailableError(explainStartFailure(error, config), { cause: error });
   }
+}
+
+function explainStartFailure(error: unknown, { HOST, PORT }: Config): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const choose = "choose another one with --port or MEDIA_ORACLE_PORT";
+  if (code === "EADDRINUSE") return `port ${PORT} of ${HOST} is in use by another program (${code}): ${choose}`;
+  if (code === "EACCES") return `this user may not listen on port ${PORT} of ${HOST} (${code}): ${choose}`;
+  return message;
 }

@@ -10,10 +10,12 @@ import {
 } from "../client/client.ts";
 import { explainProblem } from "../client/words.ts";
 import { ConfigError } from "../config.ts";
+import type { LocalFiles } from "../domain/local-file.ts";
 import { type Context, dependenciesFor } from "./context.ts";
 import { UnavailableError, UsageError } from "./exit.ts";
 import { causeOf } from "./failure-cause.ts";
 import { addSettings, readConfig } from "./settings.ts";
+import { colourDepthOf } from "./terminal.ts";
 
 /** Options of all commands that call a service. */
 export interface ServerOptions {
@@ -37,6 +39,8 @@ export interface ServiceConnection {
   readonly lastCause: () => string | null;
   readonly close: () => Promise<void>;
 }
+
+const noFiles: LocalFiles = new Map();
 
 /** The answer for a URL, or the problem. */
 export type Outcome = { readonly answer: Answer } | { readonly problem: Problem; readonly retryAfterMs: number | null };
@@ -96,13 +100,14 @@ async function openInProcess(
   options: ServerOptions,
   context: Context,
   maxDecoders: number,
+  files: LocalFiles,
 ): Promise<ServiceConnection> {
   // A user of --server may have the token of a service set; it is not a setting.
   const { MEDIA_ORACLE_TOKEN, MEDIA_ORACLE_TOKEN_FILE, ...environment } = context.environment;
   // Nothing listens: the rule that other hosts need tokens does not apply.
   const config = readConfig({ ...options, host: "127.0.0.1" }, { ...context, environment });
   const { compose } = await import("../compose.ts");
-  const log = openLog(options.verbose === true);
+  const log = openLog(options.verbose ? await createLogWriter(context) : () => undefined);
   const service = await compose(
     {
       ...config,
@@ -110,9 +115,11 @@ async function openInProcess(
       TOKEN_KEY: null,
       RATE_LIMIT: null,
       CACHE_FILE: null,
+      // Other machines have other files with the same path.
+      REDIS_URL: files === noFiles ? config.REDIS_URL : null,
       DECODERS: Math.min(config.DECODERS, maxDecoders),
     },
-    { ...dependenciesFor(context, log.logger), collector: null },
+    { ...dependenciesFor(context, log.logger), collector: null, files },
   );
   await service.start();
   const clientOptions: ClientOptions = {
@@ -134,12 +141,25 @@ async function openInProcess(
   return { client, options: clientOptions, lastCause: log.lastCause, close: () => service.close() };
 }
 
-/** Opens the log of a service within this process: printed if verbose, and read for the causes of failures. */
-function openLog(isVerbose: boolean): { readonly logger: Logger } & Pick<ServiceConnection, "lastCause"> {
-  const stderr = isVerbose ? pino.destination({ dest: 2, sync: true }) : null;
+/** Writes log lines to stderr: for people if it is a terminal, else as JSON. */
+async function createLogWriter(context: Context): Promise<(line: string) => void> {
+  const { stderr } = process;
+  if (!stderr.isTTY) {
+    const destination = pino.destination({ dest: 2, sync: true });
+    return (line) => void destination.write(line);
+  }
+  const { prettyFactory } = await import("pino-pretty");
+  const prettify = prettyFactory({ colorize: colourDepthOf(stderr, context) > 1 });
+  return (line) => void stderr.write(prettify(line));
+}
+
+/** Opens the log of a service within this process: written, and read for the causes of failures. */
+function openLog(
+  writeLine: (line: string) => void,
+): { readonly logger: Logger } & Pick<ServiceConnection, "lastCause"> {
   let lastCause: string | null = null;
   const write = (line: string) => {
-    stderr?.write(line);
+    writeLine(line);
     lastCause = causeOf(line) ?? lastCause;
   };
   // Failures from the cache are logged at debug: without their lines, the cause would be that of another URL.
@@ -150,14 +170,16 @@ function openLog(isVerbose: boolean): { readonly logger: Logger } & Pick<Service
  * Opens the service of `--server`, or one within this process.
  *
  * @param maxDecoders number of lookups that the command runs at once
+ * @param files that can be looked up; only within this process
  */
 export async function openService(
   options: ServerOptions,
   context: Context,
   maxDecoders: number,
+  files: LocalFiles = noFiles,
 ): Promise<ServiceConnection> {
   return options.server === undefined
-    ? openInProcess(options, context, maxDecoders)
+    ? openInProcess(options, context, maxDecoders, files)
     : openServer(options.server, context);
 }
 

@@ -6,9 +6,11 @@ type Options = Readonly<Record<string, unknown>>;
 
 /** Adds a flag for each setting that is not a secret. */
 export function addSettings(command: Command, { machine }: Context, isShown: boolean): Command {
-  for (const { flag, variable, fallback, about } of settingsHelp(machine)) {
+  for (const { flag, variable, fallback, about, choices } of settingsHelp(machine)) {
     if (flag === null) continue;
     const option = new Option(`--${flag} <value>`, `${about} [${variable}${fallback && `, ${fallback}`}]`);
+    // For the completion alone: a wrong value is a fault of the settings (78), not of the command line (2).
+    if (choices.length > 0) option.argChoices = [...choices];
     command.addOption(isShown ? option : option.hideHelp());
   }
   return isShown

@@ -1,7 +1,7 @@
 /** The longest URL, percent-encoded and without its fragment. RFC 9110 4.1 recommends to support 8000 octets. */
 export const maxUrlCharacters = 8192;
 
-/** A parsed URL whose text passed the target rules. Made by `createTargetParser` alone. */
+/** A parsed URL whose text passed the target rules, or the URL of a local file. Made by `createTargetParser` and `withLocalFiles` alone. */
 export interface Target {
   /** Normalised, without fragment: the cache key is derived from it, and the reply has it as `url`. */
   readonly href: string;

@@ -15,7 +15,7 @@ export interface Range {
 
 /** A range that arrives. */
 export interface OpenRange {
-  readonly response: Response;
+  readonly response: Pick<Response, "close">;
   readonly body: IncomingBody;
 }
 

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import type { LookupAnswer, Description } from "../domain/description.ts";
+import type { LookupAnswer, Description, Timings } from "../domain/description.ts";
 import { traceOf } from "../domain/error-trace.ts";
 import type { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
@@ -46,6 +46,8 @@ export function createLookupLog(logger: Logger): LookupLog {
   });
   const requestFields = ({ id, client }: RequestContext) => ({ requestId: id, client: nameOf(client) });
   const levelOf = (description: Description | null) => (description?.cached === "hit" ? "debug" : "info");
+  const roundTimes = (timings: Timings | undefined) =>
+    timings && Object.fromEntries(Object.entries(timings).map(([stage, ms]) => [stage, Number(ms.toFixed(2))]));
   const since = (startedAt: number) => Math.round(performance.now() - startedAt);
 
   return {
@@ -58,7 +60,7 @@ export function createLookupLog(logger: Logger): LookupLog {
       // Logged after the response was written: writing the line takes as long as the response itself.
       setImmediate(() => {
         // No type: if the bytes are unknown, it is text from the origin.
-        const line = { ...requestFields(context), ...place(target), cached, ms, timings };
+        const line = { ...requestFields(context), ...place(target), cached, ms, timings: roundTimes(timings) };
         logger[level]({ ...line, partial, warnings: metadata.warnings, decodeTimeoutCause }, "described");
       });
     },
@@ -71,7 +73,7 @@ export function createLookupLog(logger: Logger): LookupLog {
         ...place(target),
         cached: description?.cached,
         ms: since(startedAt),
-        timings: description?.timings,
+        timings: roundTimes(description?.timings),
       };
       // The refused host may be that of a redirect.
       const refused = refusal && { refusedHost: refusal.host ?? undefined, rule: refusal.rule };

@@ -87,7 +87,7 @@ export async function whenListening(child: ChildProcessByStdio<null, Readable, R
 export async function runProgram(
   args: readonly string[],
   settings: Record<string, string> = {},
-  { environment = {}, input = "" }: { environment?: NodeJS.ProcessEnv; input?: string } = {},
+  { environment = {}, input = "" }: { environment?: NodeJS.ProcessEnv; input?: string | Buffer } = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [program, ...args], {
     env: { ...environmentOf(settings), ...environment },

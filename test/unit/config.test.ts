@@ -105,6 +105,48 @@ test("at most four decoders are started by default", () => {
   expect(parseConfig({}, {}, { ...machine, processors: 32 }).DECODERS).toBe(4);
 });
 
+test("sizes and times may have a unit; without one they are bytes and milliseconds", () => {
+  const sizes = {
+    "1000": 1000,
+    "100B": 100,
+    "5kB": 5000,
+    "64MB": 64e6,
+    "1GB": 1e9,
+    "5KiB": 5120,
+    "64MiB": 2 ** 26,
+    "1 GiB": 2 ** 30,
+  };
+  for (const [text, count] of Object.entries(sizes))
+    expect(parse({ MEDIA_ORACLE_MAX_BYTES: text }).MAX_BYTES).toBe(count);
+  const times = { "200": 200, "200ms": 200, "15s": 15_000, "2m": 120_000, "1 h": 3_600_000, "1d": 86_400_000 };
+  for (const [text, ms] of Object.entries(times)) {
+    expect(parse({}, { "failure-ms": text }).FAILURE_MS).toBe(ms);
+  }
+});
+
+test("a size or a time in an unknown unit, of another kind or out of range is rejected, and the units are named", () => {
+  const size = "of B, or with a unit, like 64MiB (B, kB, MB, GB, KiB, MiB, GiB, TiB)";
+  for (const unit of ["mb", "M", "s", "Mib", "constructor"]) {
+    expect(faultsOf({ MEDIA_ORACLE_MAX_BYTES: `64${unit}` })).toContain(
+      `MEDIA_ORACLE_MAX_BYTES has the unknown unit ${unit}: it must be a number ${size}`,
+    );
+  }
+  for (const text of ["1.5MiB", "-1", "MiB", "1e3", "64 MiB x"]) {
+    expect(faultsOf({ MEDIA_ORACLE_MAX_BYTES: text })).toContain(`must be a whole number ${size}`);
+  }
+  expect(faultsOf({ MEDIA_ORACLE_MAX_BYTES: "3GiB" })).toContain("must be at most 2147483648 B");
+  expect(faultsOf({}, { "fetch-timeout-ms": "15M" })).toContain(
+    "--fetch-timeout-ms has the unknown unit M: it must be a number of ms, or with a unit, like 15s (ms, s, m, h, d)",
+  );
+  expect(faultsOf({}, { "fetch-timeout-ms": "1h" })).toContain("--fetch-timeout-ms must be at most 600000 ms");
+});
+
+test("a number that is no size and no time has no unit", () => {
+  for (const name of ["PORT", "DECODERS", "QUEUE"]) {
+    expect(faultsOf({ [`MEDIA_ORACLE_${name}`]: "1s" })).toContain(`MEDIA_ORACLE_${name} must be a whole number`);
+  }
+});
+
 test("a flag overrides its variable", () => {
   expect(parse({ MEDIA_ORACLE_PORT: "1000" }, { port: "2000" }).PORT).toBe(2000);
 });

@@ -13,3 +13,17 @@ test("README fits two screens before its reference part", () => {
   const [before] = readFileSync(new URL("../../README.md", import.meta.url), "utf8").split("## Reference");
   expect(before!.split("\n").length).toBeLessThanOrEqual(120);
 });
+
+test("the sample of the README is the answer for page/example.jpg, shortened", () => {
+  const readFile = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
+  const [, text = ""] = /```json\n(.*?)```/s.exec(readFile("README.md")) ?? [];
+  const sample = JSON.parse(text) as Record<string, unknown>;
+  const { metadata } = JSON.parse(readFile("page/example.json")) as { metadata: Record<string, unknown> };
+  const recorded = { ...metadata, url: "file:///home/you/media-oracle/page/example.jpg", filename: "example.jpg" };
+  expect(Object.keys(sample)).toEqual(Object.keys(recorded));
+  // The sample has the beginning of a long text, and an ellipsis.
+  const shorten = (value: unknown, like: unknown) =>
+    typeof like === "string" && like.endsWith("…") ? `${String(value).slice(0, like.length - 1)}…` : value;
+  const shortened = Object.entries(recorded).map(([name, value]) => [name, shorten(value, sample[name])]);
+  expect(sample).toEqual(Object.fromEntries(shortened));
+});

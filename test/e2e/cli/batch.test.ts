@@ -134,3 +134,26 @@ test("batch exits with 69 if the service is unavailable, and with 2 if the input
   expect((await runProgram(["batch", "--server", "http://127.0.0.1:9"], {}, { input })).code).toBe(69);
   expect((await runProgram(["batch", "/no/such/file"])).code).toBe(2);
 });
+
+test("batch that is interrupted prints the command that continues it, and ends by the signal", async () => {
+  const folder = await makeFolder();
+  const [input, output] = [join(folder, "my urls"), join(folder, "answers")];
+  await writeFile(input, "https://example.org/a\n");
+  let onRequest = (): void => undefined;
+  const requested = new Promise<void>((resolve) => (onRequest = resolve));
+  const service = await startOrigin(onTestFinished, () => onRequest()); // answers nothing
+  const program = new URL("../../../dist/main.js", import.meta.url).pathname;
+  const args = [program, "batch", input, "--server", service.url(""), "--output", output];
+  const child = spawn(process.execPath, args, {
+    env: { PATH: process.env.PATH },
+    stdio: ["ignore", "inherit", "pipe"],
+  });
+  const ended = once(child, "exit");
+  const printed = text(child.stderr);
+  await requested;
+  child.kill("SIGINT");
+  expect(await ended).toEqual([null, "SIGINT"]);
+  expect(await printed).toContain(
+    `media-oracle: interrupted: continue with media-oracle batch '${input}' --output ${output} --resume`,
+  );
+});

@@ -117,6 +117,31 @@ test.skipIf(requires("script", !noTerminals))("on a terminal, probe has colours 
   }
 });
 
+test.skipIf(requires("script", !noTerminals))(
+  "probe --verbose logs for people on a terminal, and JSON into a pipe",
+  async () => {
+    const args = ["probe", "--verbose", "--json", "/dev/null", "http://127.0.0.1:9/"];
+    const piped = await runProgram(args, allowed);
+    const lines = piped.stderr
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { code?: string; timings?: Record<string, number> });
+    const { timings } = lines.find(({ code }) => code === "source_unreachable") ?? {};
+    expect(Object.values(timings ?? {}).join(" ")).toMatch(/^\d+(\.\d\d?)?( \d+(\.\d\d?)?)*$/);
+    const main = fileURLToPath(new URL("../../../dist/main.js", import.meta.url));
+    const child = spawn("script", ["-qec", [process.execPath, main, ...args].join(" "), "/dev/null"], {
+      env: {
+        PATH: process.env.PATH,
+        NO_COLOR: "1",
+        MEDIA_ORACLE_ALLOW_ADDRESSES: "127.0.0.0/8",
+        MEDIA_ORACLE_ALLOW_PORTS: "9",
+      },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    expect(await text(child.stdout)).toMatch(/INFO \(\d+\): not described\r?\n +requestId/);
+  },
+);
+
 test("probe --json prints the JSON of the API, one line per URL, failures included", async () => {
   const origin = await startPhoto();
   const urls = [`${origin}/a.jpg`, `${origin}/gone.jpg`, "ftp://example.org/"];

@@ -28,13 +28,27 @@ test("an invalid command line exits with 2, with a message on stderr and nothing
   }
 });
 
-test("serve exits with 69 if the port is in use", async () => {
+test("a command without its arguments prints its usage and an example", async () => {
+  for (const command of ["probe", "token", "config", "completion"]) {
+    const { code, stderr } = await runProgram([command]);
+    expect([command, code]).toEqual([command, 2]);
+    expect(stderr).toMatch(
+      new RegExp(
+        `^media-oracle: missing required argument .*\nUsage: media-oracle ${command} .*\nExample: media-oracle ${command} \\S`,
+      ),
+    );
+  }
+});
+
+test("serve exits with 69 if the port is in use, and names the port and --port", async () => {
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
   onTestFinished(() => void taken.close());
-  const { code, stderr } = await runProgram(["serve"], { PORT: String((taken.address() as AddressInfo).port) });
+  const { port } = taken.address() as AddressInfo;
+  const { code, stderr } = await runProgram(["serve"], { PORT: String(port) });
   expect(code).toBe(69);
-  expect(stderr).toContain("EADDRINUSE");
+  expect(stderr).toContain(`port ${port} of 127.0.0.1 is in use by another program (EADDRINUSE)`);
+  expect(stderr).toContain("--port or MEDIA_ORACLE_PORT");
 });
 
 test("config print shows every setting, defaults as comments, secrets as asterisks", async () => {
@@ -134,40 +148,54 @@ describe("shell completion", () => {
     return stdout.trim().split("\n");
   };
 
-  test.skipIf(requires("bash", has("bash")))("the bash completion script completes commands and flags", async () => {
-    const file = await writeScript("bash");
-    const complete = (words: string) =>
-      run("bash", [
-        "-c",
-        `. ${file}; COMP_WORDS=(${words}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _media_oracle; printf '%s\\n' "\${COMPREPLY[@]}"`,
-      ]);
-    expect(complete("media-oracle pr")).toEqual(["probe"]);
-    expect(complete("media-oracle probe --j")).toEqual(["--json"]);
-    expect(complete("media-oracle serve --max-b")).toEqual(["--max-bytes"]);
-    expect(complete("media-oracle config ''")).toEqual(expect.arrayContaining(["print", "check"]));
-  });
+  test.skipIf(requires("bash", has("bash")))(
+    "the bash completion script completes commands, flags and values",
+    async () => {
+      const file = await writeScript("bash");
+      const complete = (words: string) =>
+        run("bash", [
+          "-c",
+          `. ${file}; COMP_WORDS=(${words}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _media_oracle; printf '%s\\n' "\${COMPREPLY[@]}"`,
+        ]);
+      expect(complete("media-oracle pr")).toEqual(["probe"]);
+      expect(complete("media-oracle probe --j")).toEqual(["--json"]);
+      expect(complete("media-oracle serve --max-b")).toEqual(["--max-bytes"]);
+      expect(complete("media-oracle config ''")).toEqual(expect.arrayContaining(["print", "check"]));
+      expect(complete("media-oracle serve --log-level d")).toEqual(["debug"]);
+      expect(complete("media-oracle serve --log-level = d")).toEqual(["debug"]); // as bash splits --log-level=d
+      expect(complete("media-oracle probe --formats = ")).toEqual(expect.arrayContaining(["jpeg", "svg"]));
+    },
+  );
 
-  test.skipIf(requires("fish", has("fish")))("the fish completion script completes commands and flags", async () => {
-    const file = await writeScript("fish");
-    const complete = (line: string) =>
-      run("fish", ["--no-config", "-c", `source ${file}; complete -C ${JSON.stringify(line)}`]).map(
-        (found) => found.split("\t")[0],
+  test.skipIf(requires("fish", has("fish")))(
+    "the fish completion script completes commands, flags and values",
+    async () => {
+      const file = await writeScript("fish");
+      const complete = (line: string) =>
+        run("fish", ["--no-config", "-c", `source ${file}; complete -C ${JSON.stringify(line)}`]).map(
+          (found) => found.split("\t")[0],
+        );
+      expect(complete("media-oracle pr")).toEqual(["probe"]);
+      expect(complete("media-oracle probe --j")).toEqual(["--json"]);
+      expect(complete("media-oracle serve --log-level d")).toEqual(["debug"]);
+    },
+  );
+
+  test.skipIf(requires("zsh", has("zsh")))(
+    "the zsh completion script completes commands, flags and values",
+    async () => {
+      const file = await writeScript("zsh");
+      const complete = (words: string, current: number) =>
+        run("zsh", [
+          "-f",
+          "-c",
+          `autoload -U compinit; compinit -D; _describe() { print -l -- \${(P)2} }; . ${file}; words=(${words}); CURRENT=${current}; _media_oracle; print -- $_comps[media-oracle]`,
+        ]);
+      expect(complete("media-oracle ''", 2)).toEqual(
+        expect.arrayContaining([expect.stringMatching(/^probe:look up URLs and files/), "_media_oracle"]),
       );
-    expect(complete("media-oracle pr")).toEqual(["probe"]);
-    expect(complete("media-oracle probe --j")).toEqual(["--json"]);
-  });
-
-  test.skipIf(requires("zsh", has("zsh")))("the zsh completion script completes commands and flags", async () => {
-    const file = await writeScript("zsh");
-    const complete = (words: string, current: number) =>
-      run("zsh", [
-        "-f",
-        "-c",
-        `autoload -U compinit; compinit -D; _describe() { print -l -- \${(P)2} }; . ${file}; words=(${words}); CURRENT=${current}; _media_oracle; print -- $_comps[media-oracle]`,
-      ]);
-    expect(complete("media-oracle ''", 2)).toEqual(
-      expect.arrayContaining([expect.stringMatching(/^probe:look up URLs/), "_media_oracle"]),
-    );
-    expect(complete("media-oracle probe ''", 3)).toEqual(expect.arrayContaining([expect.stringMatching(/^--json:/)]));
-  });
+      expect(complete("media-oracle probe ''", 3)).toEqual(expect.arrayContaining([expect.stringMatching(/^--json:/)]));
+      expect(complete("media-oracle serve --log-level ''", 4)).toEqual(expect.arrayContaining(["debug", "silent"]));
+    },
+  );
 });

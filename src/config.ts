@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { parseRedisAddress } from "./cache/redis-address.ts";
+import { checkReplaceable } from "./cache/snapshot-file.ts";
 import { parseAddressRule, parseCidr } from "./fetch/address.ts";
 import { parseHostPattern, parsePortRange, parseRewrite } from "./fetch/target.ts";
 import { type DecodableName, decodableFormats } from "./media/formats/index.ts";
@@ -296,6 +297,21 @@ export class ConfigError extends Error {
 
   constructor(faults: readonly string[]) {
     super(["The settings cannot be used:", ...faults.map((fault) => `  ${fault}`)].join("\n"));
+  }
+}
+
+/**
+ * Checks the files that the service will write; separate from {@link parseConfig}, since only the service writes them.
+ *
+ * @throws ConfigError if the cache file cannot be written
+ */
+export async function checkFiles({ CACHE_FILE }: Config): Promise<void> {
+  if (CACHE_FILE === null) return;
+  try {
+    await checkReplaceable(CACHE_FILE);
+  } catch (error) {
+    const { code = "unknown error" } = error as NodeJS.ErrnoException;
+    throw new ConfigError([`${prefix}CACHE_FILE cannot be written by this user: ${CACHE_FILE} (${code})`]);
   }
 }
 

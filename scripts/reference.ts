@@ -9,6 +9,7 @@ import { settingsHelp } from "../src/config.ts";
 import { decodeTimeoutCauses } from "../src/domain/decode-timeout.ts";
 import { failures, OracleError, unreachableReasons } from "../src/domain/errors.ts";
 import { warnings } from "../src/domain/metadata.ts";
+import { idleGauges } from "../src/http/gauges.ts";
 import { createMetrics } from "../src/http/metrics.ts";
 
 const pathOf = (file: string): string => fileURLToPath(new URL(`../docs/${file}`, import.meta.url));
@@ -56,13 +57,7 @@ const decodeTimeoutsTable = table(
 async function metricsTable(): Promise<string> {
   const gauge = (): number => 0;
   const shared = { isWell: () => true, calls: gauge, failures: gauge, answers: gauge };
-  const metrics = createMetrics({
-    inflight: gauge,
-    queueDepths: () => ({ fetch: 0, decode: 0, unpredictable: 0, workers: 0 }),
-    decoderRestarts: gauge,
-    enabled: () => ({ jpeg: true }),
-    shared,
-  });
+  const metrics = createMetrics({ ...idleGauges, enabled: () => ({ jpeg: true }), shared });
   metrics.requested("anonymous");
   for (const code of ["url_invalid", "url_unsupported", "rate_limited"] as const) metrics.refused(code);
   for (const reason of unreachableReasons) metrics.failed(new OracleError("source_unreachable", "", { reason }), {});

@@ -18,6 +18,7 @@ import { createSource, sourceLimits } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
 import { connectionLimitOf } from "./http/connection-limit.ts";
+import { createMetricsApp } from "./http/metrics-app.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
 import { createAdmission } from "./load/admission.ts";
@@ -58,6 +59,8 @@ export interface Dependencies {
 export interface Service {
   /** Does not listen yet; requests can be injected. */
   readonly app: FastifyInstance;
+  /** The listener for Prometheus, which does not listen yet either; null if no port is set. */
+  readonly metricsApp: FastifyInstance | null;
   /** Resolves when the workers are ready. */
   start(): Promise<void>;
   /** Reports unready, waits for the requests in flight, then ends everything that was started. */
@@ -163,6 +166,9 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     queueDepths: () => ({ ...admission.waiting, workers: decoder.waiting }),
     decoderRestarts: () => decoder.restarts,
     enabled: () => decoder.enabled,
+    fetchedBytes: () => admission.receivedBytes,
+    cache: () => memory.use,
+    build: { ...program, node: process.versions.node },
     shared: shared ? { ...shared.gauges, answers: () => oracle.answeredByShared() } : null,
   });
   const oracle = cached(observed(pipeline, metrics), {
@@ -188,6 +194,10 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
 
   const tracing = surroundings.collector === null ? null : await openTracing(surroundings.collector, surroundings);
 
+  const hostnames = isLoopback(config.HOST) || config.HOSTNAMES.length > 0 ? config.HOSTNAMES : null;
+  const metricsApp =
+    config.METRICS_PORT === null ? null : createMetricsApp({ metrics, hostnames, inactivityTimeoutMs, logger });
+
   let closing = false;
   const app = await createApp({
     oracle,
@@ -196,7 +206,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
-    hostnames: isLoopback(config.HOST) || config.HOSTNAMES.length > 0 ? config.HOSTNAMES : null,
+    hostnames,
     corsOrigins: config.CORS_ORIGINS,
     inactivityTimeoutMs,
     rateLimit:
@@ -229,6 +239,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
 
   return {
     app,
+    metricsApp,
     async start() {
       await decoder.start();
       logger.info({ decoders: decoder.walls }, `decoder workers ready, sandbox: ${decoder.walls.join(", ")}`);
@@ -240,7 +251,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
       closing = true;
       // At once, because the requests in flight can take all the time; and again with their results.
       await Promise.all([app.close(), snapshot?.save()]);
-      await Promise.all([decoder.close(), snapshot?.save()]);
+      await Promise.all([decoder.close(), snapshot?.save(), metricsApp?.close()]);
       shared?.redis.close();
       await tracing?.close();
     },

@@ -143,6 +143,11 @@ const dayMs = 86_400_000;
 const settings = {
   HOST: setting(listenHost, "127.0.0.1", "address to listen on"),
   PORT: setting(listenPort, "8080", "port to listen on"),
+  METRICS_PORT: setting(
+    optional(listenPort),
+    "",
+    "port of a listener that serves only `GET /metrics`, without a token: keep strangers away from it",
+  ),
   TOKENS: {
     ...setting(token, "", "bearer tokens of at least 16 characters; any of them gives access to the API"),
     secret: "list",
@@ -414,7 +419,12 @@ export function isLoopback(host: string): boolean {
 
 /** Faults that no setting has alone. */
 function faultsTogether(config: Config): string[] {
-  return [...faultsOfAccess(config), ...faultsOfFreshness(config)];
+  return [...faultsOfAccess(config), ...faultsOfPorts(config), ...faultsOfFreshness(config)];
+}
+
+function faultsOfPorts({ PORT, METRICS_PORT }: Config): string[] {
+  if (METRICS_PORT === null || METRICS_PORT === 0 || METRICS_PORT !== PORT) return []; // 0: any free port
+  return [`${prefix}METRICS_PORT is ${prefix}PORT: the two listeners need different ports`];
 }
 
 function faultsOfFreshness({ FRESH_MIN_MS, FRESH_DEFAULT_MS, FRESH_MAX_MS }: Config): string[] {

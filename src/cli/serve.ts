@@ -26,6 +26,10 @@ export async function serve(config: Config, context: Context): Promise<void> {
   });
   try {
     await service.start();
+    if (config.METRICS_PORT !== null && service.metricsApp) {
+      const address = await service.metricsApp.listen({ host: config.HOST, port: config.METRICS_PORT });
+      logger.info(`metrics at ${address}/metrics`);
+    }
     logger.info(`listening at ${await service.app.listen({ host: config.HOST, port: config.PORT })}`);
   } catch (error) {
     ending.uninstall(); // or it would end the process as if all were well

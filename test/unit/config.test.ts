@@ -38,6 +38,7 @@ test("without settings the documented defaults apply, every one of them", () => 
   expect(parse()).toEqual({
     HOST: "127.0.0.1",
     PORT: 8080,
+    METRICS_PORT: null,
     TOKENS: [],
     TOKEN_KEY: null,
     REVOKED_TOKENS: [],
@@ -243,4 +244,11 @@ test("origins of CORS are written as browsers send them", () => {
   ]) {
     expect(faultsOf({ MEDIA_ORACLE_CORS_ORIGINS: wrong })).toContain(`"${wrong}" is not an origin`);
   }
+});
+
+test("the port of the metrics listener differs from that of the API", () => {
+  expect(parse({ MEDIA_ORACLE_METRICS_PORT: "9464" }).METRICS_PORT).toBe(9464);
+  expect(parse({ MEDIA_ORACLE_METRICS_PORT: "0", MEDIA_ORACLE_PORT: "0" }).METRICS_PORT).toBe(0);
+  expect(faultsOf({ MEDIA_ORACLE_METRICS_PORT: "8080" })).toContain("MEDIA_ORACLE_METRICS_PORT");
+  expect(faultsOf({ MEDIA_ORACLE_METRICS_PORT: "tcp://10.0.0.1:9464" })).toContain("enableServiceLinks");
 });

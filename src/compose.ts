@@ -9,7 +9,7 @@ import { createCachePolicy } from "./cache/cache-policy.ts";
 import { openShared } from "./cache/open-shared.ts";
 import { openSnapshot } from "./cache/open-snapshot.ts";
 import { type Config, isLoopback } from "./config.ts";
-import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
+import { createAddressPolicy, createBlockCheck, createOwnership } from "./fetch/address.ts";
 import { createHostHealth, hostHealthLimits } from "./fetch/host-health.ts";
 import { createPartialBodies, partialShare } from "./fetch/partial-bodies.ts";
 import { createResolver, resolveTrusted } from "./fetch/resolver.ts";
@@ -209,6 +209,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     hostnames,
     corsOrigins: config.CORS_ORIGINS,
     inactivityTimeoutMs,
+    isTrustedProxy: config.TRUSTED_PROXIES.length === 0 ? null : createBlockCheck(config.TRUSTED_PROXIES),
     rateLimit:
       config.RATE_LIMIT === null
         ? null

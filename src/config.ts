@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { parseRedisAddress } from "./cache/redis-address.ts";
 import { checkReplaceable } from "./cache/snapshot-file.ts";
-import { parseAddressRule, parseCidr } from "./fetch/address.ts";
+import { type Cidr, parseAddressRule, parseCidr } from "./fetch/address.ts";
 import { parseHostPattern, parsePortRange, parseRewrite } from "./fetch/target.ts";
 import { type DecodableName, decodableFormats } from "./media/formats/index.ts";
 
@@ -127,6 +127,13 @@ function parseHostname(text: string): string {
   return text.toLowerCase();
 }
 
+/** @throws Error if the block has all addresses: every client could then write its own address. */
+function parseProxy(text: string): Cidr {
+  const block = parseCidr(text);
+  if (block.bits === 0) throw new Error(`"${text}" would trust every client`);
+  return block;
+}
+
 function parseOrigin(text: string): string {
   if (text === "*") return text;
   // Browsers send scheme, host and port, in lower case and without the default port.
@@ -147,6 +154,11 @@ const settings = {
     optional(listenPort),
     "",
     "port of a listener that serves only `GET /metrics`, without a token: keep strangers away from it",
+  ),
+  TRUSTED_PROXIES: setting(
+    list(parseProxy),
+    "",
+    "addresses and CIDRs of reverse proxies whose `X-Forwarded-For` names the client, for the rate limit and the log",
   ),
   TOKENS: {
     ...setting(token, "", "bearer tokens of at least 16 characters; any of them gives access to the API"),

@@ -21,6 +21,7 @@ export async function openapiDocument(version: string): Promise<object> {
     corsOrigins: [],
     inactivityTimeoutMs,
     rateLimit: null,
+    isTrustedProxy: null,
     readiness: () => "ok",
     metrics: createMetrics(idleGauges),
     logger: pino({ level: "silent" }),

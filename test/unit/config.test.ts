@@ -39,6 +39,7 @@ test("without settings the documented defaults apply, every one of them", () => 
     HOST: "127.0.0.1",
     PORT: 8080,
     METRICS_PORT: null,
+    TRUSTED_PROXIES: [],
     TOKENS: [],
     TOKEN_KEY: null,
     REVOKED_TOKENS: [],
@@ -243,6 +244,17 @@ test("origins of CORS are written as browsers send them", () => {
     "https://a@b.example",
   ]) {
     expect(faultsOf({ MEDIA_ORACLE_CORS_ORIGINS: wrong })).toContain(`"${wrong}" is not an origin`);
+  }
+});
+
+test("trusted proxies are addresses and CIDRs, and a block of all addresses is a fault", () => {
+  const { TRUSTED_PROXIES } = parse({ MEDIA_ORACLE_TRUSTED_PROXIES: "10.0.0.5, 2001:db8::/32" });
+  expect(TRUSTED_PROXIES.map(({ bits }) => bits)).toEqual([32, 32]);
+  for (const wrong of ["0.0.0.0/0", "::/0", "proxy.example.org", "10.0.0.5/8", "10.0.0.5:80", "::ffff:10.0.0.5"]) {
+    expect([wrong, faultsOf({ MEDIA_ORACLE_TRUSTED_PROXIES: wrong })]).toEqual([
+      wrong,
+      expect.stringContaining("MEDIA_ORACLE_TRUSTED_PROXIES"),
+    ]);
   }
 });
 

@@ -66,6 +66,7 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
     corsOrigins: [],
     inactivityTimeoutMs: 60_000,
     rateLimit: null,
+    isTrustedProxy: null,
     readiness: () => "ok",
     metrics: createMetrics(idleGauges),
     logger: pino({ level: "silent" }),
@@ -121,6 +122,7 @@ export interface AppSettings {
   readonly isCached?: AppOptions["isCached"];
   readonly parseTarget?: AppOptions["parseTarget"];
   readonly rateLimit?: NonNullable<AppOptions["rateLimit"]>;
+  readonly isTrustedProxy?: AppOptions["isTrustedProxy"];
   readonly readiness?: AppOptions["readiness"];
   readonly shared?: Gauges["shared"];
   readonly invalidate?: (target: Target) => Promise<void>;
@@ -158,6 +160,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     corsOrigins: settings.corsOrigins ?? [],
     inactivityTimeoutMs: settings.inactivityTimeoutMs ?? 60_000,
     rateLimit: settings.rateLimit ?? null,
+    isTrustedProxy: settings.isTrustedProxy ?? null,
     readiness: settings.readiness ?? (() => "ok"),
     metrics,
     logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),

@@ -114,6 +114,21 @@ export async function withParts(file: string): Promise<string> {
   return format(text, { ...(await resolveConfig(pathOf(file))), parser: "markdown" });
 }
 
+// A placeholder: where an operator publishes docs/.
+const runbookBase = "https://media-oracle.example.org/docs/metrics.md";
+
+export const alertsFile = fileURLToPath(new URL("../deploy/observability/alerts.yml", import.meta.url));
+
+/** Returns the alert rules, each with the URL of its section in docs/metrics.md. */
+export function withRunbooks(rules: string): string {
+  const withoutUrls = rules.replaceAll(/^ *runbook_url: .*\n/gm, "");
+  return withoutUrls.replaceAll(
+    /- alert: (\w+)[^]*?\n( *)summary: .*\n/g,
+    (rule, name: string, indent: string) => `${rule}${indent}runbook_url: ${runbookBase}#${name.toLowerCase()}\n`,
+  );
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const file of referenceFiles) writeFileSync(pathOf(file), await withParts(file));
+  writeFileSync(alertsFile, withRunbooks(readFileSync(alertsFile, "utf8")));
 }

@@ -1,19 +1,15 @@
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
+import { request } from "node:https";
 import { json as readJson } from "node:stream/consumers";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mediaFiles } from "../support/media-files.ts";
-import { startOrigin } from "../support/origin.ts";
+import { hasNginx, readNginxFile, startNginx } from "../support/nginx.ts";
+import { makeCertificates, startOrigin } from "../support/origin.ts";
 import { freePort, type OnFinished } from "../support/prosody.ts";
 import { send, startReplicas } from "../support/replicas.ts";
 import { requires } from "../support/require.ts";
-import type { Service } from "../support/service.ts";
-
-const hasNginx = spawnSync("nginx", ["-v"]).status === 0;
-const snippet = readFileSync(new URL("../../deploy/nginx/media-oracle.conf", import.meta.url), "utf8");
+import { type Service, startService } from "../support/service.ts";
 
 interface Balancer {
   readonly url: string;
@@ -23,41 +19,17 @@ interface Balancer {
 
 /** Starts nginx with the configuration of deploy/nginx, with the addresses of these replicas and a free port. */
 async function startBalancer(onFinished: OnFinished, replicas: readonly Service[]): Promise<Balancer> {
-  const folder = mkdtempSync(join(tmpdir(), "media-oracle-nginx-"));
-  onFinished(() => rmSync(folder, { recursive: true }));
   const port = await freePort();
   const names = replicas.map(({ url }) => new URL(url).host);
-  const configuration = snippet
-    .replace("listen 8080", `listen 127.0.0.1:${port}`)
-    .replaceAll(/server oracle-(\d):8080(.*)\n/g, (_line, number: string, options: string) =>
-      names[Number(number) - 1] ? `server ${names[Number(number) - 1]!}${options}\n` : "",
-    )
-    .replaceAll(/\/dev\/std(out|err)/g, join(folder, "log"));
-  writeFileSync(join(folder, "log"), "");
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
-    (name) => `${name}_temp_path ${join(folder, name)};`,
+  const log = await startNginx(onFinished, (_folder, log) =>
+    readNginxFile("media-oracle.conf")
+      .replace("listen 8080", `listen 127.0.0.1:${port}`)
+      .replaceAll(/server oracle-(\d):8080(.*)\n/g, (_line, number: string, options: string) =>
+        names[Number(number) - 1] ? `server ${names[Number(number) - 1]!}${options}\n` : "",
+      )
+      .replaceAll(/\/dev\/std(out|err)/g, log),
   );
-  writeFileSync(
-    join(folder, "nginx.conf"),
-    `daemon off; pid ${folder}/pid; error_log stderr notice; events {} http { ${temporary.join(" ")}\n${configuration} }`,
-  );
-  const child = spawn("nginx", ["-e", "stderr", "-c", join(folder, "nginx.conf")], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const ended = once(child, "exit");
-  onFinished(async () => {
-    child.kill("SIGTERM");
-    await ended;
-  });
-  let printed = "";
-  await new Promise<void>((resolve, reject) => {
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      printed += text;
-      if (printed.includes("start worker process ")) resolve();
-    });
-    void ended.then(() => reject(new Error(printed)));
-  });
-  return { url: `http://127.0.0.1:${port}`, log: () => readFileSync(join(folder, "log"), "utf8") };
+  return { url: `http://127.0.0.1:${port}`, log };
 }
 
 const ask = {
@@ -135,4 +107,47 @@ describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/media-orac
       expect(balancer.log()).not.toContain("secret");
     },
   );
+});
+
+describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/tls.conf", () => {
+  test("the rate limit behind the TLS front counts each client address, whatever X-Forwarded-For the client sends", async ({
+    onTestFinished,
+  }) => {
+    const settings = { RATE_LIMIT: "2", TRUSTED_PROXIES: "127.0.0.1/32", DECODERS: "1" };
+    const service = await startService({ ...settings, ALLOW_ADDRESSES: "127.0.0.1/32", ALLOW_PORTS: "1-65535" });
+    onTestFinished(async () => void (await service.stop()));
+    const origin = await startOrigin(onTestFinished, (_request, response) => void response.end("text"));
+    const { key, cert } = makeCertificates().good;
+    const port = await freePort();
+    const log = await startNginx(onTestFinished, (folder, log) => {
+      writeFileSync(join(folder, "cert.pem"), cert);
+      writeFileSync(join(folder, "key.pem"), key);
+      return readNginxFile("tls.conf")
+        .replace("listen 443 ssl", `listen 127.0.0.1:${port} ssl`)
+        .replace("listen [::]:443 ssl;", "")
+        .replace(/ssl_certificate .*;/, `ssl_certificate ${folder}/cert.pem;`)
+        .replace(/ssl_certificate_key .*;/, `ssl_certificate_key ${folder}/key.pem;`)
+        .replace("http://127.0.0.1:8080", service.url)
+        .replaceAll(/\/var\/log\/nginx\/\S+/g, log);
+    });
+    let count = 0;
+    /** Sends a question for a new URL from an address of the loopback network. */
+    const askFrom = (localAddress: string, forwarded?: string) =>
+      new Promise<number>((resolve, reject) => {
+        count += 1;
+        const path = `/metadata?url=${encodeURIComponent(origin.url(`/secret-${count}`))}`;
+        const headers = forwarded === undefined ? {} : { "x-forwarded-for": forwarded };
+        request({ host: "127.0.0.1", port, path, localAddress, headers, rejectUnauthorized: false }, (response) => {
+          response.resume().on("end", () => resolve(response.statusCode!));
+        })
+          .on("error", reject)
+          .end();
+      });
+    expect([await askFrom("127.0.0.2"), await askFrom("127.0.0.2", "192.0.2.1")]).toEqual([200, 200]);
+    expect([await askFrom("127.0.0.2"), await askFrom("127.0.0.2", "192.0.2.1, 127.0.0.1")]).toEqual([429, 429]);
+    expect(await askFrom("127.0.0.3")).toBe(200);
+    expect(service.output()).toContain('"address":"127.0.0.2","code":"rate_limited"');
+    await expect.poll(log).toContain("127.0.0.3 GET /metadata 200");
+    expect(log()).not.toContain("secret");
+  });
 });

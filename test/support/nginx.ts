@@ -1,0 +1,52 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { OnFinished } from "./prosody.ts";
+
+export const hasNginx = spawnSync("nginx", ["-v"]).status === 0;
+
+export function readNginxFile(name: string): string {
+  return readFileSync(new URL(`../../deploy/nginx/${name}`, import.meta.url), "utf8");
+}
+
+/**
+ * Starts nginx with a configuration for its http block.
+ *
+ * @param configure gets the folder for files of the test, and the path of the log
+ * @returns a function that returns the access log and the error log so far
+ */
+export async function startNginx(
+  onFinished: OnFinished,
+  configure: (folder: string, log: string) => string,
+): Promise<() => string> {
+  const folder = mkdtempSync(join(tmpdir(), "media-oracle-nginx-"));
+  onFinished(() => rmSync(folder, { recursive: true }));
+  const log = join(folder, "log");
+  writeFileSync(log, "");
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (name) => `${name}_temp_path ${join(folder, name)};`,
+  );
+  writeFileSync(
+    join(folder, "nginx.conf"),
+    `daemon off; pid ${folder}/pid; error_log stderr notice; events {} http { ${temporary.join(" ")}\n${configure(folder, log)} }`,
+  );
+  const child = spawn("nginx", ["-e", "stderr", "-c", join(folder, "nginx.conf")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const ended = once(child, "exit");
+  onFinished(async () => {
+    child.kill("SIGTERM");
+    await ended;
+  });
+  let printed = "";
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      printed += text;
+      if (printed.includes("start worker process ")) resolve();
+    });
+    void ended.then(() => reject(new Error(printed)));
+  });
+  return () => readFileSync(log, "utf8");
+}

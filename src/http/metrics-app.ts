@@ -24,7 +24,7 @@ const maxConnections = 6;
 /**
  * Builds the listener for Prometheus: only `GET /metrics`, without a token. It does not listen yet.
  *
- * Whoever reaches its port can read the metrics: the network has to keep others away. Browsers are refused as on the API
+ * Every program that reaches its port can read the metrics, so the network has to keep strangers away. Browsers are refused as on the API
  * without tokens: a foreign page must not read the metrics (DNS rebinding).
  */
 export function createMetricsApp({ metrics, hostnames, logger, ...options }: MetricsAppOptions): FastifyInstance {

@@ -3,7 +3,7 @@ import type { Cached } from "../domain/description.ts";
 
 /** Response times by cache result, in plain numbers: an observation of prom-client costs more than the rest of a cache hit. */
 export interface ResponseTimes {
-  observe(this: void, result: Cached, milliseconds: number): void;
+  readonly observe: (result: Cached, milliseconds: number) => void;
   /** Number of responses by cache result. */
   counts(): [result: Cached, count: number][];
 }
@@ -11,17 +11,22 @@ export interface ResponseTimes {
 const name = "media_oracle_response_seconds";
 
 // Hits take less than a millisecond, a chat room waits 2 s for an answer, and the implicit deadline is below 60 s.
-const bucketsMs = [1, 5, 25, 100, 250, 500, 1000, 2000, 5000, 15_000, 60_000];
+const boundsMs = [1, 5, 25, 100, 250, 500, 1000, 2000, 5000, 15_000, 60_000, Infinity];
 
 interface Times {
-  /** Responses by bucket, not cumulative; the last one has no upper bound. */
-  readonly counts: number[];
+  /** Not cumulative: each response is in the first bucket whose bound it does not exceed. */
+  readonly buckets: readonly Bucket[];
   sumMs: number;
 }
 
-const noTimes = (): Times => ({ counts: Array<number>(bucketsMs.length + 1).fill(0), sumMs: 0 });
+interface Bucket {
+  readonly boundMs: number;
+  count: number;
+}
 
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+const noTimes = (): Times => ({ buckets: boundsMs.map((boundMs) => ({ boundMs, count: 0 })), sumMs: 0 });
+
+const countOf = (buckets: readonly Bucket[]): number => buckets.reduce((total, { count }) => total + count, 0);
 
 /** Adds the histogram to a registry. */
 export function addResponseTimes(register: Registry): ResponseTimes {
@@ -36,17 +41,17 @@ export function addResponseTimes(register: Registry): ResponseTimes {
   const all = () => Object.entries(times) as [Cached, Times][];
 
   /** Returns the series of one result: buckets are cumulative in the exposition format. */
-  function seriesOf([result, { counts, sumMs }]: [Cached, Times]) {
-    const buckets = counts.map((_, index) => ({
+  function seriesOf([result, { buckets, sumMs }]: [Cached, Times]) {
+    const cumulative = buckets.map(({ boundMs }, index) => ({
       metricName: `${name}_bucket`,
-      labels: { le: index < bucketsMs.length ? String(bucketsMs[index]! / 1000) : "+Inf", result },
-      value: sum(counts.slice(0, index + 1)),
+      labels: { le: boundMs === Infinity ? "+Inf" : String(boundMs / 1000), result },
+      value: countOf(buckets.slice(0, index + 1)),
     }));
     const labels = { result };
     return [
-      ...buckets,
+      ...cumulative,
       { metricName: `${name}_sum`, labels, value: sumMs / 1000 },
-      { metricName: `${name}_count`, labels, value: sum(counts) },
+      { metricName: `${name}_count`, labels, value: countOf(buckets) },
     ];
   }
 
@@ -58,12 +63,14 @@ export function addResponseTimes(register: Registry): ResponseTimes {
   register.registerMetric(metric as unknown as Histogram); // a registry calls nothing but `get`
   return {
     observe(result, milliseconds) {
-      const { counts } = times[result];
-      let bucket = 0;
-      while (bucket < bucketsMs.length && milliseconds > bucketsMs[bucket]!) bucket += 1;
-      counts[bucket]! += 1;
+      const { buckets } = times[result];
+      for (const bucket of buckets) {
+        if (milliseconds > bucket.boundMs) continue;
+        bucket.count += 1;
+        break;
+      }
       times[result].sumMs += milliseconds;
     },
-    counts: () => all().map(([result, { counts }]) => [result, sum(counts)]),
+    counts: () => all().map(([result, { buckets }]) => [result, countOf(buckets)]),
   };
 }

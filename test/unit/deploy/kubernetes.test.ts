@@ -6,10 +6,19 @@ import { globalUnicastV6, notPublicV4, notPublicV6 } from "../../../src/fetch/ad
 import { expectSettings, pathOf, read } from "../../support/deploy.ts";
 
 const folder = "deploy/k8s";
-const kustomization = parse(read(`${folder}/kustomization.yaml`)) as {
+interface Kustomization {
+  readonly kind: string;
   readonly resources: readonly string[];
-  readonly configMapGenerator: readonly { readonly name: string; readonly literals: readonly string[] }[];
-};
+  readonly configMapGenerator: readonly {
+    readonly name: string;
+    readonly behavior?: string;
+    readonly literals: readonly string[];
+  }[];
+}
+
+const readKustomization = (path: string): Kustomization => parse(read(`${path}/kustomization.yaml`)) as Kustomization;
+
+const kustomization = readKustomization(folder);
 
 /* eslint-disable-next-line @typescript-eslint/no-explicit-any -- checked against the types of Kubernetes below */
 type Manifest = any;
@@ -49,14 +58,15 @@ test("kustomization.yaml lists every file of its folder", () => {
 const components = readdirSync(pathOf(`${folder}/components`));
 
 /** Returns the kustomization of a component, and its manifests by kind. */
-function readComponent(name: string): { readonly kustomization: Manifest; readonly manifests: Map<string, Manifest> } {
+function readComponent(name: string) {
   const path = `${folder}/components/${name}`;
-  const kustomization: Manifest = parse(read(`${path}/kustomization.yaml`));
-  const manifests = kustomization.resources.map((file: string) => {
+  const kustomization = readKustomization(path);
+  const manifests = new Map<string, Manifest>();
+  for (const file of kustomization.resources) {
     const manifest: Manifest = parse(read(`${path}/${file}`));
-    return [manifest.kind, manifest];
-  });
-  return { kustomization, manifests: new Map(manifests) };
+    manifests.set(manifest.kind as string, manifest);
+  }
+  return { kustomization, manifests };
 }
 
 test.each(components)("the component %s lists every file of its folder, and kustomization.yaml names it", (name) => {
@@ -70,16 +80,15 @@ test("the Ingress forwards to the port of the API, and its network policy admits
   const { kustomization, manifests: own } = readComponent("ingress");
   expect(typeErrorsOf([...own.values()])).toEqual([]);
   const [{ http }] = own.get("Ingress").spec.rules;
-  expect(http.paths.map(({ backend }: Manifest) => backend)).toEqual([
-    { service: { name: "media-oracle", port: { name: "http" } } },
-  ]);
+  const backend = { service: { name: "media-oracle", port: { name: "http" } } };
+  expect(http.paths).toEqual([{ path: "/", pathType: "Prefix", backend }]);
   const policy = own.get("NetworkPolicy");
   expect(policy.metadata.name).not.toBe(manifests.get("NetworkPolicy").metadata.name);
   expect(policy.spec.podSelector).toEqual(manifests.get("NetworkPolicy").spec.podSelector);
-  expect(policy.spec.ingress.flatMap(({ ports }: Manifest) => ports)).toEqual([{ port: 8080 }]);
-  const [{ name, behavior, literals }] = kustomization.configMapGenerator;
+  expect(policy.spec.ingress).toEqual([{ from: [expect.anything()], ports: [{ port: 8080 }] }]);
+  const { name, behavior, literals } = kustomization.configMapGenerator[0]!;
   expect([name, behavior]).toEqual(["media-oracle", "merge"]);
-  expectSettings(Object.fromEntries(literals.map((line: string) => line.split("=", 2))));
+  expectSettings(Object.fromEntries(literals.map((line) => line.split("=", 2))) as Record<string, string>);
 });
 
 test.each([
@@ -97,8 +106,7 @@ test.each([
 });
 
 test("the metrics port is one in the settings, the pod, the Service and the network policy, for Prometheus alone", () => {
-  const [{ literals }] = kustomization.configMapGenerator as [Manifest];
-  expect(literals).toContain("MEDIA_ORACLE_METRICS_PORT=9464");
+  expect(kustomization.configMapGenerator[0]!.literals).toContain("MEDIA_ORACLE_METRICS_PORT=9464");
   const port = { name: "metrics", containerPort: 9464 };
   expect(manifests.get("Deployment").spec.template.spec.containers[0].ports).toContainEqual(port);
   expect(manifests.get("Service").spec.ports).toContainEqual({ name: "metrics", port: 9464, targetPort: "metrics" });

@@ -1,16 +1,15 @@
-import type { Socket } from "node:net";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createBlockCheck, parseCidr } from "../../../src/fetch/address.ts";
-import { createAddressOf } from "../../../src/http/client-address.ts";
+import { type AddressOf, createAddressOf } from "../../../src/http/client-address.ts";
 
 const proxies = ["192.0.2.0/24", "2001:db8:1::/48"].map(parseCidr);
 const addressOf = createAddressOf(createBlockCheck(proxies));
 
-const from = (remoteAddress: string | undefined, forwarded?: string) => ({
-  socket: { remoteAddress } as Socket,
-  headers: forwarded === undefined ? {} : { "x-forwarded-for": forwarded },
-});
+function from(remoteAddress: string | undefined, forwarded?: string): Parameters<AddressOf>[0] {
+  const request: unknown = { socket: { remoteAddress }, headers: { "x-forwarded-for": forwarded } };
+  return request as Parameters<AddressOf>[0];
+}
 
 test.for<[name: string, peer: string, forwarded: string | undefined, client: string]>([
   ["an untrusted peer, whose header is ignored", "198.51.100.1", "203.0.113.9", "198.51.100.1"],

@@ -110,7 +110,7 @@ describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/media-orac
 });
 
 describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/tls.conf", () => {
-  test("the rate limit behind the TLS front counts each client address, whatever X-Forwarded-For the client sends", async ({
+  test("the rate limit behind the TLS front counts each client address, and ignores an X-Forwarded-For of the client", async ({
     onTestFinished,
   }) => {
     const settings = { RATE_LIMIT: "2", TRUSTED_PROXIES: "127.0.0.1/32", DECODERS: "1" };

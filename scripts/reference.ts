@@ -10,6 +10,7 @@ import { settingsHelp } from "../src/config.ts";
 import { decodeTimeoutCauses } from "../src/domain/decode-timeout.ts";
 import { failures, OracleError, unreachableReasons } from "../src/domain/errors.ts";
 import { warnings } from "../src/domain/metadata.ts";
+import { idleGauges } from "../src/http/gauges.ts";
 import { createMetrics } from "../src/http/metrics.ts";
 
 const pathOf = (file: string): string => fileURLToPath(new URL(`../docs/${file}`, import.meta.url));
@@ -69,13 +70,7 @@ const decodeTimeoutsTable = table(
 async function metricsTable(): Promise<string> {
   const gauge = (): number => 0;
   const shared = { isWell: () => true, calls: gauge, failures: gauge, answers: gauge };
-  const metrics = createMetrics({
-    inflight: gauge,
-    queueDepths: () => ({ fetch: 0, decode: 0, unpredictable: 0, workers: 0 }),
-    decoderRestarts: gauge,
-    enabled: () => ({ jpeg: true }),
-    shared,
-  });
+  const metrics = createMetrics({ ...idleGauges, enabled: () => ({ jpeg: true }), shared });
   metrics.requested("anonymous");
   for (const code of ["url_invalid", "url_unsupported", "rate_limited"] as const) metrics.refused(code);
   for (const reason of unreachableReasons) metrics.failed(new OracleError("source_unreachable", "", { reason }), {});
@@ -133,6 +128,23 @@ export async function withParts(file: string): Promise<string> {
   return format(text, { ...(await resolveConfig(pathOf(file))), parser: "markdown" });
 }
 
+const { homepage } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  homepage: string;
+};
+const runbookBase = `${homepage}/blob/main/docs/metrics.md`;
+
+export const alertsFile = fileURLToPath(new URL("../deploy/observability/alerts.yml", import.meta.url));
+
+/** Returns the alert rules, each with the URL of its section in docs/metrics.md. */
+export function withRunbooks(rules: string): string {
+  const withoutUrls = rules.replaceAll(/^ *runbook_url: .*\n/gm, "");
+  return withoutUrls.replaceAll(
+    /- alert: (\w+)[^]*?\n( *)summary: .*\n/g,
+    (rule, name: string, indent: string) => `${rule}${indent}runbook_url: ${runbookBase}#${name.toLowerCase()}\n`,
+  );
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const file of referenceFiles) writeFileSync(pathOf(file), await withParts(file));
+  writeFileSync(alertsFile, withRunbooks(readFileSync(alertsFile, "utf8")));
 }

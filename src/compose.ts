@@ -10,7 +10,7 @@ import { openShared } from "./cache/open-shared.ts";
 import { openSnapshot } from "./cache/open-snapshot.ts";
 import { type Config, isLoopback } from "./config.ts";
 import type { LocalFiles } from "./domain/local-file.ts";
-import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
+import { createAddressPolicy, createBlockCheck, createOwnership } from "./fetch/address.ts";
 import { createHostHealth, hostHealthLimits } from "./fetch/host-health.ts";
 import { withLocalFiles } from "./fetch/local-source.ts";
 import { createPartialBodies, partialShare } from "./fetch/partial-bodies.ts";
@@ -20,6 +20,7 @@ import { createSource, sourceLimits } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
 import { connectionLimitOf } from "./http/connection-limit.ts";
+import { createMetricsApp } from "./http/metrics-app.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
 import { createAdmission } from "./load/admission.ts";
@@ -62,6 +63,8 @@ export interface Dependencies {
 export interface Service {
   /** Does not listen yet; requests can be injected. */
   readonly app: FastifyInstance;
+  /** The listener for Prometheus, which does not listen yet either; null if no port is set. */
+  readonly metricsApp: FastifyInstance | null;
   /** Resolves when the workers are ready. */
   start(): Promise<void>;
   /** Reports unready, waits for the requests in flight, then ends everything that was started. */
@@ -172,6 +175,9 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     queueDepths: () => ({ ...admission.waiting, workers: decoder.waiting }),
     decoderRestarts: () => decoder.restarts,
     enabled: () => decoder.enabled,
+    fetchedBytes: () => admission.receivedBytes,
+    cache: () => memory.use,
+    build: { ...program, node: process.versions.node },
     shared: shared ? { ...shared.gauges, answers: () => oracle.answeredByShared() } : null,
   });
   const oracle = cached(observed(pipeline, metrics), {
@@ -197,6 +203,10 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
 
   const tracing = surroundings.collector === null ? null : await openTracing(surroundings.collector, surroundings);
 
+  const hostnames = isLoopback(config.HOST) || config.HOSTNAMES.length > 0 ? config.HOSTNAMES : null;
+  const metricsApp =
+    config.METRICS_PORT === null ? null : createMetricsApp({ metrics, hostnames, inactivityTimeoutMs, logger });
+
   let closing = false;
   const app = await createApp({
     oracle,
@@ -205,9 +215,10 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },
-    hostnames: isLoopback(config.HOST) || config.HOSTNAMES.length > 0 ? config.HOSTNAMES : null,
+    hostnames,
     corsOrigins: config.CORS_ORIGINS,
     inactivityTimeoutMs,
+    isTrustedProxy: config.TRUSTED_PROXIES.length === 0 ? null : createBlockCheck(config.TRUSTED_PROXIES),
     rateLimit:
       config.RATE_LIMIT === null
         ? null
@@ -238,6 +249,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
 
   return {
     app,
+    metricsApp,
     async start() {
       await decoder.start();
       logger.info({ decoders: decoder.walls }, `decoder workers ready, sandbox: ${decoder.walls.join(", ")}`);
@@ -249,7 +261,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
       closing = true;
       // At once, because the requests in flight can take all the time; and again with their results.
       await Promise.all([app.close(), snapshot?.save()]);
-      await Promise.all([decoder.close(), snapshot?.save()]);
+      await Promise.all([decoder.close(), snapshot?.save(), metricsApp?.close()]);
       shared?.redis.close();
       await tracing?.close();
     },

@@ -1,8 +1,9 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { parseRedisAddress } from "./cache/redis-address.ts";
-import { parseAddressRule, parseCidr } from "./fetch/address.ts";
+import { checkReplaceable } from "./cache/snapshot-file.ts";
 import { defaultListenAddress } from "./domain/listen-address.ts";
+import { type Cidr, parseAddressRule, parseCidr } from "./fetch/address.ts";
 import { parseHostPattern, parsePortRange, parseRewrite } from "./fetch/target.ts";
 import { type DecodableName, decodableFormats } from "./media/formats/index.ts";
 
@@ -162,6 +163,13 @@ function parseHostname(text: string): string {
   return text.toLowerCase();
 }
 
+/** @throws Error if the block has all addresses: every client could then write its own address. */
+function parseProxy(text: string): Cidr {
+  const block = parseCidr(text);
+  if (block.bits === 0) throw new Error(`"${text}" would trust every client`);
+  return block;
+}
+
 function parseOrigin(text: string): string {
   if (text === "*") return text;
   // Browsers send scheme, host and port, in lower case and without the default port.
@@ -189,6 +197,16 @@ function bytesText(count: number): string {
 const settings = {
   HOST: setting(listenHost, defaultListenAddress.host, "address to listen on"),
   PORT: setting(listenPort, defaultListenAddress.port, "port to listen on"),
+  METRICS_PORT: setting(
+    optional(listenPort),
+    "",
+    "port of a listener that serves only `GET /metrics`, without a token: keep strangers away from it",
+  ),
+  TRUSTED_PROXIES: setting(
+    list(parseProxy),
+    "",
+    "addresses and CIDRs of reverse proxies whose `X-Forwarded-For` names the client, for the rate limit and the log",
+  ),
   TOKENS: {
     ...setting(token, "", "bearer tokens of at least 16 characters; any of them gives access to the API"),
     secret: "list",
@@ -351,6 +369,21 @@ export class ConfigError extends Error {
   }
 }
 
+/**
+ * Checks the files that the service will write; separate from {@link parseConfig}, since only the service writes them.
+ *
+ * @throws ConfigError if the cache file cannot be written
+ */
+export async function checkFiles({ CACHE_FILE }: Config): Promise<void> {
+  if (CACHE_FILE === null) return;
+  try {
+    await checkReplaceable(CACHE_FILE);
+  } catch (error) {
+    const { code = "unknown error" } = error as NodeJS.ErrnoException;
+    throw new ConfigError([`${prefix}CACHE_FILE cannot be written by this user: ${CACHE_FILE} (${code})`]);
+  }
+}
+
 type Texts = Readonly<Record<string, string | undefined>>;
 
 /**
@@ -455,7 +488,12 @@ export function isLoopback(host: string): boolean {
 
 /** Faults that no setting has alone. */
 function faultsTogether(config: Config): string[] {
-  return [...faultsOfAccess(config), ...faultsOfFreshness(config)];
+  return [...faultsOfAccess(config), ...faultsOfPorts(config), ...faultsOfFreshness(config)];
+}
+
+function faultsOfPorts({ PORT, METRICS_PORT }: Config): string[] {
+  if (METRICS_PORT === null || METRICS_PORT === 0 || METRICS_PORT !== PORT) return []; // 0: any free port
+  return [`${prefix}METRICS_PORT is ${prefix}PORT: the two listeners need different ports`];
 }
 
 function faultsOfFreshness({ FRESH_MIN_MS, FRESH_DEFAULT_MS, FRESH_MAX_MS }: Config): string[] {

@@ -9,7 +9,11 @@ export function openShared(address: RedisAddress, logger: Logger) {
   const redis = createRedis({ address, ...redisLimits });
   redis.onChange((state, reason) => {
     if (state === "ready") logger.info("Redis is available: sharing the cache");
-    else logger.warn({ state, reason }, `Redis unavailable (${reason ?? state}): serving from local memory`);
+    else
+      logger.warn(
+        { state, reason },
+        `Redis unavailable (${reason ?? "the connection was closed"}): serving from local memory`,
+      );
   });
   return {
     redis,

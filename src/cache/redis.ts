@@ -33,9 +33,11 @@ export interface BoundedRedis {
   /** Calls back for each message on the channel, also for our own. Messages during an outage are lost. */
   subscribe(channel: string, onMessage: (message: string) => void): void;
   /**
-   * Calls back for each change of {@link state} from now on; `away` is also reported if the first connection fails.
+   * Calls back for each change of {@link state} or of its reason from now on: once per change, not once per attempt. Nothing
+   * is reported before the first handshake has ended.
    *
-   * `reason` is an error code of the system, TLS or Redis (`ECONNREFUSED`, `CERT_HAS_EXPIRED`, `WRONGPASS`, `OOM`), or null.
+   * `reason` is an error code of the system, TLS or Redis (`ECONNREFUSED`, `CERT_HAS_EXPIRED`, `WRONGPASS`, `OOM`), or null if
+   * it is ready, or if the connection was closed without an error.
    */
   onChange(listener: (state: RedisState, reason: string | null) => void): void;
   /** Number of calls, and of failed ones. */
@@ -47,13 +49,24 @@ export interface BoundedRedis {
 // Error reply of a healthy server: the value has another type.
 const harmless = /^WRONGTYPE\b/;
 
+const timeoutReason = "ETIMEDOUT";
+
 function isRefusal(error: unknown): boolean {
   return error instanceof ReplyError && !harmless.test((error as Error).message);
 }
 
+/** An error of ioredis. */
+interface RedisError extends NodeJS.ErrnoException {
+  /** Of a transaction that was discarded: why its commands were refused. */
+  readonly previousErrors?: readonly RedisError[];
+}
+
 /** Returns only the code: the messages of ioredis include the command, which may hold the password. */
 function reasonOf(error: unknown): string | null {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code, message, previousErrors } = error as RedisError;
+  // Not EXECABORT: with other writes in between, the reason would change with each command.
+  if (previousErrors?.[0]) return reasonOf(previousErrors[0]);
+  if (/^Socket timeout\b/.test(message)) return timeoutReason; // of ioredis, without a code
   const [word] = /^[A-Z]{2,}\b/.exec(message) ?? [];
   return code ?? word ?? null;
 }
@@ -91,19 +104,26 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
   const listeners: ((state: RedisState, reason: string | null) => void)[] = [];
   const channels = new Map<string, (message: string) => void>();
   let isConnected = false;
-  let isRefusing = false;
-  let reported: RedisState | null = null;
-  let reason: string | null = null;
+  let hasHandshakeEnded = false;
+  /** The latest write was refused. */
+  let refusal: { readonly reason: string | null } | null = null;
+  /** First error of the current connection or attempt. */
+  let connectionError: string | null = null;
+  /** Why the last connection or attempt ended. */
+  let outageReason: string | null = null;
+  let reported: { readonly state: RedisState; readonly reason: string | null } | null = null;
   let calls = 0;
   let failures = 0;
 
-  const state = (): RedisState => (isConnected ? (isRefusing ? "refusing" : "ready") : "away");
+  const state = (): RedisState => (isConnected ? (refusal ? "refusing" : "ready") : "away");
 
   function reportChange() {
-    const now = state();
-    if (reported === now) return;
+    // A call before that fails, but says nothing about Redis.
+    if (!hasHandshakeEnded) return;
+    const now = { state: state(), reason: isConnected ? (refusal?.reason ?? null) : outageReason };
+    if (reported?.state === now.state && reported.reason === now.reason) return;
     reported = now;
-    for (const listener of listeners) listener(now, now === "ready" ? null : reason);
+    for (const listener of listeners) listener(now.state, now.reason);
   }
 
   async function read<T>(command: () => Promise<T>): Promise<T> {
@@ -120,13 +140,10 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
   async function write<T>(command: () => Promise<T>): Promise<T> {
     try {
       const answer = await read(command);
-      isRefusing = false;
+      refusal = null;
       return answer;
     } catch (error) {
-      if (isRefusal(error)) {
-        isRefusing = true;
-        reason = reasonOf(error);
-      }
+      if (isRefusal(error)) refusal = { reason: reasonOf(error) };
       throw error;
     } finally {
       reportChange();
@@ -153,27 +170,32 @@ export function createRedis({ address, timeoutMs, connectTimeoutMs, retryMs, key
   function closeConnection() {
     if (!isConnected) return; // another call has timed out before
     isConnected = false;
-    reason = "ETIMEDOUT";
+    connectionError ??= timeoutReason;
+    outageReason = connectionError;
     reportChange();
     redis.disconnect(true);
   }
 
   // Without traffic, a probe notices that writes work again.
   const probe = setInterval(() => {
-    if (isRefusing) write(() => redis.set("probe", "", "PX", timeoutMs)).catch(() => undefined);
+    if (refusal) write(() => redis.set("probe", "", "PX", timeoutMs)).catch(() => undefined);
   }, retryMs);
   probe.unref();
 
   redis.on("ready", () => {
     isConnected = true;
+    hasHandshakeEnded = true;
     reportChange();
     for (const channel of channels.keys()) redis.subscribe(keyPrefix + channel).catch(() => undefined);
   });
   redis.on("close", () => {
     isConnected = false;
+    hasHandshakeEnded = true;
+    outageReason = connectionError;
+    connectionError = null;
     reportChange();
   });
-  redis.on("error", (error) => void (reason = reasonOf(error))); // a close follows
+  redis.on("error", (error) => void (connectionError ??= reasonOf(error))); // a close follows
   redis.on("message", (channel, message) => channels.get(channel.slice(keyPrefix.length))?.(message));
 
   return {

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { entryVersion } from "./entry.ts";
 
@@ -21,6 +21,21 @@ const temporaryName = (file: string) => `.${basename(file)}.${randomBytes(6).toS
 
 function isTemporary(name: string, file: string): boolean {
   return name.startsWith(`.${basename(file)}.`) && /\.[0-9a-f]{12}\.tmp$/.test(name);
+}
+
+/**
+ * Checks that {@link writeSnapshotFile} could replace the file, by what it does first: it creates a file beside it.
+ *
+ * Not access(2), which does not know the sandboxes of a container or of systemd.
+ *
+ * @throws Error of the system: `ENOENT`, `ENOTDIR`, `EACCES`, `EROFS`, `EISDIR` …
+ */
+export async function checkReplaceable(file: string): Promise<void> {
+  const found = await stat(file).catch(() => null);
+  if (found?.isDirectory()) throw Object.assign(new Error("it is a folder"), { code: "EISDIR" });
+  const temporary = join(dirname(file), temporaryName(file));
+  await (await open(temporary, "wx", 0o600)).close();
+  await rm(temporary);
 }
 
 /** Serializes the lines in chunks, then the last line. */
@@ -124,10 +139,10 @@ async function readWhole(file: string, maxBytes: number): Promise<Buffer | null>
     throw error;
   }
   try {
-    const stat = await handle.stat();
-    if (!stat.isFile()) throw new SnapshotRefused("it is not a regular file");
-    if (stat.size > maxBytes) throw new SnapshotRefused("it is too large");
-    const bytes = Buffer.alloc(stat.size);
+    const opened = await handle.stat();
+    if (!opened.isFile()) throw new SnapshotRefused("it is not a regular file");
+    if (opened.size > maxBytes) throw new SnapshotRefused("it is too large");
+    const bytes = Buffer.alloc(opened.size);
     let length = 0;
     while (length < bytes.byteLength) {
       const { bytesRead } = await handle.read(bytes, length, bytes.byteLength - length, length);

@@ -1,5 +1,5 @@
 import { Argument, Command, CommanderError, Option } from "commander";
-import { ConfigError } from "../config.ts";
+import { checkFiles, ConfigError } from "../config.ts";
 import { addLookupOptions, addServerOptions, positiveInteger } from "./service-client.ts";
 import type { BatchOptions } from "./batch.ts";
 import { completionScript, type Shell, shells } from "./completion.ts";
@@ -90,10 +90,11 @@ export function createProgram(context: Context, exit: (code: ExitCode) => void):
     .description("print or check the settings")
     .addArgument(new Argument("<print|check>", "print the settings, or only check them").choices(["print", "check"]));
   addExample(config, "check");
-  addSettings(config, context, false).action((action: string, options: Settings) => {
-    readConfig(options, context);
-    if (action === "print") print(configText(options, context));
-    else process.stderr.write("The settings are valid.\n");
+  addSettings(config, context, false).action(async (action: string, options: Settings) => {
+    const settings = readConfig(options, context);
+    if (action === "print") return print(configText(options, context));
+    await checkFiles(settings);
+    process.stderr.write("The settings are valid.\n");
   });
 
   program

@@ -1,13 +1,19 @@
 import closeWithGrace from "close-with-grace";
 import { pino } from "pino";
 import { compose } from "../compose.ts";
-import type { Config } from "../config.ts";
+import { checkFiles, type Config } from "../config.ts";
 import { traceOf } from "../domain/error-trace.ts";
 import { type Context, dependenciesFor } from "./context.ts";
 import { UnavailableError } from "./exit.ts";
 
-/** Answers over HTTP until SIGTERM or SIGINT comes. */
+/**
+ * Answers over HTTP until SIGTERM or SIGINT comes.
+ *
+ * @throws ConfigError if a file of the settings cannot be written
+ * @throws UnavailableError if it cannot start
+ */
 export async function serve(config: Config, context: Context): Promise<void> {
+  await checkFiles(config);
   const logger = pino({
     level: config.LOG_LEVEL,
     ...(process.stdout.isTTY && { transport: { target: "pino-pretty" } }),
@@ -20,6 +26,10 @@ export async function serve(config: Config, context: Context): Promise<void> {
   });
   try {
     await service.start();
+    if (config.METRICS_PORT !== null && service.metricsApp) {
+      const address = await service.metricsApp.listen({ host: config.HOST, port: config.METRICS_PORT });
+      logger.info(`metrics at ${address}/metrics`);
+    }
     logger.info(`listening at ${await service.app.listen({ host: config.HOST, port: config.PORT })}`);
   } catch (error) {
     ending.uninstall(); // or it would end the process as if all were well

@@ -125,6 +125,14 @@ export function createOwnership({ allow, ports }: Omit<AddressPolicyOptions, "de
   };
 }
 
+/** Creates the check whether an address is in one of the blocks; false for a text that is no address. */
+export function createBlockCheck(blocks: readonly Cidr[]): (address: string) => boolean {
+  return (address) => {
+    const bytes = parseAddress(address);
+    return bytes !== null && blocks.some((block) => contains(block, bytes));
+  };
+}
+
 function matchesRule(rules: readonly AddressRule[], address: Uint8Array, port: number, ports: readonly PortRange[]) {
   return rules.some(
     (rule) => contains(rule, address) && (rule.port === null ? isPortIn(ports, port) : rule.port === port),

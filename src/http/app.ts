@@ -7,6 +7,7 @@ import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
 import { type AccessOptions, createAccess } from "./auth.ts";
 import { addBatchRoute } from "./batch-route.ts";
+import { createAddressOf } from "./client-address.ts";
 import { type ConnectionOptions, connectionOptions, refuseConnection } from "./connection.ts";
 import { type ConnectionLimit, limitConnections } from "./connection-limit.ts";
 import { allowOrigins, varyOf } from "./cors.ts";
@@ -39,7 +40,9 @@ export interface AppOptions extends AccessOptions, ConnectionOptions {
   /** Whether the cache would answer; starts no lookup. */
   readonly isCached: (target: Target, fields: Fields) => boolean;
   /** Null if there is no rate limit. */
-  readonly rateLimit: Omit<RateLimitOptions, "isCached"> | null;
+  readonly rateLimit: Omit<RateLimitOptions, "isCached" | "addressOf"> | null;
+  /** Whether `X-Forwarded-For` of this peer is read; null if that of no peer is. */
+  readonly isTrustedProxy: ((address: string) => boolean) | null;
   /** Whether the service would answer a lookup now, and with the shared cache if there is one. */
   readonly readiness: () => Health;
   readonly metrics: Metrics;
@@ -89,7 +92,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     return sendProblem(reply, error);
   }
 
-  const log = createLookupLog(options.logger);
+  const addressOf = createAddressOf(options.isTrustedProxy);
+  const log = createLookupLog(options.logger, addressOf);
   const requestIdOf = createRequestIds();
   const deadlineMs = implicitDeadlineMs(options.inactivityTimeoutMs);
 
@@ -140,7 +144,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     isCached,
     parseTarget: memoizeParser(parseTarget, memoizedUrls),
     implicitDeadlineMs: deadlineMs,
-    rateLimit: options.rateLimit && createRateLimit({ ...options.rateLimit, isCached }),
+    rateLimit: options.rateLimit && createRateLimit({ ...options.rateLimit, isCached, addressOf }),
     metrics,
     log,
   });

@@ -26,7 +26,8 @@ const descriptorsPerFetch = 1 + 4;
 const descriptorsPerWorker = 2;
 
 // Node itself, standard streams and listening sockets: 22, measured. The start of a worker and of ffmpeg: 2 x 6.
-// getaddrinfo in 4 threads: 4 x 2. Redis, the tracing collector, the cache file, the log: 2 + 4 + 2 + 6. Sum 56, rounded up.
+// getaddrinfo in 4 threads: 4 x 2. Redis, the tracing collector, the cache file, the log: 2 + 4 + 2 + 6. The metrics listener:
+// 2 + 6 connections. Sum 64.
 const descriptorsOfProgram = 64;
 
 // Connections without a descriptor limit: 10,000 x 20 kB of memory = 200 MB while all of them are idle.
@@ -59,14 +60,8 @@ function enoughDescriptors({ reservedDescriptors }: ConnectionLimit): number {
  */
 export function limitConnections(app: FastifyInstance, limit: ConnectionLimit, logger: Logger): void {
   const { maxConnections, maxDescriptors } = limit;
-  const report = createDropReport(limit, logger);
-  app.server.maxConnections = maxConnections; // from the first connection on, which may come before the hook
+  boundConnections(app, maxConnections, logger);
   app.addHook("onListen", (done) => {
-    const servers = serversOf(app);
-    for (const server of servers) {
-      server.maxConnections = Math.ceil(maxConnections / servers.length);
-      server.on("drop", report);
-    }
     const descriptors = Number.isFinite(maxDescriptors) ? maxDescriptors : null;
     logger.info({ maxConnections, descriptors }, `accepts at most ${maxConnections} connections at once`);
     const enough = enoughDescriptors(limit);
@@ -76,6 +71,20 @@ export function limitConnections(app: FastifyInstance, limit: ConnectionLimit, l
         `the limit of open files is ${maxDescriptors}, and these settings need ${enough}: lookups may fail with overloaded. ` +
           "Raise it (LimitNOFILE= of systemd, --ulimit nofile= of Docker, ulimit -n) or lower MEDIA_ORACLE_FETCH_CONCURRENCY",
       );
+    }
+    done();
+  });
+}
+
+/** Closes each connection above the bound at once, on all addresses of the app together, and logs their number. */
+export function boundConnections(app: FastifyInstance, maxConnections: number, logger: Logger): void {
+  const report = createDropReport(maxConnections, logger);
+  app.server.maxConnections = maxConnections; // from the first connection on, which may come before the hook
+  app.addHook("onListen", (done) => {
+    const servers = serversOf(app);
+    for (const server of servers) {
+      server.maxConnections = Math.ceil(maxConnections / servers.length);
+      server.on("drop", report);
     }
     done();
   });
@@ -91,7 +100,7 @@ function serversOf(app: FastifyInstance): Server[] {
 }
 
 /** Logs connections that were closed above the limit: the first at once, then their number once a minute. */
-export function createDropReport({ maxConnections }: ConnectionLimit, logger: Logger): () => void {
+export function createDropReport(maxConnections: number, logger: Logger): () => void {
   let closed = 0;
   let timer: NodeJS.Timeout | undefined;
 

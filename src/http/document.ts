@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { createApp } from "./app.ts";
 import { connectionLimitOf } from "./connection-limit.ts";
+import { idleGauges } from "./gauges.ts";
 import { createMetrics } from "./metrics.ts";
 import { inactivityTimeoutMs } from "./timeouts.ts";
 
@@ -20,14 +21,9 @@ export async function openapiDocument(version: string): Promise<object> {
     corsOrigins: [],
     inactivityTimeoutMs,
     rateLimit: null,
+    isTrustedProxy: null,
     readiness: () => "ok",
-    metrics: createMetrics({
-      inflight: () => 0,
-      queueDepths: () => ({ fetch: 0, decode: 0, unpredictable: 0, workers: 0 }),
-      decoderRestarts: () => 0,
-      enabled: () => ({}),
-      shared: null,
-    }),
+    metrics: createMetrics(idleGauges),
     logger: pino({ level: "silent" }),
     version: () => ({ version, commit: null, node: "", libvips: null, formats: [] }),
     connectionLimit: connectionLimitOf(Infinity, { fetches: 1, workers: 1 }),

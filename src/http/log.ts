@@ -5,6 +5,7 @@ import { traceOf } from "../domain/error-trace.ts";
 import type { OracleError } from "../domain/errors.ts";
 import type { Target } from "../domain/target.ts";
 import { type Client, nameOf } from "./auth.ts";
+import type { AddressOf } from "./client-address.ts";
 
 /** Request id and client of a log line. */
 export interface RequestContext {
@@ -28,8 +29,11 @@ export interface LookupLog {
     error: OracleError,
     startedAt: number,
   ): void;
-  /** A request that is not in the documented form, not a target or above the rate limit: has only the rule, and a refused host. */
-  refused(context: RequestContext, error: OracleError): void;
+  /**
+   * A request that is not in the documented form, not a target or above the rate limit: has the rule, a refused host, and, if
+   * no token names the client, its address. Other lines have no address: with the hosts they would be a profile of a person.
+   */
+  refused(context: RequestContext & Parameters<AddressOf>[0], error: OracleError): void;
   /** A bug: logs names, codes and places of the error and its causes, no messages: they may quote the fetched file. */
   broken(context: RequestContext, error: unknown): void;
 }
@@ -37,7 +41,7 @@ export interface LookupLog {
 const hashCharacters = 16; // 64 bits: no two URLs in a log collide in practice
 
 /** @param logger its level is checked first: a line below it costs nothing */
-export function createLookupLog(logger: Logger): LookupLog {
+export function createLookupLog(logger: Logger, addressOf: AddressOf): LookupLog {
   // A random key of this process: an attacker cannot hash guessed URLs and search a leaked log for them.
   const key = randomBytes(32);
   const place = (target: Target) => ({
@@ -81,7 +85,8 @@ export function createLookupLog(logger: Logger): LookupLog {
     },
     refused(context, { code, refusal }) {
       const { host, rule } = refusal ?? {};
-      logger.info({ ...requestFields(context), code, host: host ?? undefined, rule }, "refused");
+      const address = context.client === null ? addressOf(context) : undefined;
+      logger.info({ ...requestFields(context), address, code, host: host ?? undefined, rule }, "refused");
     },
     broken(context, error) {
       logger.error({ ...requestFields(context), code: "internal", error: traceOf(error) }, "unexpected error");

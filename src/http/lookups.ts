@@ -102,12 +102,12 @@ export function createLookups(options: LookupsOptions): Lookups {
     try {
       const answer = await answerBy(description, description.kept === null ? leftMs : null, fields);
       log.answered(request, target, description, answer, startedAt);
-      metrics.answered(description.cached);
+      metrics.answered(description.cached, performance.now() - startedAt);
       return { error: null, target, description, answer };
     } catch (thrown) {
       const error = toOracleError(thrown);
       const { cached, kept } = description;
-      metrics.answered(cached);
+      metrics.answered(cached, performance.now() - startedAt);
       log.failed(request, target, description, error, startedAt);
       const now = Date.now();
       const retryAfter = originRetryAfter(error, kept, now);
@@ -144,7 +144,7 @@ export function createLookups(options: LookupsOptions): Lookups {
     if (kept === null || known === null) return null;
     const answer = { metadata: known, partial: false };
     log.answered(context, target, description, answer, startedAt);
-    metrics.answered(cached);
+    metrics.answered(cached, performance.now() - startedAt);
     return { error: null, target, description, answer };
   }
 

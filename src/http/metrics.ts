@@ -2,13 +2,16 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 import type { Cached, Oracle, Timings } from "../domain/description.ts";
 import { type DecodeTimeoutCause, decodeTimeoutCauses } from "../domain/decode-timeout.ts";
 import { type FailureCode, failures, type OracleError, toOracleError } from "../domain/errors.ts";
+import { addCacheMetrics } from "./cache-metrics.ts";
+import type { Gauges } from "./gauges.ts";
+import { addResponseTimes } from "./response-times.ts";
 
 /** Metrics for the operator. No label has a host of a URL, or text of a caller or an origin. */
 export interface Metrics {
   /** Counts a request by client: the name in a valid token, never unauthenticated text. Cheap: on the hot path of hits. */
   requested(client: string): void;
-  /** Counts a response by cache result. Cheap: it is on the hot path of cache hits. */
-  answered(cached: Cached): void;
+  /** Counts a response and its time, from the arrival of the request, by cache result. Cheap: on the hot path of hits. */
+  answered(cached: Cached, milliseconds: number): void;
   /** Counts a lookup that was refused by the target parser or the rate limit. */
   refused(code: "url_invalid" | "url_unsupported" | "rate_limited"): void;
   /** Counts a failure response, whether or not a lookup was started. */
@@ -22,34 +25,6 @@ export interface Metrics {
   /** Prometheus text exposition format 0.0.4. */
   text(): Promise<string>;
   readonly contentType: string;
-}
-
-/** Queues for a fetch slot, to be read and decoded (two kinds of bodies), and for a decoder worker. */
-export type QueueName = "fetch" | "decode" | "unpredictable" | "workers";
-
-/** Numbers that others keep, read when the metrics are. */
-export interface Gauges {
-  /** Lookups in progress. */
-  inflight(): number;
-  /** Waiting lookups by queue. */
-  queueDepths(): Readonly<Record<QueueName, number>>;
-  /** Decoder processes that had to be replaced since the start. */
-  decoderRestarts(): number;
-  /** The enabled formats by their names in the settings, and `poster` for frames of videos. */
-  enabled(): Readonly<Record<string, boolean>>;
-  /** Of the cache that replicas share (Redis); null if there is none. */
-  readonly shared: SharedGauges | null;
-}
-
-export interface SharedGauges {
-  /** Whether Redis is available and accepts writes. */
-  isWell(): boolean;
-  /** Calls to Redis since the start. */
-  calls(): number;
-  /** Failed calls since the start. */
-  failures(): number;
-  /** Lookups that were answered from Redis since the start. */
-  answers(): number;
 }
 
 // The `format` label of decode times. Other types share one label: an origin chooses the type, and each label value costs memory.
@@ -81,44 +56,19 @@ const decodeBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 // Up to the default fetch timeout (15 s). Few buckets: each is multiplied by four stages.
 const stageBuckets = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15];
 
-function addSharedMetrics(registers: Registry[], shared: SharedGauges): void {
-  new Gauge({
-    name: "media_oracle_shared_up",
-    help: "Whether Redis is available and accepts writes",
-    registers,
-    collect() {
-      this.set(shared.isWell() ? 1 : 0);
-    },
-  });
-  new Counter({
-    name: "media_oracle_shared_calls_total",
-    help: "Calls to Redis, by outcome",
-    labelNames: ["outcome"],
-    registers,
-    collect() {
-      this.reset();
-      this.inc({ outcome: "ok" }, shared.calls() - shared.failures());
-      this.inc({ outcome: "failed" }, shared.failures());
-    },
-  });
-  new Counter({
-    name: "media_oracle_shared_answers_total",
-    help: "Responses from Redis, among those that media_oracle_cache_total counts as hit or stale",
-    registers,
-    collect() {
-      this.reset();
-      this.inc(shared.answers());
-    },
-  });
-}
-
 export function createMetrics(gauges: Gauges): Metrics {
   const register = new Registry();
   const registers = [register];
   collectDefaultMetrics({ register });
 
-  // Plain numbers, collected at a scrape: an increment of prom-client costs more than the rest of a cache hit.
-  const answered: Record<Cached, number> = { hit: 0, miss: 0, collapsed: 0, stale: 0, revalidated: 0 };
+  const { version, commit, node } = gauges.build;
+  new Gauge({
+    name: "media_oracle_build_info",
+    help: "Always 1: version and commit of the program, version of Node",
+    labelNames: ["version", "commit", "node"],
+    registers,
+  }).set({ version, commit: commit ?? "", node }, 1);
+  const responseTimes = addResponseTimes(register);
   new Counter({
     name: "media_oracle_cache_total",
     help: "Responses by cache result",
@@ -126,9 +76,10 @@ export function createMetrics(gauges: Gauges): Metrics {
     registers,
     collect() {
       this.reset();
-      for (const [result, count] of Object.entries(answered)) this.inc({ result }, count);
+      for (const [result, count] of responseTimes.counts()) this.inc({ result }, count);
     },
   });
+  // Plain numbers, collected at a scrape: an increment of prom-client costs more than the rest of a cache hit.
   const requested = new Map<string, number>();
   new Counter({
     name: "media_oracle_requests_total",
@@ -204,8 +155,16 @@ export function createMetrics(gauges: Gauges): Metrics {
       this.inc(gauges.decoderRestarts());
     },
   });
-  if (gauges.shared) addSharedMetrics(registers, gauges.shared);
-
+  addCacheMetrics(registers, gauges);
+  new Counter({
+    name: "media_oracle_fetched_bytes_total",
+    help: "Bytes of bodies that origins sent",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(gauges.fetchedBytes());
+    },
+  });
   new Gauge({
     name: "media_oracle_format_enabled",
     help: "1 for each enabled format. poster: a frame of videos, by ffmpeg",
@@ -226,7 +185,7 @@ export function createMetrics(gauges: Gauges): Metrics {
 
   return {
     requested: (client) => void requested.set(client, (requested.get(client) ?? 0) + 1),
-    answered: (cached) => void (answered[cached] += 1),
+    answered: responseTimes.observe,
     refused: (reason) => refusals.inc({ reason }),
     notAnswered: (code) => notAnswered.inc({ code }),
     described(outcome, type, timings) {

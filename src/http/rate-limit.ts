@@ -2,6 +2,7 @@ import type { FastifyRequest } from "fastify";
 import { isIPv6 } from "node:net";
 import type { Fields } from "../domain/fields.ts";
 import type { Target } from "../domain/target.ts";
+import type { AddressOf } from "./client-address.ts";
 
 /** The number of a client's lookups in its current minute, the latest one included. */
 export interface Count {
@@ -17,6 +18,7 @@ export interface RateLimitOptions {
   readonly isCached: (target: Target, fields: Fields) => boolean;
   /** Null if there are no other replicas. */
   readonly together: CountTogether | null;
+  readonly addressOf: AddressOf;
   /** Monotonic clock, in milliseconds. */
   readonly now: () => number;
 }
@@ -56,7 +58,7 @@ const maxClients = 20_000;
  * A fixed window, not a token bucket: the headers describe it exactly, and a client that follows them is never
  * rejected. Around the end of a window a client can get twice the limit in a short time, once.
  */
-export function createRateLimit({ perMinute, isCached, together, now }: RateLimitOptions): RateLimit {
+export function createRateLimit({ perMinute, isCached, together, addressOf, now }: RateLimitOptions): RateLimit {
   const count = createCounter(now);
   const policy = `"client";q=${perMinute};w=${windowMs / 1000}`;
 
@@ -72,7 +74,7 @@ export function createRateLimit({ perMinute, isCached, together, now }: RateLimi
 
   return (request, target, fields = null) => {
     if (isCached(target, fields)) return null;
-    const account = request.client?.account ?? addressAccount(request.socket.remoteAddress ?? "");
+    const account = request.client?.account ?? addressAccount(addressOf(request));
     if (!together) return judge(count(account));
     return together.isCached(target, fields).then((is) => (is ? null : countTogether(account, together)));
   };

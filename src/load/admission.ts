@@ -78,6 +78,8 @@ export interface AdmissionControl extends Admission {
   readonly active: number;
   /** Waiting lookups by queue. */
   readonly waiting: Readonly<Record<"fetch" | "decode" | "unpredictable", number>>;
+  /** Bytes of bodies received from origins since the start. */
+  readonly receivedBytes: number;
 }
 
 export interface AdmissionOptions {
@@ -163,6 +165,9 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     },
     get waiting() {
       return { fetch: slots.waiting, decode: decodeQueue.waiting, unpredictable: unpredictableSlots.waiting };
+    },
+    get receivedBytes() {
+      return transfers.receivedBytes;
     },
   };
 }

@@ -30,6 +30,8 @@ export interface Transfers {
    * @param yieldSlot releases the slot while the transfer runs on; may be called once the lookup has released it itself
    */
   begin(keys: readonly string[], outer: AbortSignal, yieldSlot: () => void): Transfer;
+  /** Bytes that all transfers have received since the start. */
+  readonly receivedBytes: number;
 }
 
 export interface TransfersOptions {
@@ -75,6 +77,7 @@ const bySpeed = (one: Running, other: Running) => one.lastBytes - other.lastByte
 
 export function createTransfers({ starved, maxYielded, now }: TransfersOptions): Transfers {
   const running = new Set<Running>();
+  let receivedBytes = 0;
   let review: NodeJS.Timeout | undefined;
 
   function startRunning(keys: readonly string[], end: () => void, yieldSlot: () => void): Running & Meter {
@@ -120,6 +123,7 @@ export function createTransfers({ starved, maxYielded, now }: TransfersOptions):
       received(bytes) {
         self.windowBytes += bytes;
         self.totalBytes += bytes;
+        receivedBytes += bytes;
       },
     };
     return self;
@@ -181,6 +185,9 @@ export function createTransfers({ starved, maxYielded, now }: TransfersOptions):
   }
 
   return {
+    get receivedBytes() {
+      return receivedBytes;
+    },
     begin(keys, outer, yieldSlot) {
       const controller = new AbortController();
       const abort = () => controller.abort();

@@ -38,6 +38,8 @@ test("without settings the documented defaults apply, every one of them", () => 
   expect(parse()).toEqual({
     HOST: "127.0.0.1",
     PORT: 8080,
+    METRICS_PORT: null,
+    TRUSTED_PROXIES: [],
     TOKENS: [],
     TOKEN_KEY: null,
     REVOKED_TOKENS: [],
@@ -290,4 +292,22 @@ test("origins of CORS are written as browsers send them", () => {
   ]) {
     expect(faultsOf({ MEDIA_ORACLE_CORS_ORIGINS: wrong })).toContain(`"${wrong}" is not an origin`);
   }
+});
+
+test("trusted proxies are addresses and CIDRs, and a block of all addresses is a fault", () => {
+  const { TRUSTED_PROXIES } = parse({ MEDIA_ORACLE_TRUSTED_PROXIES: "10.0.0.5, 2001:db8::/32" });
+  expect(TRUSTED_PROXIES.map(({ bits }) => bits)).toEqual([32, 32]);
+  for (const wrong of ["0.0.0.0/0", "::/0", "proxy.example.org", "10.0.0.5/8", "10.0.0.5:80", "::ffff:10.0.0.5"]) {
+    expect([wrong, faultsOf({ MEDIA_ORACLE_TRUSTED_PROXIES: wrong })]).toEqual([
+      wrong,
+      expect.stringContaining("MEDIA_ORACLE_TRUSTED_PROXIES"),
+    ]);
+  }
+});
+
+test("the port of the metrics listener differs from that of the API", () => {
+  expect(parse({ MEDIA_ORACLE_METRICS_PORT: "9464" }).METRICS_PORT).toBe(9464);
+  expect(parse({ MEDIA_ORACLE_METRICS_PORT: "0", MEDIA_ORACLE_PORT: "0" }).METRICS_PORT).toBe(0);
+  expect(faultsOf({ MEDIA_ORACLE_METRICS_PORT: "8080" })).toContain("MEDIA_ORACLE_METRICS_PORT");
+  expect(faultsOf({ MEDIA_ORACLE_METRICS_PORT: "tcp://10.0.0.1:9464" })).toContain("enableServiceLinks");
 });

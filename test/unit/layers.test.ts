@@ -19,7 +19,7 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   "openapi-types": ["http"], // types alone
   "prom-client": ["http"],
   zod: ["http", "config.ts"],
-  "ipaddr.js": ["fetch"],
+  "ipaddr.js": ["fetch", "http"],
   tldts: ["fetch"],
   undici: ["fetch"],
   sharp: ["media"],

@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { pino } from "pino";
 import { expect, test } from "vitest";
@@ -69,7 +70,7 @@ test("the times of locks, rate limits, partial bodies and savings in docs/privac
 test("docs/privacy.md names every field of the log lines of lookups", async () => {
   const lines: object[] = [];
   const logger = pino({ level: "debug", base: null }, { write: (line) => void lines.push(JSON.parse(line) as object) });
-  const log = createLookupLog(logger);
+  const log = createLookupLog(logger, () => "192.0.2.1");
   const target = targetOf("https://upload.example.org/a.jpg");
   const client = { id: "request-1", client: null };
   const description = { cached: "hit", timings: {}, decodeTimeoutCause: "time_limit" } as const;
@@ -83,7 +84,7 @@ test("docs/privacy.md names every field of the log lines of lookups", async () =
   });
   log.answered(client, target, description as never, { metadata, partial: false }, 0);
   log.failed(client, target, description as never, error, 0);
-  log.refused(client, error);
+  log.refused({ ...client, headers: {}, socket: new Socket() }, error);
   log.broken(client, new Error("a bug"));
   await nextTurn();
   expect(lines).toHaveLength(4);

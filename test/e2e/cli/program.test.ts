@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { asNobody, canBeNobody } from "../../support/limits.ts";
 import { requires } from "../../support/require.ts";
 import { runProgram, startService } from "../../support/service.ts";
 
@@ -80,6 +81,53 @@ test("config check exits with 0, or with 78 and a list of all invalid settings",
   expect(bad.code).toBe(78);
   for (const word of ["MEDIA_ORACLE_PORT", "MEDIA_ORACLE_TYPO"]) expect(bad.stderr).toContain(word);
 });
+
+test.each(["config check", "serve"])(
+  "%s exits with 78 if the cache file cannot be written, and names the setting and the cause",
+  async (command) => {
+    const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, "file"), "");
+    for (const [file, cause] of [
+      [join(folder, "file", "cache"), "ENOTDIR"],
+      [join(folder, "none", "cache"), "ENOENT"],
+      [folder, "EISDIR"],
+      ["/proc/cache", /ENOENT|EACCES/], // a file system without new files
+    ] as const) {
+      const { code, stdout, stderr } = await runProgram(command.split(" "), { CACHE_FILE: file, PORT: "0" });
+      expect([file, code, stdout]).toEqual([file, 78, ""]);
+      expect(stderr).toMatch(/^ {2}MEDIA_ORACLE_CACHE_FILE cannot be written .+$/m);
+      expect(stderr).toMatch(cause);
+    }
+    expect(readdirSync(folder)).toEqual(["file"]);
+  },
+);
+
+test("config check accepts a cache file that can be written, and leaves its folder as it was", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "cache");
+  expect((await runProgram(["config", "check"], { CACHE_FILE: file })).code).toBe(0);
+  writeFileSync(file, "old");
+  expect((await runProgram(["config", "check"], { CACHE_FILE: file })).code).toBe(0);
+  expect([readdirSync(folder), readFileSync(file, "utf8")]).toEqual([["cache"], "old"]);
+});
+
+test.skipIf(requires("root, to be another user", canBeNobody))(
+  "config check exits with 78 if its user may not write the folder of the cache file",
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    chmodSync(folder, 0o755);
+    const [setpriv, ...args] = asNobody;
+    const program = new URL("../../../dist/main.js", import.meta.url).pathname;
+    const { status, stderr } = spawnSync(setpriv, [...args, process.execPath, program, "config", "check"], {
+      env: { MEDIA_ORACLE_CACHE_FILE: join(folder, "cache") },
+      encoding: "utf8",
+    });
+    expect([status, stderr]).toEqual([78, expect.stringContaining("EACCES")]);
+  },
+);
 
 test("serve rejects MEDIA_ORACLE_TOKEN, the token of clients, and names MEDIA_ORACLE_TOKENS", async () => {
   const { code, stderr } = await runProgram(["serve"], { TOKEN: "planted-secret-text" });

@@ -1,6 +1,8 @@
-import { readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
-import { parse } from "yaml";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { parse, stringify } from "yaml";
 import { hasPrometheus, observability, promtool, type Series, testAlert } from "../../support/promtool.ts";
 import { requires } from "../../support/require.ts";
 
@@ -98,6 +100,27 @@ const cases: Readonly<Record<string, Case>> = {
   },
 };
 
+interface Manifest {
+  readonly metadata: { readonly labels?: Readonly<Record<string, string>> };
+  readonly spec?: { readonly template?: Manifest; readonly jobLabel?: string };
+}
+
+const readManifest = (file: string): Manifest =>
+  parse(readFileSync(new URL(`../../../deploy/k8s/${file}`, import.meta.url), "utf8")) as Manifest;
+
+/** Returns the value that the Prometheus Operator gives to the label `job`. */
+function jobOf(monitor: string, selected: Manifest): string {
+  const { jobLabel = "" } = readManifest(`components/${monitor}/${monitor}.yaml`).spec!;
+  return selected.metadata.labels![jobLabel]!;
+}
+
+function jobIn(file: string): string {
+  const { scrape_configs } = parse(readFileSync(observability(file), "utf8")) as {
+    scrape_configs: { job_name: string }[];
+  };
+  return scrape_configs[0]!.job_name;
+}
+
 test("each alert has a test case, and a runbook section in docs/metrics.md", () => {
   const docs = readFileSync(new URL("../../../docs/metrics.md", import.meta.url), "utf8");
   expect(alerts.map(({ alert }) => alert)).toEqual(Object.keys(cases));
@@ -111,6 +134,29 @@ describe.skipIf(requires("promtool", hasPrometheus))("promtool", () => {
   test("promtool accepts the alert rules and the configuration of Prometheus", () => {
     expect(promtool("check", "rules", observability("alerts.yml"))).toBe("");
     expect(promtool("check", "config", observability("prometheus.yml"))).toBe("");
+  });
+
+  test("promtool accepts the scrape job for Kubernetes, apart from its discovery, which Debian's Prometheus omits", () => {
+    const { scrape_configs } = parse(readFileSync(observability("prometheus-kubernetes.yml"), "utf8")) as {
+      scrape_configs: Record<string, unknown>[];
+    };
+    const [{ kubernetes_sd_configs, ...job }] = scrape_configs as [Record<string, unknown>];
+    expect(kubernetes_sd_configs).toEqual([{ role: "pod", namespaces: { names: ["media-oracle"] } }]);
+    const folder = mkdtempSync(join(tmpdir(), "media-oracle-prometheus-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "prometheus.yml");
+    writeFileSync(file, stringify({ scrape_configs: [job] }));
+    expect(promtool("check", "config", file)).toBe("");
+  });
+
+  test.each([
+    ["prometheus.yml", jobIn("prometheus.yml")],
+    ["prometheus-kubernetes.yml", jobIn("prometheus-kubernetes.yml")],
+    ["the ServiceMonitor", jobOf("service-monitor", readManifest("service.yaml"))],
+    ["the PodMonitor", jobOf("pod-monitor", readManifest("deployment.yaml").spec!.template!)],
+  ])("the alert MediaOracleDown fires for a target of %s that is down, and not while it is up", (_, job) => {
+    expect(testAlert("MediaOracleDown", { [`up{job="${job}",instance="a"}`]: "0x10" }, 5, true)).toBe("");
+    expect(testAlert("MediaOracleDown", { [`up{job="${job}",instance="a"}`]: "1x10" }, 5, false)).toBe("");
   });
 
   test.each(Object.entries(cases))(

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -87,8 +87,11 @@ test.each([
   expect((await start(file)).output()).toContain('"entries":1');
 });
 
-test("the service works without a saved cache if the folder is not writable", async () => {
-  const service = await start(join(makeFile(), "no", "such", "folder"));
+test("the service works without a saved cache if the folder of the cache file disappears while it runs", async () => {
+  const folder = join(makeFile(), "..", "mounted");
+  mkdirSync(folder);
+  const service = await start(join(folder, "cache"));
+  rmSync(folder, { recursive: true });
   const origin = await startTexts();
   expect((await ask(service, origin.url("/a.txt"))).status).toBe(200);
   expect(await service.stop()).toBe(0);

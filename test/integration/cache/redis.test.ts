@@ -35,6 +35,20 @@ function nextChange(redis: BoundedRedis): Promise<[RedisState, string | null]> {
   return new Promise((resolve) => redis.onChange((...change) => resolve(change)));
 }
 
+/** Records all changes from now on. */
+function recordChanges(redis: BoundedRedis): [RedisState, string | null][] {
+  const changes: [RedisState, string | null][] = [];
+  redis.onChange((...change) => changes.push(change));
+  return changes;
+}
+
+/** Resolves when so many connections or attempts have ended. */
+async function waitForCloses(redis: BoundedRedis, count: number): Promise<void> {
+  for (let ended = 0; ended < count; ended += 1) {
+    await new Promise((resolve) => redis.client.once("close", resolve)); // node's `once` would reject on an error before
+  }
+}
+
 async function startPair(options: RedisServerOptions = {}): Promise<{ server: RedisServer; redis: BoundedRedis }> {
   const server = await startRedis(onTestFinished, options);
   const redis = connectTo(server.url);
@@ -108,6 +122,59 @@ describe.skipIf(requires("redis-server", hasRedis))("the Redis client", () => {
     make(server, false);
     await waitForState(redis, "ready");
     await set(redis, "after");
+  });
+
+  test("each change of the reason for an outage is reported once, not once per attempt to connect", async () => {
+    const { server, redis } = await startPair({ password: "first" });
+    const changes = recordChanges(redis);
+    server.command("CONFIG", "SET", "requirepass", "second"); // connections that are open stay authenticated
+    server.stall();
+    await expect(get(redis)).rejects.toThrow();
+    await waitForCloses(redis, 3);
+    expect(changes).toEqual([["away", "ETIMEDOUT"]]);
+    server.resume();
+    await expect.poll(() => changes.length, { timeout: 20_000 }).toBe(2);
+    await waitForCloses(redis, 3);
+    await server.kill();
+    await expect.poll(() => changes.length, { timeout: 20_000 }).toBe(3);
+    await waitForCloses(redis, 3);
+    expect(changes).toEqual([
+      ["away", "ETIMEDOUT"],
+      ["away", "WRONGPASS"],
+      ["away", "ECONNREFUSED"],
+    ]);
+  });
+
+  test("an outage does not have the reason of an earlier one", async () => {
+    const { server, redis } = await startPair();
+    server.fill(true);
+    await expect(set(redis, "lost")).rejects.toThrow();
+    server.fill(false);
+    await waitForState(redis, "ready");
+    const change = nextChange(redis);
+    await server.kill();
+    expect(await change).toEqual(["away", null]);
+  });
+
+  test("a full Redis has one reason, also for a write within a transaction", async () => {
+    const { server, redis } = await startPair();
+    const count = createRedisCounter(redis);
+    const changes = recordChanges(redis);
+    server.fill(true);
+    for (let time = 0; time < 2; time += 1) {
+      expect(await count("client", 1000)).toBeNull();
+      await expect(set(redis, "lost")).rejects.toThrow();
+    }
+    expect(changes).toEqual([["refusing", "OOM"]]);
+  });
+
+  test("a call before the end of the first handshake fails, and Redis is not reported as unavailable", async () => {
+    const server = await startRedis(onTestFinished);
+    const redis = connectTo(server.url);
+    const changes = recordChanges(redis);
+    await expect(set(redis, "too early")).rejects.toThrow();
+    await waitForState(redis, "ready");
+    expect(changes).toEqual([["ready", null]]);
   });
 
   test("a blocked event loop is not mistaken for a stalled Redis", async () => {

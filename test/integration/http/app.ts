@@ -7,7 +7,8 @@ import type { Target } from "../../../src/domain/target.ts";
 import { type AppOptions, createApp } from "../../../src/http/app.ts";
 import { type ConnectionLimit, connectionLimitOf } from "../../../src/http/connection-limit.ts";
 import type { NamedTokenOptions } from "../../../src/http/named-token.ts";
-import { createMetrics, type Gauges, observed } from "../../../src/http/metrics.ts";
+import { type Gauges, idleGauges } from "../../../src/http/gauges.ts";
+import { createMetrics, observed } from "../../../src/http/metrics.ts";
 import type { Version } from "../../../src/http/schema.ts";
 
 export const summit: Metadata = {
@@ -65,14 +66,9 @@ export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof 
     corsOrigins: [],
     inactivityTimeoutMs: 60_000,
     rateLimit: null,
+    isTrustedProxy: null,
     readiness: () => "ok",
-    metrics: createMetrics({
-      inflight: () => 0,
-      queueDepths: () => ({ fetch: 0, decode: 0, unpredictable: 0, workers: 0 }),
-      decoderRestarts: () => 0,
-      enabled: () => ({}),
-      shared: null,
-    }),
+    metrics: createMetrics(idleGauges),
     logger: pino({ level: "silent" }),
     connectionLimit: noDescriptorLimit,
     version: () => version,
@@ -126,6 +122,7 @@ export interface AppSettings {
   readonly isCached?: AppOptions["isCached"];
   readonly parseTarget?: AppOptions["parseTarget"];
   readonly rateLimit?: NonNullable<AppOptions["rateLimit"]>;
+  readonly isTrustedProxy?: AppOptions["isTrustedProxy"];
   readonly readiness?: AppOptions["readiness"];
   readonly shared?: Gauges["shared"];
   readonly invalidate?: (target: Target) => Promise<void>;
@@ -139,11 +136,18 @@ export interface AppSettings {
 export async function startApp(oracle: Oracle, settings: AppSettings = {}): Promise<RunningApp> {
   const lines: string[] = [];
   const metrics = createMetrics({
+    ...idleGauges,
     inflight: () => 1,
     queueDepths: () => ({ fetch: 2, decode: 4, unpredictable: 5, workers: 6 }),
     decoderRestarts: () => 3,
     enabled: () => ({ png: true, svg: false }),
+    fetchedBytes: () => 7,
+    cache: () => ({
+      success: { entries: 8, bytes: 9, evictions: 10 },
+      failure: { entries: 11, bytes: 12, evictions: 13 },
+    }),
     shared: settings.shared ?? null,
+    build: version,
   });
   const app = await createApp({
     oracle: observed(oracle, metrics),
@@ -156,6 +160,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     corsOrigins: settings.corsOrigins ?? [],
     inactivityTimeoutMs: settings.inactivityTimeoutMs ?? 60_000,
     rateLimit: settings.rateLimit ?? null,
+    isTrustedProxy: settings.isTrustedProxy ?? null,
     readiness: settings.readiness ?? (() => "ok"),
     metrics,
     logger: pino({ level: settings.level ?? "debug" }, { write: (line: string) => void lines.push(line) }),

@@ -66,6 +66,13 @@ test("metrics count answers and lookup outcomes, and contain no host", async ({ 
     'media_oracle_queue_depth{queue="unpredictable"} 5',
     'media_oracle_queue_depth{queue="workers"} 6',
     "media_oracle_decoder_restarts_total 3",
+    'media_oracle_response_seconds_count{result="hit"} 2',
+    'media_oracle_response_seconds_count{result="miss"} 2',
+    "media_oracle_fetched_bytes_total 7",
+    'media_oracle_cache_entries{kind="success"} 8',
+    'media_oracle_cache_bytes{kind="failure"} 12',
+    'media_oracle_cache_evictions_total{kind="failure"} 13',
+    `media_oracle_build_info{version="1.2.3",commit="${version.commit!}",node="24.0.0"} 1`,
     "process_resident_memory_bytes",
   ]) {
     expect(text).toContain(line);

@@ -72,3 +72,15 @@ test.each(services.filter(([name]) => name.startsWith("oracle")))(
     expectSettings({ MEDIA_ORACLE_HOST: "0.0.0.0", ...(Object.fromEntries(variables) as Record<string, string>) });
   },
 );
+
+test("Prometheus in compose.yaml scrapes the metrics port of the oracles, which is not published", () => {
+  const { scrape_configs } = parse(read("deploy/observability/prometheus.yml")) as {
+    scrape_configs: { dns_sd_configs: { port: number }[] }[];
+  };
+  const { port } = scrape_configs[0]!.dns_sd_configs[0]!;
+  const oracles = services.filter(([name]) => name.startsWith("oracle"));
+  expect(oracles.map(([, { environment }]) => environment!.MEDIA_ORACLE_METRICS_PORT)).toEqual(
+    oracles.map(() => String(port)),
+  );
+  expect(services.flatMap(([, { ports = [] }]) => ports).join()).not.toContain(String(port));
+});

@@ -1,9 +1,12 @@
 import type { FastifyRequest } from "fastify";
 import { describe, expect, test } from "vitest";
+import { createAddressOf } from "../../../src/http/client-address.ts";
 import { addressAccount, type Count, createRateLimit } from "../../../src/http/rate-limit.ts";
 
 const url = new URL("https://upload.example.org/a");
 const target = { href: url.href, url, via: null };
+
+const addressOf = createAddressOf(null);
 
 const from = (remoteAddress: string, account?: string): FastifyRequest => {
   const request: unknown = { socket: { remoteAddress }, client: account === undefined ? null : { name: "a", account } };
@@ -30,7 +33,7 @@ test.for([
 
 test("lookups above the rate limit are rejected until the minute is over", () => {
   let time = 1000;
-  const ask = createRateLimit({ perMinute: 2, isCached: () => false, together: null, now: () => time });
+  const ask = createRateLimit({ perMinute: 2, isCached: () => false, together: null, addressOf, now: () => time });
   const request = from("192.0.2.1");
   expect([ask(request, target), ask(request, target)]).toEqual([null, null]);
   time += 18_500;
@@ -44,7 +47,7 @@ test("lookups above the rate limit are rejected until the minute is over", () =>
 });
 
 test("each token has its own quota at any address, and each address without a token has its own", () => {
-  const ask = createRateLimit({ perMinute: 1, isCached: () => false, together: null, now: () => 0 });
+  const ask = createRateLimit({ perMinute: 1, isCached: () => false, together: null, addressOf, now: () => 0 });
   expect(ask(from("192.0.2.1"), target)).toBeNull();
   expect(ask(from("192.0.2.2"), target)).toBeNull();
   expect(ask(from("192.0.2.1", "name a"), target)).toBeNull();
@@ -55,7 +58,7 @@ test("each token has its own quota at any address, and each address without a to
 
 test("the rate limit stores at most 20,000 clients", () => {
   let time = 0;
-  const ask = createRateLimit({ perMinute: 1, isCached: () => false, together: null, now: () => time });
+  const ask = createRateLimit({ perMinute: 1, isCached: () => false, together: null, addressOf, now: () => time });
   const first = from("first");
   expect(ask(first, target)).toBeNull();
   for (let count = 1; count < 20_000; count += 1) void ask(from(`other ${count}`), target);
@@ -75,7 +78,7 @@ describe("shared counts of replicas", () => {
     };
     return { asked, together: { isCached: () => Promise.resolve(isCached), count } };
   };
-  const limits = { perMinute: 2, isCached: () => false, now: () => 0 };
+  const limits = { perMinute: 2, isCached: () => false, addressOf, now: () => 0 };
 
   test("replicas with a shared count reject above their total", async () => {
     const others = together([

@@ -206,3 +206,12 @@ describe("a body beyond 1 MiB", () => {
     expect(endedOf(small)).toEqual([false]);
   });
 });
+
+test("the received bytes of all transfers are added up, also after they have ended", () => {
+  const { transfers, begin } = startTransfers();
+  const [first, second] = [begin("a"), begin("b")];
+  first.transfer.received(2);
+  first.transfer[Symbol.dispose]();
+  second.transfer.received(3);
+  expect(transfers.receivedBytes).toBe(5);
+});

@@ -18,7 +18,7 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   "fastify-type-provider-zod": ["http"],
   "openapi-types": ["http"], // types alone
   "prom-client": ["http"],
-  zod: ["http", "config.ts"],
+  zod: ["http", "config.ts", "setting-values.ts"],
   "ipaddr.js": ["fetch", "http"],
   tldts: ["fetch"],
   undici: ["fetch"],
@@ -68,7 +68,8 @@ const known: Readonly<Record<string, readonly string[]>> = {
   "oracle.ts": ["domain", "early-preview.ts", "fetch", "load", "media", "reading.ts"],
   "reading.ts": ["domain", "early-preview.ts", "fetch", "media"],
   "early-preview.ts": ["domain", "media"],
-  "config.ts": ["cache", "domain", "fetch", "media"],
+  "config.ts": ["cache", "domain", "fetch", "media", "setting-values.ts"],
+  "setting-values.ts": ["cache", "fetch", "media"],
   "tracing.ts": ["http"],
 };
 

@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
@@ -9,6 +8,8 @@ import {
   parseRewrite,
   type TargetOptions,
 } from "../../../src/fetch/target.ts";
+import { describeWith } from "../../support/require.ts";
+import { readSsrfCases, ssrfCases } from "../../support/ssrf-cases.ts";
 
 const usual: TargetOptions = {
   allowPorts: [parsePortRange("80"), parsePortRange("443")],
@@ -573,23 +574,13 @@ describe("rewrites", () => {
   });
 });
 
-const casesFile = new URL("../../../../shared/ssrf-cases.json", import.meta.url);
+describeWith(ssrfCases, "the collected SSRF cases", () => {
+  const accepted = readSsrfCases().filter(({ verdict }) => verdict === "allow-syntax");
 
-describe.skipIf(!existsSync(casesFile))(
-  "the collected SSRF cases (skipped if ../shared/ssrf-cases.json is absent)",
-  () => {
-    interface Case {
-      readonly url: string;
-      readonly verdict: string;
-      readonly whatwg_host: string;
-    }
-    const cases: Case[] = existsSync(casesFile) ? JSON.parse(readFileSync(casesFile, "utf8")) : [];
-
-    test.each(cases.filter(({ verdict }) => verdict === "allow-syntax"))("$url is accepted", ({ url, whatwg_host }) => {
-      expect(parse(url).url.hostname).toBe(whatwg_host);
-    });
-  },
-);
+  test.each(accepted)("$url is accepted", ({ url, whatwg_host }) => {
+    expect(parse(url).url.hostname).toBe(whatwg_host);
+  });
+});
 
 describe("the port of the other scheme", () => {
   test("the other scheme's port is refused although the operator allows it, for all addresses or for one", () => {

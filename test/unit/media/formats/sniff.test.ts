@@ -2,8 +2,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type FormatName, formats } from "../../../../src/media/formats/index.ts";
 import { mediaType, sniff, sniffAs, sniffBytes } from "../../../../src/media/formats/sniff.ts";
-import { corpusBytes, corpusRows, hasCorpus } from "../../../support/corpus.ts";
+import { corpusBytes, corpusRows, corpus } from "../../../support/corpus.ts";
 import { box, fileType, heads, latin1, matroska, movie, mp3Frames, png } from "../../../support/heads.ts";
+import { describeWith } from "../../../support/require.ts";
 
 const nameOf = (head: Uint8Array) => sniff(head)?.name ?? null;
 const formatNamed = (name: FormatName) => formats.find((format) => format.name === name)!;
@@ -203,7 +204,7 @@ describe("the media type", () => {
   });
 });
 
-describe.skipIf(!hasCorpus)("sniffing of real files (needs the corpus)", () => {
+describeWith(corpus, "sniffing of real files", () => {
   const rows = corpusRows().filter(({ kind }) => kind !== "malformed");
 
   test.each(rows)("the sniffed type of $file is $type", (row) => {

@@ -8,6 +8,7 @@ import {
   parseRewrite,
   type TargetOptions,
 } from "../../../src/fetch/target.ts";
+import { cpuMs } from "../../support/cpu.ts";
 import { describeWith } from "../../support/require.ts";
 import { readSsrfCases, ssrfCases } from "../../support/ssrf-cases.ts";
 
@@ -287,13 +288,14 @@ describe("the text of a URL", () => {
     expect(detailOf(text)).toMatch(detail);
   });
 
-  test("16 texts crafted for quadratic work are parsed in under 2 s", () => {
-    const before = performance.now();
-    for (const scrap of [" ", "\n", "a ", "\ufe0f", "❤\ufe0f\u200d", "ﾃﾞ", "。", "%"]) {
-      outcomeOf(scrap.repeat(500_000));
-      outcomeOf(`https://${scrap.repeat(4000)}.org/${scrap.repeat(4000)}x`);
-    }
-    expect(performance.now() - before).toBeLessThan(2000);
+  test("16 texts crafted for quadratic work are parsed in under 2 s of CPU time", () => {
+    const parseAll = () => {
+      for (const scrap of [" ", "\n", "a ", "\ufe0f", "❤\ufe0f\u200d", "ﾃﾞ", "。", "%"]) {
+        outcomeOf(scrap.repeat(500_000));
+        outcomeOf(`https://${scrap.repeat(4000)}.org/${scrap.repeat(4000)}x`);
+      }
+    };
+    expect(cpuMs(parseAll, 1)).toBeLessThan(2000);
   });
 
   test("the 10,000th URL is parsed like the first", () => {

@@ -59,6 +59,14 @@ export default defineConfig(
       "@typescript-eslint/no-unsafe-member-access": "off",
       "@typescript-eslint/no-unsafe-argument": "off",
       "@typescript-eslint/no-unsafe-call": "off",
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector:
+            'TryStatement[handler] > BlockStatement.block CallExpression:matches([callee.name="expect"], [callee.object.name="expect"])',
+          message: "the catch clause would catch the failure of this assertion",
+        },
+      ],
     },
   },
 );

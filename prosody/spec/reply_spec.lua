@@ -39,6 +39,19 @@ describe("the validation of a reply", function ()
 		end
 	end);
 
+	it("accepts a thumbhash of up to 25 bytes, the longest that its encoder makes, and drops a longer one", function ()
+		local base64 = require "util.encodings".base64;
+		for bytes = 5, 25 do
+			local thumbhash = base64.encode(("\255"):rep(bytes));
+			assert.equal(thumbhash, parse_metadata({ thumbhash = thumbhash }).thumbhash);
+		end
+		for _, wrong in ipairs {
+			base64.encode(("\255"):rep(28)), ("A"):rep(40), ("A"):rep(35), ("A"):rep(33).."===", "", "AAA", "A===", "AA-_", "AAAA\n",
+		} do
+			assert.is_nil(parse_metadata({ type = "image/png", thumbhash = wrong }).thumbhash);
+		end
+	end);
+
 	it("drops a thumbnail that is no small PNG, also one that declares more pixels than it can have", function ()
 		assert.equal(thumbnail, parse_metadata({ thumbnail = thumbnail }).thumbnail);
 		assert.equal(png(1, 8), parse_metadata({ thumbnail = png(1, 8) }).thumbnail);

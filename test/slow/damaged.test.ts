@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type Answer, createClient } from "../../src/client/client.ts";
-import { corpusBytes, type CorpusRow, corpusRows, hasCorpus } from "../support/corpus.ts";
+import { corpusBytes, type CorpusRow, corpusRows, corpus } from "../support/corpus.ts";
 import { randomIntegers } from "../support/mutations.ts";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { type Service, startService } from "../support/service.ts";
+import { describeWith } from "../support/require.ts";
 
 type Metadata = Answer["metadata"];
 
@@ -53,7 +54,7 @@ function contradictions(found: Metadata, whole: Metadata, isCut: boolean): strin
   return faults;
 }
 
-describe.skipIf(!hasCorpus)("files of the corpus with damage (needs the corpus)", () => {
+describeWith(corpus, "files of the corpus with damage", () => {
   let service: Service;
   let origin: Origin;
   let number = 0;

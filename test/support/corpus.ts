@@ -1,10 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Material } from "./require.ts";
 
 /** Real media with reference metadata. It is beside the project: without it, tests that need it are skipped. */
 export const corpusFolder = fileURLToPath(new URL("../../../shared/corpus/", import.meta.url));
-export const hasCorpus = existsSync(join(corpusFolder, "manifest.jsonl"));
+const hasCorpus = existsSync(join(corpusFolder, "manifest.jsonl"));
+export const corpus: Material = { name: "folder ../shared/corpus", isPresent: hasCorpus };
 
 export interface CorpusRow {
   /** Relative to the folder. */

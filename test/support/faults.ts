@@ -1,10 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Material } from "./require.ts";
 
 /** Files that are easily described wrongly, with their metadata. They are beside the project: without them, tests are skipped. */
 const folder = fileURLToPath(new URL("../../../shared/faults/", import.meta.url));
-export const hasFaults = existsSync(join(folder, "truth.json"));
+const hasFaults = existsSync(join(folder, "truth.json"));
+export const faults: Material = { name: "folder ../shared/faults", isPresent: hasFaults };
 
 export interface FaultRow {
   readonly file: string;

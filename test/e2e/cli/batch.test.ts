@@ -29,8 +29,14 @@ async function makeFolder(): Promise<string> {
   return folder;
 }
 
-/** Starts a fake service with the responses of the test. */
-async function startFakeService(answer: (url: string) => { status?: number; body: object; retryAfter?: string }) {
+type FakeAnswer = { status?: number; body: object; retryAfter?: string } | "reset";
+
+/**
+ * Starts a fake service with the responses of the test.
+ *
+ * @param answer `count` numbers the requests for the URL, from 1; "reset" closes the connection without a response
+ */
+async function startFakeService(answer: (request: { url: string; count: number }) => FakeAnswer) {
   const requestedUrls: string[] = [];
   const origin = await startOrigin(onTestFinished, (request, response) => {
     let text = "";
@@ -38,7 +44,9 @@ async function startFakeService(answer: (url: string) => { status?: number; body
     void once(request, "end").then(() => {
       const { url } = JSON.parse(text) as { url: string };
       requestedUrls.push(url);
-      const { status = 200, body, retryAfter } = answer(url);
+      const found = answer({ url, count: requestedUrls.filter((requested) => requested === url).length });
+      if (found === "reset") return void request.socket.destroy();
+      const { status = 200, body, retryAfter } = found;
       if (retryAfter !== undefined) response.setHeader("retry-after", retryAfter);
       const type = status === 200 ? "application/json" : "application/problem+json";
       response.writeHead(status, { "content-type": type }).end(JSON.stringify(body));
@@ -100,7 +108,7 @@ test("batch --resume replaces an incomplete last line, skips final results and r
     line(1, { problem: problem("source_unreachable", true) }) +
     line(2, { problem: problem("source_status", false) });
   await writeFile(output, before + line(3, { metadata: {} }).slice(0, 20));
-  const service = await startFakeService((url) => ({ body: { url, partial: false } }));
+  const service = await startFakeService(({ url }) => ({ body: { url, partial: false } }));
   const batch = ["batch", input, "--server", service.url, "--output", output];
   expect((await runProgram(batch)).code).toBe(2); // an existing file is not overwritten
 
@@ -116,17 +124,59 @@ test("batch --resume replaces an incomplete last line, skips final results and r
   expect(service.requestedUrls).toHaveLength(4);
 });
 
-test("batch retries after the Retry-After time of an overloaded service", async () => {
-  let busy = 2;
-  const service = await startFakeService((url) =>
-    busy-- > 0 ? { status: 503, body: problem("overloaded", true), retryAfter: "0" } : { body: { url } },
-  );
-  const input = "https://example.org/a\n";
-  const { code, stdout } = await runProgram(["batch", "--server", service.url], {}, { input });
-  expect([code, service.requestedUrls.length]).toEqual([0, 3]);
-  expect(itemsOf(stdout)).toEqual([
-    { index: 0, url: "https://example.org/a", metadata: { url: "https://example.org/a" } },
-  ]);
+test("batch --resume keeps all complete lines of an output that is read in several parts", async () => {
+  const folder = await makeFolder();
+  const [input, output] = [join(folder, "urls"), join(folder, "answers")];
+  const names = ["first", "middle", "last", "torn"];
+  // The file is read in parts of 64 KiB: each line is longer, so that some parts have no end of a line.
+  const urls = names.map((name) => `https://example.org/${name}?${name[0]!.repeat(100 * 1024)}`);
+  await writeFile(input, urls.join("\n"));
+  const lines = urls.map((url, index) => `${JSON.stringify({ index, url, metadata: { partial: false } })}\n`);
+  const complete = lines.slice(0, 3).join("");
+  await writeFile(output, complete + lines[3]!.slice(0, -20));
+  const service = await startFakeService(({ url }) => ({ body: { url, partial: false } }));
+  const { code } = await runProgram(["batch", input, "--server", service.url, "--output", output, "--resume"]);
+  expect([code, service.requestedUrls]).toEqual([0, [urls[3]]]);
+  const written = await readFile(output, "utf8");
+  expect(written.startsWith(complete)).toBe(true);
+  expect(itemsOf(written.slice(complete.length))).toMatchObject([{ index: 3, url: urls[3] }]);
+});
+
+test("batch --resume without --output is an error of usage", async () => {
+  const { code, stdout, stderr } = await runProgram(["batch", "-", "--resume"], {}, { input: "" });
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toContain("--resume needs --output");
+});
+
+test("batch retries after the Retry-After time of an overloaded service, and after 2 s without one", async () => {
+  const [named, unnamed] = ["https://example.org/named", "https://example.org/unnamed"];
+  const service = await startFakeService(({ url, count }) => {
+    const busy = { status: 503, body: problem("overloaded", true) };
+    if (url === named && count <= 3) return { ...busy, retryAfter: "0" };
+    return url === unnamed && count === 1 ? busy : { body: { url } };
+  });
+  const command = ["batch", "--server", service.url, "--concurrency", "2"];
+  const { code, stdout } = await runProgram(command, {}, { input: `${unnamed}\n${named}\n` });
+  expect(code).toBe(0);
+  expect(itemsOf(stdout)).toMatchObject([{ url: named }, { url: unnamed }]);
+  // Were Retry-After ignored, the pauses would be equal, and the last request that of the URL with more failures.
+  expect(service.requestedUrls.slice(2)).toEqual([named, named, named, unnamed]);
+});
+
+test("batch waits for a service that goes away in the middle, and exits with 69 if it stays away", async () => {
+  const urls = ["first", "second", "third"].map((name) => `https://example.org/${name}`);
+  const input = urls.map((url) => `${url}\n`).join("");
+  const lookUp = async (failures: number) => {
+    const service = await startFakeService(({ url, count }) =>
+      url === urls[1] && count <= failures ? "reset" : { body: { url } },
+    );
+    const command = ["batch", "--server", service.url, "--concurrency", "1"];
+    const { code, stdout } = await runProgram(command, {}, { input });
+    return { code, urls: itemsOf(stdout).map(({ url }) => url), requests: service.requestedUrls };
+  };
+  const [restarted, gone] = await Promise.all([lookUp(1), lookUp(Infinity)]);
+  expect(restarted).toEqual({ code: 0, urls, requests: [urls[0], urls[1], urls[1], urls[2]] });
+  expect(gone).toEqual({ code: 69, urls: [urls[0]], requests: [urls[0], ...Array(5).fill(urls[1])] });
 });
 
 test("batch exits with 69 if the service is unavailable, and with 2 if the input file does not exist", async () => {

@@ -8,11 +8,11 @@ import {
   reliableErrors,
 } from "../../support/accuracy.ts";
 import { printTable } from "../../../bench/support/table.ts";
-import { hasCorpus } from "../../support/corpus.ts";
+import { corpus } from "../../support/corpus.ts";
 import { ffmpeg } from "../../support/decoder.ts";
 import { requires } from "../../support/require.ts";
 
-const lacks = [requires("corpus of real media", hasCorpus), requires("ffprobe", ffmpeg !== null)].some(Boolean);
+const lacks = [requires(corpus.name, corpus.isPresent), requires("ffprobe", ffmpeg !== null)].some(Boolean);
 
 describe.skipIf(lacks)("over real media", () => {
   let comparisons: Comparison[];

@@ -139,7 +139,7 @@ describe.skipIf(requires("prlimit", hasPrlimit))("a service without descriptors"
     expect(service.output()).not.toContain("unexpected error");
   });
 
-  test.skipIf(ffmpeg === null)("a service loses only the posters of its time without descriptors", async () => {
+  test.skipIf(requires("ffmpeg", ffmpeg !== null))("a service loses only the posters of its time without descriptors", async () => {
     const beginning = 200;
     const finish: (() => void)[] = [];
     const origin = await startOrigin(onTestFinished, ({ url = "" }, response) => {

@@ -132,6 +132,24 @@ describe("a response without a picture", () => {
     ["ciphertext declared as a picture", ciphertext, "image/jpeg", "application/octet-stream", ["type_mismatch"]],
     ["an archive", heads.docx, null, formatNamed("docx").type, []],
     ["a font", heads.ttf, "font/ttf", "font/ttf", []],
+    ["an empty body", Buffer.alloc(0), null, "application/octet-stream", []],
+    [
+      "an empty body declared as a picture",
+      Buffer.alloc(0),
+      "image/png",
+      "application/octet-stream",
+      ["type_mismatch"],
+    ],
+    ["an empty body declared as a sound without a signature", Buffer.alloc(0), "audio/x-own", "audio/x-own", []],
+    ["one unknown byte", Buffer.from([0x93]), null, "application/octet-stream", []],
+    [
+      "one unknown byte declared as a picture",
+      Buffer.from([0x93]),
+      "image/png",
+      "application/octet-stream",
+      ["type_mismatch"],
+    ],
+    ["a text", Buffer.from("hello"), null, "text/plain", []],
   ])(
     "%s, which is not decoded, has bytes and type without decode_failed",
     async (_, body, declared, type, warnings) => {
@@ -144,6 +162,16 @@ describe("a response without a picture", () => {
       expect(await reply.json()).toMatchObject({ type, bytes: body.length, blurhash: null, width: null, warnings });
     },
   );
+
+  test.each([
+    ["signature alone", 8],
+    ["header alone", 33],
+  ])("a PNG of its %s, which cannot be decoded, has the warning decode_failed", async (_, bytes) => {
+    const body = (await sharp(photo).png().toBuffer()).subarray(0, bytes);
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(body));
+    const reply = await ask(service, { url: origin.url("/broken.png") });
+    expect(await reply.json()).toMatchObject({ type: "image/png", blurhash: null, warnings: ["decode_failed"] });
+  });
 
   test("an error status of the origin is reported in a 502, never as the service's own status", async () => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.writeHead(404).end("gone"));

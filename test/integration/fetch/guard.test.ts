@@ -1,5 +1,4 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { existsSync, readFileSync } from "node:fs";
 import { isIP, isIPv6, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { nat64TargetOf } from "../../../src/fetch/address.ts";
@@ -7,7 +6,9 @@ import { createResolver } from "../../../src/fetch/resolver.ts";
 import { createFetcher, type FetcherOptions } from "../../support/fetch.ts";
 import { startNameServer } from "../../support/name-server.ts";
 import { startOrigin } from "../../support/origin.ts";
+import { describeWith, requires } from "../../support/require.ts";
 import { isPublicToOthers } from "../../support/second-opinion.ts";
+import { readSsrfCases, type SsrfCase, ssrfCases } from "../../support/ssrf-cases.ts";
 
 /** Counts all connections that this process begins: a listener on one address would not see the others. */
 async function countingSockets<T>(work: () => Promise<T>): Promise<{ result: T; sockets: number }> {
@@ -21,17 +22,7 @@ async function countingSockets<T>(work: () => Promise<T>): Promise<{ result: T; 
   }
 }
 
-interface Case {
-  readonly url: string;
-  readonly verdict: "block" | "allow-syntax";
-  readonly why: string;
-  readonly whatwg_host: string | null;
-  readonly resolves?: string[];
-  readonly resolves_seq?: string[][];
-}
-
-const casesFile = new URL("../../../../shared/ssrf-cases.json", import.meta.url);
-const cases: Case[] = existsSync(casesFile) ? JSON.parse(readFileSync(casesFile, "utf8")) : [];
+const cases = readSsrfCases();
 
 /** The default settings: only public addresses, on ports 80 and 443. */
 const plain: FetcherOptions = { allowAddresses: [], allowPorts: ["80", "443"] };
@@ -47,8 +38,8 @@ function answering(lists: readonly string[][]) {
   };
 }
 
-describe.skipIf(cases.length === 0)("collected SSRF attempts (skipped if ../shared/ssrf-cases.json is absent)", () => {
-  const isForbiddenFirst = ({ resolves_seq }: Case) => resolves_seq?.[0]?.[0] !== "1.2.3.4";
+describeWith(ssrfCases, "collected SSRF attempts", () => {
+  const isForbiddenFirst = ({ resolves_seq }: SsrfCase) => resolves_seq?.[0]?.[0] !== "1.2.3.4";
   const blocked = cases.filter((each) => each.verdict === "block");
 
   test.each(blocked.filter(isForbiddenFirst))(
@@ -261,7 +252,7 @@ describe("a forbidden address", () => {
       [plainHost(whatwg_host), ...resolves].some(reachesThisMachine),
   );
 
-  test.skipIf(here.length === 0)(
+  test.skipIf(requires(ssrfCases.name, ssrfCases.isPresent))(
     "an address of this machine is not connected to in any of the collected spellings, on a listening port",
     async ({ onTestFinished }) => {
       const trap = await startTrap(onTestFinished);

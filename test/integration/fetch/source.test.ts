@@ -7,6 +7,7 @@ import { describe, expect, test, type TestContext } from "vitest";
 import { createFetcher } from "../../support/fetch.ts";
 import { noise } from "../../support/images.ts";
 import { startOrigin, startSpeakingOrigin } from "../../support/origin.ts";
+import { silenceAddress } from "../../support/silent-address.ts";
 
 const picture = Buffer.from("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "base64");
 
@@ -120,6 +121,17 @@ describe("the request", () => {
   });
 
   test("Happy Eyeballs: a name with several addresses, one of them silent, is reached", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end("abc"));
+    await silenceAddress(onTestFinished, "127.0.0.2", origin.port);
+    const silent = createFetcher({ addresses: ["127.0.0.2"], connectTimeoutMs: 300 });
+    expect(await silent.outcome(`http://media.example.net:${origin.port}/`)).toBe("source_unreachable timeout");
+    const { outcome } = createFetcher({ addresses: ["127.0.0.2", "127.0.0.1"] });
+    expect(await outcome(`http://media.example.net:${origin.port}/`)).toBe("ok");
+  });
+
+  test("Happy Eyeballs: a name with several addresses, one of them refusing, is reached", async ({
+    onTestFinished,
+  }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end("abc"));
     const { outcome } = createFetcher({ addresses: ["127.0.0.2", "127.0.0.1"] });
     expect(await outcome(`http://media.example.net:${origin.port}/`)).toBe("ok");

@@ -112,10 +112,9 @@ describe("over TLS", () => {
 
   test("a TLS handshake that does not end fails at the connect timeout", async ({ onTestFinished }) => {
     const origin = await startRawOrigin(onTestFinished, () => undefined);
-    const before = performance.now();
     const { outcome } = fetcherWith({ connectTimeoutMs: 300 });
-    expect(await outcome(origin.url("/").replace("http", "https"))).toBe("source_unreachable timeout");
-    expect(performance.now() - before).toBeLessThan(2000);
+    const never = new AbortController().signal;
+    expect(await outcome(origin.url("/").replace("http", "https"), never)).toBe("source_unreachable timeout");
     await origin.idle();
   });
 

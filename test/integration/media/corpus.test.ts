@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { decodableFormats } from "../../../src/media/formats/index.ts";
-import { hasCorpus } from "../../support/corpus.ts";
+import { corpus } from "../../support/corpus.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { expectWithinLimits, hostileRows } from "../../support/hostile-pictures.ts";
+import { describeWith } from "../../support/require.ts";
 
 // The metadata of the real files: test/e2e/service/corpus.test.ts.
 const offByDefault = ["svg", "tiff"];
@@ -12,12 +13,12 @@ const on = decodableFormats.filter((name) => !offByDefault.includes(name));
 let decoder: Decoder;
 let end = () => Promise.resolve();
 beforeAll(async () => {
-  if (hasCorpus) decoder = await startDecoder((close) => (end = close));
+  if (corpus.isPresent) decoder = await startDecoder((close) => (end = close));
 });
 afterAll(() => end());
 
 // With SVG and TIFF enabled too: test/slow.
-describe.skipIf(!hasCorpus)("hostile files (needs the corpus)", () => {
+describeWith(corpus, "hostile files", () => {
   test.each(hostileRows)("$file: $expected, within the limits", (row) => expectWithinLimits(decoder, row, on));
 
   test("the formats that are disabled by default can be enabled", () => {

@@ -2,12 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { decodableFormats, type Format } from "../../../src/media/formats/index.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
-import { corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
+import { corpusBytes, corpusRows, corpus } from "../../support/corpus.ts";
 import { ffmpeg, formatNamed, startDecoder } from "../../support/decoder.ts";
 import { heicOf, hevc, mediaFiles, runFfmpeg } from "../../support/media-files.ts";
 import { heifOf, planFiles, reference, storedSize } from "../../support/plan-files.ts";
 import { pictureNames } from "../../support/plans.ts";
 import { follow } from "../../support/read-plans.ts";
+import { describeWith, requires } from "../../support/require.ts";
 
 let decoder: Decoder;
 let end = () => Promise.resolve();
@@ -87,10 +88,10 @@ function tiledHeic({ thumbnailSide }: { readonly thumbnailSide: number }): Buffe
   });
 }
 
-test.skipIf(!ffmpeg).each([
+test.skipIf(requires("ffmpeg", ffmpeg !== null)).each([
   ["its thumbnail", 320],
   ["its tiles, if the thumbnail is too small", 80],
-])("the excerpt of a HEIC of tiles has the hash of the whole file: %s (needs ffmpeg)", async (_, thumbnailSide) => {
+])("the excerpt of a HEIC of tiles has the hash of the whole file: %s", async (_, thumbnailSide) => {
   const { accuracy, part, whole } = await hashesOf(tiledHeic({ thumbnailSide }), formatNamed("heic"));
   expect(accuracy).toBe("exact");
   expect(part).toEqual(whole);
@@ -106,12 +107,12 @@ function sequenceOf(brands: readonly [string, string], codec: readonly string[])
   return file;
 }
 
-test.skipIf(!ffmpeg).each([
+test.skipIf(requires("ffmpeg", ffmpeg !== null)).each([
   ["avif", ["avis", "msf1"], ["-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p"]],
   ["heic", ["hevc", "msf1"], [...hevc, "yuv420p", "-tag:v", "hvc1"]],
   ["heic", ["msf1", "hevc"], [...hevc, "yuv420p", "-movflags", "faststart"]],
 ] as const)(
-  "a sequence (%s, %s) without a still picture has the size of its track and the hash of its first frame (needs ffmpeg)",
+  "a sequence (%s, %s) without a still picture has the size of its track and the hash of its first frame",
   async (name, brands, codec) => {
     const file = sequenceOf(brands, codec);
     const format = sniff(file)!;
@@ -134,7 +135,7 @@ const rows = corpusRows()
     format?.decoding && pictureNames.some((name) => name === format.name) ? [{ ...row, format }] : [],
   );
 
-describe.skipIf(!hasCorpus)("the excerpts of real files (needs the corpus)", () => {
+describeWith(corpus, "the excerpts of real files", () => {
   test.each(rows)("the excerpt of $file has the hash of the whole file", async ({ file, format, ...row }) => {
     const { accuracy, part, whole, picture } = await hashesOf(corpusBytes({ file, ...row }), format);
     expect(accuracy).toBe("exact");

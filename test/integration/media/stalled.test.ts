@@ -5,7 +5,7 @@ import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
 import { formatOf } from "../../../src/early-preview.ts";
 import { createReading, factsOf } from "../../../src/reading.ts";
-import { corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
+import { corpusBytes, corpusRows, corpus } from "../../support/corpus.ts";
 import { startDecoder } from "../../support/decoder.ts";
 import { createFakeSource, type FakeSource } from "../../support/fake-source.ts";
 import { mediaFiles } from "../../support/media-files.ts";
@@ -73,7 +73,7 @@ describe("a body that stalls at any byte is described as far as its read plan de
     },
   );
 
-  test.skipIf(requires("the corpus", hasCorpus))(
+  test.skipIf(requires(corpus.name, corpus.isPresent))(
     "the answer at a deadline has every fact in the first bytes of each corpus file",
     async () => {
       for (const row of corpusRows()) {

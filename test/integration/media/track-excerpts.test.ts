@@ -3,7 +3,7 @@ import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import type { Format } from "../../../src/media/formats/index.ts";
 import type { Excerpt, Need } from "../../../src/media/formats/plan.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
-import { corpusBytes, corpusRows, hasCorpus } from "../../support/corpus.ts";
+import { corpusBytes, corpusRows, corpus } from "../../support/corpus.ts";
 import { ffmpeg, startDecoder } from "../../support/decoder.ts";
 import { mediaFiles } from "../../support/media-files.ts";
 import { trackNames } from "../../support/plans.ts";
@@ -85,7 +85,7 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the parts of a file that i
   });
 });
 
-test.skipIf(!hasCorpus || ffmpeg === null)(
+test.skipIf(requires(corpus.name, corpus.isPresent) || requires("ffmpeg", ffmpeg !== null))(
   "the parts that read plans need have the same facts and the same hash as the files of the corpus",
   { timeout: 180_000 },
   async () => {

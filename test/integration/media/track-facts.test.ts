@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
 import { startDecoder } from "../../support/decoder.ts";
-import { faultBytes, faultRows, hasFaults } from "../../support/faults.ts";
+import { faultBytes, faultRows, faults } from "../../support/faults.ts";
 import { followFacts } from "../../support/read-plan.ts";
-import { requires } from "../../support/require.ts";
+import { describeWith } from "../../support/require.ts";
 
 let decoder: Decoder;
 let end = () => Promise.resolve();
@@ -16,20 +16,17 @@ afterAll(() => end());
 // A frame of MP3 has 26 ms.
 const toleranceMs = 30;
 
-describe.skipIf(requires("folder of files that are easily described wrongly", hasFaults))(
-  "an audio or video file",
-  () => {
-    const rows = faultRows().filter(({ expected }) => expected.durationMs !== undefined);
+describeWith(faults, "an audio or video file", () => {
+  const rows = faultRows().filter(({ expected }) => expected.durationMs !== undefined);
 
-    test.each(rows)("$file has its dimensions and duration, early and late", async (row) => {
-      const { width, height, durationMs } = row.expected;
-      const body = faultBytes(row);
-      const format = sniff(body)!;
-      const late = await decoder.describe(body, format);
-      expect(Math.abs(late.durationMs! - durationMs!)).toBeLessThanOrEqual(toleranceMs);
-      expect(late).toMatchObject({ ...(width && { width, height }), warning: null });
-      const { known } = followFacts(format.plan, body).steps.at(-1)!;
-      expect({ ...late, ...known }).toEqual(late);
-    });
-  },
-);
+  test.each(rows)("$file has its dimensions and duration, early and late", async (row) => {
+    const { width, height, durationMs } = row.expected;
+    const body = faultBytes(row);
+    const format = sniff(body)!;
+    const late = await decoder.describe(body, format);
+    expect(Math.abs(late.durationMs! - durationMs!)).toBeLessThanOrEqual(toleranceMs);
+    expect(late).toMatchObject({ ...(width && { width, height }), warning: null });
+    const { known } = followFacts(format.plan, body).steps.at(-1)!;
+    expect({ ...late, ...known }).toEqual(late);
+  });
+});

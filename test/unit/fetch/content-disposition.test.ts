@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseFilename } from "../../../src/fetch/content-disposition.ts";
+import { cpuMs } from "../../support/cpu.ts";
 
 /** Encodes text as in received headers: UTF-8 bytes, read as Latin-1. */
 const onTheWire = (text: string) => Buffer.from(text).toString("latin1");
@@ -126,14 +127,29 @@ test("no header makes the parser throw", () => {
   );
 });
 
-test("52 headers crafted for quadratic work, each many times longer than a response head may be, are parsed in under 5 s", () => {
+test("52 headers crafted for quadratic work, each many times longer than a response head may be, are parsed in under 5 s of CPU time", () => {
   const count = 50_000;
-  const before = performance.now();
-  for (const scrap of ['\\"', '"', ";", " ", "a ", "%", "%41", "=?", "?=", "'", "=", "filename=a;", "=?utf-8?q?a?= "]) {
-    parseFilename(`attachment; filename="${scrap.repeat(count)}`);
-    parseFilename(`attachment; filename=${scrap.repeat(count)}x`);
-    parseFilename(`attachment; filename*=UTF-8''${scrap.repeat(count)}x`);
-    parseFilename(scrap.repeat(count));
-  }
-  expect(performance.now() - before).toBeLessThan(5000);
+  const parseAll = () => {
+    for (const scrap of [
+      '\\"',
+      '"',
+      ";",
+      " ",
+      "a ",
+      "%",
+      "%41",
+      "=?",
+      "?=",
+      "'",
+      "=",
+      "filename=a;",
+      "=?utf-8?q?a?= ",
+    ]) {
+      parseFilename(`attachment; filename="${scrap.repeat(count)}`);
+      parseFilename(`attachment; filename=${scrap.repeat(count)}x`);
+      parseFilename(`attachment; filename*=UTF-8''${scrap.repeat(count)}x`);
+      parseFilename(scrap.repeat(count));
+    }
+  };
+  expect(cpuMs(parseAll, 1)).toBeLessThan(5000);
 });

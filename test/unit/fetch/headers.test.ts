@@ -9,6 +9,7 @@ import {
   leadingRangeOf,
   singleHeader,
 } from "../../../src/fetch/headers.ts";
+import { cpuMs } from "../../support/cpu.ts";
 
 /** Encodes text as in received headers: UTF-8 bytes, read as Latin-1. */
 const onTheWire = (text: string) => Buffer.from(text).toString("latin1");
@@ -166,12 +167,13 @@ describe("the filename", () => {
     );
   });
 
-  test("a header crafted for regular expression backtracking is parsed in under 500 ms", () => {
+  test("a header crafted for regular expression backtracking is parsed in under 500 ms of CPU time", () => {
     const value = `attachment; filename="${'\\"'.repeat(8000)}`;
-    const before = performance.now();
-    filenameOf({ "content-disposition": value });
-    filenameOf({ "content-disposition": "a; b=".repeat(3000) });
-    filenameOf({ "content-disposition": `a${" ".repeat(16_000)}; filename` });
-    expect(performance.now() - before).toBeLessThan(500);
+    const parseAll = () => {
+      filenameOf({ "content-disposition": value });
+      filenameOf({ "content-disposition": "a; b=".repeat(3000) });
+      filenameOf({ "content-disposition": `a${" ".repeat(16_000)}; filename` });
+    };
+    expect(cpuMs(parseAll, 1)).toBeLessThan(500);
   });
 });

@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
@@ -9,6 +8,9 @@ import {
   parseRewrite,
   type TargetOptions,
 } from "../../../src/fetch/target.ts";
+import { cpuMs } from "../../support/cpu.ts";
+import { describeWith } from "../../support/require.ts";
+import { readSsrfCases, ssrfCases } from "../../support/ssrf-cases.ts";
 
 const usual: TargetOptions = {
   allowPorts: [parsePortRange("80"), parsePortRange("443")],
@@ -286,13 +288,14 @@ describe("the text of a URL", () => {
     expect(detailOf(text)).toMatch(detail);
   });
 
-  test("16 texts crafted for quadratic work are parsed in under 2 s", () => {
-    const before = performance.now();
-    for (const scrap of [" ", "\n", "a ", "\ufe0f", "❤\ufe0f\u200d", "ﾃﾞ", "。", "%"]) {
-      outcomeOf(scrap.repeat(500_000));
-      outcomeOf(`https://${scrap.repeat(4000)}.org/${scrap.repeat(4000)}x`);
-    }
-    expect(performance.now() - before).toBeLessThan(2000);
+  test("16 texts crafted for quadratic work are parsed in under 2 s of CPU time", () => {
+    const parseAll = () => {
+      for (const scrap of [" ", "\n", "a ", "\ufe0f", "❤\ufe0f\u200d", "ﾃﾞ", "。", "%"]) {
+        outcomeOf(scrap.repeat(500_000));
+        outcomeOf(`https://${scrap.repeat(4000)}.org/${scrap.repeat(4000)}x`);
+      }
+    };
+    expect(cpuMs(parseAll, 1)).toBeLessThan(2000);
   });
 
   test("the 10,000th URL is parsed like the first", () => {
@@ -305,10 +308,10 @@ describe("the text of a URL", () => {
   function failureOf(text: string): string {
     try {
       parse(text);
-      return expect.unreachable();
     } catch (error) {
       return JSON.stringify(error, Object.getOwnPropertyNames(error)).replace(/"stack":"[^"]*"/, "");
     }
+    throw new Error("the URL was accepted");
   }
 
   test("no failure contains any part of the URL but its host", () => {
@@ -573,23 +576,13 @@ describe("rewrites", () => {
   });
 });
 
-const casesFile = new URL("../../../../shared/ssrf-cases.json", import.meta.url);
+describeWith(ssrfCases, "the collected SSRF cases", () => {
+  const accepted = readSsrfCases().filter(({ verdict }) => verdict === "allow-syntax");
 
-describe.skipIf(!existsSync(casesFile))(
-  "the collected SSRF cases (skipped if ../shared/ssrf-cases.json is absent)",
-  () => {
-    interface Case {
-      readonly url: string;
-      readonly verdict: string;
-      readonly whatwg_host: string;
-    }
-    const cases: Case[] = existsSync(casesFile) ? JSON.parse(readFileSync(casesFile, "utf8")) : [];
-
-    test.each(cases.filter(({ verdict }) => verdict === "allow-syntax"))("$url is accepted", ({ url, whatwg_host }) => {
-      expect(parse(url).url.hostname).toBe(whatwg_host);
-    });
-  },
-);
+  test.each(accepted)("$url is accepted", ({ url, whatwg_host }) => {
+    expect(parse(url).url.hostname).toBe(whatwg_host);
+  });
+});
 
 describe("the port of the other scheme", () => {
   test("the other scheme's port is refused although the operator allows it, for all addresses or for one", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { MeasuredName } from "../../../../src/media/formats/index.ts";
-import { hasCorpus } from "../../../support/corpus.ts";
+import { corpus } from "../../../support/corpus.ts";
 import { cpuMs } from "../../../support/cpu.ts";
 import { ffmpeg } from "../../../support/decoder.ts";
 import { box, fileType, latin1 } from "../../../support/heads.ts";
@@ -133,8 +133,8 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a call for a whole fragmen
   });
 });
 
-test.skipIf(!hasCorpus)(
-  "no read plan throws or goes on without end for 1,000 mutated files (needs the corpus)",
+test.skipIf(requires(corpus.name, corpus.isPresent))(
+  "no read plan throws or goes on without end for 1,000 mutated files",
   { timeout: 120_000 },
   () => {
     const files = seedFiles();

@@ -1,13 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { isSide } from "../../../../src/domain/size.ts";
 import type { FactsStep, PreviewStep, ReadPlan } from "../../../../src/media/formats/plan.ts";
-import { hasCorpus } from "../../../support/corpus.ts";
+import { corpus } from "../../../support/corpus.ts";
 import { cpuMs } from "../../../support/cpu.ts";
 import { mutantOf, randomIntegers, seedFiles } from "../../../support/mutations.ts";
 import { heicWithThumbnail, planFiles } from "../../../support/plan-files.ts";
 import { pictureNames, planNamed } from "../../../support/plans.ts";
 import { arrivalOf, follow } from "../../../support/read-plans.ts";
 import { worstCases } from "../../../support/worst-cases.ts";
+import { requires } from "../../../support/require.ts";
 
 const plans = pictureNames.map((name) => [name, planNamed(name)] as const);
 
@@ -52,7 +53,7 @@ describe("no plan throws, has no end, needs bytes twice, or returns a value out 
     expect(findFaults([...(await Promise.all(files)), ...heics], 2000)).toEqual([]);
   });
 
-  test.skipIf(!hasCorpus)("for 1,000 mutants of real files (needs the corpus)", { timeout: 60_000 }, () => {
+  test.skipIf(requires(corpus.name, corpus.isPresent))("for 1,000 mutants of real files", { timeout: 60_000 }, () => {
     expect(findFaults(seedFiles(), 1000)).toEqual([]);
   });
 });

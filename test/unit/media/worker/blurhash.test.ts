@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { decode, encode, isBlurhashValid } from "blurhash";
 import sharp from "sharp";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { rgbaToBlurhash } from "../../../../src/media/worker/blurhash.ts";
-import { blurhashVectors, corpusFolder, hasCorpus } from "../../../support/corpus.ts";
+import { blurhashVectors, corpusFolder, corpus } from "../../../support/corpus.ts";
 import { noise, plain } from "../../../support/images.ts";
+import { describeWith } from "../../../support/require.ts";
 
 const fourByThree = { x: 4, y: 3 };
 
@@ -40,7 +41,7 @@ test("if the largest component is negative, the blurhash is closer to the pictur
   expect(error(ours)).toBeLessThan(error(theirs) / 2);
 });
 
-describe.skipIf(!hasCorpus)("hashes that other implementations publish (needs the corpus)", () => {
+describeWith(corpus, "hashes that other implementations publish", () => {
   const vectors = blurhashVectors().filter(
     ({ family, producerResizes }) => ["abs", "both"].includes(family) && !producerResizes,
   );

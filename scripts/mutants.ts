@@ -1,0 +1,175 @@
+/**
+ * Measures the tests: draws mutants of the sources, runs the related tests on each in a copy of the checkout, and prints a
+ * table, the score and the survivors.
+ *
+ * `npm run test:mutants -- --seed 1 --count 60`. A mutant takes seconds if a unit test notices it, and minutes if it survives.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { randomIntegers } from "../test/support/mutations.ts";
+import { equivalentMutants } from "./equivalent-mutants.ts";
+import { applyMutant, mutateLua, mutateTypeScript, type Mutant } from "./mutations.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+// An endless loop is noticed by its test's timeout (60 s), or by this one if it blocks the event loop.
+const maxStageMs = 10 * 60_000;
+
+/** One run of tests; the next one runs only if this one passes. */
+interface Stage {
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
+interface Outcome {
+  readonly mutant: Mutant;
+  /** `invalid`: it does not compile. */
+  readonly result: "killed" | "survived" | "equivalent" | "invalid";
+  /** The stage and the first failed test, or the reason of an equivalent one. */
+  readonly by: string;
+}
+
+// Whole programs: their tests do not import the sources, so that vitest cannot relate them.
+const programTests: readonly (readonly [sources: RegExp, tests: readonly string[]])[] = [
+  [/^src\/cli\//, ["test/e2e/cli"]],
+  [/^src\/client\//, ["test/e2e/client-package.test.ts", "test/e2e/cli"]],
+  [/^src\/tracing\.ts/, ["test/e2e/service/tracing.test.ts"]],
+  [
+    /^src\//,
+    ["program", "early", "cache", "silence", "door", "restart"].map((name) => `test/e2e/service/${name}.test.ts`),
+  ],
+];
+
+const vitest = ["node_modules/vitest/vitest.mjs", "--bail", "1", "--reporter", "verbose"];
+
+/** Returns the test runs for a source file, quick ones first. */
+function stagesOf(file: string): Stage[] {
+  if (file.endsWith(".lua")) {
+    return [
+      { name: "specs", command: ["busted", "--lua=/usr/bin/lua5.4", "prosody/spec"] },
+      { name: "e2e", command: [process.execPath, ...vitest, "run", "--project", "e2e", "test/e2e/xmpp"] },
+    ];
+  }
+  const related = (project: string): Stage => ({
+    name: project,
+    command: [process.execPath, ...vitest, "related", "--run", "--passWithNoTests", "--project", project, file],
+  });
+  const [, tests = []] = programTests.find(([sources]) => sources.test(file)) ?? [];
+  const whole = { name: "e2e", command: [process.execPath, ...vitest, "run", "--project", "e2e", ...tests] };
+  return [related("unit"), related("integration"), whole];
+}
+
+/** Lists the files of the checkout, without those that are ignored. */
+function listFiles(): string[] {
+  const { stdout } = spawnSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  return stdout.split("\n").filter((file) => file !== "" && existsSync(join(root, file)));
+}
+
+/** Copies the checkout, so that a mutant never reaches it; `../shared` is there too. */
+function copyCheckout(folder: string, files: readonly string[]): string {
+  const copy = join(folder, "checkout");
+  mkdirSync(copy);
+  for (const file of files) cpSync(join(root, file), join(copy, file), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+  const shared = fileURLToPath(new URL("../../shared", import.meta.url));
+  if (existsSync(shared)) symlinkSync(shared, join(folder, "shared"));
+  return copy;
+}
+
+function listMutants(files: readonly string[]): Mutant[] {
+  return files.flatMap((file) => {
+    const text = () => readFileSync(join(root, file), "utf8");
+    if (/^prosody\/mod_.*\.lua$/.test(file)) return mutateLua(file, text());
+    // api.ts is generated, and has types alone.
+    return /^src\/.*\.ts$/.test(file) && file !== "src/client/api.ts" ? mutateTypeScript(file, text()) : [];
+  });
+}
+
+/** Draws mutants without repetition, the same for the same seed and sources. */
+function drawMutants(all: readonly Mutant[], seed: number, count: number): Mutant[] {
+  const random = randomIntegers(seed);
+  const left = [...all];
+  return Array.from({ length: Math.min(count, all.length) }, () => left.splice(random(left.length), 1)[0]!);
+}
+
+/** The line of the edit, as it becomes. */
+function mutatedLine(text: string, mutant: Mutant): string {
+  return applyMutant(text, mutant).split("\n")[mutant.line - 1]!.trim();
+}
+
+/** Returns the first failed test in the output of vitest or busted, or what else there is. */
+function firstFailure(output: string): string {
+  const [, test] = /^ *(?:FAIL|×|Failure →)\s+(.*)$/m.exec(output) ?? [];
+  return (test ?? output.trim().split("\n").at(-1) ?? "").trim().slice(0, 160);
+}
+
+function runMutant(copy: string, mutant: Mutant): Outcome {
+  const path = join(copy, mutant.file);
+  const text = readFileSync(path, "utf8");
+  const line = mutatedLine(text, mutant);
+  const known = equivalentMutants.find(({ file, mutated }) => file === mutant.file && mutated === line);
+  if (known) return { mutant, result: "equivalent", by: known.reason };
+  writeFileSync(path, applyMutant(text, mutant));
+  try {
+    for (const { name, command } of stagesOf(mutant.file)) {
+      const [program = "", ...args] = command;
+      const { status, stdout, stderr } = spawnSync(program, args, {
+        cwd: copy,
+        encoding: "utf8",
+        env: { ...process.env, NO_COLOR: "1", MEDIA_ORACLE_TEST_STRICT: "1" },
+        timeout: maxStageMs,
+        killSignal: "SIGKILL",
+        maxBuffer: 256 * 1024 ** 2,
+      });
+      if (status === 0) continue;
+      const output = stdout + stderr;
+      if (output.includes("the build failed")) return { mutant, result: "invalid", by: "the type check" };
+      return { mutant, result: "killed", by: `${name}: ${firstFailure(output)}` };
+    }
+    return { mutant, result: "survived", by: "" };
+  } finally {
+    writeFileSync(path, text);
+  }
+}
+
+function printOutcome({ mutant, result, by }: Outcome, number: number): void {
+  const { file, line, original, replacement } = mutant;
+  const edit = `${original} → ${replacement}`.replace(/\s+/g, " ").slice(0, 100);
+  console.log(`${String(number).padStart(3)}  ${result.padEnd(10)}  ${file}:${line}  ${edit}  ${by && `(${by})`}`);
+}
+
+const { values } = parseArgs({
+  options: { seed: { type: "string", default: "1" }, count: { type: "string", default: "60" } },
+});
+const files = listFiles();
+const drawn = drawMutants(listMutants(files), Number(values.seed), Number(values.count));
+const folder = mkdtempSync(join(tmpdir(), "media-oracle-mutants-"));
+process.once("SIGINT", () => process.exit(130)); // the copy goes with the exit
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+const copy = copyCheckout(folder, files);
+const outcomes = drawn.map((mutant, index) => {
+  const outcome = runMutant(copy, mutant);
+  printOutcome(outcome, index + 1);
+  return outcome;
+});
+
+const countOf = (result: Outcome["result"]) => outcomes.filter((outcome) => outcome.result === result).length;
+const [killed, survived] = [countOf("killed"), countOf("survived")];
+console.log(
+  `\nseed ${values.seed}: ${killed} of ${killed + survived} killed (${Math.round((100 * killed) / (killed + survived))} %), ` +
+    `${countOf("equivalent")} equivalent, ${countOf("invalid")} do not compile`,
+);
+const survivors = outcomes.filter(({ result }) => result === "survived");
+if (survivors.length > 0) console.log("\nSurvivors. A gap of the tests, or equivalent: scripts/equivalent-mutants.ts.");
+for (const { mutant } of survivors) {
+  console.log(
+    `\n${mutant.file}:${mutant.line}\n  ${mutatedLine(readFileSync(join(root, mutant.file), "utf8"), mutant)}`,
+  );
+}

@@ -2,13 +2,14 @@ import sharp from "sharp";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { noise } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
-import { ask } from "../../support/replicas.ts";
+import { type Answer, ask } from "../../support/replicas.ts";
 import { startService } from "../../support/service.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 
 // At least 100 ms for a decoder, and larger than the part that is read before the decoder needs it.
 const [width, height] = [3000, 2000];
+const maxBursts = 20;
 const picture = await sharp(noise(width, height, 1), { raw: { width, height, channels: 4 } })
   .jpeg()
   .toBuffer();
@@ -31,13 +32,17 @@ test("under overload some pictures are fully described, others by their head, an
   });
   onTestFinished(async () => void (await service.stop()));
   const origins = [await startPictures(), await startPictures()];
-  const urls = origins.flatMap((origin) => Array.from({ length: 14 }, (_, at) => origin.url(`/${String(at)}`)));
-  const answers = await Promise.all(urls.map((url) => ask(service, url)));
-  const described = answers.filter(({ json }) => typeof json.blurhash === "string");
-  const heads = answers.filter(({ json }) => (json.warnings as string[] | undefined)?.includes("decode_timeout"));
-  expect(described.length).toBeGreaterThan(0);
-  expect(heads.length).toBeGreaterThan(0);
-  for (const { json } of heads) expect(json).toMatchObject({ type: "image/jpeg", width, height, blurhash: null });
+  const answers: Answer[] = [];
+  const described = () => answers.filter(({ json }) => typeof json.blurhash === "string");
+  const heads = () => answers.filter(({ json }) => (json.warnings as string[] | undefined)?.includes("decode_timeout"));
+  // On a busy machine the service may reject all that it does not describe: then another burst follows.
+  for (let burst = 0; burst < maxBursts && (described().length === 0 || heads().length === 0); burst += 1) {
+    const urls = origins.flatMap((origin) => Array.from({ length: 14 }, (_, at) => origin.url(`/${burst}/${at}`)));
+    answers.push(...(await Promise.all(urls.map((url) => ask(service, url)))));
+  }
+  expect(described().length).toBeGreaterThan(0);
+  expect(heads().length).toBeGreaterThan(0);
+  for (const { json } of heads()) expect(json).toMatchObject({ type: "image/jpeg", width, height, blurhash: null });
   await vi.waitFor(async () => {
     expect((await ask(service, origins[0]!.url(`/${String(performance.now())}`))).json.blurhash).toEqual(
       expect.any(String),

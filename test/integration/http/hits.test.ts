@@ -8,11 +8,12 @@ import { ask, askMetadata, assertDocumented } from "../../support/contract.ts";
 import { described, failed, cachedDescription, type RunningApp, startApp, summit } from "./app.ts";
 
 const kept = { since: Date.now() - 500_000, until: Date.now() + 500_000 };
+const keptStale = { ...kept, until: Date.now() - 30_000 };
 
 /** Returns the cache hit of a URL, by its path; null for a miss. */
 function findCached({ url }: Target): Description | null {
   if (url.pathname.startsWith("/hit")) return cachedDescription(summit, kept);
-  if (url.pathname === "/stale") return cachedDescription(summit, { ...kept, until: Date.now() - 30_000 }, "stale");
+  if (url.pathname === "/stale") return cachedDescription(summit, keptStale, "stale");
   if (url.pathname === "/gone")
     return { ...failed(new OracleError("source_status", "", { upstreamStatus: 410 })), cached: "hit", kept };
   return null;

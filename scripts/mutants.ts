@@ -3,6 +3,7 @@
  * table, the score and the survivors.
  *
  * `npm run test:mutants -- --seed 1 --count 60`. A mutant takes seconds if a unit test notices it, and minutes if it survives.
+ * With `--quick` only the tests of the same name run; `--only 3,8` then runs all related tests on what they left.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -119,7 +120,7 @@ function firstFailure(output: string): string {
   return (test ?? output.trim().split("\n").at(-1) ?? "").trim().slice(0, 160);
 }
 
-function runMutant(copy: string, mutant: Mutant, files: readonly string[]): Outcome {
+function runMutant(copy: string, mutant: Mutant, stages: readonly Stage[]): Outcome {
   const path = join(copy, mutant.file);
   const text = readFileSync(path, "utf8");
   const line = mutatedLine(text, mutant);
@@ -127,7 +128,7 @@ function runMutant(copy: string, mutant: Mutant, files: readonly string[]): Outc
   if (known) return { mutant, result: "equivalent", by: known.reason };
   writeFileSync(path, applyMutant(text, mutant));
   try {
-    for (const { name, command } of stagesOf(mutant.file, files)) {
+    for (const { name, command } of stages) {
       const [program = "", ...args] = command;
       const { status, stdout, stderr } = spawnSync(program, args, {
         cwd: copy,
@@ -158,19 +159,22 @@ const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     count: { type: "string", default: "60" },
-    from: { type: "string", default: "1" }, // to continue a run that was interrupted
+    only: { type: "string" }, // numbers of the drawn mutants, such as the survivors of a quick run
+    quick: { type: "boolean", default: false },
   },
 });
 const files = listFiles();
-const first = Number(values.from);
-const drawn = drawMutants(listMutants(files), Number(values.seed), Number(values.count)).slice(first - 1);
+const wanted = values.only?.split(",").map(Number);
+const drawn = drawMutants(listMutants(files), Number(values.seed), Number(values.count))
+  .map((mutant, index) => ({ mutant, number: index + 1 }))
+  .filter(({ number }) => wanted?.includes(number) ?? true);
 const folder = mkdtempSync(join(tmpdir(), "media-oracle-mutants-"));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130)); // the copy goes with the exit
 process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 const copy = copyCheckout(folder, files);
-const outcomes = drawn.map((mutant, index) => {
-  const outcome = runMutant(copy, mutant, files);
-  printOutcome(outcome, index + first);
+const outcomes = drawn.map(({ mutant, number }) => {
+  const outcome = runMutant(copy, mutant, stagesOf(mutant.file, files).slice(0, values.quick ? 1 : undefined));
+  printOutcome(outcome, number);
   return outcome;
 });
 

@@ -3,6 +3,7 @@
  * table, the score and the survivors.
  *
  * `npm run test:mutants -- --seed 1 --count 60`. A mutant takes seconds if a unit test notices it, and minutes if it survives.
+ * With `--quick` only the tests of the same name run; `--only 3,8` then runs all related tests on what they left.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -18,6 +19,9 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 // An endless loop is noticed by its test's timeout (60 s), or by this one if it blocks the event loop.
 const maxStageMs = 10 * 60_000;
+
+// A file without them survives a quick run.
+const quickStages = ["near", "specs"];
 
 /** One run of tests; the next one runs only if this one passes. */
 interface Stage {
@@ -46,8 +50,15 @@ const programTests: readonly (readonly [sources: RegExp, tests: readonly string[
 
 const vitest = ["node_modules/vitest/vitest.mjs", "--bail", "1", "--reporter", "verbose"];
 
+/** Returns the test files of the same name as a source file, or a longer one: most mutants end there. */
+function findNearTests(file: string, files: readonly string[]): string[] {
+  const [, path = ""] = /^src\/(.*)\.ts$/.exec(file) ?? [];
+  const beside = ["unit", "integration"].map((kind) => `test/${kind}/${path}`);
+  return files.filter((test) => test.endsWith(".test.ts") && beside.some((start) => test.startsWith(start)));
+}
+
 /** Returns the test runs for a source file, quick ones first. */
-function stagesOf(file: string): Stage[] {
+function stagesOf(file: string, files: readonly string[]): Stage[] {
   if (file.endsWith(".lua")) {
     return [
       { name: "specs", command: ["busted", "--lua=/usr/bin/lua5.4", "prosody/spec"] },
@@ -59,8 +70,10 @@ function stagesOf(file: string): Stage[] {
     command: [process.execPath, ...vitest, "related", "--run", "--passWithNoTests", "--project", project, file],
   });
   const [, tests = []] = programTests.find(([sources]) => sources.test(file)) ?? [];
+  const nearTests = findNearTests(file, files);
+  const near = { name: "near", command: [process.execPath, ...vitest, "run", ...nearTests] };
   const whole = { name: "e2e", command: [process.execPath, ...vitest, "run", "--project", "e2e", ...tests] };
-  return [related("unit"), related("integration"), whole];
+  return [...(nearTests.length > 0 ? [near] : []), related("unit"), related("integration"), whole];
 }
 
 /** Lists the files of the checkout, without those that are ignored. */
@@ -110,7 +123,7 @@ function firstFailure(output: string): string {
   return (test ?? output.trim().split("\n").at(-1) ?? "").trim().slice(0, 160);
 }
 
-function runMutant(copy: string, mutant: Mutant): Outcome {
+function runMutant(copy: string, mutant: Mutant, stages: readonly Stage[]): Outcome {
   const path = join(copy, mutant.file);
   const text = readFileSync(path, "utf8");
   const line = mutatedLine(text, mutant);
@@ -118,7 +131,7 @@ function runMutant(copy: string, mutant: Mutant): Outcome {
   if (known) return { mutant, result: "equivalent", by: known.reason };
   writeFileSync(path, applyMutant(text, mutant));
   try {
-    for (const { name, command } of stagesOf(mutant.file)) {
+    for (const { name, command } of stages) {
       const [program = "", ...args] = command;
       const { status, stdout, stderr } = spawnSync(program, args, {
         cwd: copy,
@@ -146,17 +159,29 @@ function printOutcome({ mutant, result, by }: Outcome, number: number): void {
 }
 
 const { values } = parseArgs({
-  options: { seed: { type: "string", default: "1" }, count: { type: "string", default: "60" } },
+  options: {
+    seed: { type: "string", default: "1" },
+    count: { type: "string", default: "60" },
+    only: { type: "string" }, // numbers of the drawn mutants, such as the survivors of a quick run
+    quick: { type: "boolean", default: false },
+  },
 });
 const files = listFiles();
-const drawn = drawMutants(listMutants(files), Number(values.seed), Number(values.count));
+const wanted = values.only?.split(",").map(Number);
+const drawn = drawMutants(listMutants(files), Number(values.seed), Number(values.count))
+  .map((mutant, index) => ({ mutant, number: index + 1 }))
+  .filter(({ number }) => wanted?.includes(number) ?? true);
 const folder = mkdtempSync(join(tmpdir(), "media-oracle-mutants-"));
-process.once("SIGINT", () => process.exit(130)); // the copy goes with the exit
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130)); // the copy goes with the exit
 process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 const copy = copyCheckout(folder, files);
-const outcomes = drawn.map((mutant, index) => {
-  const outcome = runMutant(copy, mutant);
-  printOutcome(outcome, index + 1);
+const outcomes = drawn.map(({ mutant, number }) => {
+  const outcome = runMutant(
+    copy,
+    mutant,
+    stagesOf(mutant.file, files).filter(({ name }) => !values.quick || quickStages.includes(name)),
+  );
+  printOutcome(outcome, number);
   return outcome;
 });
 

@@ -64,6 +64,11 @@ describe("the validation of a reply", function ()
 		end
 	end);
 
+	it("accepts a thumbnail of up to 400 bytes, and drops a longer one", function ()
+		assert.equal(png(8, 4, 400), parse_metadata({ thumbnail = png(8, 4, 400) }).thumbnail);
+		assert.is_nil(parse_metadata({ type = "image/png", thumbnail = png(8, 4, 401) }).thumbnail);
+	end);
+
 	it("drops width and height together, because clients can use neither without the other", function ()
 		local null = require "util.json".null;
 		for _, side in ipairs { 0, -5, 0.5, 2^31, 2^32 - 1, 2^63, 1/0, 0/0, "1", null, {} } do

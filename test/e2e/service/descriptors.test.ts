@@ -139,30 +139,33 @@ describe.skipIf(requires("prlimit", hasPrlimit))("a service without descriptors"
     expect(service.output()).not.toContain("unexpected error");
   });
 
-  test.skipIf(requires("ffmpeg", ffmpeg !== null))("a service loses only the posters of its time without descriptors", async () => {
-    const beginning = 200;
-    const finish: (() => void)[] = [];
-    const origin = await startOrigin(onTestFinished, ({ url = "" }, response) => {
-      const body = withTrailer(video!, url);
-      response.writeHead(200, { "content-length": body.byteLength }).write(body.subarray(0, beginning));
-      finish.push(() => response.end(body.subarray(beginning)));
-    });
-    const service = await start({ QUEUE: "4" }); // fewer posters may wait than fail below
-    const line = openLine(service);
-    for (let round = 0; round < 6; round += 1) {
-      const asked = line.describe(origin.url(`/${round}.mp4`));
-      await vi.waitFor(() => expect(finish).toHaveLength(round + 1), patient.timeout);
-      const restore = lowerLimit(service.process.pid!, "nofile", 1);
-      finish[round]!();
-      const expected = { width: 96, blurhash: null, warnings: ["decode_failed"] };
-      expect(await asked).toMatchObject({ status: 200, json: expected });
-      restore();
-    }
-    const last = line.describe(origin.url("/last.mp4"));
-    await vi.waitFor(() => expect(finish).toHaveLength(7), patient.timeout);
-    finish[6]!();
-    expect(await last).toMatchObject({ status: 200, json: { width: 96, blurhash, warnings: [] } });
-  });
+  test.skipIf(requires("ffmpeg", ffmpeg !== null))(
+    "a service loses only the posters of its time without descriptors",
+    async () => {
+      const beginning = 200;
+      const finish: (() => void)[] = [];
+      const origin = await startOrigin(onTestFinished, ({ url = "" }, response) => {
+        const body = withTrailer(video!, url);
+        response.writeHead(200, { "content-length": body.byteLength }).write(body.subarray(0, beginning));
+        finish.push(() => response.end(body.subarray(beginning)));
+      });
+      const service = await start({ QUEUE: "4" }); // fewer posters may wait than fail below
+      const line = openLine(service);
+      for (let round = 0; round < 6; round += 1) {
+        const asked = line.describe(origin.url(`/${round}.mp4`));
+        await vi.waitFor(() => expect(finish).toHaveLength(round + 1), patient.timeout);
+        const restore = lowerLimit(service.process.pid!, "nofile", 1);
+        finish[round]!();
+        const expected = { width: 96, blurhash: null, warnings: ["decode_failed"] };
+        expect(await asked).toMatchObject({ status: 200, json: expected });
+        restore();
+      }
+      const last = line.describe(origin.url("/last.mp4"));
+      await vi.waitFor(() => expect(finish).toHaveLength(7), patient.timeout);
+      finish[6]!();
+      expect(await last).toMatchObject({ status: 200, json: { width: 96, blurhash, warnings: [] } });
+    },
+  );
 
   test.skipIf(requires("redis-server", hasRedis))("a service without descriptors survives Redis restarts", async () => {
     const origin = await startMedia();

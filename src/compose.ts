@@ -22,7 +22,7 @@ import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
 import { createAdmission } from "./load/admission.ts";
 import { createDecoder, type Picture } from "./media/decode/decoder.ts";
-import { slowDecoders, sparesForDecoders } from "./media/decode/worker-pool.ts";
+import { slowDecoders, sparesForDecoders, workerIdleMs } from "./media/decode/worker-pool.ts";
 import { createOracle, earlyDecode } from "./oracle.ts";
 
 /** The settings that change metadata: part of the cache key, so that a change invalidates the cache. */
@@ -102,6 +102,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
   const decoder = createDecoder({
     entry: new URL("./media/worker/main.js", import.meta.url),
     processes: config.DECODERS + sparesForDecoders,
+    idleMs: workerIdleMs,
     decodeTimeoutMs: config.DECODE_TIMEOUT_MS,
     decodeBytes: config.DECODE_BYTES,
     maxWaiting: config.QUEUE,

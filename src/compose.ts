@@ -6,8 +6,8 @@ import { createKeys } from "./cache/key.ts";
 import { createMemory } from "./cache/memory.ts";
 import { memoizeAsync, pictureShare } from "./cache/memoize.ts";
 import { createCachePolicy } from "./cache/cache-policy.ts";
-import { openShared } from "./cache/open-shared.ts";
 import { openSnapshot } from "./cache/open-snapshot.ts";
+import type { RedisAddress } from "./cache/redis-address.ts";
 import { type Config, isLoopback } from "./config.ts";
 import { createAddressPolicy, createOwnership } from "./fetch/address.ts";
 import { createHostHealth, hostHealthLimits } from "./fetch/host-health.ts";
@@ -79,6 +79,12 @@ async function openTracing(collector: string, { program, logger }: Dependencies)
     warn("the packages of OpenTelemetry are not installed (npm install --include=optional)");
     return null;
   }
+}
+
+/** Loads ioredis, 13 MB, only if Redis is configured. */
+async function openSharedCache(address: RedisAddress, logger: Logger) {
+  const { openShared } = await import("./cache/open-shared.ts");
+  return openShared(address, logger);
 }
 
 /** Composes the service: the one place that knows every room. */
@@ -157,7 +163,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     wholeBytes: config.WHOLE_BYTES,
     ...earlyDecode,
   });
-  const shared = config.REDIS_URL && openShared(config.REDIS_URL, logger);
+  const shared = config.REDIS_URL && (await openSharedCache(config.REDIS_URL, logger));
   const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));
   const metrics = createMetrics({
     inflight: () => admission.active + decoder.busy,

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { leastDescriptors, readDescriptorLimit } from "./cli/descriptor-limit.ts";
 import { type ExitCode, exitCodes } from "./cli/exit.ts";
+import { holdYoungGeneration } from "./cli/young-generation.ts";
 
 const { version, homepage } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -50,4 +51,5 @@ async function start(maxDescriptors: number): Promise<ExitCode> {
   });
 }
 
+holdYoungGeneration();
 process.exitCode = await start(readDescriptorLimit());

@@ -5,6 +5,7 @@ import type { Config } from "../config.ts";
 import { traceOf } from "../domain/error-trace.ts";
 import { type Context, dependenciesFor } from "./context.ts";
 import { UnavailableError } from "./exit.ts";
+import { boundYoungGeneration } from "./young-generation.ts";
 
 /** Answers over HTTP until SIGTERM or SIGINT comes. */
 export async function serve(config: Config, context: Context): Promise<void> {
@@ -20,6 +21,7 @@ export async function serve(config: Config, context: Context): Promise<void> {
   });
   try {
     await service.start();
+    boundYoungGeneration();
     logger.info(`listening at ${await service.app.listen({ host: config.HOST, port: config.PORT })}`);
   } catch (error) {
     ending.uninstall(); // or it would end the process as if all were well

@@ -52,6 +52,23 @@ function createHttpContender({ name, pid, url, requestFor, isAnswer }: HttpConte
 
 const headers = { "content-type": "application/json" };
 
+/** Sends `POST /metadata` for each URL; returns the latencies, in milliseconds. */
+export function createHttpLookups(serviceUrl: string) {
+  const pool = new Pool(serviceUrl);
+  return {
+    async lookUp(urls: readonly string[], concurrency: number): Promise<readonly number[]> {
+      const { latenciesMs } = await timeLookups(urls, concurrency, async (url) => {
+        const body = JSON.stringify({ url });
+        const reply = await pool.request({ path: "/metadata", method: "POST", headers, body });
+        await reply.body.dump();
+        return reply.statusCode === 200;
+      });
+      return latenciesMs;
+    },
+    close: () => pool.close(),
+  };
+}
+
 /** The service; with `fields`, only these are requested. */
 export function createServiceContender({ url, process }: Service, fields?: readonly string[]): Contender {
   const contender = createHttpContender({

@@ -1,5 +1,6 @@
 /** `npm run bench:memory`: memory of each process at rest and after work, compared with a naive implementation. */
 import { setTimeout as after } from "node:timers/promises";
+import { type CacheKind, kinds, measureCacheGrowth } from "../test/support/cache-kinds.ts";
 import { type Service, startService, whenListening } from "../test/support/service.ts";
 import { createHttpLookups } from "./support/contenders.ts";
 import { memoryPartsOf, treeOf, sum } from "./support/figures.ts";
@@ -14,6 +15,7 @@ const restMs = 75_000; // a minute, and the health checks behind it
 const concurrency = 16;
 const burstLookups = 200;
 const hits = 2_000;
+const cacheBytes = 64 * 1024 ** 2; // the default
 const hosts = 4; // the concurrency limit of one host is lower
 
 interface Row {
@@ -84,7 +86,25 @@ function print(rows: readonly Row[]): void {
   );
 }
 
+/** Fills a cache of the default size with entries of each kind; returns the largest ratio to the setting. */
+async function benchCache(): Promise<number> {
+  const rows: string[][] = [];
+  const ratios: number[] = [];
+  for (const kind of Object.keys(kinds) as CacheKind[]) {
+    const { growthBytes, ratio } = await measureCacheGrowth(cacheBytes, kind);
+    rows.push([kind, megabytes(growthBytes), ratio.toFixed(2)]);
+    ratios.push(ratio);
+  }
+  printTable(
+    `Growth of the heap by a full cache of ${cacheBytes / 1024 ** 2} MiB (MEDIA_ORACLE_CACHE_BYTES)`,
+    ["entries", "growth, MB", "ratio to the setting"],
+    rows,
+  );
+  return Math.max(...ratios);
+}
+
 printMachine();
+const largestRatio = await benchCache();
 const photos = await makePhotos();
 const origin = await startPicturesOrigin(photos, { hosts });
 const rows = await benchBare();
@@ -101,3 +121,4 @@ console.log(
 );
 printGoal("memory at rest, MB", sum(ours.rest.parts.map(({ bytes }) => bytes)) / 1e6, { atMost: 110 }, 1);
 printGoal("first lookup after a rest, ms", ours.firstMs, { atMost: 100 }, 0);
+printGoal("full cache, ratio to the setting", largestRatio, { atMost: 1.3 });

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { cached } from "./cache/cached.ts";
 import { createKeys } from "./cache/key.ts";
-import { createMemory } from "./cache/memory.ts";
+import { createMemory, entryShare } from "./cache/memory.ts";
 import { memoizeAsync, pictureShare } from "./cache/memoize.ts";
 import { createCachePolicy } from "./cache/cache-policy.ts";
 import { openSnapshot } from "./cache/open-snapshot.ts";
@@ -18,6 +18,7 @@ import { createSource, sourceLimits } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
 import { connectionLimitOf } from "./http/connection-limit.ts";
+import { parsedShare } from "./http/memoize-parser.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
 import { createAdmission } from "./load/admission.ts";
@@ -164,7 +165,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     ...earlyDecode,
   });
   const shared = config.REDIS_URL && (await openSharedCache(config.REDIS_URL, logger));
-  const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));
+  const memory = createMemory(config.CACHE_BYTES * entryShare);
   const metrics = createMetrics({
     inflight: () => admission.active + decoder.busy,
     queueDepths: () => ({ ...admission.waiting, workers: decoder.waiting }),
@@ -200,6 +201,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     oracle,
     invalidate: oracle.invalidate,
     isCached: oracle.isCached,
+    memoizedBytes: config.CACHE_BYTES * parsedShare,
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },

@@ -3,11 +3,11 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { cached } from "./cache/cached.ts";
 import { createKeys } from "./cache/key.ts";
-import { createMemory } from "./cache/memory.ts";
+import { createMemory, entryShare } from "./cache/memory.ts";
 import { memoizeAsync, pictureShare } from "./cache/memoize.ts";
 import { createCachePolicy } from "./cache/cache-policy.ts";
-import { openShared } from "./cache/open-shared.ts";
 import { openSnapshot } from "./cache/open-snapshot.ts";
+import type { RedisAddress } from "./cache/redis-address.ts";
 import { type Config, isLoopback } from "./config.ts";
 import type { LocalFiles } from "./domain/local-file.ts";
 import { createAddressPolicy, createBlockCheck, createOwnership } from "./fetch/address.ts";
@@ -20,12 +20,13 @@ import { createSource, sourceLimits } from "./fetch/source.ts";
 import { createTargetParser } from "./fetch/target.ts";
 import { createApp } from "./http/app.ts";
 import { connectionLimitOf } from "./http/connection-limit.ts";
+import { parsedShare } from "./http/memoize-parser.ts";
 import { createMetricsApp } from "./http/metrics-app.ts";
 import { createMetrics, observed } from "./http/metrics.ts";
 import { inactivityTimeoutMs } from "./http/timeouts.ts";
 import { createAdmission } from "./load/admission.ts";
 import { createDecoder, type Picture } from "./media/decode/decoder.ts";
-import { slowDecoders, sparesForDecoders } from "./media/decode/worker-pool.ts";
+import { slowDecoders, sparesForDecoders, workerIdleMs } from "./media/decode/worker-pool.ts";
 import { createOracle, earlyDecode } from "./oracle.ts";
 
 /** The settings that change metadata: part of the cache key, so that a change invalidates the cache. */
@@ -88,6 +89,12 @@ async function openTracing(collector: string, { program, logger }: Dependencies)
   }
 }
 
+/** Loads ioredis, 13 MB, only if Redis is configured. */
+async function openSharedCache(address: RedisAddress, logger: Logger) {
+  const { openShared } = await import("./cache/open-shared.ts");
+  return openShared(address, logger);
+}
+
 /** Composes the service: the one place that knows every room. */
 export async function compose(config: Config, surroundings: Dependencies): Promise<Service> {
   const { logger, program, decoderEnvironment } = surroundings;
@@ -109,6 +116,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
   const decoder = createDecoder({
     entry: new URL("./media/worker/main.js", import.meta.url),
     processes: config.DECODERS + sparesForDecoders,
+    idleMs: workerIdleMs,
     decodeTimeoutMs: config.DECODE_TIMEOUT_MS,
     decodeBytes: config.DECODE_BYTES,
     maxWaiting: config.QUEUE,
@@ -168,8 +176,8 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     wholeBytes: config.WHOLE_BYTES,
     ...earlyDecode,
   });
-  const shared = config.REDIS_URL && openShared(config.REDIS_URL, logger);
-  const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare));
+  const shared = config.REDIS_URL && (await openSharedCache(config.REDIS_URL, logger));
+  const memory = createMemory(config.CACHE_BYTES * entryShare);
   const metrics = createMetrics({
     inflight: () => admission.active + decoder.busy,
     queueDepths: () => ({ ...admission.waiting, workers: decoder.waiting }),
@@ -212,6 +220,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     oracle,
     invalidate: oracle.invalidate,
     isCached: oracle.isCached,
+    memoizedBytes: config.CACHE_BYTES * parsedShare,
     parseTarget,
     tokens: config.TOKENS,
     namedTokens: config.TOKEN_KEY === null ? null : { key: config.TOKEN_KEY, revokedNames: config.REVOKED_TOKENS },

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { leastDescriptors, readDescriptorLimit } from "./cli/descriptor-limit.ts";
 import { type ExitCode, exitCodes } from "./cli/exit.ts";
+import { holdYoungGeneration } from "./cli/young-generation.ts";
 
 const { version, homepage } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -58,4 +59,5 @@ async function checkHealth([command, ...args]: readonly string[]): Promise<ExitC
   return address && checkHealth(address);
 }
 
+holdYoungGeneration();
 process.exitCode = (await checkHealth(process.argv.slice(2))) ?? (await start(readDescriptorLimit()));

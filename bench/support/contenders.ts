@@ -1,13 +1,13 @@
 /** Contenders of the benchmarks: the service, and other implementations of the same lookup. */
 import { availableParallelism } from "node:os";
 import { Pool } from "undici";
-import type { Service } from "../../test/support/service.ts";
+import { type Service, whenListening } from "../../test/support/service.ts";
 import type { DecodeLoopPicture } from "./decode-loop.ts";
 import { processorMsOfTree, watchMemory } from "./figures.ts";
 import { loopDelayMs, type LookupsCommand, type LookupsReply, timeLookups } from "./lookups.ts";
-import type { NaiveReply } from "./naive.ts";
 import type { PicturesOrigin } from "./pictures-origin.ts";
 import type { Picture } from "./pictures.ts";
+import { compilePrograms, startPlainNode } from "./plain-node.ts";
 import { startHelper } from "./processes.ts";
 import type { Server } from "./servers.ts";
 import { median } from "./table.ts";
@@ -52,6 +52,23 @@ function createHttpContender({ name, pid, url, requestFor, isAnswer }: HttpConte
 }
 
 const headers = { "content-type": "application/json" };
+
+/** Sends `POST /metadata` for each URL; returns the latencies, in milliseconds. */
+export function createHttpLookups(serviceUrl: string) {
+  const pool = new Pool(serviceUrl);
+  return {
+    async lookUp(urls: readonly string[], concurrency: number): Promise<readonly number[]> {
+      const { latenciesMs } = await timeLookups(urls, concurrency, async (url) => {
+        const body = JSON.stringify({ url });
+        const reply = await pool.request({ path: "/metadata", method: "POST", headers, body });
+        await reply.body.dump();
+        return reply.statusCode === 200;
+      });
+      return latenciesMs;
+    },
+    close: () => pool.close(),
+  };
+}
 
 /** The service; with `fields`, only these are requested. */
 export function createServiceContender({ url, process }: Service, fields?: readonly string[]): Contender {
@@ -101,16 +118,15 @@ export function createProcessContender(name: string, program: string): Contender
 
 /** `fetch`, sharp and npm `blurhash` in one process, behind the same HTTP interface. */
 export async function createNaiveContender(): Promise<Contender> {
-  const helper = startHelper<Record<string, never>, NaiveReply>("naive");
-  const { port } = await helper.send({});
+  const server = await whenListening(startPlainNode([compilePrograms("naive-server", "naive-lookup")]));
   const contender = createHttpContender({
     name: "fetch, sharp and blurhash",
-    pid: helper.pid,
-    url: `http://127.0.0.1:${port}`,
+    pid: server.process.pid!,
+    url: server.url,
     requestFor: (url) => ({ path: "/metadata", body: JSON.stringify({ url }) }),
     isAnswer: (answer) => Boolean((answer as Record<string, unknown>).blurhash),
   });
-  return { ...contender, stop: () => contender.stop().then(() => helper.stop()) };
+  return { ...contender, stop: () => contender.stop().then(() => void server.process.kill("SIGKILL")) };
 }
 
 /** Baseline of decoding only: decodes the picture from memory, with at most one decode for each processor. */

@@ -57,7 +57,16 @@ export function watchMemory(pid: number): { stop(): number } {
 const sampleEveryMs = 20;
 
 function proportionalMemoryOf(pid: number): number {
-  return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]) * 1024;
+  return memoryPartsOf(pid).bytes;
+}
+
+/** Returns the proportional set size of a process in bytes, and its anonymous part, which no other process has. */
+export function memoryPartsOf(pid: number): { readonly bytes: number; readonly ownBytes: number } {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  const [bytes, ownBytes] = ["Pss", "Pss_Anon"].map(
+    (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)?.[1]) * 1024,
+  );
+  return { bytes: bytes!, ownBytes: ownBytes! };
 }
 
 /** Reads from /proc; returns null if the process, or one of its threads, has ended. */

@@ -43,8 +43,22 @@ export function outcomeOf(part: EntryPart): Metadata | OracleError {
   if ("metadata" in part) return part.metadata;
   if ("metadata" in part.outcome) return part.outcome.metadata;
   const { code, upstreamStatus, reason } = part.outcome.failure;
-  return new OracleError(code, "cached failure", {
-    ...(upstreamStatus !== null && { upstreamStatus }),
-    ...(reason !== null && { reason }),
-  });
+  return withoutStackTrace(
+    () =>
+      new OracleError(code, "cached failure", {
+        ...(upstreamStatus !== null && { upstreamStatus }),
+        ...(reason !== null && { reason }),
+      }),
+  );
+}
+
+/** A memoized error would keep the frames of its stack trace, and with them the request that made it: up to 8 kB of URL. */
+function withoutStackTrace(makeError: () => OracleError): OracleError {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return makeError();
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
 }

@@ -1,5 +1,7 @@
 import { LRUCache } from "lru-cache";
+import { type Metadata, maxKeptReplyBytes } from "../domain/metadata.ts";
 import type { Entry } from "./entry.ts";
+import { pictureShare } from "./memoize.ts";
 
 /** The cache of this process. */
 export interface Memory {
@@ -20,19 +22,31 @@ export interface MemoryUse {
   readonly evictions: number;
 }
 
-// Measured: 0.9 kB, and 1.8 kB with the description and the reply, which are memoized at the first hit.
-const entryOverheadBytes = 2000;
+// Measured (`npm run bench:memory`): the objects of an entry, and those that are memoized at its first hit.
+const entryOverheadBytes = 1000;
+const partOverheadBytes = 600;
+// The reply is memoized too: its keys, hashes and a URL of usual length.
+const replyOverheadBytes = 800;
+
+/** Share of CACHE_BYTES for entries: the rest is for decode results, parsed URLs and bodies. */
+export const entryShare = 1 - pictureShare - 1 / 16;
 
 // The share of entries without a success: a flood of dead links must not evict pictures.
 const failureShare = 1 / 8;
 
 function entryBytes({ success, setback }: Entry, key: string): number {
   const outcome = setback?.outcome;
-  const texts = [key, success?.validators?.etag];
-  for (const metadata of [success?.metadata, outcome && "metadata" in outcome ? outcome.metadata : null]) {
-    texts.push(metadata?.filename, metadata?.thumbnail, metadata?.thumbnail); // the thumbnail is in the memoized reply too
-  }
-  return entryOverheadBytes + 2 * texts.reduce((length, text) => length + (text?.length ?? 0), 0);
+  const described = [success?.metadata, outcome && "metadata" in outcome ? outcome.metadata : null];
+  const parts = [success, setback].filter((part) => part !== null).length * partOverheadBytes;
+  const bytes = described.reduce((sum, metadata) => sum + (metadata ? metadataBytes(metadata) : 0), 0);
+  return entryOverheadBytes + key.length + (success?.validators?.etag?.length ?? 0) + parts + bytes;
+}
+
+/** The texts of the metadata, and its reply, which has them again. */
+function metadataBytes({ type, sha256, blurhash, thumbhash, thumbnail, filename }: Metadata): number {
+  const texts = [type, sha256, blurhash, thumbhash, thumbnail].reduce((sum, text) => sum + (text?.length ?? 0), 0);
+  const bytes = texts + 2 * (filename?.length ?? 0); // V8 has two bytes a character for names that are not in Latin-1
+  return bytes + Math.min(maxKeptReplyBytes, replyOverheadBytes + bytes);
 }
 
 /**

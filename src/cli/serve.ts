@@ -5,6 +5,7 @@ import { checkFiles, type Config } from "../config.ts";
 import { traceOf } from "../domain/error-trace.ts";
 import { type Context, dependenciesFor } from "./context.ts";
 import { UnavailableError } from "./exit.ts";
+import { boundYoungGeneration } from "./young-generation.ts";
 
 /**
  * Answers over HTTP until SIGTERM or SIGINT comes.
@@ -30,6 +31,7 @@ export async function serve(config: Config, context: Context): Promise<void> {
       const address = await service.metricsApp.listen({ host: config.HOST, port: config.METRICS_PORT });
       logger.info(`metrics at ${address}/metrics`);
     }
+    boundYoungGeneration();
     logger.info(`listening at ${await service.app.listen({ host: config.HOST, port: config.PORT })}`);
   } catch (error) {
     ending.uninstall(); // or it would end the process as if all were well

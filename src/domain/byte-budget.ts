@@ -4,6 +4,8 @@ export interface ByteBudget {
   lenderTo(site: string | null): ByteLender;
   /** Bytes lent. */
   readonly used: number;
+  /** Bytes kept for the next loans. */
+  readonly spare: number;
 }
 
 /** Lends buffers that are reused: one may contain bytes of an earlier body, so the borrower reads only its own writes. */

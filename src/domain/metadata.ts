@@ -67,6 +67,9 @@ const thumbhash = /^[A-Za-z0-9+/]{7,34}={0,2}$/;
 /** Prefix of {@link Metadata.thumbnail}. */
 export const thumbnailPrefix = "data:image/png;base64,";
 export const maxThumbnailCharacters = 400;
+
+/** A larger reply is not kept with its metadata in the cache, which counts no URL: nearly all have 600 to 1400 bytes. */
+export const maxKeptReplyBytes = 1536;
 const thumbnail = new RegExp(`^${thumbnailPrefix}iVBORw0KGgo[A-Za-z0-9+/]+={0,2}$`);
 
 /** Whether the text has the form of {@link Metadata.blurhash}. */

@@ -37,6 +37,8 @@ export interface AppOptions extends AccessOptions, ConnectionOptions {
   readonly invalidate: (target: Target) => Promise<void>;
   /** @throws OracleError `url_invalid` or `url_unsupported` */
   readonly parseTarget: (text: string) => Target;
+  /** Memory for the latest parsed URLs and bodies. */
+  readonly memoizedBytes: number;
   /** Whether the cache would answer; starts no lookup. */
   readonly isCached: (target: Target, fields: Fields) => boolean;
   /** Null if there is no rate limit. */
@@ -55,9 +57,8 @@ export interface AppOptions extends AccessOptions, ConnectionOptions {
   readonly page: string | null;
 }
 
-// The URLs that a busy server is asked for within minutes, without the longest ones, which are rare: at most 20 MB, targets
-// included.
-const memoizedUrls = { maxTexts: 512, maxLength: 2048 };
+// Longer URLs are rare, and would evict many others.
+const maxMemoizedCharacters = 2048;
 
 // Details of Fastify's own errors.
 const frameworkDetails: Readonly<Record<string, string>> = {
@@ -142,7 +143,10 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const plainLookups = createLookups({
     oracle,
     isCached,
-    parseTarget: memoizeParser(parseTarget, memoizedUrls),
+    parseTarget: memoizeParser(parseTarget, {
+      maxBytes: options.memoizedBytes / 2,
+      maxLength: maxMemoizedCharacters,
+    }),
     implicitDeadlineMs: deadlineMs,
     rateLimit: options.rateLimit && createRateLimit({ ...options.rateLimit, isCached, addressOf }),
     metrics,
@@ -154,6 +158,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
       const question = questionBodySchema.parse(parseJson(text));
       return { target: parseTarget(question.url), fields: fieldsOf(question) };
     },
+    memoizedBytes: options.memoizedBytes / 2,
     identify,
     isForbidden,
     findCached: lookups.findCached.bind(lookups),

@@ -15,6 +15,7 @@ export async function openapiDocument(version: string): Promise<object> {
     invalidate: unused,
     parseTarget: unused,
     isCached: unused,
+    memoizedBytes: 0,
     tokens: [],
     namedTokens: null,
     hostnames: null,

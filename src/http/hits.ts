@@ -13,6 +13,8 @@ import type { SendDescribed } from "./send.ts";
 export interface HitsOptions {
   /** @throws if the body is not in the documented form, or its URL is not a target */
   readonly parseBody: (text: string) => { readonly target: Target; readonly fields: Fields };
+  /** Memory for the latest parsed bodies. */
+  readonly memoizedBytes: number;
   /** Null if no token is set. */
   readonly identify: Identify | null;
   /** Null if tokens are set. */
@@ -22,8 +24,8 @@ export interface HitsOptions {
   readonly requestIdOf: (request: IncomingMessage) => string;
 }
 
-// The bodies that a busy server gets within minutes: 2 MB with the targets.
-const memoizedBodies = { maxTexts: 512, maxLength: 512 };
+// Longer bodies are rare, and would evict many others.
+const maxMemoizedCharacters = 512;
 
 /**
  * Answers cache hits before Fastify, whose routing and validation take a third of the time of a hit (`npm run bench`). Only
@@ -31,7 +33,10 @@ const memoizedBodies = { maxTexts: 512, maxLength: 512 };
  * cached as a success. Fastify gets all others unchanged, so that every other rule is in one place.
  */
 export function createHits({ identify, isForbidden, findCached, send, requestIdOf, ...options }: HitsOptions) {
-  const parseBody = memoizeParser(options.parseBody, memoizedBodies);
+  const parseBody = memoizeParser(options.parseBody, {
+    maxBytes: options.memoizedBytes,
+    maxLength: maxMemoizedCharacters,
+  });
   const bodies = new WeakMap<IncomingMessage, Buffer>();
 
   function isPlain({ method, url, headers }: IncomingMessage): boolean {

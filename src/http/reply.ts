@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { metadataElement } from "../domain/element.ts";
 import { filenameOfUrl } from "../domain/filename.ts";
-import type { Metadata } from "../domain/metadata.ts";
+import { type Metadata, maxKeptReplyBytes } from "../domain/metadata.ts";
 import type { Target } from "../domain/target.ts";
 import { jsonType } from "./answer.ts";
 import type { ReplyBody } from "./schema.ts";
@@ -22,9 +22,6 @@ interface RenderedReply extends Rendered {
 // Metadata is immutable and a hit returns the same object, so its JSON is rendered once, and freed when the cache
 // evicts it.
 const whole = new WeakMap<Metadata, RenderedReply>();
-
-// A reply to a longer URL is not memoized: the byte budget of the cache counts no URL texts.
-const maxKeptCharacters = 512;
 
 function text(contentType: string, body: string): Rendered {
   return { contentType, body, contentLength: String(Buffer.byteLength(body)), etag: null };
@@ -59,8 +56,13 @@ export function renderedReply(target: Target, metadata: Metadata, partial: boole
   const known = whole.get(metadata);
   if (known?.href === target.href) return known;
   const rendered = render(target, metadata, false);
-  if (target.href.length <= maxKeptCharacters) whole.set(metadata, rendered);
+  if (heapBytesOf(rendered) <= maxKeptReplyBytes) whole.set(metadata, rendered);
   return rendered;
+}
+
+/** V8 has two bytes for each character of a text that is not in Latin-1; here: not in ASCII, which is cheap to know. */
+function heapBytesOf({ body, contentLength }: Rendered): number {
+  return Number(contentLength) === body.length ? body.length : 2 * body.length;
 }
 
 /** Returns the XML element that a chat server adds to a stanza. */

@@ -6,6 +6,10 @@ const smallestBytes = 4 * 1024; // a thousand silent bodies take 4 MB
 
 // Kept for reuse: sixteen photos of a phone. The rest goes back to the system at once.
 const maxSpareBytes = 64 * 1024 * 1024;
+// At a peak, memory is needed more than time: there are spare buffers only while half of the budget is free.
+const spareShare = 1 / 2;
+// A service at rest keeps none.
+const spareMs = 10_000;
 
 const smallShare = 1 / 8;
 const maxSmallBytes = 1024 * 1024;
@@ -32,6 +36,12 @@ export function createByteBudget(maxBytes: number): ByteBudget {
   const largeOf = new Map<string, number>(); // by site; only sites with large buffers: strangers choose the names
   let spareBytes = 0;
   let used = 0;
+  let hasLent = false; // since the last check for rest
+  let resting: NodeJS.Timeout | undefined;
+
+  const hasSpare = (size: number) => (spare.get(size)?.length ?? 0) > 0;
+  const mayKeep = (bytes: number) => spareBytes + bytes <= maxSpareBytes && isRoomy(bytes);
+  const isRoomy = (bytes: number) => used + spareBytes + bytes <= maxBytes * spareShare;
 
   function borrow(size: number): ArrayBuffer {
     const buffer = spare.get(size)?.pop();
@@ -41,7 +51,7 @@ export function createByteBudget(maxBytes: number): ByteBudget {
     return buffer;
   }
 
-  /** Frees the spare buffers, which count against the budget, to make room for a new loan. */
+  /** Frees the spare buffers. */
   function discardSpare(): void {
     for (const buffers of spare.values()) for (const buffer of buffers) buffer.resize(0);
     spare.clear();
@@ -51,11 +61,19 @@ export function createByteBudget(maxBytes: number): ByteBudget {
   function takeBack({ buffer, byteLength }: Uint8Array): void {
     used -= byteLength;
     const resizable = buffer as ArrayBuffer;
-    if (spareBytes + byteLength > maxSpareBytes) return resizable.resize(0);
+    if (!mayKeep(byteLength)) return resizable.resize(0);
+    resting ??= setTimeout(discardAtRest, spareMs).unref();
     spareBytes += byteLength;
     const sameSize = spare.get(byteLength) ?? [];
     spare.set(byteLength, sameSize);
     sameSize.push(resizable);
+  }
+
+  /** Frees the spare buffers if none was lent since the last call. */
+  function discardAtRest(): void {
+    resting = hasLent ? setTimeout(discardAtRest, spareMs).unref() : undefined;
+    if (!hasLent) discardSpare();
+    hasLent = false;
   }
 
   /** Returns the failure code if the loan exceeds a limit, else null. */
@@ -86,13 +104,14 @@ export function createByteBudget(maxBytes: number): ByteBudget {
         const refusal = refusalOf(site, size, instead.byteLength);
         if (refusal) return refusal;
         let lent: Uint8Array;
-        if (used + spareBytes + size > maxBytes) discardSpare();
+        if (!hasSpare(size) && !isRoomy(size)) discardSpare();
         try {
           lent = new Uint8Array(borrow(size), 0, size);
         } catch {
           return "overloaded"; // the system has no more
         }
         used += size;
+        hasLent = true;
         countLarge(site, largePart(size));
         lent.set(instead.subarray(0, length));
         giveBack(instead);
@@ -106,6 +125,9 @@ export function createByteBudget(maxBytes: number): ByteBudget {
     lenderTo,
     get used() {
       return used;
+    },
+    get spare() {
+      return spareBytes;
     },
   };
 }

@@ -20,6 +20,7 @@ export async function startDecoder(
   const decoder = createDecoder({
     entry: builtEntry,
     processes: 2,
+    idleMs: 60_000,
     decodeTimeoutMs: 20_000,
     decodeBytes: 512 * 1024 ** 2,
     maxWaiting: 256,

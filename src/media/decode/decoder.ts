@@ -14,8 +14,10 @@ export type { Picture } from "./picture.ts";
 export interface DecoderOptions {
   /** The program of the processes, built: `dist/media/worker/main.js`. */
   readonly entry: URL;
-  /** Workers in the quick lane, one picture each; the slow lane has one more. */
+  /** Maximum number of workers in the quick lane, one picture each; the slow lane has one more. */
   readonly processes: number;
+  /** A worker without a picture for so long is ended, except the warm one. */
+  readonly idleMs: number;
   /** Time limit of the wait for a worker, and again of the decode. */
   readonly decodeTimeoutMs: number;
   /** Memory budget: the sum of the estimates of all decodes in flight. */
@@ -78,6 +80,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     entry,
     environment = {},
     processes,
+    idleMs,
     decodeTimeoutMs,
     decodeBytes,
     maxWaiting,
@@ -92,6 +95,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
   let readPoster: ReadPoster = () => Promise.resolve("failed");
   const pool = createPool({
     processes,
+    idleMs,
     startProcess: () => startProcess({ entry, settings, environment, wrapper: sandbox.command }),
     onFree: () => scheduler.assign(),
     onFailedStart,
@@ -131,11 +135,12 @@ export function createDecoder(options: DecoderOptions): Decoder {
     return addPoster(picture, clip, { readPoster, describeBitmap });
   }
 
-  /** Sends an empty body to the longest idle worker of each lane, to find a hung one early. */
+  /** Sends an empty body to one idle worker of each lane in turn, to find a hung one early. */
   function checkHealth(): void {
     for (const lane of lanes) {
       if (!pool.isFree(lane)) continue;
-      void scheduler.submit({ operation: "measure", body: new Uint8Array(), format: anyFormat, lane });
+      const nothing = { operation: "measure", body: new Uint8Array(), format: anyFormat } as const;
+      void scheduler.submit({ ...nothing, lane, isHealthCheck: true });
     }
   }
 

@@ -21,6 +21,8 @@ export interface DecodeTask {
   readonly format: Format;
   /** The lane to start in. */
   readonly lane: Lane;
+  /** Whether it only shows that a worker lives. */
+  readonly isHealthCheck?: boolean;
 }
 
 export interface SchedulerOptions {
@@ -75,6 +77,9 @@ const maxUntaken = 4;
 // lives on as well. It could do so before, since false answers within the rules are never detected. Three in a row
 // replace the worker, whose state may be corrupt.
 const maxInvalidInARow = 3;
+// Patience before one more worker is started: longer than a small picture or a health check takes, so that a start, which
+// takes 0.2 s of CPU time, does not slow down single pictures. The slow lane may have no worker at all.
+const growAfterMs: Readonly<Record<Lane, number>> = { quick: 50, slow: 0 };
 // Worker recycling: a restart frees the memory that decodes leave behind (fragmentation, libraries' tables). It takes
 // 0.2 s and delays no request: after thousands of decodes, or if far more stays than the 300 MB of a good load.
 const maxDecodes = 5_000;
@@ -85,6 +90,7 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
   const queues: Readonly<Record<Lane, Map<Job, NodeJS.Timeout>>> = { quick: new Map(), slow: new Map() };
   const invalidInARow = new WeakMap<Member, number>();
   const heldTime = createHeldTime();
+  const growing = new Map<Lane, NodeJS.Timeout>(); // lanes that may get one more worker
   let isClosed = false;
   let requests = 0;
 
@@ -142,14 +148,27 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
 
   function assign(): void {
     for (const lane of lanes) {
-      if (!pool.isFree(lane)) continue;
+      if (!pool.isFree(lane)) {
+        if (queues[lane].size > 0) growSoon(lane);
+        continue;
+      }
       for (const job of [...queues[lane].keys()].sort((a, b) => a.dueAt - b.dueAt)) {
-        const member = pool.take(lane);
+        const member = job.isHealthCheck ? pool.takeForCheck(lane) : pool.take(lane);
         if (!member) break;
         dequeue(job);
         void run(job, member);
       }
     }
+  }
+
+  /** Starts one more worker if work still waits after the patience. */
+  function growSoon(lane: Lane): void {
+    if (growing.has(lane)) return;
+    const grow = () => {
+      growing.delete(lane);
+      if (queues[lane].size > 0) pool.grow(lane);
+    };
+    growing.set(lane, setTimeout(grow, growAfterMs[lane]));
   }
 
   async function run(job: Job, member: Member): Promise<void> {
@@ -170,7 +189,7 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
     }
     if (lane === "quick") heldTime.add(performance.now() - begunAt);
     const valid = answer === "invalid" ? null : answer;
-    release(member, valid);
+    release(job, member, valid);
     if (!valid) return job.settle({ warning: "decode_failed", queueMs });
     if (lane === "quick" && fitsSlowLane(valid, budgets.slow)) return enqueueSlow(job, valid.expectedMs);
     job.settle({ ...pictureOf(valid, clipBytes), queueMs });
@@ -207,13 +226,13 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
   }
 
   /** Gives the worker back to the pool, or replaces it if it is worn out or its answers are invalid. */
-  function release(member: Member, valid: WorkerAnswer | null): void {
+  function release({ isHealthCheck = false }: Job, member: Member, valid: WorkerAnswer | null): void {
     const invalid = valid ? 0 : (invalidInARow.get(member) ?? 0) + 1;
     invalidInARow.set(member, invalid);
     if (valid) pool.proven(member);
     const isWorn = member.taken >= maxDecodes || (valid?.rssBytes ?? 0) > maxRestingBytes;
     if (isWorn || invalid >= maxInvalidInARow) pool.discard(member);
-    else pool.giveBack(member);
+    else pool.giveBack(member, !isHealthCheck);
   }
 
   return {
@@ -227,6 +246,7 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
     },
     close() {
       isClosed = true;
+      for (const timer of growing.values()) clearTimeout(timer);
       for (const job of lanes.flatMap((lane) => [...queues[lane].keys()])) job.settle(timedOut("closing"));
     },
   };

@@ -56,6 +56,7 @@ export function described(part: Partial<Metadata> = summit): Description {
 /** Creates an HTTP app that describes any URL at once, not listening. */
 export function plainApp(settings: Partial<AppOptions> = {}): ReturnType<typeof createApp> {
   return createApp({
+    memoizedBytes: 1_000_000,
     oracle: () => described(),
     invalidate: () => Promise.resolve(),
     parseTarget: parseAnything,
@@ -150,6 +151,7 @@ export async function startApp(oracle: Oracle, settings: AppSettings = {}): Prom
     build: version,
   });
   const app = await createApp({
+    memoizedBytes: 1_000_000,
     oracle: observed(oracle, metrics),
     invalidate: settings.invalidate ?? (() => Promise.resolve()),
     parseTarget: settings.parseTarget ?? parseAnything,

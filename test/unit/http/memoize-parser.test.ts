@@ -16,16 +16,19 @@ function countingParser(): { parsed: string[]; parse: (text: string) => Target }
   };
 }
 
+// Each of two generations has room for two short texts.
+const twoTexts = 5_400;
+
 test("a memoized parser parses a text once", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 100 });
+  const targetOf = memoizeParser(parse, { maxBytes: twoTexts, maxLength: 100 });
   expect(targetOf("https://a/1")).toBe(targetOf("https://a/1"));
   expect(parsed).toEqual(["https://a/1"]);
 });
 
 test("a memoized parser parses and rejects an invalid text each time", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 100 });
+  const targetOf = memoizeParser(parse, { maxBytes: twoTexts, maxLength: 100 });
   expect(() => targetOf("x")).toThrow(OracleError);
   expect(() => targetOf("x")).toThrow(OracleError);
   expect(parsed).toEqual(["x", "x"]);
@@ -33,7 +36,7 @@ test("a memoized parser parses and rejects an invalid text each time", () => {
 
 test("a memoized parser keeps the results of texts in use, and evicts others", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 100 });
+  const targetOf = memoizeParser(parse, { maxBytes: twoTexts, maxLength: 100 });
   const texts = ["https://a/0", ...Array.from({ length: 20 }, (_, index) => `https://a/${index + 1}`)];
   for (const text of texts) {
     targetOf(text);
@@ -46,7 +49,7 @@ test("a memoized parser keeps the results of texts in use, and evicts others", (
 
 test("a memoized parser does not keep the result of a text above the maximum length", () => {
   const { parsed, parse } = countingParser();
-  const targetOf = memoizeParser(parse, { maxTexts: 2, maxLength: 10 });
+  const targetOf = memoizeParser(parse, { maxBytes: twoTexts, maxLength: 10 });
   for (const text of ["https://a/1", "https://a/1"]) targetOf(text);
   expect(parsed).toEqual(["https://a/1", "https://a/1"]);
 });

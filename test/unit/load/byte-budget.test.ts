@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { ByteLender } from "../../../src/domain/byte-budget.ts";
 import { createByteBudget } from "../../../src/load/byte-budget.ts";
 
@@ -60,4 +60,36 @@ test("a site can borrow the memory again that it has given back", () => {
 test("the operator's own hosts have no site limit", () => {
   const own = createByteBudget(64 * megabyte).lenderTo(null);
   expect(lentOf(borrow(own, 20, 8 * megabyte))).toHaveLength(7);
+});
+
+test("buffers that come back are kept for reuse, but only while half of the memory is free", () => {
+  const budget = createByteBudget(64 * megabyte);
+  const lender = budget.lenderTo(null);
+  const lent = lentOf(borrow(lender, 14, 4 * megabyte));
+  for (const each of lent.splice(0, 7)) lender.giveBack(each);
+  expect(budget).toMatchObject({ used: 28 * megabyte, spare: 4 * megabyte });
+  for (const each of lent.splice(0, 6)) lender.giveBack(each);
+  expect(budget).toMatchObject({ used: 4 * megabyte, spare: 28 * megabyte });
+  borrow(lender, 1, 4 * megabyte);
+  expect(budget).toMatchObject({ used: 8 * megabyte, spare: 24 * megabyte });
+  borrow(lender, 1, 8 * megabyte);
+  expect(budget).toMatchObject({ used: 16 * megabyte, spare: 0 });
+});
+
+test("a service at rest keeps no buffers", () => {
+  vi.useFakeTimers();
+  try {
+    const budget = createByteBudget(64 * megabyte);
+    const lender = budget.lenderTo(null);
+    for (let round = 0; round < 5; round += 1) {
+      for (const lent of lentOf(borrow(lender, 2, megabyte))) lender.giveBack(lent);
+      vi.advanceTimersByTime(9_000);
+      expect(budget.spare).toBe(2 * megabyte);
+    }
+    vi.advanceTimersByTime(20_000);
+    expect(budget.spare).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });

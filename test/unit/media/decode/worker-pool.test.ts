@@ -33,7 +33,9 @@ function fakeProcess(pid: number | null) {
 
 type Fake = ReturnType<typeof fakeProcess>;
 
-/** A worker pool of 5 + 1 processes; `next` decides the outcome of each start. */
+const idleMs = 60_000;
+
+/** A worker pool of at most 5 + 1 processes; `next` decides the outcome of each start. */
 function startPool() {
   const started: Fake[] = [];
   const reasons: string[] = [];
@@ -41,6 +43,7 @@ function startPool() {
   let pid: number | null = 1;
   const pool = createPool({
     processes: 5,
+    idleMs,
     startProcess() {
       const fake = fakeProcess(pid);
       started.push(fake);
@@ -69,6 +72,9 @@ function startPool() {
         fake.end();
       };
     },
+    delay: () => {
+      next = () => undefined;
+    },
     succeed: () => {
       pid = 1;
       next = (fake) => fake.makeReady();
@@ -78,17 +84,28 @@ function startPool() {
 
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
+type Pool = ReturnType<typeof createPool>;
+
+/** Starts all workers that the demand can start. */
+async function growFully(pool: Pool): Promise<void> {
+  for (let count = 0; count < 5; count += 1) {
+    pool.grow("quick");
+    pool.grow("slow");
+    await settle();
+  }
+}
+
 async function startFullPool() {
   const starting = startPool();
   await starting.pool.start();
-  await settle();
+  await growFully(starting.pool);
   expect(starting.pool.members).toHaveLength(6);
   starting.started.length = 0;
   return starting;
 }
 
 /** Ends all members at once, each after a first answer. */
-async function endAll(pool: ReturnType<typeof createPool>): Promise<void> {
+async function endAll(pool: Pool): Promise<void> {
   for (const member of pool.members) {
     member.taken += 1;
     member.process.kill();
@@ -209,4 +226,90 @@ test("workers that end because the pool is closed are no failed starts", async (
   await pool.close();
   await settle();
   expect(reasons).toEqual([]);
+});
+
+test("a worker pool starts one worker, and others one at a time while work waits", async () => {
+  const { pool, started } = startPool();
+  await pool.start();
+  await vi.advanceTimersByTimeAsync(300_000);
+  expect(started).toHaveLength(1);
+  pool.grow("quick");
+  pool.grow("quick");
+  expect(started).toHaveLength(2);
+  await settle();
+  pool.grow("quick");
+  expect(started).toHaveLength(3);
+});
+
+test("workers without work for a minute end, except the one that worked last, and none of them counts as a restart", async () => {
+  const { pool, started, reasons } = await startFullPool();
+  const [warm] = pool.members;
+  await vi.advanceTimersByTimeAsync(idleMs - 1);
+  pool.giveBack(pool.take("quick")!, true);
+  const worked = pool.members.find(({ taken }) => taken === 1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(pool.members).toEqual([worked]);
+  await vi.advanceTimersByTimeAsync(10 * idleMs);
+  expect(pool.members).toEqual([worked]);
+  expect(pool).toMatchObject({ restarts: 0, isReady: true });
+  expect([started, reasons]).toEqual([[], []]);
+  expect(warm!.isSlow).toBe(false);
+});
+
+test("a health check takes each idle worker in turn, and keeps none of them from ending", async () => {
+  const { pool } = await startFullPool();
+  const checked = new Set();
+  for (let elapsedMs = 0; elapsedMs < idleMs; elapsedMs += 5_000) {
+    for (const lane of ["quick", "slow"] as const) {
+      const member = pool.takeForCheck(lane)!;
+      checked.add(member);
+      pool.giveBack(member, false);
+    }
+    await vi.advanceTimersByTimeAsync(5_000);
+  }
+  expect(checked.size).toBe(6);
+  expect(pool.members).toHaveLength(1);
+});
+
+test("work goes to the worker that worked last, so that the others become idle", async () => {
+  const { pool } = await startFullPool();
+  for (let elapsedMs = 0; elapsedMs < 2 * idleMs; elapsedMs += 10_000) {
+    const [one, other] = [pool.take("quick")!, pool.take("quick")!];
+    await vi.advanceTimersByTimeAsync(10_000);
+    pool.giveBack(one, true);
+    pool.giveBack(other, true);
+  }
+  expect(pool.members).toHaveLength(2);
+});
+
+test("a worker that moves to the slow lane leaves its place in the quick lane to a new one", async () => {
+  const { pool, started } = startPool();
+  await pool.start();
+  const member = pool.take("quick")!;
+  expect(pool.slowDown(member)).toBe(true);
+  expect(started).toHaveLength(2);
+  pool.giveBack(member, true);
+  await vi.advanceTimersByTimeAsync(idleMs);
+  expect(pool.members.map(({ isSlow }) => isSlow)).toEqual([false]);
+});
+
+test("the warm worker is replaced at once when it dies, and the pool stays ready meanwhile", async () => {
+  const { pool, started, delay } = startPool();
+  await pool.start();
+  delay();
+  pool.members[0]!.taken = 1;
+  pool.members[0]!.process.kill();
+  await settle();
+  expect(started).toHaveLength(2);
+  expect(pool).toMatchObject({ isReady: true, restarts: 1 });
+  expect(pool.isFree("quick")).toBe(false);
+});
+
+test("a pool that is closed while workers are idle ends them, and starts none", async () => {
+  const { pool, started } = await startFullPool();
+  await pool.close();
+  await vi.advanceTimersByTimeAsync(10 * idleMs);
+  expect(pool.members).toEqual([]);
+  expect(started).toEqual([]);
+  expect(vi.getTimerCount()).toBe(0);
 });

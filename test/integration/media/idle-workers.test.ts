@@ -1,0 +1,73 @@
+import { getPriority } from "node:os";
+import sharp from "sharp";
+import { expect, test, vi } from "vitest";
+import type { Decoder } from "../../../src/media/decode/decoder.ts";
+import { allIdle, formatNamed, startDecoder } from "../../support/decoder.ts";
+import { noise } from "../../support/images.ts";
+
+const picture = () => sharp(noise(64, 64, 1), { raw: { width: 64, height: 64, channels: 4 } });
+const jpeg = formatNamed("jpeg");
+const photo = await picture().jpeg().toBuffer();
+const slowPicture = Buffer.concat([photo, Buffer.alloc(6 * 1024 ** 2)]); // too large for the quick lane
+
+const pids = (decoder: Decoder) => decoder.children.map(({ pid }) => pid);
+const isSlow = (pid: number) => getPriority(pid) > getPriority();
+
+/** Describes more pictures at once than one worker decodes while another one starts. */
+async function describeBurst(decoder: Decoder): Promise<void> {
+  const burst = Array.from({ length: 400 }, () => decoder.describe(photo, jpeg));
+  for (const { warning } of await Promise.all(burst)) expect(warning).toBeNull();
+}
+
+test("a burst starts all workers, and after their idle time one is left, which decodes the next picture", async ({
+  onTestFinished,
+}) => {
+  const reasons: string[] = [];
+  const options = { idleMs: 500, maxWaiting: 1000, onFailedStart: (reason: string) => reasons.push(reason) };
+  const decoder = await startDecoder(onTestFinished, options);
+  expect(pids(decoder)).toHaveLength(1);
+  const slow = decoder.describe(slowPicture, jpeg);
+  await vi.waitFor(async () => {
+    await describeBurst(decoder);
+    expect(pids(decoder)).toHaveLength(3);
+  }, 20_000);
+  expect(await slow).toMatchObject({ width: 64, height: 64, warning: null });
+  await vi.waitFor(() => expect(pids(decoder)).toHaveLength(1), 20_000);
+  const [warm] = pids(decoder);
+  expect(isSlow(warm!)).toBe(false);
+  expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: 64, warning: null });
+  expect(pids(decoder)).toEqual([warm]);
+  expect(decoder).toMatchObject({ restarts: 0, isReady: true });
+  expect(reasons).toEqual([]);
+});
+
+test("a picture for the slow lane starts its worker, which has a lower priority, and gets its hashes", async ({
+  onTestFinished,
+}) => {
+  const decoder = await startDecoder(onTestFinished);
+  const [warm] = pids(decoder);
+  const described = await decoder.describe(slowPicture, jpeg);
+  expect(described).toMatchObject({ width: 64, height: 64, warning: null });
+  expect(described.blurhash).toHaveLength(28);
+  await allIdle(decoder);
+  expect(pids(decoder)).toHaveLength(2);
+  expect(pids(decoder).filter(isSlow)).toHaveLength(1);
+  expect(isSlow(warm!)).toBe(false);
+});
+
+test("one picture after another needs no second worker", async ({ onTestFinished }) => {
+  const decoder = await startDecoder(onTestFinished);
+  for (let count = 0; count < 20; count += 1) expect((await decoder.describe(photo, jpeg)).warning).toBeNull();
+  expect(pids(decoder)).toHaveLength(1);
+});
+
+test("a decoder that is closed while idle workers wait for their end leaves no process", async ({ onTestFinished }) => {
+  const decoder = await startDecoder(onTestFinished, { idleMs: 1000 });
+  await decoder.describe(slowPicture, jpeg);
+  const started = pids(decoder);
+  expect(started).toHaveLength(2);
+  await decoder.close();
+  await vi.waitFor(() => {
+    for (const pid of started) expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+  }, 10_000);
+});

@@ -23,10 +23,10 @@ export interface MemoryUse {
 }
 
 // Measured (`npm run bench:memory`): the objects of an entry, and those that are memoized at its first hit.
-const entryOverheadBytes = 1000;
-const partOverheadBytes = 600;
+const entryOverheadBytes = 700;
+const partOverheadBytes = 500;
 // The reply is memoized too: its keys, hashes and a URL of usual length.
-const replyOverheadBytes = 800;
+const replyOverheadBytes = 700;
 
 /** Share of CACHE_BYTES for entries: the rest is for decode results, parsed URLs and bodies. */
 export const entryShare = 1 - pictureShare - 1 / 16;

@@ -2,12 +2,18 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import sharp from "sharp";
 import { type Decoder, type DecoderOptions, createDecoder } from "../../src/media/decode/decoder.ts";
 import { type Format, type FormatName, formats } from "../../src/media/formats/index.ts";
 import { requestBytes } from "../../src/media/protocol.ts";
+import { noise } from "./images.ts";
 
 /** The built program of the decoder processes, as it is shipped. */
 export const builtEntry = new URL("../../dist/media/worker/main.js", import.meta.url);
+
+const smallPng = await sharp(noise(64, 64, 1), { raw: { width: 64, height: 64, channels: 4 } })
+  .png()
+  .toBuffer();
 
 /** Null if it is not installed: then videos have no hash. */
 export const ffmpeg = existsSync("/usr/bin/ffmpeg") ? "/usr/bin/ffmpeg" : null;
@@ -81,6 +87,18 @@ export function decodingPid(decoder: Decoder): Promise<number> {
 /** Waits until all processes are idle, for example after a start. */
 export async function allIdle(decoder: Decoder): Promise<void> {
   await until(() => decoder.children.every(({ state }) => state === "idle") || undefined, "all are idle");
+}
+
+/** Keeps the quick lane and the slow lane busy until both have all their workers: from then on a siege meets the whole pool. */
+export async function startAllWorkers(decoder: Decoder, workers: number): Promise<void> {
+  const png = formatNamed("png");
+  const slowPicture = Buffer.concat([smallPng, Buffer.alloc(6 * 1024 ** 2)]); // too large for the quick lane
+  for (const end = performance.now() + 20_000; decoder.children.length < workers;) {
+    if (performance.now() > end) throw new Error("not all workers have started");
+    const burst = Array.from({ length: 200 }, () => decoder.describe(smallPng, png));
+    await Promise.all([decoder.describe(slowPicture, png), ...burst]);
+  }
+  await allIdle(decoder);
 }
 
 async function until<T>(what: () => T | undefined, name: string): Promise<T> {

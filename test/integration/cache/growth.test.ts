@@ -4,7 +4,7 @@ import { type CacheKind, measureCacheGrowth } from "../../support/cache-kinds.ts
 // CACHE_BYTES bounds all that the process keeps for its hits: entries, replies, decode results, parsed URLs and bodies.
 
 const cacheBytes = 4 * 1024 ** 2;
-const fullest: readonly CacheKind[] = ["shortest", "longest names and tags", "longest URLs"];
+const fullest: readonly CacheKind[] = ["longest names and tags", "longest URLs"];
 
 describe("a full cache", { concurrent: true, timeout: 120_000 }, () => {
   test.for(fullest)("a cache full of entries of one kind (%s) takes at most 1.3 times its setting", async (kind) => {

@@ -2,7 +2,7 @@ import { getPriority } from "node:os";
 import sharp from "sharp";
 import { expect, test, vi } from "vitest";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
-import { allIdle, formatNamed, startDecoder } from "../../support/decoder.ts";
+import { allIdle, formatNamed, startAllWorkers, startDecoder } from "../../support/decoder.ts";
 import { noise } from "../../support/images.ts";
 
 const picture = () => sharp(noise(64, 64, 1), { raw: { width: 64, height: 64, channels: 4 } });
@@ -13,25 +13,14 @@ const slowPicture = Buffer.concat([photo, Buffer.alloc(6 * 1024 ** 2)]); // too 
 const pids = (decoder: Decoder) => decoder.children.map(({ pid }) => pid);
 const isSlow = (pid: number) => getPriority(pid) > getPriority();
 
-/** Describes more pictures at once than one worker decodes while another one starts. */
-async function describeBurst(decoder: Decoder): Promise<void> {
-  const burst = Array.from({ length: 400 }, () => decoder.describe(photo, jpeg));
-  for (const { warning } of await Promise.all(burst)) expect(warning).toBeNull();
-}
-
 test("a burst starts all workers, and after their idle time one is left, which decodes the next picture", async ({
   onTestFinished,
 }) => {
   const reasons: string[] = [];
-  const options = { idleMs: 500, maxWaiting: 1000, onFailedStart: (reason: string) => reasons.push(reason) };
+  const options = { idleMs: 1000, maxWaiting: 1000, onFailedStart: (reason: string) => reasons.push(reason) };
   const decoder = await startDecoder(onTestFinished, options);
   expect(pids(decoder)).toHaveLength(1);
-  const slow = decoder.describe(slowPicture, jpeg);
-  await vi.waitFor(async () => {
-    await describeBurst(decoder);
-    expect(pids(decoder)).toHaveLength(3);
-  }, 20_000);
-  expect(await slow).toMatchObject({ width: 64, height: 64, warning: null });
+  await startAllWorkers(decoder, 3);
   await vi.waitFor(() => expect(pids(decoder)).toHaveLength(1), 20_000);
   const [warm] = pids(decoder);
   expect(isSlow(warm!)).toBe(false);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { makeBombs } from "../../support/bombs.ts";
-import { allIdle, formatNamed, startDecoder } from "../../support/decoder.ts";
+import { formatNamed, startAllWorkers, startDecoder } from "../../support/decoder.ts";
 import { besiege, killEverySecond, quantileOf } from "../../support/siege.ts";
 
 // The same for a minute each, and with SVG: test/slow.
@@ -11,7 +11,7 @@ test("healthy pictures beside 20 pixel bombs in a loop are described within 250 
   const bombs = await makeBombs();
   expect(bombs.length).toBeGreaterThanOrEqual(20);
   const decoder = await startDecoder(onTestFinished, { decodeTimeoutMs: 3000 });
-  await allIdle(decoder);
+  await startAllWorkers(decoder, 3);
   const siege = await besiege(({ body, format }) => decoder.describe(body, formatNamed(format)), bombs, 8000);
   expect(quantileOf(siege.latencies, 0.95)).toBeLessThanOrEqual(250); // parallel tests take a core
   expect(siege.incomplete).toBe(0);
@@ -22,7 +22,7 @@ test("healthy pictures beside 20 pixel bombs in a loop are described within 250 
 
 test("a kill of a worker every second costs at most one picture a kill", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);
-  await allIdle(decoder);
+  await startAllWorkers(decoder, 3);
   const { kills, incomplete } = await killEverySecond(decoder, 5000);
   expect(kills).toBeGreaterThanOrEqual(3);
   expect(incomplete).toBeLessThanOrEqual(kills);

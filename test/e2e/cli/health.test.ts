@@ -72,6 +72,7 @@ test("health loads a few small modules and no library, since a container runs it
     "cli/descriptor-limit.js",
     "cli/exit.js",
     "cli/health.js",
+    "cli/young-generation.js",
     "domain/listen-address.js",
     "main.js",
   ]);

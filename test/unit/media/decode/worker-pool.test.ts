@@ -241,7 +241,7 @@ test("a worker pool starts one worker, and others one at a time while work waits
   expect(started).toHaveLength(3);
 });
 
-test("workers without work for a minute end, except the one that worked last, and none of them counts as a restart", async () => {
+test("workers without work for a minute end, except the one that worked last, without counting as restarts", async () => {
   const { pool, started, reasons } = await startFullPool();
   const [warm] = pool.members;
   await vi.advanceTimersByTimeAsync(idleMs - 1);
@@ -256,7 +256,7 @@ test("workers without work for a minute end, except the one that worked last, an
   expect(warm!.isSlow).toBe(false);
 });
 
-test("a health check takes each idle worker in turn, and keeps none of them from ending", async () => {
+test("a health check takes each idle worker in turn, and does not keep a worker from ending", async () => {
   const { pool } = await startFullPool();
   const checked = new Set();
   for (let elapsedMs = 0; elapsedMs < idleMs; elapsedMs += 5_000) {

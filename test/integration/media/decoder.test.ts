@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { getPriority, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import sharp from "sharp";
@@ -12,8 +12,8 @@ import { zeroPng } from "../../support/bombs.ts";
 import {
   allIdle,
   builtEntry,
+  copyRoom,
   decodingPid,
-  folderBeside,
   formatNamed,
   residentBytes,
   standIn,
@@ -400,8 +400,7 @@ describe("a start", () => {
     ],
   ])("the start of the decoder fails if %s", async (_, file, from, to, reason) => {
     const ends: (() => Promise<void> | void)[] = [];
-    const folder = folderBeside((end) => ends.push(end), new URL("../../", builtEntry));
-    cpSync(dirname(dirname(fileURLToPath(builtEntry))), folder, { recursive: true });
+    const folder = copyRoom((end) => ends.push(end), "media");
     const source = readFileSync(join(folder, file), "utf8");
     writeFileSync(join(folder, file), source.replace(from, to));
     expect(source).toMatch(from);
@@ -413,7 +412,7 @@ describe("a start", () => {
   test("the start of the decoder fails with the reason if sharp is not installed", async ({ onTestFinished }) => {
     const folder = mkdtempSync(join(tmpdir(), "decoder-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
-    cpSync(dirname(dirname(dirname(fileURLToPath(builtEntry)))), folder, { recursive: true });
+    for (const room of ["domain", "media"]) copyRoom(onTestFinished, room, join(folder, room));
     writeFileSync(join(folder, "package.json"), '{"type":"module"}');
     const entry = pathToFileURL(join(folder, "media", "worker", "main.js"));
     await expect(startDecoder(onTestFinished, { entry })).rejects.toThrow(/cannot start: .*sharp/);

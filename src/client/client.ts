@@ -33,7 +33,6 @@ export class ProblemError extends Error {
   readonly problem: Problem;
   /** From `Retry-After`; null without one. */
   readonly retryAfterMs: number | null;
-
   constructor(problem: Problem, retryAfter: string | null) {
     super(`${problem.title} (${problem.code})`);
     this.problem = problem;
@@ -41,15 +40,9 @@ export class ProblemError extends Error {
   }
 }
 
-/** There is no response, it is incomplete, or it is not from a media-oracle. */
+/** There is no response, it is incomplete, or it is not from a media-oracle: a proxy's 404, of which it has the status. */
 export class NoAnswerError extends Error {
-  /** Of a response that is not from a media-oracle, such as a proxy's 404; otherwise null. */
-  readonly status: number | null;
-
-  constructor(message: string, { status = null, ...options }: ErrorOptions & { readonly status?: number | null } = {}) {
-    super(message, options);
-    this.status = status;
-  }
+  readonly status: number | null = null;
 }
 
 function json<T>(response: Response, signal?: AbortSignal): Promise<T> {
@@ -62,7 +55,6 @@ function json<T>(response: Response, signal?: AbortSignal): Promise<T> {
 /** Creates a client. Its methods throw a {@link ProblemError}, a {@link NoAnswerError}, or the reason of an aborted signal. */
 export function createClient({ baseUrl, token, fetch = globalThis.fetch }: ClientOptions) {
   const base = String(baseUrl).replace(/\/*$/, "/");
-
   async function post(path: string, request: object, accept: string, signal?: AbortSignal): Promise<Response> {
     const headers = { accept, "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
     const init = { method: "POST", headers, body: JSON.stringify(request), signal: signal ?? null };
@@ -74,10 +66,8 @@ export function createClient({ baseUrl, token, fetch = globalThis.fetch }: Clien
     if (type.startsWith("application/problem+json")) {
       throw new ProblemError(await json<Problem>(response, signal), response.headers.get("retry-after"));
     }
-    if (!response.ok || !type.startsWith(accept)) {
-      throw new NoAnswerError(`${base} is not a media-oracle`, { status: response.status });
-    }
-    return response;
+    if (response.ok && type.startsWith(accept)) return response;
+    throw Object.assign(new NoAnswerError(`${base} is not a media-oracle`), { status: response.status });
   }
 
   return {

@@ -40,10 +40,11 @@ export async function serve(config: Config, context: Context): Promise<void> {
   }
 }
 
-function explainStartFailure(error: unknown, { HOST, PORT }: Config): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  const choose = "choose another one with --port or MEDIA_ORACLE_PORT";
-  if (code === "EADDRINUSE") return `port ${PORT} of ${HOST} is in use by another program (${code}): ${choose}`;
-  if (code === "EACCES") return `this user may not listen on port ${PORT} of ${HOST} (${code}): ${choose}`;
+function explainStartFailure(error: unknown, { HOST, PORT, METRICS_PORT }: Config): string {
+  const { code, message, port = PORT } = error as NodeJS.ErrnoException & { port?: number };
+  const setting = port === METRICS_PORT ? "--metrics-port or MEDIA_ORACLE_METRICS_PORT" : "--port or MEDIA_ORACLE_PORT";
+  const choose = `choose another one with ${setting}`;
+  if (code === "EADDRINUSE") return `port ${port} of ${HOST} is in use by another program (${code}): ${choose}`;
+  if (code === "EACCES") return `this user may not listen on port ${port} of ${HOST} (${code}): ${choose}`;
   return message;
 }

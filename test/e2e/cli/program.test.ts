@@ -41,15 +41,18 @@ test("a command without its arguments prints its usage and an example", async ()
   }
 });
 
-test("serve exits with 69 if the port is in use, and names the port and --port", async () => {
+test.each([
+  ["port", "PORT", "--port or MEDIA_ORACLE_PORT"],
+  ["metrics port", "METRICS_PORT", "--metrics-port or MEDIA_ORACLE_METRICS_PORT"],
+])("serve exits with 69 if the %s is in use, and names the port and its flag", async (_, setting, flag) => {
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
   onTestFinished(() => void taken.close());
   const { port } = taken.address() as AddressInfo;
-  const { code, stderr } = await runProgram(["serve"], { PORT: String(port) });
+  const { code, stderr } = await runProgram(["serve"], { PORT: "0", [setting]: String(port) });
   expect(code).toBe(69);
   expect(stderr).toContain(`port ${port} of 127.0.0.1 is in use by another program (EADDRINUSE)`);
-  expect(stderr).toContain("--port or MEDIA_ORACLE_PORT");
+  expect(stderr).toContain(`choose another one with ${flag}\n`);
 });
 
 test("config print shows every setting, defaults as comments, secrets as asterisks", async () => {

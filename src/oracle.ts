@@ -118,7 +118,7 @@ export function createOracle(options: OracleOptions): Oracle {
     if (fields !== null && !isMissing([...factFields, ...previewFields], progress.learn({}), fields)) return false;
     if (body.sha256 !== null) {
       const known = progress.learn({});
-      const { result, isOwn } = await decodeOnce(body.sha256, () => describeWhole(body, excerpt, format, known));
+      const { result, isOwn } = await decodeOnce(body.sha256, () => describeWhole(body.bytes, format, known));
       // The read plan knows better: of an excerpt or of a cut file a worker may not see all frames.
       const animated = known.animated !== null || result.animated === null ? {} : { animated: result.animated };
       progress.learn({ ...factsOf(result), ...animated, ...learnedPreview(result), warnings: warningsOf(result) });
@@ -136,21 +136,25 @@ export function createOracle(options: OracleOptions): Oracle {
     return isWhole;
   }
 
-  /** Decodes a whole body: a much shorter excerpt with the same preview, such as the cover of a song, if all facts are known. */
-  async function describeWhole(
-    { bytes }: Body,
-    excerpt: Excerpt | null,
-    format: Format,
-    known: Metadata,
-  ): Promise<Picture> {
-    const isShorter = excerpt?.accuracy === "exact" && bytes.byteLength - excerpt.bytes.byteLength >= minSavedBytes;
-    if (isShorter && hasAllFacts(format, known)) {
+  /**
+   * Decodes a whole body. If all its facts are known, a much shorter excerpt with the same preview is enough, such as the
+   * cover of a song.
+   */
+  async function describeWhole(body: Uint8Array, format: Format, known: Metadata): Promise<Picture> {
+    const excerpt = body.byteLength > minSavedBytes && hasAllFacts(format, known) ? findExcerpt(body, format) : null;
+    if (excerpt && body.byteLength - excerpt.bytes.byteLength >= minSavedBytes) {
       const picture = await decoder.describe(excerpt.bytes, formatOf(excerpt) ?? format);
       const { width, height, animated, durationMs } = known;
       if (picture.blurhash !== null) return { ...picture, width, height, animated, durationMs };
     }
-    return decoder.describe(bytes, format);
+    return decoder.describe(body, format);
   }
+}
+
+/** Finds an excerpt of a whole file with the same preview; null if there is none. */
+function findExcerpt(body: Uint8Array, { plan }: Format): Excerpt | null {
+  const { excerpt } = plan.preview({ prefix: body, parts: [], length: body.byteLength });
+  return excerpt?.accuracy === "exact" ? excerpt : null;
 }
 
 /** Reads the rest of a body, of which the head has been read. */

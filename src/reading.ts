@@ -288,7 +288,7 @@ export function createReading({ source, fields, progress, decoder, patienceMs }:
       if (source.outcome !== null && source.outcome.sha256 !== null) {
         await learnFacts();
         decideBy(undefined);
-        return { body: await whole, excerpt: findPreview("whole").excerpt, isPreviewed: false };
+        return { body: await whole, excerpt: null, isPreviewed: false };
       }
       const ended = whole.finally(() => void previews.end());
       const [body, excerpt] = await Promise.all([ended, follow("whole")]);

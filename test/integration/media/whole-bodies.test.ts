@@ -36,6 +36,23 @@ function flacWithCover(cover: Buffer): Buffer {
   return Buffer.concat([Buffer.from("fLaC"), flacBlock(0, info), flacBlock(6, picture, true), Buffer.alloc(2e6, 1)]);
 }
 
+/** Looks up a file; returns its metadata, and the number of bytes of each file that a worker got. */
+async function lookUp(file: Buffer) {
+  const decoder = await startDecoder(onTestFinished);
+  const sizes: number[] = [];
+  const recorded = Object.create(decoder, {
+    describe: {
+      value: (...[bytes, ...others]: Parameters<Decoder["describe"]>) => {
+        sizes.push(bytes.byteLength);
+        return decoder.describe(bytes, ...others);
+      },
+    },
+  }) as Decoder;
+  const origin = await startOrigin(onTestFinished, (_request, response) => response.end(file));
+  const metadata = await createCachedService(recorded, { maxBytes: file.length }).ask(origin.url("/a")).done;
+  return { decoder, metadata, sizes };
+}
+
 test.each([
   ["a FLAC with a cover", "flac", flacWithCover, { type: "audio/flac", durationMs: 3000, width: null }],
   [
@@ -47,19 +64,8 @@ test.each([
 ] as const)(
   "of %s the worker gets only the part with the preview, though the file is read whole",
   async (_, name, make, facts) => {
-    const decoder = await startDecoder(onTestFinished);
     const file = make(await photo(320, 240).jpeg().toBuffer());
-    const sizes: number[] = [];
-    const recorded = Object.create(decoder, {
-      describe: {
-        value: (...[bytes, ...others]: Parameters<Decoder["describe"]>) => {
-          sizes.push(bytes.byteLength);
-          return decoder.describe(bytes, ...others);
-        },
-      },
-    }) as Decoder;
-    const origin = await startOrigin(onTestFinished, (_request, response) => response.end(file));
-    const metadata = await createCachedService(recorded, { maxBytes: file.length }).ask(origin.url("/a")).done;
+    const { decoder, metadata, sizes } = await lookUp(file);
     const whole = await decoder.describe(file, formatNamed(name));
     expect(metadata).toMatchObject({ ...facts, bytes: file.length, bytesSource: "counted", warnings: [] });
     expect(metadata.sha256).toBe(createHash("sha256").update(file).digest("hex"));
@@ -69,3 +75,10 @@ test.each([
     expect(sizes).toEqual([expect.toSatisfy((bytes: number) => bytes < file.length - 1_900_000)]);
   },
 );
+
+test("a FLAC whose cover cannot be decoded is decoded whole, and keeps its facts", async () => {
+  const file = flacWithCover(Buffer.from("\xff\xd8\xff a JPEG that ends here", "latin1"));
+  const { metadata, sizes } = await lookUp(file);
+  expect(metadata).toMatchObject({ type: "audio/flac", durationMs: 3000, blurhash: null, warnings: [] });
+  expect(sizes).toEqual([expect.toSatisfy((bytes: number) => bytes < 1000), file.length]);
+});

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import { cached } from "./cache/cached.ts";
 import { createKeys } from "./cache/key.ts";
-import { createMemory, entryShare } from "./cache/memory.ts";
+import { createMemory } from "./cache/memory.ts";
 import { memoizeAsync, pictureShare } from "./cache/memoize.ts";
 import { createCachePolicy } from "./cache/cache-policy.ts";
 import { openSnapshot } from "./cache/open-snapshot.ts";
@@ -177,7 +177,7 @@ export async function compose(config: Config, surroundings: Dependencies): Promi
     ...earlyDecode,
   });
   const shared = config.REDIS_URL && (await openSharedCache(config.REDIS_URL, logger));
-  const memory = createMemory(config.CACHE_BYTES * entryShare);
+  const memory = createMemory(config.CACHE_BYTES * (1 - pictureShare - parsedShare));
   const metrics = createMetrics({
     inflight: () => admission.active + decoder.busy,
     queueDepths: () => ({ ...admission.waiting, workers: decoder.waiting }),

@@ -1,7 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { type Metadata, maxKeptReplyBytes } from "../domain/metadata.ts";
 import type { Entry } from "./entry.ts";
-import { pictureShare } from "./memoize.ts";
 
 /** The cache of this process. */
 export interface Memory {
@@ -27,9 +26,6 @@ const entryOverheadBytes = 700;
 const partOverheadBytes = 500;
 // The reply is memoized too: its keys, hashes and a URL of usual length.
 const replyOverheadBytes = 700;
-
-/** Share of CACHE_BYTES for entries: the rest is for decode results, parsed URLs and bodies. */
-export const entryShare = 1 - pictureShare - 1 / 16;
 
 // The share of entries without a success: a flood of dead links must not evict pictures.
 const failureShare = 1 / 8;

@@ -9,7 +9,7 @@ import { Pool } from "undici";
 import { cached } from "../../src/cache/cached.ts";
 import { createCachePolicy } from "../../src/cache/cache-policy.ts";
 import { createKeys } from "../../src/cache/key.ts";
-import { createMemory, entryShare } from "../../src/cache/memory.ts";
+import { createMemory } from "../../src/cache/memory.ts";
 import { memoizeAsync, pictureShare } from "../../src/cache/memoize.ts";
 import { type Oracle, startDescription } from "../../src/domain/description.ts";
 import { OracleError } from "../../src/domain/errors.ts";
@@ -76,7 +76,7 @@ async function startServer(content: CacheContent, cacheBytes: number) {
   const now = Date.now;
   const oracle = cached(fakePipeline(content, cacheBytes), {
     keyOf: createKeys("the settings of the test"),
-    memory: createMemory(cacheBytes * entryShare),
+    memory: createMemory(cacheBytes * (1 - pictureShare - parsedShare)),
     shared: null,
     policy: createCachePolicy({
       limits: { minMs: dayMs, maxMs: dayMs, defaultMs: dayMs, failureMs: dayMs },

@@ -38,3 +38,13 @@ export interface CacheHeaders {
   /** Null if there are no usable ones; of a 304 at least those of the request. */
   readonly validators: Validators | null;
 }
+
+export const noCacheHeaders: CacheHeaders = {
+  isRedirected: false,
+  cacheControl: undefined,
+  expires: undefined,
+  age: undefined,
+  date: undefined,
+  lastModified: undefined,
+  validators: null,
+};

@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import type { ByteBudget } from "../domain/byte-budget.ts";
 import type { LocalFile, LocalFiles } from "../domain/local-file.ts";
 import type { Target } from "../domain/target.ts";
-import type { CacheHeaders } from "../domain/terms.ts";
+import { noCacheHeaders } from "../domain/terms.ts";
 import type { Transfer } from "../domain/transfer.ts";
 import { createIncomingBody, type IncomingBody, type IncomingBodyOptions } from "./body.ts";
 import { createRangeReader } from "./ranges.ts";
@@ -19,16 +19,6 @@ export interface LocalSourceOptions {
   readonly maxBytes: number;
   readonly headBytes: number;
 }
-
-const noCacheHeaders: CacheHeaders = {
-  isRedirected: false,
-  cacheControl: undefined,
-  expires: undefined,
-  age: undefined,
-  date: undefined,
-  lastModified: undefined,
-  validators: null,
-};
 
 /**
  * Adds local files to the stages: their targets are read from the file, with the limits of a body and without any connection.

@@ -13,6 +13,7 @@ import { createMemory } from "../../src/cache/memory.ts";
 import { memoizeAsync, pictureShare } from "../../src/cache/memoize.ts";
 import { type Oracle, startDescription } from "../../src/domain/description.ts";
 import { OracleError } from "../../src/domain/errors.ts";
+import { noCacheHeaders } from "../../src/domain/terms.ts";
 import { type Metadata, unknownMetadata } from "../../src/domain/metadata.ts";
 import { filenameOf } from "../../src/fetch/headers.ts";
 import { createTargetParser, parsePortRange } from "../../src/fetch/target.ts";
@@ -60,12 +61,8 @@ function fakePipeline(content: CacheContent, cacheBytes: number): Oracle {
       const picture = { ...unknownPicture, blurhash, thumbhash, thumbnail, queueMs: 0.5, decodeMs: 0.5, hashMs: 0.5 };
       await decodeOnce(sha256, () => Promise.resolve(picture));
       progress.setCacheHeaders({
-        isRedirected: false,
+        ...noCacheHeaders,
         cacheControl: "max-age=604800",
-        expires: undefined,
-        age: undefined,
-        date: undefined,
-        lastModified: undefined,
         validators: { etag: content.etag && `"${sha256}${content.etag}"`, lastModified: null, urlHash: sha256 },
       });
       return progress.learn(metadata);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Source } from "../../src/fetch/source.ts";
-import type { CacheHeaders } from "../../src/domain/terms.ts";
+import { noCacheHeaders } from "../../src/domain/terms.ts";
 
 export interface FakeSourceOptions {
   /** Bytes that arrive at a time, whenever more are wanted. Default: all. */
@@ -24,16 +24,6 @@ export interface FakeSource extends Source {
   /** Ends a stalled body, as a timeout does. */
   timeOut(): void;
 }
-
-const terms: CacheHeaders = {
-  isRedirected: false,
-  cacheControl: undefined,
-  expires: undefined,
-  age: undefined,
-  date: undefined,
-  lastModified: undefined,
-  validators: null,
-};
 
 /** Creates a source whose body arrives as the test says. */
 export function createFakeSource(body: Uint8Array, options: FakeSourceOptions = {}): FakeSource {
@@ -68,7 +58,7 @@ export function createFakeSource(body: Uint8Array, options: FakeSourceOptions = 
   const close = () => undefined;
   return {
     isNotModified: false,
-    terms,
+    terms: noCacheHeaders,
     declaredBytes,
     isTooLarge: declaredBytes !== null && declaredBytes > maxBytes,
     declaredType,

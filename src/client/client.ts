@@ -40,9 +40,9 @@ export class ProblemError extends Error {
   }
 }
 
-/** There is no response, it is incomplete, or it is not from a media-oracle: a proxy's 404, of which it has the status. */
+/** There is no response, it is incomplete, or it is not from a media-oracle. */
 export class NoAnswerError extends Error {
-  readonly status: number | null = null;
+  readonly status: number | null = null; // of a response from another server, such as a proxy's 404
 }
 
 function json<T>(response: Response, signal?: AbortSignal): Promise<T> {

@@ -16,6 +16,7 @@ import { UnavailableError, UsageError } from "./exit.ts";
 import { causeOf } from "./failure-cause.ts";
 import { addSettings, readConfig } from "./settings.ts";
 import { colourDepthOf } from "./terminal.ts";
+import { boundYoungGeneration } from "./young-generation.ts";
 
 /** Options of all commands that call a service. */
 export interface ServerOptions {
@@ -122,6 +123,7 @@ async function openInProcess(
     { ...dependenciesFor(context, log.logger), collector: null, files },
   );
   await service.start();
+  boundYoungGeneration();
   const clientOptions: ClientOptions = {
     baseUrl: "http://localhost",
     async fetch(url, { method = "GET", headers, body }) {

@@ -3,7 +3,7 @@
  * table, the score and the survivors.
  *
  * `npm run test:mutants -- --seed 1 --count 60`. A mutant takes seconds if a unit test notices it, and minutes if it survives.
- * With `--quick` only the tests of the same name run; `--only 3,8` then runs all related tests on what they left.
+ * With `--quick` only the tests of the same name run; `--only 3,8` then runs all related tests on the survivors.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

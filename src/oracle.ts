@@ -163,7 +163,7 @@ function readRest(reading: Reading, extent: Extent): Promise<Rest> {
   return extent === "whole" ? reading.readWhole() : reading.readPlanned();
 }
 
-/** The size of a body for the decode queue: what is expected to be read of it. */
+/** The size of a body for the decode queue: the bytes of it that will probably be read. */
 function expectedBytesOf({ declaredBytes }: Source, extent: Extent): number {
   const bytes = declaredBytes ?? guessedBytes;
   return extent === "planned" ? Math.min(bytes, plannedBytes) : bytes;

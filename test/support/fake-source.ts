@@ -15,7 +15,7 @@ export interface FakeSourceOptions {
   readonly maxBytes?: number;
 }
 
-/** A source over bytes in memory, and a record of what was read of it. */
+/** A source over bytes in memory, and a record of its reads. */
 export interface FakeSource extends Source {
   /** The ranges that were requested. */
   readonly ranges: readonly (readonly [from: number, to: number])[];

@@ -59,7 +59,7 @@ test("probe prints a file for people, or as the element of a stanza", async () =
   expect(element.stdout).toContain(`<blurhash>${recorded.blurhash}</blurhash>`);
 });
 
-test("probe names what is wrong with a file, goes on with the next one, and exits with 1", async () => {
+test("probe names the fault of a file, goes on with the next one, and exits with 1", async () => {
   const folder = await makeFolder();
   const at = (name: string) => join(folder, name);
   spawnSync("mkfifo", [at("pipe")]); // without a writer: opened for reading, it would wait forever

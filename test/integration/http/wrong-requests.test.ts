@@ -51,7 +51,7 @@ test.for<[body: string, pointer: string, detail: string | RegExp]>([
   ["{'url':1}", "#", "The body is not JSON: unexpected character at line 1, column 2."],
   ['{"url":"a",\n "fields": [,]}', "#", "The body is not JSON: unexpected character at line 2, column 13."],
   ['{"url":"\ufffd"}', "#", "The body is not UTF-8, or has the replacement character U+FFFD."],
-])("the problem of the body %j says where and what is wrong", async ([body, pointer, detail], { onTestFinished }) => {
+])("the problem of the body %j names the place and the fault", async ([body, pointer, detail], { onTestFinished }) => {
   const app = await openApp(onTestFinished);
   const { status, json } = await askMetadata(app.url, body);
   const [first] = json.errors as { pointer: string; detail: string }[];
@@ -70,11 +70,14 @@ test.for([
   [`url=${url}&deadlineMs=1500&deadlineMs=1500`, "#/deadlineMs", "deadlineMs is given more than once."],
   [`url=${url}&deadlineMs=soon`, "#/deadlineMs", "deadlineMs must be a whole number."],
   [`url=${url}&deadlineMs=31000`, "#/deadlineMs", "deadlineMs must be at most 30000."],
-])("the problem of the query %j says where and what is wrong", async ([query, pointer, detail], { onTestFinished }) => {
-  const app = await openApp(onTestFinished);
-  const { json } = await ask(`${app.url}/metadata?${query}`);
-  expect(json).toMatchObject({ code: "request_invalid", detail, errors: [{ pointer, detail }] });
-});
+])(
+  "the problem of the query %j names the place and the fault",
+  async ([query, pointer, detail], { onTestFinished }) => {
+    const app = await openApp(onTestFinished);
+    const { json } = await ask(`${app.url}/metadata?${query}`);
+    expect(json).toMatchObject({ code: "request_invalid", detail, errors: [{ pointer, detail }] });
+  },
+);
 
 test("the problem of a query with an unknown field has the names of all fields", async ({ onTestFinished }) => {
   const app = await openApp(onTestFinished);

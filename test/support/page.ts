@@ -1,12 +1,31 @@
 /** The web page in a real browser. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { onTestFinished } from "vitest";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, onTestFinished } from "vitest";
+import { type Service, startService } from "./service.ts";
 
 export const executablePath = "/usr/bin/chromium";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/**
+ * Starts a browser and a service that may fetch from this machine, for all tests of a `describe` block.
+ *
+ * @param args further arguments of the browser
+ */
+export function startScene(...args: readonly string[]): { readonly browser: Browser; readonly service: Service } {
+  const scene = {} as { browser: Browser; service: Service };
+  beforeAll(async () => {
+    scene.service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" });
+    scene.browser = await chromium.launch({ executablePath, args: ["--no-sandbox", ...args] });
+  });
+  afterAll(async () => {
+    await scene.browser.close();
+    await scene.service.stop();
+  });
+  return scene;
+}
 
 export interface Opened {
   readonly page: Page;

@@ -1,14 +1,13 @@
 /** Tests with a real browser that pages of other origins cannot use a service without tokens on the same machine. */
 import { existsSync } from "node:fs";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { askMetadata } from "../../support/contract.ts";
 import { photo } from "../../support/images.ts";
 import { type Origin, startOrigin } from "../../support/origin.ts";
+import { executablePath, startScene } from "../../support/page.ts";
 import { requires } from "../../support/require.ts";
-import { type Service, startService } from "../../support/service.ts";
 
-const executablePath = "/usr/bin/chromium";
 const picture = await photo(64, 48).png().toBuffer();
 
 // DNS rebinding: an attacker's name that resolves to this machine.
@@ -50,24 +49,10 @@ const embedAll = (address: string): string => `
   })()`;
 
 describe.skipIf(requires("chromium", existsSync(executablePath)))("without tokens", () => {
-  let browser: Browser;
-  let service: Service;
-
-  beforeAll(async () => {
-    service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" });
-    browser = await chromium.launch({
-      executablePath,
-      args: ["--no-sandbox", `--host-resolver-rules=MAP ${reboundName} 127.0.0.1`],
-    });
-  });
-
-  afterAll(async () => {
-    await browser.close();
-    await service.stop();
-  });
+  const scene = startScene(`--host-resolver-rules=MAP ${reboundName} 127.0.0.1`);
 
   async function open(address: string): Promise<Page> {
-    const context = await browser.newContext();
+    const context = await scene.browser.newContext();
     onTestFinished(() => context.close());
     const page = await context.newPage();
     await page.goto(address);
@@ -82,23 +67,23 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("without token
       response.end(picture);
     });
     const [known, fresh] = [origin.url("/known.png"), origin.url("/fresh.png")];
-    await askMetadata(service.url, { url: known });
+    await askMetadata(scene.service.url, { url: known });
     return { origin, known, fresh, asked };
   }
 
   async function cacheStatusOf(url: string): Promise<string | null> {
-    return (await askMetadata(service.url, { url })).headers.get("cache-status");
+    return (await askMetadata(scene.service.url, { url })).headers.get("cache-status");
   }
 
   const openForeignPage = async () => {
     const site = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(200, { "content-type": "text/html" });
-      response.end(`<!doctype html><a id="page" href="${service.url}/">page</a>`);
+      response.end(`<!doctype html><a id="page" href="${scene.service.url}/">page</a>`);
     });
     return open(site.url("/"));
   };
 
-  const portOf = () => new URL(service.url).port;
+  const portOf = () => new URL(scene.service.url).port;
 
   test.for(["127.0.0.1", "localhost"])("the service's own page at %s may send all requests", async (name) => {
     const { known, fresh, asked } = await startPictures();
@@ -111,8 +96,8 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("without token
   test("a page at another port of the same machine reads, starts and deletes nothing", async () => {
     const { known, fresh, asked } = await startPictures();
     const page = await openForeignPage();
-    expect(await page.evaluate(fetchAll(service.url, known, fresh))).toEqual(Array(7).fill(0));
-    await page.evaluate(embedAll(`${service.url}/metadata?url=${encodeURIComponent(fresh)}`));
+    expect(await page.evaluate(fetchAll(scene.service.url, known, fresh))).toEqual(Array(7).fill(0));
+    await page.evaluate(embedAll(`${scene.service.url}/metadata?url=${encodeURIComponent(fresh)}`));
     expect(asked).toEqual(["/known.png"]);
     expect(await cacheStatusOf(known)).toBe("media-oracle; hit");
   });
@@ -125,7 +110,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("without token
     const other = await openForeignPage();
     const answered = other.waitForResponse(/\/metadata/);
     await other.evaluate(
-      `location.href = ${JSON.stringify(`${service.url}/metadata?url=${encodeURIComponent(fresh)}`)}`,
+      `location.href = ${JSON.stringify(`${scene.service.url}/metadata?url=${encodeURIComponent(fresh)}`)}`,
     );
     expect((await answered).status()).toBe(403);
     expect(asked).toEqual(["/known.png"]);
@@ -134,7 +119,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("without token
   test("a link on another website to an answer fills the form, and looks up only at a click", async () => {
     const { fresh, asked } = await startPictures();
     const page = await openForeignPage();
-    await page.evaluate(`location.href = ${JSON.stringify(`${service.url}/?url=${encodeURIComponent(fresh)}`)}`);
+    await page.evaluate(`location.href = ${JSON.stringify(`${scene.service.url}/?url=${encodeURIComponent(fresh)}`)}`);
     await page.getByText("Nothing was looked up yet").waitFor();
     expect(await page.getByLabel("Address").inputValue()).toBe(fresh);
     expect(asked).toEqual(["/known.png"]);
@@ -154,7 +139,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("without token
   });
 
   test("“Try it out” in the documentation gets a response", async () => {
-    const page = await open(`${service.url}/docs`);
+    const page = await open(`${scene.service.url}/docs`);
     await page.getByText("Versions, commit and enabled formats").click();
     await page.getByRole("button", { name: "Try it out" }).click();
     const answered = page.waitForResponse(/\/version$/);

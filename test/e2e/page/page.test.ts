@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { startOrigin } from "../../support/origin.ts";
-import { ask, executablePath, fieldOf, findFlaws, openPage } from "../../support/page.ts";
+import { ask, executablePath, fieldOf, findFlaws, openPage, startScene } from "../../support/page.ts";
 import { requires } from "../../support/require.ts";
-import { type Service, startService } from "../../support/service.ts";
+import { startService } from "../../support/service.ts";
 import { zip } from "../../support/zip.ts";
 
 const photo = await sharp({ create: { width: 640, height: 480, channels: 3, background: "#4080c0" } })
@@ -13,21 +13,10 @@ const photo = await sharp({ create: { width: 640, height: 480, channels: 3, back
   .toBuffer();
 
 describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", () => {
-  let browser: Browser;
-  let service: Service;
+  const scene = startScene();
 
-  beforeAll(async () => {
-    service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" });
-    browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-  });
-
-  afterAll(async () => {
-    await browser.close();
-    await service.stop();
-  });
-
-  const open = (path = "/", options: BrowserContextOptions = {}, at = service.url) =>
-    openPage(browser, at + path, options);
+  const open = (path = "/", options: BrowserContextOptions = {}, at = scene.service.url) =>
+    openPage(scene.browser, at + path, options);
 
   /** Returns the RGBA colour of the middle pixel. */
   const colourOf = (page: Page, canvas: string): Promise<number[]> =>
@@ -69,7 +58,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     const { page, requested, faults } = await open();
     await ask(page, origin.url("/a.jpg"));
     await page.getByRole("heading", { name: "a.jpg" }).waitFor();
-    expect(requested.filter((address) => !address.startsWith(service.url))).toEqual([]);
+    expect(requested.filter((address) => !address.startsWith(scene.service.url))).toEqual([]);
     await page.getByRole("button", { name: "Load the picture itself" }).click();
     await page.getByRole("img", { name: "The picture itself" }).waitFor();
     await page.evaluate(`document.querySelector("#frame img").decode()`);
@@ -85,7 +74,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     await page.getByRole("button", { name: "Load the picture itself" }).press("Enter");
     await page.getByRole("tab", { name: "curl" }).focus();
     const panel = page.getByRole("tabpanel");
-    expect(await panel.innerText()).toContain(`curl -s ${service.url}/metadata`);
+    expect(await panel.innerText()).toContain(`curl -s ${scene.service.url}/metadata`);
     await page.keyboard.press("ArrowRight");
     expect(JSON.parse(await panel.innerText())).toMatchObject({ width: 1600, height: 1000 });
     await page.keyboard.press("ArrowRight");
@@ -96,7 +85,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     );
     await page.keyboard.press("ArrowRight"); // wraps around to the first
     expect(await page.locator(":focus").innerText()).toBe("curl");
-    expect(requested.filter((address) => !address.startsWith(service.url))).toEqual([]);
+    expect(requested.filter((address) => !address.startsWith(scene.service.url))).toEqual([]);
     expect(faults).toEqual([]);
   });
 
@@ -200,7 +189,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
       await page.getByText(reached[name]!).first().waitFor();
       expect([name, await findFlaws(page)]).toEqual([name, []]);
     }
-    await page.goto(`${service.url}/docs`);
+    await page.goto(`${scene.service.url}/docs`);
     await page.locator(".opblock").first().waitFor();
     await page.getByText("Describe a URL", { exact: true }).click();
     await page.getByRole("button", { name: "Try it out" }).waitFor();
@@ -218,7 +207,9 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     await page.locator("html.dark-mode").waitFor();
     await page.getByRole("link", { name: "Back to the page" }).click();
     await page.getByRole("button", { name: "Describe" }).waitFor();
-    expect(requested.filter((address) => !address.startsWith(service.url) && !address.startsWith("data:"))).toEqual([]);
+    expect(
+      requested.filter((address) => !address.startsWith(scene.service.url) && !address.startsWith("data:")),
+    ).toEqual([]);
     expect(faults).toEqual([]);
   });
 });

@@ -1,13 +1,12 @@
 /** What the page shows while a lookup runs, after it, and of files of different kinds. */
 import { existsSync, readFileSync } from "node:fs";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { pdf } from "../../support/media-files.ts";
 import { startOrigin } from "../../support/origin.ts";
-import { ask, executablePath, fieldOf, openPage } from "../../support/page.ts";
+import { ask, executablePath, fieldOf, openPage, startScene } from "../../support/page.ts";
 import { requires } from "../../support/require.ts";
-import { type Service, startService } from "../../support/service.ts";
 import { zip } from "../../support/zip.ts";
 
 const picture = (background: string | object, width = 480, height = 300) =>
@@ -31,20 +30,10 @@ interface Box {
 }
 
 describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", () => {
-  let browser: Browser;
-  let service: Service;
+  const scene = startScene();
 
-  beforeAll(async () => {
-    service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" });
-    browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-  });
-
-  afterAll(async () => {
-    await browser.close();
-    await service.stop();
-  });
-
-  const open = (options: BrowserContextOptions = {}, path = "/") => openPage(browser, service.url + path, options);
+  const open = (options: BrowserContextOptions = {}, path = "/") =>
+    openPage(scene.browser, scene.service.url + path, options);
 
   /** Other paths are 404; /slow never ends. */
   const startFiles = () =>
@@ -165,7 +154,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
   test("sizes and durations are exact, and short from a kilobyte or a minute", async () => {
     const { page } = await open();
     const texts =
-      await page.evaluate(`import("${service.url}/assets/facts.js").then(({ formatSize, formatDuration }) => [
+      await page.evaluate(`import("${scene.service.url}/assets/facts.js").then(({ formatSize, formatDuration }) => [
       ...[0, 1, 999, 1000, 999_949, 999_950, 1_234_567, 5_000_000_000].map(formatSize),
       ...[810, 59_999, 75_400, 3_723_000].map(formatDuration),
     ])`);
@@ -209,7 +198,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
 
   test("a link with a URL looks it up, and the address bar has the link of each answer", async () => {
     const origin = await startFiles();
-    const linkTo = (url: string) => `${service.url}/?url=${encodeURIComponent(url)}`;
+    const linkTo = (url: string) => `${scene.service.url}/?url=${encodeURIComponent(url)}`;
     const { page, faults } = await open({}, `/?url=${encodeURIComponent(origin.url("/white.png"))}`);
     await page.getByRole("heading", { name: "white.png" }).waitFor();
     expect(await page.getByLabel("Address").inputValue()).toBe(origin.url("/white.png"));
@@ -222,7 +211,7 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     // A refused URL may hold a key or a password: it does not get into the browser's history.
     await page.getByRole("button", { name: "An encrypted upload" }).click();
     await page.getByRole("alert").getByText("encrypted").waitFor();
-    expect(page.url()).toBe(`${service.url}/`);
+    expect(page.url()).toBe(`${scene.service.url}/`);
     expect(faults).toEqual([]);
   });
 
@@ -248,6 +237,6 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
     const { page } = await open();
     expect(await page.locator("footer").innerText()).toContain(`media-oracle ${version}`);
     await page.getByRole("link", { name: "API documentation" }).click();
-    await page.waitForURL(`${service.url}/docs`);
+    await page.waitForURL(`${scene.service.url}/docs`);
   });
 });

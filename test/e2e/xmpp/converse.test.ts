@@ -1,33 +1,20 @@
 import { existsSync } from "node:fs";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { type ConverseOptions, serveConverse } from "../../support/converse.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { hasProsody, type ProsodyOptions, startProsody } from "../../support/prosody.ts";
+import { executablePath, startScene } from "../../support/page.ts";
 import { requires } from "../../support/require.ts";
-import { type Service, startService } from "../../support/service.ts";
 import { connect, metadataOf, oob, xml } from "../../support/xmpp.ts";
-
-const executablePath = "/usr/bin/chromium";
 
 const photo = await sharp({ create: { width: 640, height: 400, channels: 3, background: "#4080c0" } })
   .jpeg()
   .toBuffer();
 
 describe.skipIf(requires("Prosody and chromium", hasProsody() && existsSync(executablePath)))("Converse.js", () => {
-  let browser: Browser;
-  let service: Service;
-
-  beforeAll(async () => {
-    service = await startService({ ALLOW_ADDRESSES: "127.0.0.0/8", ALLOW_PORTS: "1-65535" });
-    browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
-  });
-
-  afterAll(async () => {
-    await browser.close();
-    await service.stop();
-  });
+  const scene = startScene();
 
   /** A room with Alice, and an origin that counts the requests of browsers. */
   async function openRoom(module: ProsodyOptions["module"] = {}) {
@@ -36,7 +23,7 @@ describe.skipIf(requires("Prosody and chromium", hasProsody() && existsSync(exec
       if (headers["user-agent"]?.includes("Mozilla")) loads += 1;
       response.setHeader("content-type", "image/jpeg").end(photo);
     });
-    const prosody = await startProsody(onTestFinished, { module: { url: `${service.url}/metadata`, ...module } });
+    const prosody = await startProsody(onTestFinished, { module: { url: `${scene.service.url}/metadata`, ...module } });
     const room = prosody.room("lounge");
     const alice = await connect(onTestFinished, prosody);
     await alice.enter(room, "alice");
@@ -51,7 +38,7 @@ describe.skipIf(requires("Prosody and chromium", hasProsody() && existsSync(exec
     options: Partial<ConverseOptions> = {},
   ) {
     const url = await serveConverse(onTestFinished, prosody, { room, nick: "bob", hasPlugin: true, ...options });
-    const context = await browser.newContext({ viewport: { width: 900, height: 700 } });
+    const context = await scene.browser.newContext({ viewport: { width: 900, height: 700 } });
     onTestFinished(() => context.close());
     const page = await context.newPage();
     const faults: string[] = [];

@@ -138,10 +138,11 @@ export function createOracle(options: OracleOptions): Oracle {
 
   /**
    * Decodes a whole body. If all its facts are known, a much shorter excerpt with the same preview is enough, such as the
-   * cover of a song.
+   * cover of a song. Not of a still picture: to search its end takes 1 ms a megabyte, and mostly nothing follows.
    */
   async function describeWhole(body: Uint8Array, format: Format, known: Metadata): Promise<Picture> {
-    const excerpt = body.byteLength > minSavedBytes && hasAllFacts(format, known) ? findExcerpt(body, format) : null;
+    const mayBeShort = body.byteLength > minSavedBytes && known.animated !== false && hasAllFacts(format, known);
+    const excerpt = mayBeShort ? findExcerpt(body, format) : null;
     if (excerpt && body.byteLength - excerpt.bytes.byteLength >= minSavedBytes) {
       const picture = await decoder.describe(excerpt.bytes, formatOf(excerpt) ?? format);
       const { width, height, animated, durationMs } = known;

@@ -7,6 +7,10 @@ import { type Context, dependenciesFor } from "./context.ts";
 import { UnavailableError } from "./exit.ts";
 import { boundYoungGeneration } from "./young-generation.ts";
 
+// Connections that wait to be accepted. Beyond Node's 511 the kernel drops them, and each is tried again a second later. The
+// kernel has a lower limit of its own (net.core.somaxconn): Linux 4096.
+const backlog = 4096;
+
 /**
  * Answers over HTTP until SIGTERM or SIGINT comes.
  *
@@ -32,7 +36,7 @@ export async function serve(config: Config, context: Context): Promise<void> {
       logger.info(`metrics at ${address}/metrics`);
     }
     boundYoungGeneration();
-    logger.info(`listening at ${await service.app.listen({ host: config.HOST, port: config.PORT })}`);
+    logger.info(`listening at ${await service.app.listen({ host: config.HOST, port: config.PORT, backlog })}`);
   } catch (error) {
     ending.uninstall(); // or it would end the process as if all were well
     await service.close();

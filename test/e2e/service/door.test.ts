@@ -139,3 +139,18 @@ test("500 silent or slow connections are closed within 6 s, and do not delay a r
   expect(answered).toBeGreaterThan(20);
   expect(slowest).toBeLessThan(2000);
 });
+
+test("a thousand connections at once are queued while the service is stopped, and answered when it goes on", async () => {
+  const service = await startService();
+  onTestFinished(async () => void (await service.stop()));
+  service.process.kill("SIGSTOP");
+  onTestFinished(() => void service.process.kill("SIGCONT")); // before the stop above, should the test fail
+  const { port, hostname } = new URL(service.url);
+  const sockets = Array.from({ length: 1000 }, () => connect(Number(port), hostname));
+  onTestFinished(() => sockets.forEach((socket) => socket.destroy()));
+  await Promise.all(sockets.map((socket) => once(socket, "connect"))); // never, for those that the kernel drops
+  const answers = sockets.map((socket) => once(socket, "data"));
+  for (const socket of sockets) socket.write("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+  service.process.kill("SIGCONT");
+  for (const [bytes] of await Promise.all(answers)) expect(String(bytes)).toMatch(/^HTTP\/1\.1 200 /);
+});

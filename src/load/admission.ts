@@ -4,26 +4,28 @@
  * A cache hit meets no limit of this file. A lookup meets these, in this order:
  *
  * 1. Load shedding (`load-shedder.ts`): while the decode queue has no room and has rejected bodies lately, a share of
- *    new lookups fails with `overloaded` (503), so that the event loop keeps half of its time.
+ *    new lookups fails with `overloaded` (503), so that the event loop keeps two fifths of its time.
  * 2. Fetch slot (`semaphore.ts`): a concurrency limit for all fetches, with shares of each host and site
  *    (`fetch/shares.ts`) and a fair queue. A full queue, or no slot before the fetch timeout: `overloaded` (503) if the
  *    limit is that of the service, `host_busy` (429) if it is that of the host or site.
- * 3. Host health (`fetch/host-health.ts`), per hop: protects the origin, not this service. `source_unreachable` or
+ * 3. Pacing (`pacer.ts`): while the event loop is busy, few fetches are without a head at once, so that neither cache hits
+ *    nor decoders wait for the heads of all slots. They keep their slots meanwhile.
+ * 4. Host health (`fetch/host-health.ts`), per hop: protects the origin, not this service. `source_unreachable` or
  *    `source_status` (502) without a connection.
- * 4. Connection slot ({@link AdmissionControl.addressSlots}), per hop: each address and each block of addresses has its
+ * 5. Connection slot ({@link AdmissionControl.addressSlots}), per hop: each address and each block of addresses has its
  *    share of the connections. None within the connect timeout: `host_busy` (429).
- * 5. Slow transfers (`transfers.ts`): while lookups wait for fetch slots, the slowest transfer gives its slot back, then
+ * 6. Slow transfers (`transfers.ts`): while lookups wait for fetch slots, the slowest transfer gives its slot back, then
  *    ends; a large body must keep a minimum rate always. It ends like a timeout: the warning `body_timeout`, or
  *    `source_unreachable` (502) before the response.
- * 6. Byte budget (`byte-budget.ts`): memory for all bodies, their heads included, with a share of each site.
+ * 7. Byte budget (`byte-budget.ts`): memory for all bodies, their heads included, with a share of each site.
  *    No memory: `overloaded` (503) or `host_busy` (429).
- * 7. Decode queue, after the head: a body waits at its origin (backpressure) until the decoders are about to need it.
+ * 8. Decode queue, after the head: a body waits at its origin (backpressure) until the decoders are about to need it.
  *    - `regular` (`decode-queue.ts`): bounded by bytes and by expected work. If one body waits too long, or too many
  *      lookups wait for fetch slots behind it, all waiting bodies are skipped, and for a cooldown new ones that would wait.
  *    - `unpredictable`: formats whose cost is unknown (PDF, SVG); few at once, each under its permit until it is decoded.
  *
  *    A skipped body is no failure: the lookup ends with the facts of the head and the warning `decode_timeout`.
- * 8. The fetch slot is free again when the body has arrived: other lookups are fetched while this one is decoded.
+ * 9. The fetch slot is free again when the body has arrived: other lookups are fetched while this one is decoded.
  *    The decoder has its own queues in front of its workers (`media/decode/`); a full one is the warning `decode_timeout`.
  *
  * Outside of this file: the rate limit of a caller (`http/rate-limit.ts`) and the limit of inbound connections
@@ -36,7 +38,9 @@ import type { Target } from "../domain/target.ts";
 import type { Transfer } from "../domain/transfer.ts";
 import { bufferBytesFor, createByteBudget } from "./byte-budget.ts";
 import { createDecodeQueue, decodeQueueLimits, type DecodePermit } from "./decode-queue.ts";
+import { createUtilizationMeter } from "./event-loop.ts";
 import { createLoadShedder, sheddingLimits } from "./load-shedder.ts";
+import { createPacer, pacerLimits } from "./pacer.ts";
 import { createSemaphore, type SemaphoreOptions, takeWithin } from "./semaphore.ts";
 import { createTransfers } from "./transfers.ts";
 
@@ -130,6 +134,7 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     coming: () => slots.active,
     isCrowded: () => slots.waiting > maxWaiting * crowdedShare,
   });
+  const pacer = createPacer({ ...pacerLimits, utilization: createUtilizationMeter(), now });
   const shedder = createLoadShedder({ ...sheddingLimits, isNeeded: () => decodeQueue.isShort });
 
   async function enterUnpredictable(limits: Limits, signal: AbortSignal): Promise<DecodePermit | null> {
@@ -145,14 +150,21 @@ export function createAdmission(options: AdmissionOptions): AdmissionControl {
     async admit(target, signal) {
       const limits = limitsOf(target);
       const slot = await slots.take(limits, signal);
+      const start = await pacer.start(signal).catch((error: unknown) => {
+        slot.release();
+        throw error;
+      });
       const keys = [...limits.map(({ key }) => key), wholeKey];
       const transfer = transfers.begin(keys, signal, () => slot.release());
       return {
         transfer,
-        enterDecodeQueue: (queue, bytes) =>
-          queue === "regular" ? decodeQueue.take(bytes, signal) : enterUnpredictable(limits, signal),
+        enterDecodeQueue(queue, bytes) {
+          start[Symbol.dispose]();
+          return queue === "regular" ? decodeQueue.take(bytes, signal) : enterUnpredictable(limits, signal);
+        },
         releaseSlot: () => slot.release(),
         [Symbol.dispose]() {
+          start[Symbol.dispose]();
           transfer[Symbol.dispose]();
           slot.release();
         },

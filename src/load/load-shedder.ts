@@ -1,4 +1,4 @@
-import { performance } from "node:perf_hooks";
+import { createUtilizationMeter } from "./event-loop.ts";
 
 export interface LoadShedderOptions {
   /** Whether the service is overloaded; if not, no request is rejected, however busy the event loop is. */
@@ -14,8 +14,8 @@ export interface LoadShedder {
   decide(): "accept" | "reject";
 }
 
-/** Half of the event loop's time stays for cache hits; on few processors, for the decoders too. */
-export const sheddingLimits = { mostBusy: 0.5, everyMs: 50 };
+/** Two fifths of the event loop's time stay for cache hits; on few processors, for the decoders too. */
+export const sheddingLimits = { mostBusy: 0.6, everyMs: 50 };
 
 // Per unit of excess or spare utilization. The share rises within a few measurements, since requests admitted meanwhile
 // delay all others, and falls slowly: otherwise the flood would return with each drop.
@@ -28,17 +28,15 @@ const gains = { rising: 0.5, falling: 0.05 };
  * the time, and delay cache hits like all others.
  */
 export function createLoadShedder({ isNeeded, mostBusy, everyMs }: LoadShedderOptions): LoadShedder {
-  let last = performance.eventLoopUtilization();
+  const utilization = createUtilizationMeter();
   let share = 0;
   let due = 0;
   let hasRejected = false; // since the last measurement
 
   /** Adjusts the share of rejections to the utilization since the last measurement. */
   function measure(): void {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, last);
-    last = now;
-    const tooMuch = (isNeeded() || hasRejected ? utilization : 0) - mostBusy;
+    const busy = utilization();
+    const tooMuch = (isNeeded() || hasRejected ? busy : 0) - mostBusy;
     hasRejected = false;
     share = Math.min(1, Math.max(0, share + tooMuch * (tooMuch > 0 ? gains.rising : gains.falling)));
   }

@@ -25,6 +25,15 @@ function open(options: Partial<AdmissionOptions> = {}) {
   });
 }
 
+async function beBusy(): Promise<void> {
+  for (const end = performance.now() + 100; performance.now() < end;) await nextTurn();
+}
+
+/** Waits for the promises that need no turn of the event loop: no timer runs meanwhile. */
+async function settled(): Promise<void> {
+  for (let count = 0; count < 10; count += 1) await Promise.resolve();
+}
+
 test("a lookup that starts has a transfer, and its slot is free again after the body or at its end", async () => {
   const admission = open();
   const [first, second] = [await admission.admit(url, never), await admission.admit(url, never)];
@@ -99,9 +108,6 @@ test("load shedding rejects lookups only while bodies are skipped and the event 
       return true;
     }
   };
-  const beBusy = async () => {
-    for (const end = performance.now() + 100; performance.now() < end;) await nextTurn();
-  };
   const [first, second] = [await admission.admit(url, never), await admission.admit(url, never)];
   const permits = [await first.enterDecodeQueue("regular", 1)];
   const waiting = second.enterDecodeQueue("regular", 1);
@@ -124,3 +130,28 @@ test("load shedding rejects lookups only while bodies are skipped and the event 
   for (const lookup of [first, second]) lookup[Symbol.dispose]();
   expect(Array.from({ length: 100 }, isRejected)).not.toContain(true);
 }, 30_000);
+
+test("while the event loop is busy few lookups start, the others keep their slots, and a head lets the next one start", async () => {
+  const admission = open();
+  await beBusy();
+  const end = new AbortController();
+  const started: Awaited<ReturnType<typeof admission.admit>>[] = [];
+  const failures: unknown[] = [];
+  for (let count = 0; count < 10; count += 1) {
+    admission.admit(url, end.signal).then(
+      (lookup) => started.push(lookup),
+      (error: unknown) => failures.push(error),
+    );
+  }
+  await settled();
+  expect([started.length, admission.active]).toEqual([6, 10]);
+  await started[0]!.enterDecodeQueue("regular", 1);
+  started[1]![Symbol.dispose]();
+  await settled();
+  expect([started.length, admission.active]).toEqual([8, 9]);
+  end.abort();
+  await settled();
+  expect(failures).toEqual([overloaded, overloaded]);
+  for (const lookup of started) lookup[Symbol.dispose]();
+  expect(admission.active).toBe(0);
+});

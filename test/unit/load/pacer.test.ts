@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createPacer, type Pacer } from "../../../src/load/pacer.ts";
+
+const limits = { mostBusy: 0.8, everyMs: 20, fewest: 3, headMs: 250, now: () => performance.now() };
+const never = new AbortController().signal;
+const isBusy = 1;
+const isIdle = 0;
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Starts so many fetches; returns those that have started, in their order. */
+function startMany(pacer: Pacer, count: number, signal = never) {
+  const started: { readonly number: number; readonly end: () => void }[] = [];
+  const failures: unknown[] = [];
+  for (let number = 0; number < count; number += 1) {
+    pacer.start(signal).then(
+      (start) => started.push({ number, end: () => start[Symbol.dispose]() }),
+      (error: unknown) => failures.push(error),
+    );
+  }
+  return { started, failures, numbers: () => started.map(({ number }) => number) };
+}
+
+test("while the event loop is idle, all fetches start at once", async () => {
+  const pacer = createPacer({ ...limits, utilization: () => isIdle });
+  const { started } = startMany(pacer, 100);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(started).toHaveLength(100);
+  expect(pacer.waiting).toBe(0);
+});
+
+test("while the event loop is busy, few fetches are without a head, and each head lets the next one start", async () => {
+  const pacer = createPacer({ ...limits, utilization: () => isBusy });
+  const { started, numbers } = startMany(pacer, 5);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(numbers()).toEqual([0, 1, 2]);
+  expect(pacer.waiting).toBe(2);
+  started[1]!.end();
+  started[1]!.end(); // counts once
+  await vi.advanceTimersByTimeAsync(0);
+  expect(numbers()).toEqual([0, 1, 2, 3]);
+  started[0]!.end();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(numbers()).toEqual([0, 1, 2, 3, 4]);
+  expect(pacer.waiting).toBe(0);
+});
+
+test("origins that send no head hold the others up for a quarter of a second at most", async () => {
+  const pacer = createPacer({ ...limits, utilization: () => isBusy });
+  const { numbers } = startMany(pacer, 7);
+  await vi.advanceTimersByTimeAsync(limits.headMs - 1);
+  expect(numbers()).toEqual([0, 1, 2]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(numbers()).toEqual([0, 1, 2, 3, 4, 5]);
+  await vi.advanceTimersByTimeAsync(limits.headMs);
+  expect(numbers()).toEqual([0, 1, 2, 3, 4, 5, 6]);
+});
+
+test("when the event loop is idle again, a few more start at each measurement, however many are without a head", async () => {
+  let utilization = isBusy;
+  const pacer = createPacer({ ...limits, headMs: 60_000, utilization: () => utilization });
+  const { numbers } = startMany(pacer, 11);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(numbers()).toHaveLength(3);
+  utilization = isIdle;
+  const lengths = [];
+  for (let measurement = 0; measurement < 3; measurement += 1) {
+    await vi.advanceTimersByTimeAsync(limits.everyMs);
+    lengths.push(numbers().length);
+  }
+  expect(lengths).toEqual([6, 9, 11]);
+  expect(numbers()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+});
+
+test("a fetch that arrives while others wait starts after them", async () => {
+  let utilization = isBusy;
+  const pacer = createPacer({ ...limits, headMs: 60_000, utilization: () => utilization });
+  const { numbers } = startMany(pacer, 4);
+  await vi.advanceTimersByTimeAsync(limits.everyMs - 1);
+  utilization = isIdle;
+  await vi.advanceTimersByTimeAsync(0);
+  const late = startMany(pacer, 1);
+  expect([numbers().length, late.started.length]).toEqual([3, 0]);
+  await vi.advanceTimersByTimeAsync(limits.everyMs);
+  expect([numbers().length, late.started.length]).toEqual([4, 1]);
+});
+
+test("an aborted signal ends the wait as overloaded, and leaves no place in the queue", async () => {
+  const pacer = createPacer({ ...limits, utilization: () => isBusy });
+  const { started, numbers } = startMany(pacer, 3);
+  const caller = new AbortController();
+  const aborted = startMany(pacer, 2, caller.signal);
+  const patient = startMany(pacer, 1);
+  await vi.advanceTimersByTimeAsync(0);
+  caller.abort();
+  await vi.advanceTimersByTimeAsync(0);
+  const overloaded = expect.objectContaining({ code: "overloaded" }) as unknown;
+  expect(aborted.failures).toEqual([overloaded, overloaded]);
+  expect(pacer.waiting).toBe(1);
+  started[0]!.end();
+  await vi.advanceTimersByTimeAsync(0);
+  expect([numbers().length, aborted.started.length, patient.started.length]).toEqual([3, 0, 1]);
+  await expect(pacer.start(AbortSignal.abort())).rejects.toMatchObject({ code: "overloaded" });
+});
+
+test("a pacer without waiting fetches has no timer", async () => {
+  const pacer = createPacer({ ...limits, utilization: () => isBusy });
+  const { started } = startMany(pacer, 4);
+  await vi.advanceTimersByTimeAsync(0);
+  for (let next = 0; next < 4; next += 1) {
+    started[next]!.end();
+    await vi.advanceTimersByTimeAsync(0);
+  }
+  expect(started).toHaveLength(4);
+  expect(vi.getTimerCount()).toBe(0);
+});

@@ -2,8 +2,10 @@
 import { setInterval } from "node:timers";
 import { Pool } from "undici";
 
-export interface TrickleCommand {
-  readonly url: string;
+/** First opens the connections to a service, then repeats a request over them, soon: the service closes idle ones. */
+export type TrickleCommand = { readonly connect: string } | TrickleRun;
+
+export interface TrickleRun {
   readonly body: string;
   readonly perSecond: number;
   readonly durationMs: number;
@@ -17,8 +19,14 @@ export interface TrickleReply {
 
 const connections = 16; // kept alive, as a chat server does
 
-async function trickle({ url, body, perSecond, durationMs }: TrickleCommand): Promise<TrickleReply> {
+async function connect(url: string): Promise<Pool> {
   const pool = new Pool(url, { connections });
+  const openOne = async () => (await pool.request({ method: "GET", path: "/healthz" })).body.dump();
+  await Promise.all(Array.from({ length: connections }, openOne));
+  return pool;
+}
+
+async function trickle(pool: Pool, { body, perSecond, durationMs }: TrickleRun): Promise<TrickleReply> {
   const requests: { atMs: number; tookMs: number }[] = [];
   const pending: Promise<void>[] = [];
   let failed = 0;
@@ -49,7 +57,15 @@ async function trickle({ url, body, perSecond, durationMs }: TrickleCommand): Pr
   return { requests, failed };
 }
 
+let pool: Pool | undefined;
+
+async function execute(command: TrickleCommand): Promise<TrickleReply> {
+  if (!("connect" in command)) return trickle(pool!, command);
+  pool = await connect(command.connect);
+  return { requests: [], failed: 0 };
+}
+
 process.on("message", (command: TrickleCommand) => {
-  void trickle(command).then((reply) => process.send!(reply));
+  void execute(command).then((reply) => process.send!(reply));
 });
 process.on("disconnect", () => process.exit());

@@ -1,6 +1,6 @@
 import { getPriority } from "node:os";
 import sharp from "sharp";
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { allIdle, formatNamed, startAllWorkers, startDecoder } from "../../support/decoder.ts";
 import { noise } from "../../support/images.ts";
@@ -42,6 +42,20 @@ test("a picture for the slow lane starts its worker, which has a lower priority,
   expect(pids(decoder)).toHaveLength(2);
   expect(pids(decoder).filter(isSlow)).toHaveLength(1);
   expect(isSlow(warm!)).toBe(false);
+});
+
+test.each([
+  ["a small AVIF of a few bytes a pixel is quick", 640, 480, 50, false],
+  ["an AVIF with many bytes a pixel is slow", 640, 480, 100, true],
+  ["a large AVIF is slow", 2400, 1800, 50, true],
+] as const)("%s", async (_, width, height, quality, needsSlowLane) => {
+  const decoder = await startDecoder(onTestFinished);
+  const raw = { width, height, channels: 4 } as const;
+  const pixels = sharp(noise(width, height, 1), { raw }).removeAlpha();
+  // Noise for many bytes a pixel, blurred for few.
+  const file = await (needsSlowLane && width === 640 ? pixels : pixels.blur(5)).avif({ quality, effort: 0 }).toBuffer();
+  expect(await decoder.describe(file, formatNamed("avif"))).toMatchObject({ width, height, warning: null });
+  expect(pids(decoder).some(isSlow)).toBe(needsSlowLane);
 });
 
 test("one picture after another needs no second worker", async ({ onTestFinished }) => {

@@ -85,7 +85,6 @@ async function benchServers(): Promise<void> {
   const { pathname, port } = new URL(target);
   const get = `?url=${encodeURIComponent(target)}`;
   const others: HitServer[] = [
-    { name: "media-oracle, GET", pid: service.process.pid!, url: new URL(`/metadata${get}`, service.url) },
     { name: "nginx: image_filter size, proxy_cache", pid: nginx.pid, url: new URL(`/${port}${pathname}`, nginx.url) },
     { name: "iframely", pid: iframely.pid, url: new URL(`/iframely${get}`, iframely.url) },
   ];

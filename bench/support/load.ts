@@ -4,6 +4,8 @@ export interface LoadOptions {
   readonly url: URL;
   /** Body of a POST request; without it, the request is a GET. */
   readonly body?: string;
+  /** The `If-None-Match` header: the response must be 304. Without it, it must be 200. */
+  readonly etag?: string;
   readonly connections: number;
   readonly durationMs: number;
 }
@@ -14,14 +16,17 @@ export interface LoadOptions {
  * Uses raw sockets, because an HTTP client would take more CPU time than the servers under test.
  *
  * @returns responses a second
- * @throws Error if a response does not have status 200
+ * @throws Error if a response has another status
  */
-export async function requestRate({ url, body, connections, durationMs }: LoadOptions): Promise<number> {
+export async function requestRate({ url, body, etag, connections, durationMs }: LoadOptions): Promise<number> {
   const posted =
     body === undefined ? "" : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+  const validator = etag === undefined ? "" : `If-None-Match: ${etag}\r\n`;
+  const method = body === undefined ? "GET" : "POST";
   const request = Buffer.from(
-    `${body === undefined ? "GET" : "POST"} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${posted}\r\n${body ?? ""}`,
+    `${method} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n${posted}${validator}\r\n${body ?? ""}`,
   );
+  const expected = `HTTP/1.1 ${etag === undefined ? 200 : 304}`;
   const end = performance.now() + durationMs;
   let answers = 0;
   const began = performance.now();
@@ -38,9 +43,9 @@ export async function requestRate({ url, body, connections, durationMs }: LoadOp
         pending += text;
         const headEnd = pending.indexOf("\r\n\r\n");
         if (headEnd < 0) return;
-        const length = Number(/\r\ncontent-length: (\d+)/i.exec(pending)?.[1]);
+        const length = Number(/\r\ncontent-length: (\d+)/i.exec(pending)?.[1] ?? 0);
         if (pending.length < headEnd + 4 + length) return;
-        if (!pending.startsWith("HTTP/1.1 200")) return reject(new Error(`not a 200: ${pending.slice(0, 200)}`));
+        if (!pending.startsWith(expected)) return reject(new Error(`not ${expected}: ${pending.slice(0, 200)}`));
         pending = "";
         answers += 1;
         if (performance.now() < end) return socket.write(request);

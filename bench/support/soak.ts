@@ -1,7 +1,8 @@
 import { Pool } from "undici";
 import { startService } from "../../test/support/service.ts";
 import { descriptorsOf, memoryOf } from "./figures.ts";
-import { startHelper } from "./processes.ts";
+import type { HostileCommand, HostilePlace, HostileReply } from "./hostile.ts";
+import { type Helper, startHelper } from "./processes.ts";
 import type { StormOriginCommand, StormOrigins } from "./storm-origin.ts";
 
 /** Measurements of the service at one moment. */
@@ -12,6 +13,11 @@ export interface SoakSample {
   /** p99 and maximum of the event loop's lag since the previous sample. */
   readonly loopP99Ms: number;
   readonly loopMaxMs: number;
+}
+
+export interface SoakOptions {
+  /** Whether files of all formats and hostile origins of all kinds are among the misses. Default: small PNGs. */
+  readonly hasAllKinds?: boolean;
 }
 
 export interface SoakFigures {
@@ -27,15 +33,24 @@ const samples = 10;
 const misses = 20;
 const missing = 5;
 const refused = 5;
+const formats = 10; // of the misses
 
 // Rare, because each costs a decoder half a second, or a fetch its whole timeout.
 const bombEvery = 500;
 const drippingEvery = 1000;
+const hostileEvery = 200;
+
+async function placesOf(helper: Helper<HostileCommand, HostileReply>): Promise<readonly HostilePlace[]> {
+  const reply = await helper.send({ command: "listen" });
+  return "places" in reply ? reply.places : [];
+}
 
 /** Sends a number of mixed requests, and takes ten samples of the service during the run. */
-export async function soak(requests: number): Promise<SoakFigures> {
+export async function soak(requests: number, { hasAllKinds = false }: SoakOptions = {}): Promise<SoakFigures> {
   const helper = startHelper<{ command: StormOriginCommand }, StormOrigins>("storm-origin");
-  const origins = await helper.send({ command: "listen" });
+  const hostileHelper = hasAllKinds ? startHelper<HostileCommand, HostileReply>("hostile") : null;
+  const origins = await helper.send({ command: hasAllKinds ? "listen with formats" : "listen" });
+  const places = hostileHelper ? await placesOf(hostileHelper) : [];
   const service = await startService({
     ALLOW_ADDRESSES: "127.0.0.0/8",
     ALLOW_PORTS: "1-65535",
@@ -53,6 +68,11 @@ export async function soak(requests: number): Promise<SoakFigures> {
     if (number % bombEvery === 0) return `${origins.bomb}/${number}`;
     if (number % drippingEvery === 1) return `${origins.dripping}/${number}`;
     const kind = number % 100;
+    const place =
+      number % hostileEvery === hostileEvery - 1 && places[Math.floor(number / hostileEvery) % places.length];
+    if (place) return `${place.url}${number}`;
+    if (hasAllKinds && kind < formats)
+      return `${origins.formats}/${Math.floor(number / 100) * formats + kind}/${number}`;
     if (kind < misses) return `${origins.healthy}/${number}`;
     if (kind < misses + missing) return `${origins.missing}/${number}`;
     if (kind < misses + missing + refused) return `http://10.0.0.${number % 250}/${number}`;
@@ -95,5 +115,6 @@ export async function soak(requests: number): Promise<SoakFigures> {
   await pool.close();
   await service.stop();
   helper.stop();
+  hostileHelper?.stop();
   return { samples: found, ends };
 }

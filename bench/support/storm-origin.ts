@@ -3,9 +3,12 @@ import { setInterval } from "node:timers";
 import type { Socket } from "node:net";
 import sharp from "sharp";
 import { chunked, crlf, end, flood, ok } from "../../test/support/hostile.ts";
+import { ffmpeg } from "../../test/support/decoder.ts";
+import { mediaFiles } from "../../test/support/media-files.ts";
 import { type Origin, startOrigin, startSpeakingOrigin } from "../../test/support/origin.ts";
 
-export type StormOriginCommand = "listen";
+/** `formats`: with a file of each format, which takes seconds to make. */
+export type StormOriginCommand = "listen" | "listen with formats";
 /** Base URLs of the origins. All paths of an origin return the same response. */
 export interface StormOrigins {
   /** Sends a small picture at once. */
@@ -24,6 +27,8 @@ export interface StormOrigins {
   readonly missing: string;
   /** Sends a pixel bomb: a picture of 1.3 kB that takes hundreds of megabytes to decode. */
   readonly bomb: string;
+  /** Sends a file by the first part of the path: `/0` and so on, in turn. */
+  readonly formats: string;
 }
 
 // Start of each body. Otherwise the service would sniff that it is no media, and stop reading after the head.
@@ -56,7 +61,15 @@ function stop(socket: Socket): void {
   socket.write(Buffer.alloc(33_000_000, "%PDF-1.7\n"));
 }
 
-async function listen(): Promise<StormOrigins> {
+async function makeFormats(): Promise<Buffer[]> {
+  const possible = Object.values(mediaFiles).filter(({ needsFfmpeg }) => !needsFfmpeg || ffmpeg);
+  const files: Buffer[] = [];
+  for (const { make } of possible) files.push(await make());
+  return files;
+}
+
+async function listen(command: StormOriginCommand): Promise<StormOrigins> {
+  const files = command === "listen with formats" ? await makeFormats() : [];
   const picture = await sharp({ create: { width: 64, height: 64, channels: 3, background: "#4080c0" } })
     .png()
     .toBuffer();
@@ -74,6 +87,9 @@ async function listen(): Promise<StormOrigins> {
     crumbs: startSpeakingOrigin(noCleanUp, end(chunked + crumbs(mediaHead + "a".repeat(1_000_000)))),
     missing: startSpeakingOrigin(noCleanUp, end(`HTTP/1.1 404 Not Found${crlf}${crlf}${"a".repeat(70_000)}`)),
     bomb: startOrigin(noCleanUp, serve(bomb)),
+    formats: startOrigin(noCleanUp, ({ url = "" }, response) => {
+      response.end(files[Number(url.split("/")[1]) % files.length]);
+    }),
   } satisfies Record<keyof StormOrigins, Promise<Origin>>;
   const urls: Partial<Record<keyof StormOrigins, string>> = {};
   for (const [name, origin] of Object.entries(origins)) {
@@ -82,5 +98,7 @@ async function listen(): Promise<StormOrigins> {
   return urls as StormOrigins;
 }
 
-process.on("message", () => void listen().then((urls) => process.send!(urls)));
+process.on("message", ({ command }: { command: StormOriginCommand }) => {
+  void listen(command).then((urls) => process.send!(urls));
+});
 process.on("disconnect", () => process.exit());

@@ -7,6 +7,6 @@ ensureDebianPackages([
   ...["chromium", "bash", "fish", "zsh"], // the page, and shell completion
   "prometheus", // Prometheus itself tests the alerts and the dashboard
   ...["curl", "python3", "lua5.4", "lua-socket"], // the examples
-  ...["nginx-light", "systemd"], // the files in deploy/
+  ...["nginx-light", "caddy", "systemd"], // the files in deploy/
 ]);
 await import("./check.ts");

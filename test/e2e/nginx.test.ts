@@ -1,15 +1,11 @@
-import { writeFileSync } from "node:fs";
-import { request } from "node:https";
 import { json as readJson } from "node:stream/consumers";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mediaFiles } from "../support/media-files.ts";
-import { type Balancer, hasNginx, readNginxFile, startBalancer, startNginx } from "../support/nginx.ts";
-import { makeCertificates, startOrigin } from "../support/origin.ts";
-import { freePort, type OnFinished } from "../support/prosody.ts";
+import { type Balancer, hasNginx, startBalancer } from "../support/nginx.ts";
+import { startOrigin } from "../support/origin.ts";
+import type { OnFinished } from "../support/prosody.ts";
 import { send, startReplicas } from "../support/replicas.ts";
 import { requires } from "../support/require.ts";
-import { startService } from "../support/service.ts";
 
 const ask = {
   GET: (balancer: Balancer, url: string) => send("GET", `${balancer.url}/metadata?url=${encodeURIComponent(url)}`),
@@ -86,47 +82,4 @@ describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/media-orac
       expect(balancer.log()).not.toContain("secret");
     },
   );
-});
-
-describe.skipIf(requires("nginx", hasNginx))("nginx with deploy/nginx/tls.conf", () => {
-  test("the rate limit behind the TLS front counts each client address, and ignores an X-Forwarded-For of the client", async ({
-    onTestFinished,
-  }) => {
-    const settings = { RATE_LIMIT: "2", TRUSTED_PROXIES: "127.0.0.1/32", DECODERS: "1" };
-    const service = await startService({ ...settings, ALLOW_ADDRESSES: "127.0.0.1/32", ALLOW_PORTS: "1-65535" });
-    onTestFinished(async () => void (await service.stop()));
-    const origin = await startOrigin(onTestFinished, (_request, response) => void response.end("text"));
-    const { key, cert } = makeCertificates().good;
-    const port = await freePort();
-    const log = await startNginx(onTestFinished, (folder, log) => {
-      writeFileSync(join(folder, "cert.pem"), cert);
-      writeFileSync(join(folder, "key.pem"), key);
-      return readNginxFile("tls.conf")
-        .replace("listen 443 ssl", `listen 127.0.0.1:${port} ssl`)
-        .replace("listen [::]:443 ssl;", "")
-        .replace(/ssl_certificate .*;/, `ssl_certificate ${folder}/cert.pem;`)
-        .replace(/ssl_certificate_key .*;/, `ssl_certificate_key ${folder}/key.pem;`)
-        .replace("http://127.0.0.1:8080", service.url)
-        .replaceAll(/\/var\/log\/nginx\/\S+/g, log);
-    });
-    let count = 0;
-    /** Sends a question for a new URL from an address of the loopback network. */
-    const askFrom = (localAddress: string, forwarded?: string) =>
-      new Promise<number>((resolve, reject) => {
-        count += 1;
-        const path = `/metadata?url=${encodeURIComponent(origin.url(`/secret-${count}`))}`;
-        const headers = forwarded === undefined ? {} : { "x-forwarded-for": forwarded };
-        request({ host: "127.0.0.1", port, path, localAddress, headers, rejectUnauthorized: false }, (response) => {
-          response.resume().on("end", () => resolve(response.statusCode!));
-        })
-          .on("error", reject)
-          .end();
-      });
-    expect([await askFrom("127.0.0.2"), await askFrom("127.0.0.2", "192.0.2.1")]).toEqual([200, 200]);
-    expect([await askFrom("127.0.0.2"), await askFrom("127.0.0.2", "192.0.2.1, 127.0.0.1")]).toEqual([429, 429]);
-    expect(await askFrom("127.0.0.3")).toBe(200);
-    expect(service.output()).toContain('"address":"127.0.0.2","code":"rate_limited"');
-    await expect.poll(log).toContain("127.0.0.3 GET /metadata 200");
-    expect(log()).not.toContain("secret");
-  });
 });

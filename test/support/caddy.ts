@@ -1,0 +1,52 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Certificate } from "./origin.ts";
+import type { OnFinished } from "./prosody.ts";
+
+export const hasCaddy = spawnSync("caddy", ["version"]).status === 0;
+
+/**
+ * Starts Caddy with deploy/caddy/Caddyfile, in front of a service, with a certificate of the test.
+ *
+ * @returns a function that returns what it has logged so far
+ */
+export async function startCaddy(
+  onFinished: OnFinished,
+  { key, cert }: Certificate,
+  port: number,
+  serviceUrl: string,
+): Promise<() => string> {
+  const folder = mkdtempSync(join(tmpdir(), "media-oracle-caddy-"));
+  onFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "cert.pem"), cert);
+  writeFileSync(join(folder, "key.pem"), key);
+  const shipped = readFileSync(new URL("../../deploy/caddy/Caddyfile", import.meta.url), "utf8");
+  const site = `https://127.0.0.1:${port} {\n\tbind 127.0.0.1\n\ttls ${folder}/cert.pem ${folder}/key.pem\n`;
+  const configuration = shipped
+    .replace("{\n", "{\n\tadmin off\n\tauto_https disable_redirects\n")
+    .replace("media.example.org {\n", site)
+    .replace("127.0.0.1:8080", new URL(serviceUrl).host);
+  const file = join(folder, "Caddyfile");
+  writeFileSync(file, configuration);
+  const child = spawn("caddy", ["run", "--config", file, "--adapter", "caddyfile"], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { PATH: process.env.PATH, HOME: folder },
+  });
+  const ended = once(child, "exit");
+  onFinished(async () => {
+    child.kill("SIGTERM");
+    await ended;
+  });
+  let printed = "";
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      printed += text;
+      if (printed.includes("serving initial configuration")) resolve();
+    });
+    void ended.then(() => reject(new Error(printed)));
+  });
+  return () => printed;
+}

@@ -1,5 +1,5 @@
 import { getPriority } from "node:os";
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { allIdle, formatNamed, startAllWorkers, startDecoder } from "../../support/decoder.ts";
@@ -44,17 +44,21 @@ test("a picture for the slow lane starts its worker, which has a lower priority,
   expect(isSlow(warm!)).toBe(false);
 });
 
+const asAvif = (quality: number) => (picture: Sharp) => picture.avif({ quality, effort: 0 });
+const asProgressive = (picture: Sharp) => picture.jpeg({ progressive: true });
+
 test.each([
-  ["a small AVIF of a few bytes a pixel is quick", 640, 480, 50, false],
-  ["an AVIF with many bytes a pixel is slow", 640, 480, 100, true],
-  ["a large AVIF is slow", 2400, 1800, 50, true],
-] as const)("%s", async (_, width, height, quality, needsSlowLane) => {
+  ["a small AVIF is quick", "avif", 640, 480, 5, asAvif(50), false],
+  ["a large AVIF is slow", "avif", 2400, 1800, 5, asAvif(50), true],
+  ["a small AVIF of many bytes is slow", "avif", 640, 480, null, asAvif(100), true],
+  ["a progressive JPEG of 2.8 megapixels is quick", "jpeg", 1920, 1440, 2, asProgressive, false],
+  ["a progressive JPEG of 12 megapixels is slow", "jpeg", 4000, 3000, 2, asProgressive, true],
+  ["a progressive JPEG of 2.8 megapixels and many bytes is slow", "jpeg", 1920, 1440, null, asProgressive, true],
+] as const)("%s", async (_, format, width, height, blur, encode, needsSlowLane) => {
   const decoder = await startDecoder(onTestFinished);
-  const raw = { width, height, channels: 4 } as const;
-  const pixels = sharp(noise(width, height, 1), { raw }).removeAlpha();
-  // Noise for many bytes a pixel, blurred for few.
-  const file = await (needsSlowLane && width === 640 ? pixels : pixels.blur(5)).avif({ quality, effort: 0 }).toBuffer();
-  expect(await decoder.describe(file, formatNamed("avif"))).toMatchObject({ width, height, warning: null });
+  const pixels = sharp(noise(width, height, 1), { raw: { width, height, channels: 4 } }).removeAlpha();
+  const file = await encode(blur === null ? pixels : pixels.blur(blur)).toBuffer();
+  expect(await decoder.describe(file, formatNamed(format))).toMatchObject({ width, height, warning: null });
   expect(pids(decoder).some(isSlow)).toBe(needsSlowLane);
 });
 

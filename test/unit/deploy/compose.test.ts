@@ -84,3 +84,10 @@ test("Prometheus in compose.yaml scrapes the metrics port of the oracles, which 
   );
   expect(services.flatMap(([, { ports = [] }]) => ports).join()).not.toContain(String(port));
 });
+
+test("every image that is pulled has a digest", () => {
+  const pulled = services.filter(([, { build, image }]) => !build && image !== "media-oracle");
+  expect(pulled.length).toBeGreaterThan(0);
+  for (const [name, { image }] of pulled)
+    expect([name, image]).toEqual([name, expect.stringMatching(/@sha256:[0-9a-f]{64}$/)]);
+});

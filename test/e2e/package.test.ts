@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -82,4 +82,17 @@ test("the package serves requests when installed without development dependencie
   for (const path of ["/", "/docs", "/openapi.json"]) {
     expect([path, (await fetch(`${service.url}${path}`)).status]).toEqual([path, 200]);
   }
+});
+
+test("the first stage of the Dockerfile copies every file that the build reads", () => {
+  const [, stage = ""] = readFileSync(join(root, "Dockerfile"), "utf8").split(/^FROM .*$/m);
+  const copied = [...stage.matchAll(/^COPY (.+) \S+$/gm)].flatMap(([, sources = ""]) => sources.split(" "));
+  expect(copied).toContain("src");
+  const app = join(folder, "app");
+  for (const path of copied) cpSync(join(root, path), join(app, path), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(app, "node_modules"));
+  rmSync(join(app, "clients/javascript/dist"), { recursive: true, force: true });
+  execFileSync("npm", ["run", "build"], { cwd: app, stdio: ["ignore", "ignore", "pipe"] });
+  const files = ["dist/main.js", "dist/media/worker/main.js", "dist/page/index.html", "dist/client/client.js"];
+  expect(files.filter((file) => !existsSync(join(app, file)))).toEqual([]);
 });

@@ -33,6 +33,15 @@ describe.skipIf(requires("redis-server", hasRedis))("the Redis store", () => {
     return { redis, store };
   }
 
+  /** Waits for a lock that nobody releases, and returns whether its lifetime is over. */
+  async function watchLifetime(store: SharedStore): Promise<() => boolean> {
+    const another = keyNumber(2);
+    await store.lock(another);
+    let isOver = false;
+    void store.lock(another).then(() => (isOver = true));
+    return () => isOver;
+  }
+
   test("an entry that one replica stores in Redis is read by another replica", async () => {
     const [one, other] = [await openStore(), await openStore()];
     const [both, failure]: Entry[] = [entryAt(now), { success: null, setback: failureAt(now) }];
@@ -136,7 +145,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the Redis store", () => {
     await other.store.lock(key);
     const waitedMs = performance.now() - began;
     expect(waitedMs).toBeGreaterThan(lockMs / 2);
-    expect(waitedMs).toBeLessThan(lockMs + 500);
+    expect(waitedMs).toBeLessThan(5 * lockMs); // for busy machines
     server.command("SET", `test:mutex:${key}`, "the next holder", "PX", "60000");
     stale();
     await one.store.get(key); // by now the release has been executed
@@ -150,9 +159,9 @@ describe.skipIf(requires("redis-server", hasRedis))("the Redis store", () => {
   ])("%s in place of a replica's lock delays no lookup, and stays as it is", async (_, words) => {
     const { redis, store } = await openStore();
     server.command(...words);
-    const began = performance.now();
+    const isLifetimeOver = await watchLifetime(store);
     const unlock = await store.lock(key);
-    expect(performance.now() - began).toBeLessThan(lockMs / 2);
+    expect(isLifetimeOver()).toBe(false);
     unlock();
     await store.get(key); // by now a release would have been executed
     expect(server.command("EXISTS", `test:mutex:${key}`)).toBe("1");
@@ -162,9 +171,9 @@ describe.skipIf(requires("redis-server", hasRedis))("the Redis store", () => {
   test("a lock with little time left is waited for only until it expires, and is then taken", async () => {
     const { store } = await openStore();
     server.command("SET", `test:mutex:${key}`, "foreign", "PX", "200");
-    const began = performance.now();
+    const isLifetimeOver = await watchLifetime(store);
     const unlock = await store.lock(key);
-    expect(performance.now() - began).toBeLessThan(lockMs / 2);
+    expect(isLifetimeOver()).toBe(false);
     expect(server.command("GET", `test:mutex:${key}`)).not.toBe("foreign");
     expect(Number(server.command("PTTL", `test:mutex:${key}`))).toBeGreaterThan(lockMs / 2);
     unlock();
@@ -229,7 +238,7 @@ describe.skipIf(requires("redis-server", hasRedis))("the Redis store", () => {
         await store.delete(keyNumber(time));
         unlock();
       }
-      expect(performance.now() - began).toBeLessThan(1500); // a hundred calls
+      expect(performance.now() - began).toBeLessThan((20 * 4 * timeoutMs) / 4); // the calls do not wait for their timeouts
     } finally {
       await mend(server);
     }

@@ -36,7 +36,8 @@ interface Item {
   readonly problem?: { readonly code: string };
 }
 
-describe("implicit deadlines before the inactivity timeout", () => {
+// Concurrent, because each test waits for the timeout of an app of its own.
+describe.concurrent("implicit deadlines before the inactivity timeout", () => {
   test("a lookup without deadlineMs that never ends is answered with partial metadata", async ({ onTestFinished }) => {
     const app = await startEndless(onTestFinished);
     const url = "https://a.example.org/a.jpg";
@@ -67,16 +68,16 @@ describe("implicit deadlines before the inactivity timeout", () => {
       ...Array<string>(4).fill("deadline_exceeded"),
     ]);
   });
-});
 
-test("an NDJSON batch may last longer than the inactivity timeout: each lookup has its own implicit deadline", async ({
-  onTestFinished,
-}) => {
-  const app = await startEndless(onTestFinished);
-  const began = performance.now();
-  const response = await fetch(`${app.url}/metadata/batch`, batchOf(20, "application/x-ndjson"));
-  expect(response.status).toBe(200);
-  const items = (await response.text()).trimEnd().split("\n");
-  expect(items.map((line) => (JSON.parse(line) as Item).metadata?.partial)).toEqual(Array(20).fill(true));
-  expect(performance.now() - began).toBeGreaterThan(inactivityTimeoutMs);
+  test("an NDJSON batch may last longer than the inactivity timeout: each lookup has its own implicit deadline", async ({
+    onTestFinished,
+  }) => {
+    const app = await startEndless(onTestFinished);
+    const began = performance.now();
+    const response = await fetch(`${app.url}/metadata/batch`, batchOf(20, "application/x-ndjson"));
+    expect(response.status).toBe(200);
+    const items = (await response.text()).trimEnd().split("\n");
+    expect(items.map((line) => (JSON.parse(line) as Item).metadata?.partial)).toEqual(Array(20).fill(true));
+    expect(performance.now() - began).toBeGreaterThan(inactivityTimeoutMs);
+  });
 });

@@ -312,7 +312,8 @@ describe("slow pictures", () => {
   });
 });
 
-describe("pictures that wait", () => {
+// Concurrent, because stand-ins of workers take no processor time.
+describe.concurrent("pictures that wait", () => {
   const never = `${takesOne} setInterval(() => {}, 1000);`;
 
   test("a picture in the queue is decode_timeout at the time limit", async ({ onTestFinished }) => {
@@ -381,7 +382,7 @@ describe("pictures that wait", () => {
   });
 });
 
-describe("a start", () => {
+describe.concurrent("a start", () => {
   test.each([
     ["no loader is blocked", "worker/vips.js", /sharp\.block\(.*\);/, "", /reads \w+ although \w+ is blocked/],
     [

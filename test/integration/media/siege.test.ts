@@ -12,7 +12,7 @@ test("healthy pictures beside 20 pixel bombs in a loop are described within 250 
   expect(bombs.length).toBeGreaterThanOrEqual(20);
   const decoder = await startDecoder(onTestFinished, { decodeTimeoutMs: 3000 });
   await startAllWorkers(decoder, 3);
-  const siege = await besiege(({ body, format }) => decoder.describe(body, formatNamed(format)), bombs, 8000);
+  const siege = await besiege(({ body, format }) => decoder.describe(body, formatNamed(format)), bombs, 5000);
   expect(quantileOf(siege.latencies, 0.95)).toBeLessThanOrEqual(250); // parallel tests take a core
   expect(siege.incomplete).toBe(0);
   const ends = [...siege.ends.keys()];

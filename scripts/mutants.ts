@@ -20,8 +20,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 // An endless loop is noticed by its test's timeout (60 s), or by this one if it blocks the event loop.
 const maxStageMs = 10 * 60_000;
 
-// A file without them survives a quick run.
-const quickStages = ["near", "specs"];
+// A file without tests of its name survives a quick run.
+const quickStages = ["types", "near", "specs"];
 
 /** One run of tests; the next one runs only if this one passes. */
 interface Stage {
@@ -65,6 +65,11 @@ function stagesOf(file: string, files: readonly string[]): Stage[] {
       { name: "e2e", command: [process.execPath, ...vitest, "run", "--project", "e2e", "test/e2e/xmpp"] },
     ];
   }
+  // First: a mutant that does not compile is no gap, and none that a test has closed.
+  const types = {
+    name: "types",
+    command: [process.execPath, "node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--noEmit"],
+  };
   const related = (project: string): Stage => ({
     name: project,
     command: [process.execPath, ...vitest, "related", "--run", "--passWithNoTests", "--project", project, file],
@@ -73,7 +78,7 @@ function stagesOf(file: string, files: readonly string[]): Stage[] {
   const nearTests = findNearTests(file, files);
   const near = { name: "near", command: [process.execPath, ...vitest, "run", ...nearTests] };
   const whole = { name: "e2e", command: [process.execPath, ...vitest, "run", "--project", "e2e", ...tests] };
-  return [...(nearTests.length > 0 ? [near] : []), related("unit"), related("integration"), whole];
+  return [types, ...(nearTests.length > 0 ? [near] : []), related("unit"), related("integration"), whole];
 }
 
 /** Lists the files of the checkout, without those that are ignored. */
@@ -161,7 +166,7 @@ function runMutant(copy: string, mutant: Mutant, stages: readonly Stage[]): Outc
     const output = runIn(copy, stage.command);
     writeFileSync(path, text);
     if (output === null) continue;
-    if (output.includes("the build failed")) return { mutant, result: "invalid", by: "the type check" };
+    if (stage.name === "types") return { mutant, result: "invalid", by: "the type check" };
     const failure = firstFailure(output);
     checkTest(copy, failure, stage);
     return { mutant, result: "killed", by: `${stage.name}: ${failure}` };

@@ -66,10 +66,9 @@ function stagesOf(file: string, files: readonly string[]): Stage[] {
     ];
   }
   // First: a mutant that does not compile is no gap, and none that a test has closed.
-  const types = {
-    name: "types",
-    command: [process.execPath, "node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--noEmit"],
-  };
+  const typeCheck =
+    "node_modules/typescript/bin/tsc -p tsconfig.build.json --noEmit --incremental --tsBuildInfoFile .types";
+  const types = { name: "types", command: [process.execPath, ...typeCheck.split(" ")] };
   const related = (project: string): Stage => ({
     name: project,
     command: [process.execPath, ...vitest, "related", "--run", "--passWithNoTests", "--project", project, file],

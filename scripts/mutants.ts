@@ -73,11 +73,17 @@ function stagesOf(file: string, files: readonly string[]): Stage[] {
     name: project,
     command: [process.execPath, ...vitest, "related", "--run", "--passWithNoTests", "--project", project, file],
   });
+  // Workers are processes of the built program.
+  const decoders = {
+    name: "integration",
+    command: [process.execPath, ...vitest, "run", "--project", "integration", "test/integration/media"],
+  };
+  const integration = file.startsWith("src/media/worker/") ? decoders : related("integration");
   const [, tests = []] = programTests.find(([sources]) => sources.test(file)) ?? [];
   const nearTests = findNearTests(file, files);
   const near = { name: "near", command: [process.execPath, ...vitest, "run", ...nearTests] };
   const whole = { name: "e2e", command: [process.execPath, ...vitest, "run", "--project", "e2e", ...tests] };
-  return [types, ...(nearTests.length > 0 ? [near] : []), related("unit"), related("integration"), whole];
+  return [types, ...(nearTests.length > 0 ? [near] : []), related("unit"), integration, whole];
 }
 
 /** Lists the files of the checkout, without those that are ignored. */

@@ -14,13 +14,24 @@ export const equivalentMutants: readonly EquivalentMutant[] = [
     reason: "it bounds the work of the pattern; the decoded bytes have a stricter bound",
   },
   {
-    file: "src/load/load-shedder.ts",
-    mutated: "export const sheddingLimits = { mostBusy: 0.5, everyMs: (50 + 1) };",
-    reason: "a period of measurement, of which 51 ms is as good as 50",
+    file: "src/media/formats/jpeg-thumbnail.ts",
+    mutated: "for (let at = 2; at + (4 + 1) <= head.length && head[at] === 0xff && work.step();) {",
+    reason: "a segment whose header ends the bytes is empty or cut, and has no EXIF data either way",
   },
   {
-    file: "src/http/document.ts",
-    mutated: "queueDepths: () => ({ fetch: (0 + 1), decode: 0, unpredictable: 0, workers: 0 }),",
-    reason: "the app that prints openapi.yaml answers no request",
+    file: "src/media/formats/ac3.ts",
+    mutated: "const id = (head[at + 5] ?? (0 + 1)) >> 3;",
+    reason: "the line before has checked that the byte is there",
+  },
+  {
+    file: "src/media/formats/jpeg.ts",
+    mutated: "const kept = body.at(-1) === (255 + 1) ? body.subarray(0, -1) : body;",
+    reason: "a second 0xff before a marker is a fill byte (ITU-T T.81, B.1.1.2): the pixels are the same",
+  },
+  {
+    file: "src/media/formats/flac.ts",
+    mutated: "const isMissing = (!isSure || end + (4 + 1) > file.prefix.length) && end <= maxMetadataBytes;",
+    reason:
+      "the end of up to three tags is sure with ten bytes behind it, or with the whole file, of which nothing is missing",
   },
 ];

@@ -20,8 +20,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 // An endless loop is noticed by its test's timeout (60 s), or by this one if it blocks the event loop.
 const maxStageMs = 10 * 60_000;
 
-// A file without them survives a quick run.
-const quickStages = ["near", "specs"];
+// A file without tests of its name survives a quick run.
+const quickStages = ["types", "near", "specs"];
 
 /** One run of tests; the next one runs only if this one passes. */
 interface Stage {
@@ -65,15 +65,25 @@ function stagesOf(file: string, files: readonly string[]): Stage[] {
       { name: "e2e", command: [process.execPath, ...vitest, "run", "--project", "e2e", "test/e2e/xmpp"] },
     ];
   }
+  // First: a mutant that does not compile is no gap, and none that a test has closed.
+  const typeCheck =
+    "node_modules/typescript/bin/tsc -p tsconfig.build.json --noEmit --incremental --tsBuildInfoFile .types";
+  const types = { name: "types", command: [process.execPath, ...typeCheck.split(" ")] };
   const related = (project: string): Stage => ({
     name: project,
     command: [process.execPath, ...vitest, "related", "--run", "--passWithNoTests", "--project", project, file],
   });
+  // Workers are processes of the built program.
+  const decoders = {
+    name: "integration",
+    command: [process.execPath, ...vitest, "run", "--project", "integration", "test/integration/media"],
+  };
+  const integration = file.startsWith("src/media/worker/") ? decoders : related("integration");
   const [, tests = []] = programTests.find(([sources]) => sources.test(file)) ?? [];
   const nearTests = findNearTests(file, files);
   const near = { name: "near", command: [process.execPath, ...vitest, "run", ...nearTests] };
   const whole = { name: "e2e", command: [process.execPath, ...vitest, "run", "--project", "e2e", ...tests] };
-  return [...(nearTests.length > 0 ? [near] : []), related("unit"), related("integration"), whole];
+  return [types, ...(nearTests.length > 0 ? [near] : []), related("unit"), integration, whole];
 }
 
 /** Lists the files of the checkout, without those that are ignored. */
@@ -90,7 +100,9 @@ function copyCheckout(folder: string, files: readonly string[]): string {
   const copy = join(folder, "checkout");
   mkdirSync(copy);
   for (const file of files) cpSync(join(root, file), join(copy, file), { recursive: true });
-  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+  // No symbolic link to it: the decoder's processes may read nothing outside the copy. Hard links need the same file system.
+  const clone = (option: string) => spawnSync("cp", [option, join(root, "node_modules"), copy]).status === 0;
+  if (!clone("-al") && !clone("-a")) throw new Error("node_modules cannot be copied");
   const shared = fileURLToPath(new URL("../../shared", import.meta.url));
   if (existsSync(shared)) symlinkSync(shared, join(folder, "shared"));
   return copy;
@@ -123,33 +135,48 @@ function firstFailure(output: string): string {
   return (test ?? output.trim().split("\n").at(-1) ?? "").trim().slice(0, 160);
 }
 
+/** Runs one command in the copy; null if it succeeds, else its output. */
+function runIn(copy: string, [program = "", ...args]: readonly string[]): string | null {
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    cwd: copy,
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1", MEDIA_ORACLE_TEST_STRICT: "1" },
+    timeout: maxStageMs,
+    killSignal: "SIGKILL",
+    maxBuffer: 256 * 1024 ** 2,
+  });
+  return status === 0 ? null : stdout + stderr;
+}
+
+const soundTests = new Set<string>();
+
+/** Throws if the test fails without a mutant too, as in a copy that lacks something: it would kill every mutant. */
+function checkTest(copy: string, failure: string, { command }: Stage): void {
+  const [test] = /test\/[\w/.-]+\.test\.ts/.exec(failure) ?? [];
+  const key = test ?? command.join(" ");
+  if (soundTests.has(key)) return;
+  const output = runIn(copy, test === undefined ? command : [process.execPath, ...vitest, "run", test]);
+  if (output !== null) throw new Error(`${key} fails without a mutant: ${firstFailure(output)}`);
+  soundTests.add(key);
+}
+
 function runMutant(copy: string, mutant: Mutant, stages: readonly Stage[]): Outcome {
   const path = join(copy, mutant.file);
   const text = readFileSync(path, "utf8");
   const line = mutatedLine(text, mutant);
   const known = equivalentMutants.find(({ file, mutated }) => file === mutant.file && mutated === line);
   if (known) return { mutant, result: "equivalent", by: known.reason };
-  writeFileSync(path, applyMutant(text, mutant));
-  try {
-    for (const { name, command } of stages) {
-      const [program = "", ...args] = command;
-      const { status, stdout, stderr } = spawnSync(program, args, {
-        cwd: copy,
-        encoding: "utf8",
-        env: { ...process.env, NO_COLOR: "1", MEDIA_ORACLE_TEST_STRICT: "1" },
-        timeout: maxStageMs,
-        killSignal: "SIGKILL",
-        maxBuffer: 256 * 1024 ** 2,
-      });
-      if (status === 0) continue;
-      const output = stdout + stderr;
-      if (output.includes("the build failed")) return { mutant, result: "invalid", by: "the type check" };
-      return { mutant, result: "killed", by: `${name}: ${firstFailure(output)}` };
-    }
-    return { mutant, result: "survived", by: "" };
-  } finally {
+  for (const stage of stages) {
+    writeFileSync(path, applyMutant(text, mutant));
+    const output = runIn(copy, stage.command);
     writeFileSync(path, text);
+    if (output === null) continue;
+    if (stage.name === "types") return { mutant, result: "invalid", by: "the type check" };
+    const failure = firstFailure(output);
+    checkTest(copy, failure, stage);
+    return { mutant, result: "killed", by: `${stage.name}: ${failure}` };
   }
+  return { mutant, result: "survived", by: "" };
 }
 
 function printOutcome({ mutant, result, by }: Outcome, number: number): void {

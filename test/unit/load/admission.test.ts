@@ -71,6 +71,16 @@ test("each queue is reported for itself", async () => {
   for (const lookup of lookups) lookup[Symbol.dispose]();
 });
 
+test("an eighth of the memory waits for decoders: four photos of 8 MiB with the default", async () => {
+  const admission = open();
+  const lookups = await Promise.all(Array.from({ length: 6 }, () => admission.admit(url, never)));
+  const permits = lookups.map((lookup) => lookup.enterDecodeQueue("regular", 8 * mebibyte));
+  expect(admission.waiting.decode).toBe(2);
+  for (const permit of permits.slice(0, 4)) (await permit)![Symbol.dispose]();
+  expect(admission.waiting.decode).toBe(0);
+  for (const lookup of lookups) lookup[Symbol.dispose]();
+});
+
 test("a body of unpredictable cost is skipped if its queue is full, and a regular one beside it is read", async () => {
   const admission = open({ maxFetches: 3, maxFetchBytes: 64 * mebibyte }); // room for one, and none may wait
   const [first, second] = [await admission.admit(url, never), await admission.admit(url, never)];

@@ -76,6 +76,13 @@ test("buffers that come back are kept for reuse, but only while half of the memo
   expect(budget).toMatchObject({ used: 16 * megabyte, spare: 0 });
 });
 
+test("64 MiB at most are kept for reuse, also of a larger budget", () => {
+  const budget = createByteBudget(1024 * megabyte);
+  const lender = budget.lenderTo(null);
+  for (const each of lentOf(borrow(lender, 40, 4 * megabyte))) lender.giveBack(each);
+  expect(budget).toMatchObject({ used: 0, spare: 64 * megabyte });
+});
+
 test("a service at rest keeps no buffers", () => {
   vi.useFakeTimers();
   try {

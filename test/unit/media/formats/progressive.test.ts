@@ -64,6 +64,50 @@ test("a first scan with exact averages is enough for the hash at any JPEG qualit
   expect(beginningOf(body, total)).not.toBeNull();
 });
 
+describe("the averages of a progressive JPEG of two components", () => {
+  const segment = (marker: number, ...content: number[]) => [0xff, marker, 0, 2 + content.length, ...content];
+  const frame = [8, 4, 0, 4, 0, 2, 1, 0x11, 0, 2, 0x11, 0]; // 1024 x 1024, both components with table 0
+  const head = [0xff, 0xd8, ...segment(0xdb, 0, ...Array<number>(64).fill(1)), ...segment(0xc2, ...frame)];
+  /** A scan of one component with a byte of data, and the marker behind it. */
+  const scan = (component: number, firstCoefficient: number, bits: number) => [
+    ...segment(0xda, 1, component, 0, firstCoefficient, firstCoefficient === 0 ? 0 : 63, bits),
+    0x55,
+  ];
+  const averages = (component: number, bits = 0) => scan(component, 0, bits);
+  const hasCut = (...scans: number[][]) => {
+    const file = Uint8Array.from([...head, ...scans.flat(), ...segment(0xfe)]);
+    return beginningOf(file, total) !== null;
+  };
+
+  test("come with the first scans of both", () => {
+    expect(hasCut(averages(1))).toBe(false);
+    expect(hasCut(averages(1), averages(1))).toBe(false);
+    expect(hasCut(averages(1), averages(2))).toBe(true);
+  });
+
+  test.each([
+    ["of detail", scan(2, 1, 0)],
+    ["that refines averages", averages(2, 0x10)],
+  ])("do not come with a scan %s", (_, other) => {
+    expect(hasCut(averages(1), other)).toBe(false);
+    expect(hasCut(averages(1), other, averages(2))).toBe(true);
+  });
+
+  test.each([
+    ["a second frame header", segment(0xc2, ...frame)],
+    ["a second frame header of more components than four", segment(0xc2, ...frame.with(5, 5))],
+  ])("are not searched behind %s", (_, other) => {
+    expect(hasCut(averages(1), other, averages(1), averages(2))).toBe(false);
+  });
+
+  test("are not searched if the frame header has more components than four", () => {
+    const at = head.length - frame.length + 5;
+    const file = (count: number) =>
+      Uint8Array.from([...head.with(at, count), ...averages(1), ...averages(2), ...segment(0xfe)]);
+    expect([4, 5].map((count) => beginningOf(file(count), total) !== null)).toEqual([true, false]);
+  });
+});
+
 test("the search for the scans of a JPEG never throws, and takes less than 150 ms for 20 MB of any filling", () => {
   const frame = [0xff, 0xd8, 0xff, 0xc2, 0, 11, 8, 4, 0, 4, 0, 1, 1, 0x11, 0];
   fc.assert(

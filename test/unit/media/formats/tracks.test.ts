@@ -97,6 +97,25 @@ test("a read plan takes the length of a long tag from its header, and reads thro
 });
 
 describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a read plan of a film", () => {
+  test.for(["an MP4 with its header last", "a fragmented MP4 without an index", "a WebM without a duration"])(
+    "has a close excerpt of its first two seconds, and an exact one of its first ten: %s of fourteen seconds",
+    { timeout: 60_000 },
+    (name) => {
+      const file = trackFiles[name]!();
+      const { steps, bytesRead } = followPreview(planOf(file), file);
+      const close = steps.find(({ excerpt }) => excerpt)!.excerpt!;
+      const exact = steps.at(-1)!.excerpt!;
+      expect([close.accuracy, exact.accuracy]).toEqual(["close", "exact"]);
+      const shares = [close.bytes.length, exact.bytes.length, bytesRead].map((bytes) => (14 * bytes) / file.length);
+      const [closeSeconds = 0, exactSeconds = 0, readSeconds = 0] = shares; // the films have a constant bitrate, about
+      expect(closeSeconds).toBeGreaterThan(1.5);
+      expect(closeSeconds).toBeLessThan(3);
+      expect(exactSeconds).toBeGreaterThan(9);
+      expect(exactSeconds).toBeLessThan(11);
+      expect(readSeconds).toBeLessThan(13); // with the first bytes, headers and what follows them
+    },
+  );
+
   test("asks for a range if the first sample lies far behind the header", { timeout: 60_000 }, () => {
     const file = trackFiles["an MP4 with its header first"]!();
     const media = file.indexOf("mdat") - 4;

@@ -70,3 +70,16 @@ test("a WebP whose image is longer than the file says is read whole", async () =
   file.writeUInt32LE(100, 4);
   expect(plan.preview(arrivalOf(file, 1000))).toEqual({ excerpt: null, need: "whole" });
 });
+
+test("a WebP whose RIFF length leaves out the padding of its last chunk is enough through it", async () => {
+  const webp = await opaque().webp({ lossless: true }).toBuffer();
+  const [imageAt, imageBytes] = [20, webp.readUInt32LE(16) | 1];
+  const image = Buffer.alloc(imageAt + imageBytes + 1);
+  webp.copy(image);
+  image.writeUInt32LE(imageBytes, 16);
+  image.writeUInt32LE(image.length - 8 - 1, 4);
+  const file = Buffer.concat([image, Buffer.alloc(60_000)]);
+  const { excerpt, need } = plan.preview(arrivalOf(file, image.length));
+  expect([excerpt?.bytes.length, excerpt?.accuracy, need]).toEqual([image.length, "exact", null]);
+  expect(Buffer.from(excerpt!.bytes).subarray(8)).toEqual(image.subarray(8)); // the RIFF length is corrected
+});

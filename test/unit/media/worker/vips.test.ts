@@ -1,5 +1,5 @@
 import sharp from "sharp";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createVips } from "../../../../src/media/worker/vips.ts";
 import { plain } from "../../../support/images.ts";
 
@@ -10,4 +10,19 @@ test("libvips decodes no more pixels than the size in the call allows", async ()
   const vips = await createVips(["png"]);
   expect((await vips.readRasters(file, { width: 60, height: 40 })).blurhash).toMatchObject({ width: 60, height: 40 });
   await expect(vips.readRasters(file, { width: 60, height: 39 })).rejects.toThrow("pixel limit");
+});
+
+test("libvips does not start if an enabled loader cannot read its sample, as in a build without it", async ({
+  onTestFinished,
+}) => {
+  const unblock = vi.spyOn(sharp, "unblock").mockReturnValue(undefined);
+  onTestFinished(() => unblock.mockRestore());
+  await expect(createVips(["png"])).rejects.toThrow("libvips cannot read png");
+});
+
+test("libvips does not start if a loader reads although it is blocked", async ({ onTestFinished }) => {
+  sharp.unblock({ operation: ["VipsForeignLoad"] });
+  const block = vi.spyOn(sharp, "block").mockReturnValue(undefined);
+  onTestFinished(() => block.mockRestore());
+  await expect(createVips(["png"])).rejects.toThrow(/^libvips reads \w+ although \w+ is blocked$/);
 });

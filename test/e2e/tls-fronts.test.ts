@@ -32,9 +32,10 @@ const startCaddyFront: StartFront = (onFinished, port, serviceUrl) =>
   startCaddy(onFinished, certificate, port, serviceUrl);
 
 describe.each([
-  { name: "nginx", isInstalled: hasNginx, startFront: startNginxFront },
-  { name: "Caddy", isInstalled: hasCaddy, startFront: startCaddyFront },
-])("$name as TLS front with the shipped configuration", ({ name, isInstalled, startFront }) => {
+  { name: "nginx", isInstalled: hasNginx, startFront: startNginxFront, logged: "127.0.0.3 GET /metadata 200" },
+  // Caddy logs no requests by default.
+  { name: "Caddy", isInstalled: hasCaddy, startFront: startCaddyFront, logged: "serving initial configuration" },
+])("$name as TLS front with the shipped configuration", ({ name, isInstalled, startFront, logged }) => {
   async function startScene(onFinished: OnFinished, settings: Record<string, string>) {
     const service = await startService({
       ...settings,
@@ -60,7 +61,7 @@ describe.each([
   }
 
   test.skipIf(requires(name.toLowerCase(), isInstalled))(
-    "the rate limit counts each client address, and ignores an X-Forwarded-For of the client",
+    `behind ${name} the rate limit counts each client address, and ignores an X-Forwarded-For of the client`,
     async ({ onTestFinished }) => {
       const { service, origin, log, send } = await startScene(onTestFinished, { RATE_LIMIT: "2" });
       let count = 0;
@@ -75,12 +76,13 @@ describe.each([
       expect([await askFrom("127.0.0.2"), await askFrom("127.0.0.2", "192.0.2.1, 127.0.0.1")]).toEqual([429, 429]);
       expect(await askFrom("127.0.0.3")).toBe(200);
       expect(service.output()).toContain('"address":"127.0.0.2","code":"rate_limited"');
+      await expect.poll(log).toContain(logged);
       expect(log()).not.toContain("secret");
     },
   );
 
   test.skipIf(requires(name.toLowerCase(), isInstalled))(
-    "a batch is forwarded, /metrics is not, and an error is logged without the URL",
+    `${name} forwards a batch, does not forward /metrics, and logs no URL of a failed request`,
     async ({ onTestFinished }) => {
       const { service, origin, log, send } = await startScene(onTestFinished, {});
       const urls = Array.from({ length: 100 }, (_, file) => origin.url(`/${file}?${"a".repeat(8100)}`));

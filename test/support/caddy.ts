@@ -1,10 +1,10 @@
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Certificate } from "./origin.ts";
 import type { OnFinished } from "./prosody.ts";
+import { startProxy } from "./proxy.ts";
 
 export const hasCaddy = spawnSync("caddy", ["version"]).status === 0;
 
@@ -31,22 +31,6 @@ export async function startCaddy(
     .replace("127.0.0.1:8080", new URL(serviceUrl).host);
   const file = join(folder, "Caddyfile");
   writeFileSync(file, configuration);
-  const child = spawn("caddy", ["run", "--config", file, "--adapter", "caddyfile"], {
-    stdio: ["ignore", "ignore", "pipe"],
-    env: { PATH: process.env.PATH, HOME: folder },
-  });
-  const ended = once(child, "exit");
-  onFinished(async () => {
-    child.kill("SIGTERM");
-    await ended;
-  });
-  let printed = "";
-  await new Promise<void>((resolve, reject) => {
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      printed += text;
-      if (printed.includes("serving initial configuration")) resolve();
-    });
-    void ended.then(() => reject(new Error(printed)));
-  });
-  return () => printed;
+  const command = ["caddy", "run", "--config", file, "--adapter", "caddyfile"] as const;
+  return startProxy(onFinished, command, "serving initial configuration", folder);
 }

@@ -1,9 +1,9 @@
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, type OnFinished } from "./prosody.ts";
+import { startProxy } from "./proxy.ts";
 import type { Service } from "./service.ts";
 
 export const hasNginx = spawnSync("nginx", ["-v"]).status === 0;
@@ -33,22 +33,8 @@ export async function startNginx(
     join(folder, "nginx.conf"),
     `daemon off; pid ${folder}/pid; error_log stderr notice; events {} http { ${temporary.join(" ")}\n${configure(folder, log)} }`,
   );
-  const child = spawn("nginx", ["-e", "stderr", "-c", join(folder, "nginx.conf")], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const ended = once(child, "exit");
-  onFinished(async () => {
-    child.kill("SIGTERM");
-    await ended;
-  });
-  let printed = "";
-  await new Promise<void>((resolve, reject) => {
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      printed += text;
-      if (printed.includes("start worker process ")) resolve();
-    });
-    void ended.then(() => reject(new Error(printed)));
-  });
+  const command = ["nginx", "-e", "stderr", "-c", join(folder, "nginx.conf")] as const;
+  await startProxy(onFinished, command, "start worker process ", folder);
   return () => readFileSync(log, "utf8");
 }
 

@@ -38,28 +38,38 @@ const shortages = new Set<unknown>(["EMFILE", "ENFILE", "EAGAIN", "ENOMEM"]);
  * @throws Error during a shortage (descriptors, processes, memory): it must not weaken the sandbox
  */
 export async function detectSandbox(decodeBytes: number): Promise<Sandbox> {
-  const working: Program[] = [];
   // The limit includes Node's own reservation at startup: 0.1 GB on Node 20, 0.6 GB on Node 24.
   const nodeBytes = await dataBytes([]);
-  const data = nodeBytes + ownBytes + decodeBytes;
-  const commandWithin = (dataBytes: number, programs: readonly Program[] = working) => {
+  const commandWithin = (programs: readonly Program[], dataBytes: number) => {
     const options = {
       prlimit: ["--fsize=0", "--core=0", `--data=${Math.ceil(dataBytes)}`],
       unshare: ["--map-current-user", "--net"],
     };
     return programs.flatMap((name) => [name, ...options[name]]);
   };
-  for (const name of ["prlimit", "unshare"] as const) {
-    const works = await dataBytes(commandWithin(data, [...working, name])).then(
-      () => true,
-      (error: unknown) => {
-        if (shortages.has((error as NodeJS.ErrnoException).code)) throw error;
-        return false;
-      },
-    );
-    if (works) working.push(name);
+  const data = nodeBytes + ownBytes + decodeBytes;
+  let working: readonly Program[] = [];
+  for (const programs of [["prlimit", "unshare"], ["prlimit"], ["unshare"]] as const) {
+    if (!(await works(commandWithin(programs, data)))) continue;
+    working = programs;
+    break;
   }
-  return { names: ["permissions", ...working], command: commandWithin(data), commandWithin };
+  return {
+    names: ["permissions", ...working],
+    command: commandWithin(working, data),
+    commandWithin: (dataBytes) => commandWithin(working, dataBytes),
+  };
+}
+
+/** Tries to start Node behind this prefix. @throws Error during a shortage */
+async function works(command: readonly string[]): Promise<boolean> {
+  try {
+    await dataBytes(command);
+    return true;
+  } catch (error) {
+    if (shortages.has((error as NodeJS.ErrnoException).code)) throw error;
+    return false;
+  }
 }
 
 /** Measures Node's own share of the memory that `--data` limits; 0 if the system does not report it. */

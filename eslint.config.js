@@ -23,7 +23,8 @@ export default defineConfig(
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
-  { languageOptions: { parserOptions: { projectService: { allowDefaultProject: ["eslint.config.js"] } } } },
+  // Not projectService, which takes a quarter longer for all files.
+  { languageOptions: { parserOptions: { project: ["./tsconfig.json", "./page/tsconfig.json"] } } },
   {
     rules: {
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
@@ -40,7 +41,7 @@ export default defineConfig(
   // TypeScript already checks the browser's globals.
   { files: ["page/**", "clients/**"], rules: { "no-undef": "off" } },
   // Converse.js exports no types of its API.
-  { files: ["clients/**"], extends: [tseslint.configs.disableTypeChecked] },
+  { files: ["clients/**", "eslint.config.js"], extends: [tseslint.configs.disableTypeChecked] },
   // Plain JavaScript without type checking, as a user of the package may write it.
   {
     files: ["examples/**"],

@@ -3,15 +3,23 @@
  *
  * With MEDIA_ORACLE_TEST_STRICT=1 a check fails instead of being skipped.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 
 interface Count {
   passed: number;
   failed: number;
   skipped: number;
+}
+
+interface Result {
+  name: string;
+  count: Count;
+  output: string;
 }
 
 const strict = process.env.MEDIA_ORACLE_TEST_STRICT === "1";
@@ -27,26 +35,29 @@ function add(name: string, count: Count): void {
   );
 }
 
-function run(command: string, args: string[]): { ok: boolean; output: string } {
-  const { status, stdout } = spawnSync(command, args, { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" });
-  process.stdout.write(stdout);
-  return { ok: status === 0, output: stdout };
+/** Runs a command, and resolves to whether it succeeded and what it printed to both streams. */
+async function run(command: string, args: string[]): Promise<{ ok: boolean; output: string }> {
+  const child = spawn("sh", ["-c", 'exec "$0" "$@" 2>&1', command, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(child, "close") as Promise<[code: number | null]>;
+  const output = await text(child.stdout);
+  const [code] = await ended;
+  return { ok: code === 0, output };
 }
 
 function has(command: string): boolean {
   return spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
 }
 
-function check(name: string, command: string, args: string[]): void {
-  console.log(`\n== ${name}`);
-  const { ok } = run(command, args);
-  add(name, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 });
+async function check(name: string, command: string, args: string[]): Promise<Result> {
+  if (!has(command)) return skip(name, command);
+  const { ok, output } = await run(command, args);
+  return { name, output, count: { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 } };
 }
 
 /** Counts a check as skipped because its command is not installed. */
-function skip(name: string, command: string): void {
-  console.log(`\n== ${name}: skipped, ${command} is not installed`);
-  add(name, { passed: 0, failed: strict ? 1 : 0, skipped: strict ? 0 : 1 });
+function skip(name: string, command: string): Result {
+  const count = { passed: 0, failed: strict ? 1 : 0, skipped: strict ? 0 : 1 };
+  return { name, count, output: `skipped: ${command} is not installed\n` };
 }
 
 function runTests(): void {
@@ -78,15 +89,14 @@ function runTests(): void {
   }
 }
 
-function runBusted(): void {
+async function runBusted(): Promise<Result> {
   const name = "Lua specs";
   if (!has("busted")) return skip(name, "busted");
-  console.log(`\n== ${name}`);
   // Lua 5.4, as Debian's Prosody uses: its native modules are built for that version.
-  const { ok, output } = run("busted", ["--lua=/usr/bin/lua5.4", "--output=plainTerminal", "prosody/spec"]);
+  const { ok, output } = await run("busted", ["--lua=/usr/bin/lua5.4", "--output=plainTerminal", "prosody/spec"]);
   const [, passed = 0, failed = 0, errors = 0, pending = 0] =
     /(\d+) success\w* \/ (\d+) failures? \/ (\d+) errors? \/ (\d+) pending/.exec(output)?.map(Number) ?? [];
-  add(name, { passed, failed: failed + errors || (ok && passed > 0 ? 0 : 1), skipped: pending });
+  return { name, output, count: { passed, failed: failed + errors || (ok && passed > 0 ? 0 : 1), skipped: pending } };
 }
 
 function luaFiles(folder: string): string[] {
@@ -95,15 +105,22 @@ function luaFiles(folder: string): string[] {
     .map((file) => join(folder, file));
 }
 
-check("lint", "npx", ["eslint", "."]);
-check("format", "npx", ["prettier", "--check", "--log-level=warn", "."]);
-check("types", "npx", ["tsc", "-p", "."]);
-check("types of the page", "npx", ["tsc", "-p", "page"]);
-check("types of the Converse.js plugin", "npx", ["tsc", "-p", "clients/converse-media-metadata"]);
-check("openapi.yaml", "npx", ["redocly", "lint", "openapi.yaml"]);
-if (has("luacheck")) check("luacheck", "luacheck", ["--no-color", ...luaFiles("prosody"), ...luaFiles("examples")]);
-else skip("luacheck", "luacheck");
-runBusted();
+// All at once: each uses one core most of the time.
+const results = [
+  check("lint", "npx", ["eslint", "."]),
+  check("format", "npx", ["prettier", "--check", "--log-level=warn", "."]),
+  check("types", "npx", ["tsc", "-p", "."]),
+  check("types of the page", "npx", ["tsc", "-p", "page"]),
+  check("types of the Converse.js plugin", "npx", ["tsc", "-p", "clients/converse-media-metadata"]),
+  check("openapi.yaml", "npx", ["redocly", "lint", "openapi.yaml"]),
+  check("luacheck", "luacheck", ["--no-color", ...luaFiles("prosody"), ...luaFiles("examples")]),
+  runBusted(),
+];
+for (const result of results) {
+  const { name, count, output } = await result;
+  console.log(`\n== ${name}\n${output}`);
+  add(name, count);
+}
 runTests();
 
 console.log(`\n${lines.join("\n")}\n\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);

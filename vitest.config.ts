@@ -9,6 +9,9 @@ export default defineConfig({
   test: {
     testTimeout: 60_000, // for busy machines: no test waits that long on an idle one
     hookTimeout: 60_000,
+    setupFiles: ["test/support/equal-bytes.ts"],
+    // A process for many files, because the start of one for each takes a tenth of the time.
+    isolate: false,
     // Two shared cores: more workers would disturb the timing of the real servers in the tests.
     maxWorkers: 2,
     projects: [
@@ -16,7 +19,12 @@ export default defineConfig({
       project("integration", { globalSetup: ["test/support/build.ts"] }),
       project("e2e", { globalSetup: ["test/support/build.ts"] }),
       // `npm run test:slow`: tests that run for minutes. One file at a time, because they measure times and memory.
-      project("slow", { globalSetup: ["test/support/build.ts"], testTimeout: 600_000, fileParallelism: false }),
+      project("slow", {
+        globalSetup: ["test/support/build.ts"],
+        testTimeout: 600_000,
+        fileParallelism: false,
+        isolate: true,
+      }),
     ],
   },
 });

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Decoder } from "../../../src/media/decode/decoder.ts";
-import { type Format, decodableFormats } from "../../../src/media/formats/index.ts";
-import { sniff } from "../../../src/media/formats/sniff.ts";
-import { factsOf } from "../../../src/reading.ts";
-import { corpusBytes, corpusRows, corpus } from "../../support/corpus.ts";
-import { startDecoder } from "../../support/decoder.ts";
-import { pictureNames } from "../../support/plans.ts";
-import { arrivalOf, firstBytes } from "../../support/read-plans.ts";
-import { describeWith } from "../../support/require.ts";
+import type { Decoder } from "../../src/media/decode/decoder.ts";
+import { type Format, decodableFormats } from "../../src/media/formats/index.ts";
+import { sniff } from "../../src/media/formats/sniff.ts";
+import { factsOf } from "../../src/reading.ts";
+import { corpusBytes, corpusRows, corpus } from "../support/corpus.ts";
+import { startDecoder } from "../support/decoder.ts";
+import { pictureNames } from "../support/plans.ts";
+import { arrivalOf, firstBytes } from "../support/read-plans.ts";
+import { describeWith } from "../support/require.ts";
 
 let decoder: Decoder;
 let end = () => Promise.resolve();

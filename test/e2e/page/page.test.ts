@@ -157,7 +157,6 @@ describe.skipIf(requires("chromium", existsSync(executablePath)))("the page", ()
   test.for([
     [390, "light"],
     [390, "dark"],
-    [820, "light"],
     [1280, "light"],
     [1280, "dark"],
   ] as const)("the page is accessible and fits at %s px in the %s scheme", async ([width, colorScheme]) => {

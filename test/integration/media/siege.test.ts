@@ -1,24 +1,30 @@
 import { expect, test } from "vitest";
 import { makeBombs } from "../../support/bombs.ts";
 import { formatNamed, startAllWorkers, startDecoder } from "../../support/decoder.ts";
-import { besiege, killEverySecond, quantileOf } from "../../support/siege.ts";
+import { healthyPng, killEverySecond } from "../../support/siege.ts";
 
-// The same for a minute each, and with SVG: test/slow.
+// Latencies during a minute of both, and with SVG: test/slow.
 
-test("healthy pictures beside 20 pixel bombs in a loop are described within 250 ms (95th percentile)", async ({
+test("healthy pictures are described while most of 20 pixel bombs still wait or are decoded", async ({
   onTestFinished,
 }) => {
   const bombs = await makeBombs();
   expect(bombs.length).toBeGreaterThanOrEqual(20);
   const decoder = await startDecoder(onTestFinished, { decodeTimeoutMs: 3000 });
   await startAllWorkers(decoder, 3);
-  const siege = await besiege(({ body, format }) => decoder.describe(body, formatNamed(format)), bombs, 5000);
-  expect(quantileOf(siege.latencies, 0.95)).toBeLessThanOrEqual(250); // parallel tests take a core
-  expect(siege.incomplete).toBe(0);
-  const ends = [...siege.ends.keys()];
-  expect(ends).toContain("AVIF of 50 megapixels: too_many_pixels");
-  expect(new Set(ends.map((end) => end.split(":")[0])).size).toBe(bombs.length); // each bomb has an outcome
-}, 60_000);
+  const ended: string[] = [];
+  const all = bombs.map(async ({ name, body, format }) => {
+    const { warning } = await decoder.describe(body, formatNamed(format));
+    ended.push(`${name}: ${warning ?? "described"}`);
+  });
+  for (let count = 0; count < 4; count += 1) {
+    const { blurhash } = await decoder.describe(healthyPng, formatNamed("png"));
+    expect(blurhash).not.toBeNull();
+  }
+  expect(ended.length).toBeLessThan(bombs.length / 2);
+  await Promise.all(all);
+  expect(ended).toContain("AVIF of 50 megapixels: too_many_pixels");
+});
 
 test("a kill of a worker every second costs at most one picture a kill", async ({ onTestFinished }) => {
   const decoder = await startDecoder(onTestFinished);

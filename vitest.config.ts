@@ -16,8 +16,9 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       project("unit"),
-      project("integration", { globalSetup: ["test/support/build.ts"] }),
-      project("e2e", { globalSetup: ["test/support/build.ts"] }),
+      // Longer: decodes in the slow lane have a tenth of a busy machine's CPU time.
+      project("integration", { globalSetup: ["test/support/build.ts"], testTimeout: 300_000 }),
+      project("e2e", { globalSetup: ["test/support/build.ts"], testTimeout: 300_000 }),
       // `npm run test:slow`: tests that run for minutes. One file at a time, because they measure times and memory.
       project("slow", {
         globalSetup: ["test/support/build.ts"],

@@ -173,5 +173,5 @@ describe.skipIf(requires("prometheus", hasPrometheus))("a running Prometheus", (
     };
     const failing = rules.data.groups.flatMap(({ rules }) => rules).filter(({ health }) => health !== "ok");
     expect(failing).toEqual([]);
-  }, 60_000);
+  });
 });

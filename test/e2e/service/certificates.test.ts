@@ -25,7 +25,7 @@ test("the log names the error of a certificate, and the answer does not", async 
   const { service, status, text } = await askOver(onTestFinished, makeCertificates(), {});
   expect(status).toBe(502);
   expect(text).not.toMatch(/VERIFY|tls/);
-  await vi.waitFor(() => expect(service.output()).toContain("not described"));
+  await vi.waitFor(() => expect(service.output()).toContain("not described"), 60_000);
   const line = service
     .output()
     .split("\n")

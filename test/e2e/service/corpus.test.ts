@@ -20,7 +20,7 @@ describe.skipIf(lacks)("over real media", () => {
     comparisons = await compareCorpus();
     const table = accuracyTable(comparisons);
     printTable("Accuracy over real media files", accuracyHeader, table);
-  }, 240_000);
+  }, 600_000);
 
   const wrong = (is: (comparison: Comparison) => boolean | null) =>
     comparisons.filter((one) => is(one) === false).map(({ row, reply }) => ({ file: row.file, reply }));

@@ -5,8 +5,6 @@ import { startOrigin } from "../../support/origin.ts";
 import { type Answer, ask } from "../../support/replicas.ts";
 import { startService } from "../../support/service.ts";
 
-vi.setConfig({ testTimeout: 60_000 });
-
 // At least 100 ms for a decoder, and larger than the part that is read before the decoder needs it.
 const [width, height] = [3000, 2000];
 const maxBursts = 20;

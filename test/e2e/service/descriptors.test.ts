@@ -14,8 +14,6 @@ import { hasRedis, startRedis } from "../../support/redis.ts";
 import { requires } from "../../support/require.ts";
 import { type Service, startService } from "../../support/service.ts";
 
-// Each test starts several processes, which takes long on a busy machine.
-vi.setConfig({ testTimeout: 90_000 });
 const patient = { timeout: 30_000, interval: 100 };
 
 const blurhash = expect.stringMatching(/^.{28}$/) as unknown;

@@ -5,15 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import sharp from "sharp";
-import { describe, expect, test, type TestContext, vi } from "vitest";
+import { describe, expect, test, type TestContext } from "vitest";
 import { crlf, ok } from "../../support/hostile.ts";
 import { noise } from "../../support/images.ts";
 import { makeCertificates, startOrigin, startSpeakingOrigin, startTlsOrigin } from "../../support/origin.ts";
 import { type Answer, ask } from "../../support/replicas.ts";
 import { type Service, startService } from "../../support/service.ts";
 import { healthyPng } from "../../support/siege.ts";
-
-vi.setConfig({ testTimeout: 60_000 });
 
 type OnTestFinished = TestContext["onTestFinished"];
 

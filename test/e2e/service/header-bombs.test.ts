@@ -1,14 +1,12 @@
 import { json as readJson, text as readText } from "node:stream/consumers";
 import sharp from "sharp";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { hugeBigTiff, hugeQoi, iconBomb } from "../../support/bombs.ts";
 import { noise } from "../../support/images.ts";
 import { type Origin, startOrigin } from "../../support/origin.ts";
 import { processCpuMs } from "../../support/process-cpu.ts";
 import { ask, send, waitUntilReady } from "../../support/replicas.ts";
 import { type Service, startService } from "../../support/service.ts";
-
-vi.setConfig({ testTimeout: 90_000 });
 
 // Before the work of header parsers was bounded, one of these icons took more than a second of the service's own process.
 const maxLookupsMs = 1000;

@@ -1,16 +1,13 @@
 import type { ServerResponse } from "node:http";
 import { setTimeout as after } from "node:timers/promises";
 import sharp from "sharp";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { chaos } from "../../support/chaos.ts";
 import { noise } from "../../support/images.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { hasRedis, startRedis } from "../../support/redis.ts";
 import { ask, startReplicas } from "../../support/replicas.ts";
 import { requires } from "../../support/require.ts";
-
-// Each test starts several processes, which takes long on a busy machine.
-vi.setConfig({ testTimeout: 90_000 });
 
 // As in main.ts: the duration of a replica's lookup lock.
 const lockMs = 5000;

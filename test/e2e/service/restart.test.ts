@@ -2,14 +2,11 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { readSnapshotFile, writeSnapshotFile } from "../../../src/cache/snapshot-file.ts";
 import { type Origin, startOrigin } from "../../support/origin.ts";
 import { ask } from "../../support/replicas.ts";
 import { type Service, startService } from "../../support/service.ts";
-
-// Each test starts several processes, which takes long on a busy machine.
-vi.setConfig({ testTimeout: 90_000 });
 
 function makeFile(): string {
   const folder = mkdtempSync(join(tmpdir(), "media-oracle-restart-"));

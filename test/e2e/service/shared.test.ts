@@ -1,15 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { makeCertificates, startOrigin } from "../../support/origin.ts";
 import { hasRedis, type RedisServer, startRedis } from "../../support/redis.ts";
 import { ask, invalidate, readiness, startReplicas, waitUntilReady } from "../../support/replicas.ts";
 import { requires } from "../../support/require.ts";
 import { startService } from "../../support/service.ts";
-
-// Each test starts several processes, which takes long on a busy machine.
-vi.setConfig({ testTimeout: 90_000 });
 
 // The timeout of one call to the shared cache, and the delay that a busy machine may add to a lookup.
 const timeoutMs = 200;

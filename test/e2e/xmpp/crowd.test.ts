@@ -14,5 +14,5 @@ describe.skipIf(requires("Prosody", hasProsody()))("a full room", () => {
     expect(well!.annotated).toBe(well!.withMedia);
     expect(slow!.annotated).toBeGreaterThan(0);
     expect(down!.annotated).toBe(0);
-  }, 60_000);
+  });
 });

@@ -27,7 +27,10 @@ test("unread bytes are not overwritten by later reads", async ({ onTestFinished 
   client.on("readable", () => null); // starts reads from the kernel, but consumes nothing
   for (const [index, letter] of letters.entries()) {
     peer.write(letter.repeat(pieceBytes));
-    await vi.waitFor(() => expect(client.readableLength).toBe((index + 1) * pieceBytes), { interval: 1 });
+    await vi.waitFor(() => expect(client.readableLength).toBe((index + 1) * pieceBytes), {
+      interval: 1,
+      timeout: 60_000,
+    });
   }
   expect(String(client.read())).toBe(letters.map((letter) => letter.repeat(pieceBytes)).join(""));
 });
@@ -57,7 +60,7 @@ test("a connection that receives little takes little memory", async ({ onTestFin
   client.on("data", ({ buffer }: Buffer) => taken.add(buffer));
   for (let piece = 1; piece <= 20; piece += 1) {
     peer.write("x");
-    await vi.waitFor(() => expect(client.bytesRead).toBe(piece), { interval: 1 });
+    await vi.waitFor(() => expect(client.bytesRead).toBe(piece), { interval: 1, timeout: 60_000 });
   }
   expect([...taken].reduce((bytes, { byteLength }) => bytes + byteLength, 0)).toBeLessThanOrEqual(2 * 4096);
 });

@@ -65,7 +65,7 @@ describe("the resolver", () => {
     const silent = Array.from({ length: 500 }, (_, index) =>
       resolve(`silent${index}.example.net`, never).catch(() => null),
     );
-    await vi.waitFor(() => expect(nameServer.questions).toBeGreaterThan(200), { timeout: 5000 });
+    await vi.waitFor(() => expect(nameServer.questions).toBeGreaterThan(200), { timeout: 60_000 });
     expect(await Promise.race([...silent, resolve("media.example.net", never)])).toEqual(["192.0.2.1"]);
     expect(await Promise.all(silent)).toEqual(silent.map(() => null));
   });

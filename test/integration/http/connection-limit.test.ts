@@ -80,6 +80,6 @@ test("localhost with two addresses has the limit of one: it is divided among the
   const app = await openApp(onTestFinished, "localhost");
   for (const { address } of addresses) {
     const open = await openIdle(onTestFinished, app.port, address, 12);
-    await vi.waitFor(() => expect(open.size).toBeLessThanOrEqual(3));
+    await vi.waitFor(() => expect(open.size).toBeLessThanOrEqual(3), 60_000);
   }
 });

@@ -26,7 +26,8 @@ import { noise } from "../../support/images.ts";
 const [jpeg, png] = [formatNamed("jpeg"), formatNamed("png")];
 const picture = () => sharp(noise(64, 64, 1), { raw: { width: 64, height: 64, channels: 4 } });
 const photo = await picture().jpeg().toBuffer();
-const large = zeroPng(9000, { colour: 2, depth: 8, isInterlaced: true }); // 2 s, 330 MB
+const large = zeroPng(6000, { colour: 2, depth: 8, isInterlaced: true }); // 0.7 s, 195 MB
+const slow = Buffer.concat([await picture().png().toBuffer(), Buffer.alloc(6 * 1024 ** 2)]); // too large for the quick lane
 const timedOut = (cause: DecodeTimeoutCause) => ({ warning: "decode_timeout", decodeTimeoutCause: cause });
 const good = { width: 64, height: 64, animated: false, warning: null, decodeTimeoutCause: null };
 
@@ -110,9 +111,9 @@ describe("a process", () => {
     const lost = decoder.describe(large, png);
     process.kill(await decodingPid(decoder), "SIGKILL");
     const beside = decoder.describe(photo, jpeg);
-    expect(await lost).toMatchObject({ width: 9000, blurhash: null, warning: "decode_failed" });
+    expect(await lost).toMatchObject({ width: 6000, blurhash: null, warning: "decode_failed" });
     expect(await beside).toMatchObject(good);
-    await vi.waitFor(() => expect(decoder.restarts).toBe(1), 10_000);
+    await vi.waitFor(() => expect(decoder.restarts).toBe(1), 60_000);
   });
 
   test("a worker that is killed before it accepts its picture costs no picture", async ({ onTestFinished }) => {
@@ -126,22 +127,20 @@ describe("a process", () => {
     expect(await asked).toMatchObject(good);
   });
 
-  test(
-    "a worker that hangs is killed at the time limit, and does not delay other pictures",
-    { timeout: 60_000 },
-    async ({ onTestFinished }) => {
-      const decoder = await startDecoder(onTestFinished, { processes: 1, decodeTimeoutMs: 8000 });
-      const hung = decoder.describe(large, png);
-      const pid = await decodingPid(decoder);
-      process.kill(pid, "SIGSTOP");
-      expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
-      await after(4000); // else the time limit of the next one in the queue would expire first
-      const behind = decoder.describe(large, png); // waits for the only slow worker, and runs after its replacement
-      expect(await hung).toMatchObject({ width: 9000, blurhash: null, decodeMs: 8000, ...timedOut("time_limit") });
-      expect(await behind).toMatchObject({ width: 9000, warning: null });
-      expect(isAlive(pid)).toBe(false);
-    },
-  );
+  test("a worker that hangs is killed at the time limit, and does not delay other pictures", async ({
+    onTestFinished,
+  }) => {
+    const decoder = await startDecoder(onTestFinished, { processes: 1, decodeTimeoutMs: 12_000 });
+    const hung = decoder.describe(large, png);
+    const pid = await decodingPid(decoder);
+    process.kill(pid, "SIGSTOP");
+    expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+    await after(9000); // else the time limit of the next one in the queue would expire first
+    const behind = decoder.describe(slow, png); // waits for the only slow worker, and runs after its replacement
+    expect(await hung).toMatchObject({ width: 6000, blurhash: null, decodeMs: 12_000, ...timedOut("time_limit") });
+    expect(await behind).toMatchObject(good);
+    expect(isAlive(pid)).toBe(false);
+  });
 
   test("a worker that does not accept a picture is replaced, and another worker takes the picture", async ({
     onTestFinished,
@@ -151,7 +150,7 @@ describe("a process", () => {
     const stopped = decoder.children.map(({ pid }) => pid).slice(0, 2);
     for (const pid of stopped) process.kill(pid, "SIGSTOP");
     for (let round = 0; round < 3; round += 1) expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
-    await vi.waitFor(() => expect(stopped.filter(isAlive)).toEqual([]), 10_000);
+    await vi.waitFor(() => expect(stopped.filter(isAlive)).toEqual([]), 60_000);
   });
 
   test("a worker ignores the signals that a terminal or an init system sends to the process group", async ({
@@ -179,7 +178,7 @@ describe("a process", () => {
     });
     expect(pids.filter(isAlive)).toHaveLength(1);
     parent.kill("SIGKILL");
-    await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 10_000);
+    await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 60_000);
   });
 
   const takenOver = {
@@ -223,7 +222,7 @@ describe("a process", () => {
     expect(decoder).toMatchObject({ restarts: 0, busy: 0, waiting: 0 });
     expect(decoder.children.map(({ pid }) => pid).sort()).toEqual(pids.sort());
     expect(await decoder.describe(photo, jpeg)).toMatchObject(failed);
-    await vi.waitFor(() => expect(decoder.restarts).toBe(1), 10_000);
+    await vi.waitFor(() => expect(decoder.restarts).toBe(1), 60_000);
     await allIdle(decoder);
     expect(decoder.children).toHaveLength(1);
   });
@@ -233,7 +232,7 @@ describe("a process", () => {
     const entry = standIn((end) => ends.push(end), `${takesOne} ${does}; setInterval(() => {}, 1000);`);
     const decoder = await startDecoder((end) => ends.unshift(end), { entry });
     expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: 64, blurhash: null, warning: "decode_failed" });
-    await vi.waitFor(() => expect(decoder.restarts).toBe(1), 10_000);
+    await vi.waitFor(() => expect(decoder.restarts).toBe(1), 60_000);
     for (const end of ends) await end();
   });
 });
@@ -252,28 +251,26 @@ describe("slow pictures", () => {
     await Promise.all(slow);
   });
 
-  test(
-    "slow pictures are decoded one after another, all of them, within the memory budget",
-    { timeout: 60_000 },
-    async ({ onTestFinished }) => {
-      const decodeBytes = 512 * 1024 ** 2;
-      const decoder = await startDecoder(onTestFinished, { decodeBytes });
-      await allIdle(decoder);
-      const resident = () => decoder.children.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
-      const before = resident();
-      const peaks: number[] = [];
-      const watch = setInterval(() => peaks.push(resident() - before), 10);
-      let slowOnes = 3;
-      const slow = Array.from({ length: slowOnes }, () => decoder.describe(large, png).finally(() => (slowOnes -= 1)));
-      while (slowOnes > 0) expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
-      clearInterval(watch);
-      expect(await Promise.all(slow)).toMatchObject(Array(3).fill({ width: 9000, warning: null }));
-      expect(Math.max(...peaks)).toBeGreaterThan(200e6);
-      expect(Math.max(...peaks)).toBeLessThan(decodeBytes);
-    },
-  );
+  test("slow pictures are decoded one after another, all of them, within the memory budget", async ({
+    onTestFinished,
+  }) => {
+    const decodeBytes = 512 * 1024 ** 2;
+    const decoder = await startDecoder(onTestFinished, { decodeBytes });
+    await allIdle(decoder);
+    const resident = () => decoder.children.reduce((sum, { pid }) => sum + residentBytes(pid), 0);
+    const before = resident();
+    const peaks: number[] = [];
+    const watch = setInterval(() => peaks.push(resident() - before), 10);
+    let slowOnes = 3;
+    const slow = Array.from({ length: slowOnes }, () => decoder.describe(large, png).finally(() => (slowOnes -= 1)));
+    while (slowOnes > 0) expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+    clearInterval(watch);
+    expect(await Promise.all(slow)).toMatchObject(Array(3).fill({ width: 6000, warning: null }));
+    expect(Math.max(...peaks)).toBeGreaterThan(100e6);
+    expect(Math.max(...peaks)).toBeLessThan(decodeBytes);
+  });
 
-  test("the worker of the slow lane has a lower priority (nice)", { timeout: 60_000 }, async ({ onTestFinished }) => {
+  test("the worker of the slow lane has a lower priority (nice)", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     await allIdle(decoder);
     expect(decoder.children.filter(({ pid }) => getPriority(pid) > getPriority())).toEqual([]);
@@ -304,7 +301,7 @@ describe("slow pictures", () => {
     await allIdle(decoder);
     const first = decoder.describe(photo, jpeg);
     const pid = busyPid(decoder);
-    await vi.waitFor(() => expect(getPriority(pid)).toBeGreaterThan(getPriority()));
+    await vi.waitFor(() => expect(getPriority(pid)).toBeGreaterThan(getPriority()), 60_000);
     const second = await decoder.describe(photo, jpeg);
     expect(await first).toMatchObject({ width: 5, warning: null });
     expect(second).toMatchObject({ width: 5, warning: null });
@@ -355,7 +352,7 @@ describe.concurrent("pictures that wait", () => {
     await allIdle(decoder);
     writeFileSync(entry, "process.exit(1);");
     for (const { pid } of decoder.children) process.kill(pid, "SIGKILL");
-    await vi.waitFor(() => expect(decoder.isReady).toBe(false), 10_000);
+    await vi.waitFor(() => expect(decoder.isReady).toBe(false), 60_000);
     expect(await decoder.describe(photo, jpeg)).toMatchObject({ width: 64, ...timedOut("no_worker") });
   });
 
@@ -442,13 +439,13 @@ describe.concurrent("a start", () => {
     await allIdle(decoder);
     writeFileSync(entry, 'throw new Error("the disk is on fire");');
     for (const { pid } of decoder.children) process.kill(pid, "SIGKILL");
-    await vi.waitFor(() => expect(reasons.at(-1)).toContain("the disk is on fire"), 10_000);
+    await vi.waitFor(() => expect(reasons.at(-1)).toContain("the disk is on fire"), 60_000);
   });
 
   test("a later failed start of a worker is retried with a restart backoff", async ({ onTestFinished }) => {
     const entry = standIn(onTestFinished, `writeSync(3, '{"libvips":"8"}\\n'); setTimeout(() => process.exit(1), 20);`);
     const decoder = await startDecoder(onTestFinished, { entry, processes: 1 });
-    await vi.waitFor(() => expect(decoder.restarts).toBeGreaterThanOrEqual(6), { timeout: 15_000, interval: 20 });
+    await vi.waitFor(() => expect(decoder.restarts).toBeGreaterThanOrEqual(6), { timeout: 60_000, interval: 20 });
     const before = decoder.restarts;
     await after(700); // the restart backoff is longer than this by now
     expect(decoder.restarts).toBeLessThanOrEqual(before + 2);

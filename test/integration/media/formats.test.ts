@@ -7,11 +7,10 @@ import { ffmpeg, startDecoder } from "../../support/decoder.ts";
 import { colour, flipped, mediaFiles } from "../../support/media-files.ts";
 import { requires } from "../../support/require.ts";
 
-const decodeTimeoutMs = 5000;
 let decoder: Decoder;
 let end = () => Promise.resolve();
 beforeAll(async () => {
-  decoder = await startDecoder((close) => (end = close), { formats: decodableFormats, decodeTimeoutMs });
+  decoder = await startDecoder((close) => (end = close), { formats: decodableFormats });
 });
 afterAll(() => end());
 
@@ -48,6 +47,5 @@ describe.each(names)("a file of the format %s", (name) => {
       }
       expect(decoder.isReady).toBe(true);
     },
-    60_000,
   );
 });

@@ -131,7 +131,7 @@ describe(`a process of a decoder, on Node ${process.versions.node}`, () => {
     expect(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8")).toBe("");
     child.kill();
     await child.ended;
-    await vi.waitFor(() => expect(residentBytes(child.pid!)).toBe(0));
+    await vi.waitFor(() => expect(residentBytes(child.pid!)).toBe(0), 60_000);
   });
 
   test.skipIf(!walls.names.includes("prlimit"))(

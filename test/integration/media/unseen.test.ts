@@ -44,7 +44,7 @@ describe("a body of which no byte was seen", () => {
     const origin = await startSpeakingOrigin(onTestFinished, headWith(hundred));
     const { ask } = createCachedService(decoder, { fetchTimeoutMs: 2000 });
     const description = ask(origin.url("/a.jpg"));
-    await vi.waitFor(() => expect(description.known?.type).toBe("image/jpeg"));
+    await vi.waitFor(() => expect(description.known?.type).toBe("image/jpeg"), 60_000);
     expect((await description.done).type).toBe("image/jpeg");
   });
 

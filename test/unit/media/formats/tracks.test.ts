@@ -99,7 +99,7 @@ test("a read plan takes the length of a long tag from its header, and reads thro
 describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a read plan of a film", () => {
   test.for(["an MP4 with its header last", "a fragmented MP4 without an index", "a WebM without a duration"])(
     "has a close excerpt of its first two seconds, and an exact one of its first ten: %s of fourteen seconds",
-    { timeout: 60_000 },
+    { timeout: 300_000 }, // to encode fourteen seconds
     (name) => {
       const file = trackFiles[name]!();
       const { steps, bytesRead } = followPreview(planOf(file), file);

@@ -6,7 +6,7 @@ import { type CacheKind, measureCacheGrowth } from "../../support/cache-kinds.ts
 const cacheBytes = 4 * 1024 ** 2;
 const fullest: readonly CacheKind[] = ["longest names and tags", "longest URLs"];
 
-describe("a full cache", { concurrent: true, timeout: 120_000 }, () => {
+describe("a full cache", { concurrent: true }, () => {
   test.for(fullest)("a cache full of entries of one kind (%s) takes at most 1.3 times its setting", async (kind) => {
     const { ratio } = await measureCacheGrowth(cacheBytes, kind);
     expect(ratio).toBeLessThanOrEqual(1.3);

@@ -115,7 +115,7 @@ test("a writer that is killed at any moment leaves the old or the new snapshot f
   }
   await removeTemporaryFiles(file);
   expect(readdirSync(folder)).toEqual(["cache"]);
-}, 90_000); // fifteen processes are started
+});
 
 test("only the temporary files of this snapshot file are removed", async () => {
   const folder = makeFolder();

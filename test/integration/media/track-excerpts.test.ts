@@ -83,7 +83,6 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the parts of a file that i
 
 test.skipIf(requires(corpus.name, corpus.isPresent) || requires("ffmpeg", ffmpeg !== null))(
   "the parts that read plans need have the same facts and the same hash as the files of the corpus",
-  { timeout: 180_000 },
   async () => {
     for (const row of corpusRows()) {
       const file = corpusBytes(row);

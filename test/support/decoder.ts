@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -47,27 +47,17 @@ export function formatNamed(name: FormatName): Format {
   return formats.find((format) => format.name === name)!;
 }
 
-const dist = new URL("../../", builtEntry);
-
-/** A folder beside the built program, from which Node resolves sharp too. */
-export function folderBeside(onFinished: (end: () => void) => void, parent = new URL("media/", dist)): string {
-  const folder = mkdtempSync(fileURLToPath(new URL("test-", parent)));
+/** A folder beside the built worker, from which Node resolves sharp too. */
+export function folderBeside(onFinished: (end: () => void) => void): string {
+  const folder = mkdtempSync(fileURLToPath(new URL("../test-", builtEntry)));
   onFinished(() => rmSync(folder, { recursive: true }));
   return folder;
 }
 
-/** A folder with a copy of a room of the built program, at the same depth. */
-export function copyRoom(
-  onFinished: (end: () => void) => void,
-  room: string,
-  to = folderBeside(onFinished, dist),
-): string {
-  const from = fileURLToPath(new URL(room, dist));
-  // Not the folders of tests that run at the same time: they may vanish meanwhile.
-  for (const name of readdirSync(from).filter((name) => !name.startsWith("test-"))) {
-    cpSync(join(from, name), join(to, name), { recursive: true });
-  }
-  return to;
+/** Copies the built worker into a folder, and returns its entry. */
+export function copyWorker(folder: string): URL {
+  cpSync(fileURLToPath(new URL(".", builtEntry)), folder, { recursive: true });
+  return pathToFileURL(join(folder, "main.js"));
 }
 
 /** A fake decoder program. */

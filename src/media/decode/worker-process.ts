@@ -200,8 +200,8 @@ function ignore(): void {
   // nothing to do
 }
 
-// The decoding libraries of a worker, each loaded at first use.
-const libraries = ["sharp", "libheif-js", "@jsquash/jxl", "@hyzyla/pdfium", "mediabunny"];
+// The decoding libraries that the build does not bundle with the worker, each loaded at first use.
+const libraries = ["sharp", "libheif-js", "@jsquash/jxl", "@hyzyla/pdfium"];
 
 const computed = new Map<string, readonly string[]>();
 
@@ -209,16 +209,9 @@ const computed = new Map<string, readonly string[]>();
 function permissions(entry: URL): readonly string[] {
   const known = computed.get(entry.href);
   if (known) return known;
-  const worker = dirname(fileURLToPath(entry));
-  // The worker's own code and the code that both sides share: formats, protocol, and the domain's rules for sizes,
-  // durations and hashes. None of it has settings or secrets. Nothing else of the service.
-  const shared = ["../formats", "../../domain"].map((folder) => join(worker, folder));
-  const folders = [worker, ...shared, ...libraries.flatMap((name) => packageFolders(entry, name))];
-  const readable = [
-    ...folders.map((folder) => join(folder, "*")),
-    join(worker, "../protocol.js"),
-    join(worker, "../raster.js"),
-  ];
+  // Nothing of the service, which the build puts elsewhere.
+  const folders = [dirname(fileURLToPath(entry)), ...libraries.flatMap((name) => packageFolders(entry, name))];
+  const readable = folders.map((folder) => join(folder, "*"));
   // Node 20 has only the experimental flag.
   const stable = process.allowedNodeEnvironmentFlags.has("--permission");
   const flags = [

@@ -49,8 +49,7 @@ async function tryAll(onFinished: OnFinished, wrapper: readonly string[]): Promi
      const image = () => sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } });
      writeSync(3, JSON.stringify({
        read: await tried(() => readFileSync("/etc/passwd")),
-       domain: await tried(() => readFileSync(${JSON.stringify(fileURLToPath(new URL("../../domain/size.js", builtEntry)))})),
-       service: await tried(() => readFileSync(${JSON.stringify(fileURLToPath(new URL("../../config.js", builtEntry)))})),
+       service: await tried(() => readFileSync(${JSON.stringify(fileURLToPath(new URL("../../main.js", builtEntry)))})),
        write: await tried(() => writeFileSync(${JSON.stringify(join(folder, "a"))}, "x")),
        program: await tried(() => execFileSync("/bin/true")),
        worker: await tried(() => new Worker("1", { eval: true })),
@@ -84,7 +83,6 @@ const denied = "ERR_ACCESS_DENIED";
 // Node's permission model alone, on Node 20 as on 24. `native…`: the abilities of an exploit of libvips.
 const byPermissions = {
   read: denied,
-  domain: "done",
   service: denied,
   write: denied,
   program: denied,
@@ -176,12 +174,12 @@ describe("the sandbox", () => {
 
   test.skipIf(missing.length > 0)("a sandbox layer that the system forbids is left out", ({ onTestFinished }) => {
     const script = `
-      import { detectSandbox } from ${JSON.stringify(new URL("../decode/sandbox.js", builtEntry).href)};
+      import { detectSandbox } from ${JSON.stringify(new URL("../../../src/media/decode/sandbox.ts", import.meta.url).href)};
       console.log((await detectSandbox(1e8)).names.join());`;
     const entry = standIn(onTestFinished, script);
     // Like a container: no namespaces inside (user_namespaces(7)).
     const forbid = "echo 0 > /proc/sys/user/max_user_namespaces";
-    const command = `${forbid} && exec "$0" "$1"`;
+    const command = `${forbid} && exec "$0" --import tsx "$1"`;
     const run = spawnSync("unshare", ["-r", "sh", "-c", command, process.execPath, fileURLToPath(entry)]);
     expect(run.stdout.toString().trim()).toBe("permissions,prlimit");
   });

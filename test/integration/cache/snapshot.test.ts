@@ -1,5 +1,4 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -91,10 +90,16 @@ test("saving a full memory of 64 MiB does not block the event loop", async () =>
   const file = makeFile();
   const memory = createMemory(64 * mebibyte);
   for (let n = 0; n < 40_000; n += 1) memory.set(keyNumber(n), entryAt(now));
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  delay.enable();
+  let longestMs = 0; // of a turn of the event loop, in CPU time
+  let isSaved = false;
+  const measureTurn = (begin: NodeJS.CpuUsage) => {
+    const { user, system } = process.cpuUsage(begin);
+    longestMs = Math.max(longestMs, (user + system) / 1000);
+    if (!isSaved) setImmediate(measureTurn, process.cpuUsage());
+  };
+  measureTurn(process.cpuUsage());
   await snapshotOf(file, memory).save();
-  delay.disable();
-  // Generous, for a busy machine: a save in one piece would block ten times as long. `npm run bench:cache` has exact figures.
-  expect(delay.max / 1e6).toBeLessThan(150);
+  isSaved = true;
+  // Measured: 32; in one piece 223. `npm run bench:cache` has exact figures.
+  expect(longestMs).toBeLessThan(100);
 });

@@ -172,16 +172,22 @@ describe("the sandbox", () => {
     expect(decoder.walls[0]).toBe("permissions");
   });
 
-  test.skipIf(missing.length > 0)("a sandbox layer that the system forbids is left out", ({ onTestFinished }) => {
+  // Like a container: no namespaces inside (user_namespaces(7)).
+  const forbidUnshare = "echo 0 > /proc/sys/user/max_user_namespaces";
+  const breakPrlimit = 'mount --bind /bin/false "$(command -v prlimit)"';
+
+  test.skipIf(missing.length > 0).for([
+    ["unshare", forbidUnshare, "permissions,prlimit"],
+    ["prlimit", breakPrlimit, "permissions,unshare"],
+    ["prlimit and unshare", `${breakPrlimit} && ${forbidUnshare}`, "permissions"],
+  ] as const)("the sandbox has no layer that does not work here: %s", ([, prepare, expected], { onTestFinished }) => {
     const script = `
       import { detectSandbox } from ${JSON.stringify(new URL("../../../src/media/decode/sandbox.ts", import.meta.url).href)};
       console.log((await detectSandbox(1e8)).names.join());`;
     const entry = standIn(onTestFinished, script);
-    // Like a container: no namespaces inside (user_namespaces(7)).
-    const forbid = "echo 0 > /proc/sys/user/max_user_namespaces";
-    const command = `${forbid} && exec "$0" --import tsx "$1"`;
-    const run = spawnSync("unshare", ["-r", "sh", "-c", command, process.execPath, fileURLToPath(entry)]);
-    expect(run.stdout.toString().trim()).toBe("permissions,prlimit");
+    const command = `${prepare} && exec "$0" --import tsx "$1"`;
+    const run = spawnSync("unshare", ["-rm", "sh", "-c", command, process.execPath, fileURLToPath(entry)]);
+    expect([run.stdout.toString().trim(), run.stderr.toString()]).toEqual([expected, ""]);
   });
 
   test.skipIf(requires(corpus.name, corpus.isPresent))(

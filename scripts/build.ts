@@ -105,7 +105,7 @@ function bundle(entry: string, outdir: string): void {
     lineLimit: 120,
     // Licences are in THIRD_PARTY_NOTICES.
     legalComments: "none",
-    // For CommonJS modules, which an ES module does not have these for.
+    // CommonJS modules need these, and ES modules lack them.
     banner: {
       js:
         'const require = process.getBuiltinModule("node:module").createRequire(import.meta.url), ' +

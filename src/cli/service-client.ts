@@ -150,8 +150,9 @@ async function createLogWriter(context: Context): Promise<(line: string) => void
     const destination = pino.destination({ dest: 2, sync: true });
     return (line) => void destination.write(line);
   }
-  const { prettyFactory } = await import("pino-pretty");
-  const prettify = prettyFactory({ colorize: colourDepthOf(stderr, context) > 1 });
+  // Bundled, a CommonJS module has the default export alone.
+  const { default: pretty } = await import("pino-pretty");
+  const prettify = pretty.prettyFactory({ colorize: colourDepthOf(stderr, context) > 1 });
   return (line) => void stderr.write(prettify(line));
 }
 

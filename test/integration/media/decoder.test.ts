@@ -167,13 +167,15 @@ describe("a process", () => {
   test("a worker ends when its parent ends, also by SIGKILL", async ({ onTestFinished }) => {
     const entry = standIn(
       onTestFinished,
-      `import { createDecoder } from ${JSON.stringify(new URL("../decode/decoder.js", builtEntry).href)};
+      `import { createDecoder } from ${JSON.stringify(new URL("../../../src/media/decode/decoder.ts", import.meta.url).href)};
        const entry = new URL(${JSON.stringify(builtEntry.href)});
        const decoder = createDecoder({ entry, processes: 1, idleMs: 1e4, decodeTimeoutMs: 1e4, decodeBytes: 1e8, maxWaiting: 1, formats: ["jpeg"], ffmpeg: null, onFailedStart() {} });
        await decoder.start();
        console.log(JSON.stringify(decoder.children.map(({ pid }) => pid)));`,
     );
-    const parent = spawn(process.execPath, [fileURLToPath(entry)], { stdio: ["ignore", "pipe", "inherit"] });
+    const parent = spawn(process.execPath, ["--import", "tsx", fileURLToPath(entry)], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const pids = await new Promise<number[]>((resolve) => {
       parent.stdout.once("data", (line: Buffer) => resolve(JSON.parse(line.toString()) as number[]));
     });

@@ -11,11 +11,11 @@ import { requires } from "../../support/require.ts";
 
 type OnFinished = (end: () => Promise<void> | void) => void;
 
-const url = (file: string) => JSON.stringify(new URL(file, builtEntry).href);
+const url = (file: string) => JSON.stringify(new URL(`../../../src/media/decode/${file}`, import.meta.url).href);
 
 /** Runs a script in its own process group, so that a signal to the group does not reach the tests. */
 function runScript(onFinished: OnFinished, script: string, wrapper: readonly string[] = []): ChildProcess {
-  const [program, ...args] = [...wrapper, process.execPath, "--input-type=module", "--eval", script];
+  const [program, ...args] = [...wrapper, process.execPath, "--import", "tsx", "--input-type=module", "--eval", script];
   const child = spawn(program, args, { detached: true, stdio: ["ignore", "inherit", "inherit", "ipc"] });
   onFinished(() => void child.kill("SIGKILL"));
   return child;
@@ -40,11 +40,11 @@ async function ask(child: ChildProcess, question: string): Promise<unknown> {
 /** Runs the action named by each message, and answers with its outcome. */
 const script = `
   import { getPriority } from "node:os";
-  import { createPosters } from ${url("../decode/poster.js")};
-  import { startProcess } from ${url("../decode/worker-process.js")};
-  import { detectSandbox } from ${url("../decode/sandbox.js")};
+  import { createPosters } from ${url("poster.ts")};
+  import { startProcess } from ${url("worker-process.ts")};
+  import { detectSandbox } from ${url("sandbox.ts")};
   const start = (wrapper) =>
-    startProcess({ entry: new URL(${url("main.js")}), settings: { formats: ["png"], clips: false }, environment: {}, wrapper });
+    startProcess({ entry: new URL(${JSON.stringify(builtEntry.href)}), settings: { formats: ["png"], clips: false }, environment: {}, wrapper });
   const outcome = (promise) => promise.then(() => "done", (error) => error.code ?? error.name);
   const readPoster = createPosters({ ffmpeg: ${JSON.stringify(ffmpeg)}, wrapper: [], timeoutMs: 10000, maxWaiting: 2 });
   const noClip = { bytes: new Uint8Array(9), container: "mov", rotation: 0, displayed: { width: 9, height: 9 } };

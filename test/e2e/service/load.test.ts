@@ -4,6 +4,8 @@ import { type Storm, startStorm, stormDeadlineMs, waitForSilentNames } from "../
 // A short form of the tests in test/slow with a thousand origins; its bounds allow for a busy machine.
 const generousMs = 3000;
 const megabyte = 1_000_000;
+// Meanwhile a second worker may have started. A leak would be one for each of 200 lookups.
+const descriptorsOfWorker = 8;
 
 let storm: Storm;
 beforeAll(async () => {
@@ -19,7 +21,7 @@ describe("many hostile origins at once", () => {
     expect(figures.ends).toEqual({ body_timeout: 200 });
     expect(figures.slowestMs).toBeLessThan(stormDeadlineMs + generousMs);
     expect(figures.memoryGrowthBytes).toBeLessThan(100 * megabyte);
-    expect(figures.descriptorsAfter).toBeLessThanOrEqual(figures.descriptorsBefore);
+    expect(figures.descriptorsAfter).toBeLessThanOrEqual(figures.descriptorsBefore + descriptorsOfWorker);
     expect(figures.healthyFailed).toBe(0);
     expect(Math.max(...figures.healthyMs)).toBeLessThan(stormDeadlineMs);
   });

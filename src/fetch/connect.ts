@@ -59,7 +59,7 @@ export function createConnect(options: ConnectOptions): Connect {
   async function addressesOf(target: Target, port: number, signal: AbortSignal): Promise<string[]> {
     const { host, hostname } = target.via ?? target.url;
     const resolve = target.via ? options.resolveTrusted : options.resolve;
-    // An IP address in the URL takes the same path as a name: the lookup hooks of net and undici are not called for it.
+    // An IP address in the URL takes the same path as a name: net calls no lookup hook for it.
     const isName = !isAddressHost(hostname);
     const addresses = isName ? await resolve(hostname, signal) : [hostname.replace(/^\[|\]$/g, "")];
     if (addresses.length === 0) throw new OracleError("source_unreachable", "no address", { reason: "name" });

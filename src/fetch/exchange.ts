@@ -1,8 +1,10 @@
 import type { Socket } from "node:net";
-import { Client, type Dispatcher } from "undici";
 import { OracleError } from "../domain/errors.ts";
-import { createResponseNormalizer } from "./normalize-response.ts";
+import { createResponseReader } from "./read-response.ts";
+import type { ResponseHead } from "./response-head.ts";
 import { toSourceError } from "./source-error.ts";
+
+export type { ResponseHead } from "./response-head.ts";
 
 /** A GET request on its own connection. */
 export interface ExchangeRequest {
@@ -10,13 +12,6 @@ export interface ExchangeRequest {
   readonly host: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-}
-
-export interface ResponseHead {
-  /** 200 to 999: servers make up statuses beyond 599. */
-  readonly status: number;
-  /** Names in lower case; an array if a header is repeated; bytes read as Latin-1. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 /** Controls the rest of an exchange. */
@@ -41,19 +36,15 @@ export interface BodySink {
   end(how: BodyEnd): void;
 }
 
-// The normalizer bounds a head more strictly, line ends included.
-const maxHeaderBytes = 64 * 1024;
-
-const exchangeOver = new Error("the exchange is over");
+// RFC 9112 3.2 and RFC 9110 5.5. Validators and cookies are text of an origin, or of a damaged cache: a line end in
+// them would begin another header, or another request.
+const invalidInPath = /[^\x21-\x7e]/;
+const invalidInValue = /[^\t\x20-\x7e\x80-\xff]/;
 
 /**
  * Sends a GET over a connected socket, reads one response, and always destroys the socket.
  *
- * undici's strict parser gets the bytes of the response in canonical form: see normalize-response.ts.
- *
- * undici 7 crashes the process if a peer closes while its parser is paused (nodejs/undici#5360). So its parser is never
- * paused: for backpressure, `socket.read` returns null instead. undici's timers are off (they fire late): only
- * the signal limits the time, and it destroys the socket.
+ * Only the signal limits the time.
  *
  * @param accept receives the head before any of the body is read; returns the sink, or null to skip the body
  * @returns resolves with the head; the sink continues to receive the body
@@ -66,34 +57,27 @@ export function exchange(
   accept: (head: ResponseHead, control: ExchangeControl) => BodySink | null,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
+    const reader = createResponseReader();
     let sink: BodySink | null = null;
-    let over = false;
-    let wireFailed = false;
     let isHeld = false;
-    const normalizer = createResponseNormalizer();
-    let pieces: Buffer[] = []; // canonical, not yet read by undici
+    let isOver = false;
 
     function stop() {
-      over = true;
+      isOver = true;
       sink = null;
-      pieces = [];
       signal.removeEventListener("abort", onAbort);
-      // With an error: otherwise undici asks its parser whether a body of unknown length is complete, and fails the
-      // assertion that crashes the process.
-      socket.destroy(exchangeOver);
+      socket.destroy();
     }
 
     function resume() {
-      if (over || !isHeld) return;
-      isHeld = false;
-      socket.emit("readable"); // makes undici read, as for new data
+      if (isHeld) read();
     }
 
     const control: ExchangeControl = { resume, close: stop };
 
-    /** Ends the exchange early: ends the body if there is a sink, else rejects the promise. */
-    function cut(how: "truncated" | "timeout", failure: () => OracleError) {
-      if (over) return;
+    /** Ends the exchange: ends the body if there is a sink, else rejects the promise. */
+    function end(how: BodyEnd, failure: () => OracleError) {
+      if (isOver) return;
       const unfinished = sink;
       stop();
       if (unfinished) unfinished.end(how);
@@ -101,79 +85,50 @@ export function exchange(
     }
 
     const onAbort = () =>
-      cut("timeout", () => new OracleError("source_unreachable", "no head in time", { reason: "timeout" }));
+      end("timeout", () => new OracleError("source_unreachable", "no head in time", { reason: "timeout" }));
 
-    const handler: Dispatcher.DispatchHandler = {
-      onRequestStart() {
-        // Empty, but undici recognizes its new handler interface by this method.
-      },
-      onResponseStart(_controller, status, headers) {
-        if (over) return;
-        sink = accept({ status, headers }, control);
-        if (!sink) stop();
-        resolve({ status, headers, ...control });
-      },
-      onResponseData(_controller, chunk) {
-        if (over) return;
-        if (!sink?.write(chunk)) stop();
-      },
-      onResponseEnd() {
-        if (over) return;
-        const finished = sink;
-        stop();
-        finished?.end(wireFailed ? "truncated" : "complete");
-      },
-      onResponseError(_controller, error) {
-        cut("truncated", () => toSourceError(error));
-      },
-    };
-
-    // Registered before undici's listeners, which accept a reset as the end of a body without a length.
-    socket.on("error", (error) => (wireFailed ||= "syscall" in error));
-    const readSocket = socket.read.bind(socket) as () => Buffer | null;
-
-    /** Reads the socket until there is a canonical piece for undici. */
-    socket.read = () => {
-      for (;;) {
-        if (socket.destroyed) return null;
-        // Before a hold: the socket ends once it is read, and undici must have all pieces by then.
-        const piece = pieces.shift();
-        if (piece) return piece;
-        const { refusal } = normalizer;
-        if (refusal !== null) {
-          cut("truncated", () => protocol(refusal));
-          return null;
-        }
+    /** Reads the socket until it has no more, or the sink has enough. */
+    function read() {
+      while (!isOver) {
         isHeld = sink?.hasEnough ?? false;
-        const bytes = isHeld ? null : readSocket();
-        if (!bytes) return null;
-        pieces = [...normalizer.push(bytes)];
+        const bytes = isHeld ? null : (socket.read() as Buffer | null);
+        if (!bytes) return;
+        receive(bytes);
       }
-    };
+    }
+
+    function receive(bytes: Buffer) {
+      const isFirst = reader.head === null;
+      const data = reader.push(bytes);
+      const { head, refusal } = reader;
+      if (head && isFirst) {
+        sink = accept(head, control);
+        resolve({ ...head, ...control });
+        if (!sink) return stop();
+      }
+      if (data.length > 0 && sink && !sink.write(data)) return stop();
+      if (reader.isComplete) end("complete", closed);
+      else if (refusal !== null) end("truncated", () => new OracleError("source_protocol", `not HTTP: ${refusal}`));
+    }
+
+    socket.on("readable", read);
+    socket.on("end", () => end(reader.endsByClose ? "complete" : "truncated", closed));
+    // A reset is no end of a body without a length.
+    socket.on("error", (error) => end("truncated", () => toSourceError(error)));
+    socket.on("close", () => end("truncated", closed));
     if (signal.aborted) return onAbort();
     signal.addEventListener("abort", onAbort, { once: true });
-
-    let handedOver = false;
-    // The host is a placeholder: the socket is connected already, and the Host header is set below.
-    const client = new Client("http://origin.invalid", {
-      connect(_options, callback) {
-        // undici reconnects without limit if a peer responds before the request, or hangs up.
-        const isFirst = !handedOver;
-        handedOver = true;
-        // Deferred: the client is not ready for a connection before this function has returned.
-        queueMicrotask(() => (isFirst ? callback(null, socket) : callback(closed(), null)));
-      },
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      maxHeaderSize: maxHeaderBytes,
-    });
-    const headers = { host: request.host, ...request.headers };
-    client.dispatch({ method: "GET", path: request.path, headers, reset: true }, handler);
+    const text = requestText(request);
+    if (text === null) return end("truncated", () => new OracleError("internal", "invalid characters in a request"));
+    socket.write(text, "latin1");
   });
 }
 
-function protocol(what: string): OracleError {
-  return new OracleError("source_protocol", `not HTTP: ${what}`);
+/** Returns the request in Latin-1; null if it has characters that could end a line. */
+function requestText({ host, path, headers }: ExchangeRequest): string | null {
+  const lines = Object.entries({ host, connection: "close", ...headers });
+  if (invalidInPath.test(path) || lines.some(([, value]) => invalidInValue.test(value))) return null;
+  return [`GET ${path} HTTP/1.1`, ...lines.map(([name, value]) => `${name}: ${value}`), "", ""].join("\r\n");
 }
 
 function closed(): OracleError {

@@ -1,7 +1,9 @@
-/** Reads a body in chunks (RFC 9112 7.1), and writes it in other chunks: one for each piece, without extensions or trailers. */
+/** Reads a body in chunks (RFC 9112 7.1); skips extensions and trailers. */
 export interface ChunkReader {
-  /** Takes the next bytes, in which it moves the data together; returns canonical pieces. */
-  push(bytes: Buffer): readonly Buffer[];
+  /** Takes the next bytes, in which it moves the data together; returns the data. */
+  push(bytes: Buffer): Buffer;
+  /** Whether the last chunk and the trailers are read. */
+  readonly isComplete: boolean;
   /** Why the body is cut here, after the pieces so far; null if it is not. */
   readonly refusal: string | null;
 }
@@ -16,7 +18,6 @@ const maxTrailerBytes = 64 * 1024; // as for heads
 const maxChunkBytes = 2 ** 64; // sizes beyond 2^53 are inexact, but no such chunk is read to its end
 
 const [tab, lineFeed, carriageReturn, space, semicolon] = [0x09, 0x0a, 0x0d, 0x20, 0x3b];
-const lineEnd = "\r\n";
 
 type State =
   | "size" // blanks, digits
@@ -131,23 +132,19 @@ export function createChunkReader(): ChunkReader {
       return refusal;
     },
 
+    get isComplete() {
+      return state === "done" && refusal === null;
+    },
+
     push(bytes) {
-      if (state === "done") return [];
       const data = readData(bytes);
       dataBytes += data.length;
       if (overheadBytes > maxOverheadBytes + maxOverheadPerDataByte * dataBytes) {
         state = refuse("more chunk overhead than data");
       }
-      const pieces: Buffer[] = [];
-      if (data.length > 0) pieces.push(chunkSizeLine(data.length), data, Buffer.from(lineEnd));
-      if (state === "done" && refusal === null) pieces.push(Buffer.from(`0${lineEnd}${lineEnd}`));
-      return pieces;
+      return data;
     },
   };
-}
-
-function chunkSizeLine(bytes: number): Buffer {
-  return Buffer.from(bytes.toString(16) + lineEnd);
 }
 
 function isBlank(byte: number): boolean {

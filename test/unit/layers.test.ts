@@ -21,7 +21,6 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   zod: ["http", "config.ts", "setting-values.ts"],
   "ipaddr.js": ["fetch", "http"],
   tldts: ["fetch"],
-  undici: ["fetch"],
   sharp: ["media"],
   "libheif-js": ["media"],
   "@jsquash/jxl": ["media"],

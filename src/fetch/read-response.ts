@@ -1,23 +1,28 @@
-import { type Framing, normalizeHead } from "./normalize-head.ts";
 import { type ChunkReader, createChunkReader } from "./read-chunks.ts";
+import { type Framing, parseHead, type ResponseHead } from "./response-head.ts";
 
 /**
- * Rewrites the bytes of one response into canonical HTTP/1.1, for a strict parser: status line, clean header lines, one
- * length or chunks without extensions, no interim responses and no trailers.
+ * Reads the bytes of one response: its head, and the data of its body.
  *
  * Accepts what browsers accept beyond the strict form. That is safe because a connection carries one exchange and is then
  * destroyed: there is no second response that two readers could find at different places (request smuggling).
  *
  * A pure state machine. Its work is linear in the received bytes for pieces of any size, and its memory is bounded.
  */
-export interface ResponseNormalizer {
+export interface ResponseReader {
   /**
-   * Takes the next bytes. They belong to the normalizer from now on: it moves the data of chunks within them.
+   * Takes the next bytes. They belong to the reader from now on: it moves the data of chunks within them.
    *
-   * @returns canonical pieces, in order; a head is complete, in one piece with memory of its own
+   * @returns the data of the body in them
    */
-  push(bytes: Buffer): readonly Buffer[];
-  /** Why the response is refused, after the pieces so far; null if it is not. No piece follows. */
+  push(bytes: Buffer): Buffer;
+  /** Null until it is complete; without interim responses. */
+  readonly head: ResponseHead | null;
+  /** Whether the body is complete by its length or its last chunk. */
+  readonly isComplete: boolean;
+  /** Whether the body ends where the connection ends. */
+  readonly endsByClose: boolean;
+  /** Why the response is refused, after the data so far; null if it is not. No data follows. */
   readonly refusal: string | null;
 }
 
@@ -32,21 +37,22 @@ const httpName = Buffer.from("HTTP/");
 const [lineFeed, carriageReturn] = [0x0a, 0x0d];
 const nothing = Buffer.alloc(0);
 
-export function createResponseNormalizer(): ResponseNormalizer {
+export function createResponseReader(): ResponseReader {
   let refusal: string | null = null;
   let held = nothing; // the beginning of a head, in a buffer that grows
   let heldBytes = 0;
   let line: "empty" | "cr" | "text" = "empty"; // the current line so far
   let headBytes = 0;
   let interimHeads = 0;
-  let framing: Framing | null | undefined; // undefined until the head is complete
+  let head: ResponseHead | null = null;
+  let framing: Framing | null = null;
   let leftBytes = 0; // of a body with a length
   let chunks: ChunkReader | null = null;
 
-  function refuse(why: string): readonly Buffer[] {
+  function refuse(why: string): Buffer {
     refusal = why;
     held = nothing;
-    return [];
+    return nothing;
   }
 
   /** Finds the head in these bytes: `from` is behind the empty lines before it, `to` behind the one after it, or -1. */
@@ -86,55 +92,68 @@ export function createResponseNormalizer(): ResponseNormalizer {
   }
 
   /** Reads heads, until one is not interim; then the rest is body. */
-  function readHeads(bytes: Buffer): readonly Buffer[] {
+  function readHeads(bytes: Buffer): Buffer {
     const { from, to } = findHead(bytes);
     const end = to === -1 ? bytes.length : to;
     headBytes += end;
     if (headBytes > maxHeadBytes) return refuse("heads of more than 64 KiB");
     hold(bytes.subarray(from, end));
     if (!isHttp()) return refuse("another protocol");
-    if (to === -1) return [];
-    const head = normalizeHead(held.toString("latin1", 0, heldBytes));
+    if (to === -1) return nothing;
+    const parsed = parseHead(held.toString("latin1", 0, heldBytes));
     heldBytes = 0;
-    if ("refusal" in head) return refuse(head.refusal);
+    if ("refusal" in parsed) return refuse(parsed.refusal);
     const rest = bytes.subarray(to);
-    if (head.status < 200) return skipInterim(head.status, rest);
+    if (parsed.status < 200) return skipInterim(parsed.status, rest);
     held = nothing;
-    framing = head.framing;
+    head = { status: parsed.status, headers: parsed.headers };
+    framing = parsed.framing;
     if (typeof framing === "number") leftBytes = framing;
     if (framing === "chunked") chunks = createChunkReader();
-    return [Buffer.from(head.text, "latin1"), ...readBody(rest)];
+    return readBody(rest);
   }
 
-  function skipInterim(status: number, rest: Buffer): readonly Buffer[] {
+  function skipInterim(status: number, rest: Buffer): Buffer {
     if (status === 101) return refuse("a switch to another protocol");
     interimHeads += 1;
     if (interimHeads > maxInterimHeads) return refuse("interim heads without end");
     return readHeads(rest);
   }
 
-  function readBody(bytes: Buffer): readonly Buffer[] {
-    if (bytes.length === 0 || framing === null) return [];
+  function readBody(bytes: Buffer): Buffer {
+    if (framing === null) return nothing;
+    if (framing === "close") return bytes;
     if (chunks) {
-      const pieces = chunks.push(bytes);
+      const data = chunks.push(bytes);
       refusal = chunks.refusal;
-      return pieces;
+      return data;
     }
-    if (framing === "close") return [bytes];
     // Bytes behind the declared length are no part of the response.
     const body = bytes.subarray(0, leftBytes);
     leftBytes -= body.length;
-    return body.length === 0 ? [] : [body];
+    return body;
   }
 
   return {
+    get head() {
+      return head;
+    },
+
+    get isComplete() {
+      return chunks ? chunks.isComplete : typeof framing === "number" && leftBytes === 0;
+    },
+
+    get endsByClose() {
+      return framing === "close";
+    },
+
     get refusal() {
       return refusal;
     },
 
     push(bytes) {
-      if (refusal !== null) return [];
-      return framing === undefined ? readHeads(bytes) : readBody(bytes);
+      if (refusal !== null) return nothing;
+      return head ? readBody(bytes) : readHeads(bytes);
     },
   };
 }

@@ -3,7 +3,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { type CacheKind, kinds, measureCacheGrowth } from "../test/support/cache-kinds.ts";
 import { type Service, startService, whenListening } from "../test/support/service.ts";
 import { createHttpLookups } from "./support/contenders.ts";
-import { memoryPartsOf, treeOf, sum } from "./support/figures.ts";
+import { memoryPartsOf, processorMsOf, treeOf, sum } from "./support/figures.ts";
 import { printMachine } from "./support/machine.ts";
 import { type PicturesOrigin, startPicturesOrigin } from "./support/pictures-origin.ts";
 import { makePhotos, type Picture } from "./support/pictures.ts";
@@ -21,10 +21,13 @@ const hosts = 4; // the concurrency limit of one host is lower
 interface Row {
   readonly state: string;
   /** Of each process, the service's own first. */
-  readonly parts: readonly { readonly bytes: number; readonly ownBytes: number }[];
+  readonly parts: readonly { readonly bytes: number; readonly ownBytes: number; readonly processorMs: number }[];
 }
 
-const rowOf = (state: string, pid: number): Row => ({ state, parts: treeOf(pid).map(memoryPartsOf) });
+const rowOf = (state: string, pid: number): Row => ({
+  state,
+  parts: treeOf(pid).map((each) => ({ ...memoryPartsOf(each), processorMs: processorMsOf(each) })),
+});
 
 async function benchBare(): Promise<Row[]> {
   const programs = {
@@ -75,13 +78,14 @@ const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
 function print(rows: readonly Row[]): void {
   printTable(
     "Memory, MB: proportional set size of all processes (PSS: a shared page counts in parts); of them anonymous pages",
-    ["state", "processes", "PSS", "anonymous", "PSS of each process"],
+    ["state", "processes", "PSS", "anonymous", "PSS of each process", "CPU of each since its start, ms"],
     rows.map(({ state, parts }) => [
       state,
       String(parts.length),
       megabytes(sum(parts.map(({ bytes }) => bytes))),
       megabytes(sum(parts.map(({ ownBytes }) => ownBytes))),
       parts.map(({ bytes }) => megabytes(bytes)).join(" + "),
+      parts.map(({ processorMs }) => String(processorMs)).join(" + "),
     ]),
   );
 }

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { OracleError } from "../domain/errors.ts";
+import { OracleError, toOracleError } from "../domain/errors.ts";
 import { createResponseReader } from "./read-response.ts";
 import type { ResponseHead } from "./response-head.ts";
 import { toSourceError } from "./source-error.ts";
@@ -27,7 +27,7 @@ export interface Response extends ResponseHead, ExchangeControl {}
 /** How a body ended: as framed, too early, or by the abort signal. */
 export type BodyEnd = "complete" | "truncated" | "timeout";
 
-/** Receives the chunks of a body. The methods must not throw. */
+/** Receives the chunks of a body. */
 export interface BodySink {
   /** Backpressure: true pauses reading. The rest stays at the origin and in the socket buffers. */
   readonly hasEnough: boolean;
@@ -46,9 +46,9 @@ const invalidInValue = /[^\t\x20-\x7e\x80-\xff]/;
  *
  * Only the signal limits the time.
  *
- * @param accept receives the head before any of the body is read; returns the sink, or null to skip the body
+ * @param accept receives the head before any of the body; returns the sink, or null to skip the body
  * @returns resolves with the head; the sink continues to receive the body
- * @throws OracleError `source_unreachable` or `source_protocol` if no head arrives
+ * @throws OracleError `source_unreachable` or `source_protocol` if no head arrives, `internal` if the request is invalid
  */
 export function exchange(
   socket: Socket,
@@ -75,8 +75,8 @@ export function exchange(
 
     const control: ExchangeControl = { resume, close: stop };
 
-    /** Ends the exchange: ends the body if there is a sink, else rejects the promise. */
-    function end(how: BodyEnd, failure: () => OracleError) {
+    /** Ends the exchange: ends the body if there is a sink, else rejects the promise with the failure. */
+    function end(how: BodyEnd, failure = closed) {
       if (isOver) return;
       const unfinished = sink;
       stop();
@@ -89,11 +89,16 @@ export function exchange(
 
     /** Reads the socket until it has no more, or the sink has enough. */
     function read() {
-      while (!isOver) {
-        isHeld = sink?.hasEnough ?? false;
-        const bytes = isHeld ? null : (socket.read() as Buffer | null);
-        if (!bytes) return;
-        receive(bytes);
+      try {
+        while (!isOver) {
+          isHeld = sink?.hasEnough ?? false;
+          const bytes = isHeld ? null : (socket.read() as Buffer | null);
+          if (!bytes) return;
+          receive(bytes);
+        }
+      } catch (error) {
+        // Of a listener it would be uncaught, and end the process.
+        end("truncated", () => toOracleError(error));
       }
     }
 
@@ -102,21 +107,24 @@ export function exchange(
       const data = reader.push(bytes);
       const { head, refusal } = reader;
       if (head && isFirst) {
-        sink = accept(head, control);
+        const accepted = accept(head, control);
         resolve({ ...head, ...control });
-        if (!sink) return stop();
+        if (!accepted) stop();
+        if (isOver) return;
+        sink = accepted;
       }
       if (data.length > 0 && sink && !sink.write(data)) return stop();
-      if (reader.isComplete) end("complete", closed);
+      if (reader.isComplete) end("complete");
       else if (refusal !== null) end("truncated", () => new OracleError("source_protocol", `not HTTP: ${refusal}`));
     }
 
     socket.on("readable", read);
-    socket.on("end", () => end(reader.endsByClose ? "complete" : "truncated", closed));
+    socket.on("end", () => end(reader.endsByClose ? "complete" : "truncated"));
     // A reset is no end of a body without a length.
     socket.on("error", (error) => end("truncated", () => toSourceError(error)));
-    socket.on("close", () => end("truncated", closed));
+    socket.on("close", () => end("truncated"));
     if (signal.aborted) return onAbort();
+    if (socket.destroyed) return end("truncated"); // it has emitted its events
     signal.addEventListener("abort", onAbort, { once: true });
     const text = requestText(request);
     if (text === null) return end("truncated", () => new OracleError("internal", "invalid characters in a request"));
@@ -124,7 +132,7 @@ export function exchange(
   });
 }
 
-/** Returns the request in Latin-1; null if it has characters that could end a line. */
+/** Returns the request in Latin-1; null if the path or a value has characters that are not allowed there. */
 function requestText({ host, path, headers }: ExchangeRequest): string | null {
   const lines = Object.entries({ host, connection: "close", ...headers });
   if (invalidInPath.test(path) || lines.some(([, value]) => invalidInValue.test(value))) return null;

@@ -4,7 +4,7 @@ export interface ChunkReader {
   push(bytes: Buffer): Buffer;
   /** Whether the last chunk and the trailers are read. */
   readonly isComplete: boolean;
-  /** Why the body is cut here, after the pieces so far; null if it is not. */
+  /** Why the body is cut here, after the data so far; null if it is not. */
   readonly refusal: string | null;
 }
 

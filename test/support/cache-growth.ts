@@ -13,10 +13,11 @@ import { createMemory } from "../../src/cache/memory.ts";
 import { memoizeAsync, pictureShare } from "../../src/cache/memoize.ts";
 import { type Oracle, startDescription } from "../../src/domain/description.ts";
 import { OracleError } from "../../src/domain/errors.ts";
-import { noCacheHeaders } from "../../src/domain/terms.ts";
 import { type Metadata, unknownMetadata } from "../../src/domain/metadata.ts";
 import { filenameOf } from "../../src/fetch/headers.ts";
+import { parseHead, type ResponseHead } from "../../src/fetch/response-head.ts";
 import { createTargetParser, parsePortRange } from "../../src/fetch/target.ts";
+import { cacheHeadersOf } from "../../src/fetch/terms.ts";
 import { createApp } from "../../src/http/app.ts";
 import { connectionLimitOf } from "../../src/http/connection-limit.ts";
 import { idleGauges } from "../../src/http/gauges.ts";
@@ -30,7 +31,21 @@ const dayMs = 24 * 60 * 60_000;
 const concurrency = 16;
 const warmUpUrls = 300;
 
-function metadataOf({ isPicture, filename }: CacheContent, sha256: string): Metadata {
+/** Parses a head of several kilobytes: what is cached of it must not keep the rest. */
+function headersOf({ filename, etag }: CacheContent, sha256: string): ResponseHead["headers"] {
+  const lines = [
+    "HTTP/1.1 200 OK",
+    "Cache-Control: max-age=604800",
+    ...(etag === null ? [] : [`ETag: "${sha256}${etag}"`]),
+    ...(filename === null ? [] : [`Content-Disposition: attachment; filename="${sha256}/${filename}"`]),
+    `X-More: ${"a".repeat(8000)}`,
+  ];
+  const head = parseHead(Buffer.from(lines.join("\r\n")).toString("latin1"));
+  if ("refusal" in head) throw new Error(head.refusal);
+  return head.headers;
+}
+
+function metadataOf({ isPicture }: CacheContent, sha256: string, headers: ResponseHead["headers"]): Metadata {
   // As from JSON or a header: each entry has its own texts.
   const own = (text: string) => JSON.parse(JSON.stringify(`${sha256}${text}`).replace(sha256, "")) as string;
   const preview = {
@@ -38,9 +53,7 @@ function metadataOf({ isPicture, filename }: CacheContent, sha256: string): Meta
     thumbhash: own("1QcSHQRnh493V4dIh4eXh1h4kJUI+/AB=="),
     thumbnail: own(`data:image/png;base64,iVBORw0KGgo${"A".repeat(367)}`),
   };
-  const disposition = filename && { "content-disposition": `attachment; filename="${sha256}/${filename}"` };
-  const name = disposition && filenameOf(disposition);
-  const facts = { bytes: 1e9 + 0.5, bytesSource: "counted", sha256, filename: name } as const;
+  const facts = { bytes: 1e9 + 0.5, bytesSource: "counted", sha256, filename: filenameOf(headers) } as const;
   return {
     ...unknownMetadata,
     ...facts,
@@ -56,15 +69,12 @@ function fakePipeline(content: CacheContent, cacheBytes: number): Oracle {
     startDescription(async (progress) => {
       if (content.fails) throw new OracleError("source_status", "404", { upstreamStatus: 404 });
       const sha256 = hash("sha256", target.href);
-      const metadata = metadataOf(content, sha256);
+      const headers = headersOf(content, sha256);
+      const metadata = metadataOf(content, sha256, headers);
       const { blurhash, thumbhash, thumbnail } = metadata;
       const picture = { ...unknownPicture, blurhash, thumbhash, thumbnail, queueMs: 0.5, decodeMs: 0.5, hashMs: 0.5 };
       await decodeOnce(sha256, () => Promise.resolve(picture));
-      progress.setCacheHeaders({
-        ...noCacheHeaders,
-        cacheControl: "max-age=604800",
-        validators: { etag: content.etag && `"${sha256}${content.etag}"`, lastModified: null, urlHash: sha256 },
-      });
+      progress.setCacheHeaders(cacheHeadersOf(headers, sha256, false));
       return progress.learn(metadata);
     });
 }

@@ -1,0 +1,73 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { describe, expect, test, type TestContext } from "vitest";
+import { type BodySink, exchange, type ExchangeControl, type ResponseHead } from "../../../src/fetch/exchange.ts";
+import { crlf, ok } from "../../support/hostile.ts";
+import { startSpeakingOrigin } from "../../support/origin.ts";
+
+type Accept = (head: ResponseHead, control: ExchangeControl) => BodySink | null;
+
+/** Connects to an origin that says this. The exchange must destroy the socket itself. */
+async function connectTo({ onTestFinished }: TestContext, say: (socket: Socket) => void) {
+  const origin = await startSpeakingOrigin(onTestFinished, say);
+  const socket = connect(origin.port, "127.0.0.1").on("error", () => undefined);
+  await once(socket, "connect");
+  onTestFinished(() => void socket.destroy());
+  const ask = (accept: Accept) =>
+    exchange(socket, { host: "a.example", path: "/", headers: {} }, AbortSignal.timeout(10_000), accept);
+  return { socket, ask };
+}
+
+const sayBody = (socket: Socket) => void socket.write(`${ok}Content-Length: 4${crlf}${crlf}ab`);
+
+function collect(written: string[], control?: ExchangeControl): BodySink {
+  control?.close();
+  return {
+    hasEnough: false,
+    write(chunk) {
+      written.push(Buffer.from(chunk).toString());
+      return true;
+    },
+    end: (how) => void written.push(how),
+  };
+}
+
+describe("an exchange", () => {
+  test("an exchange ends with `internal` if the caller fails on the head, and closes the connection", async (context) => {
+    const { socket, ask } = await connectTo(context, sayBody);
+    const asked = ask(() => {
+      throw new Error("no memory");
+    });
+    await expect(asked).rejects.toMatchObject({ code: "internal" });
+    expect(socket.destroyed).toBe(true);
+  });
+
+  test("a body is truncated if its sink fails on a chunk, and the connection is closed", async (context) => {
+    const { socket, ask } = await connectTo(context, sayBody);
+    const written: string[] = [];
+    const failing = {
+      ...collect(written),
+      write() {
+        throw new Error("no memory");
+      },
+    };
+    await expect(ask(() => failing)).resolves.toMatchObject({ status: 200 });
+    expect(written).toEqual(["truncated"]);
+    expect(socket.destroyed).toBe(true);
+  });
+
+  test("a connection that is lost before the exchange is a reset, without waiting for the signal", async (context) => {
+    const { socket, ask } = await connectTo(context, sayBody);
+    socket.destroy();
+    await once(socket, "close");
+    await expect(ask(() => null)).rejects.toMatchObject({ code: "source_unreachable", reason: "reset" });
+  });
+
+  test("a sink receives nothing once its exchange is closed", async (context) => {
+    const { socket, ask } = await connectTo(context, sayBody);
+    const written: string[] = [];
+    await ask((_head, control) => collect(written, control));
+    await once(socket, "close");
+    expect(written).toEqual([]);
+  });
+});

@@ -31,7 +31,7 @@ const dayMs = 24 * 60 * 60_000;
 const concurrency = 16;
 const warmUpUrls = 300;
 
-/** Parses a head of several kilobytes: what is cached of it must not keep the rest. */
+/** Parses a head of several kilobytes: texts of it that are cached must not keep the rest. */
 function headersOf({ filename, etag }: CacheContent, sha256: string): ResponseHead["headers"] {
   const lines = [
     "HTTP/1.1 200 OK",

@@ -18,7 +18,10 @@ export default defineConfig({
       project("unit"),
       // Longer: decodes in the slow lane have a tenth of a busy machine's CPU time.
       project("integration", { globalSetup: ["test/support/build.ts"], testTimeout: 300_000 }),
-      project("e2e", { globalSetup: ["test/support/build.ts"], testTimeout: 300_000 }),
+      project("e2e", {
+        globalSetup: ["test/support/build.ts", "test/support/left-services.ts"],
+        testTimeout: 300_000,
+      }),
       // `npm run test:slow`: tests that run for minutes. One file at a time, because they measure times and memory.
       project("slow", {
         globalSetup: ["test/support/build.ts"],

@@ -79,8 +79,14 @@ describe.skipIf(requires("Prosody", hasProsody()))(
     let origin: Origin;
     let tlsOrigin: Origin;
 
+    // Not `afterAll` within `beforeAll`: Vitest ignores it.
+    const cleanUps: (() => void | Promise<void>)[] = [];
+    afterAll(async () => {
+      for (const cleanUp of cleanUps.toReversed()) await cleanUp();
+    });
+
     beforeAll(async () => {
-      const onFinished = (cleanUp: () => void | Promise<void>): void => afterAll(cleanUp);
+      const onFinished = (cleanUp: () => void | Promise<void>): void => void cleanUps.push(cleanUp);
       const folder = mkdtempSync(join(tmpdir(), "media-oracle-severe-"));
       onFinished(() => rmSync(folder, { recursive: true }));
       const { ca, good } = makeCertificates();

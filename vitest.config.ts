@@ -5,6 +5,8 @@ const project = (name: string, options = {}) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
 });
 
+const globalSetup = ["test/support/build.ts", "test/support/left-services.ts"];
+
 export default defineConfig({
   test: {
     testTimeout: 60_000, // for busy machines: no test waits that long on an idle one
@@ -17,14 +19,11 @@ export default defineConfig({
     projects: [
       project("unit"),
       // Longer: decodes in the slow lane have a tenth of a busy machine's CPU time.
-      project("integration", { globalSetup: ["test/support/build.ts"], testTimeout: 300_000 }),
-      project("e2e", {
-        globalSetup: ["test/support/build.ts", "test/support/left-services.ts"],
-        testTimeout: 300_000,
-      }),
+      project("integration", { globalSetup, testTimeout: 300_000 }),
+      project("e2e", { globalSetup, testTimeout: 300_000 }),
       // `npm run test:slow`: tests that run for minutes. One file at a time, because they measure times and memory.
       project("slow", {
-        globalSetup: ["test/support/build.ts"],
+        globalSetup,
         testTimeout: 600_000,
         fileParallelism: false,
         isolate: true,

@@ -97,7 +97,7 @@ export function exchange(
           receive(bytes);
         }
       } catch (error) {
-        // Of a listener it would be uncaught, and end the process.
+        // Thrown by a listener of the socket, it would be uncaught, and end the process.
         end("truncated", () => toOracleError(error));
       }
     }
@@ -124,7 +124,7 @@ export function exchange(
     socket.on("error", (error) => end("truncated", () => toSourceError(error)));
     socket.on("close", () => end("truncated"));
     if (signal.aborted) return onAbort();
-    if (socket.destroyed) return end("truncated"); // it has emitted its events
+    if (socket.destroyed) return end("truncated"); // its events may be over
     signal.addEventListener("abort", onAbort, { once: true });
     const text = requestText(request);
     if (text === null) return end("truncated", () => new OracleError("internal", "invalid characters in a request"));

@@ -1,5 +1,6 @@
 import { cleanFilename } from "../domain/filename.ts";
 import { parseFilename } from "./content-disposition.ts";
+import { ownText } from "./own-text.ts";
 import { optionalWhiteSpace, trimCharacters } from "./trim.ts";
 
 /** Headers as received: Latin-1 text, an array if a header is repeated. */
@@ -25,11 +26,6 @@ export function declaredTypeOf(headers: Headers): string | null {
   const value = singleHeader(headers, "content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   const parts = value.split("/");
   return parts.length === 2 && parts.every((part) => part.length <= 127 && token.test(part)) ? ownText(value) : null;
-}
-
-/** Copies a text that was cut out of a header: V8 would keep the whole header with it, as long as it is cached. */
-function ownText(text: string): string {
-  return Buffer.from(text).toString();
 }
 
 /** The content codings that exist (RFC 9110 8.4.1, RFC 7932, 8878, 9842), and their aliases. */

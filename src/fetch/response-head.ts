@@ -1,3 +1,5 @@
+import { ownText } from "./own-text.ts";
+
 /** How the end of a body is found (RFC 9112 6.3): chunks, a length in bytes, or the end of the connection. */
 export type Framing = "chunked" | "close" | number;
 
@@ -22,7 +24,7 @@ export interface Refusal {
 // curl accepts 5,000 lines, real origins send a few dozen.
 const maxHeaderLines = 1000;
 
-const maxLength = 2n ** 64n - 1n; // as Node's parser
+const maxLength = 2n ** 64n - 1n; // what Node's parser accepts
 
 // Versions with the message format of RFC 9112. The reason phrase may be absent, its space too.
 const statusLine = /^HTTP\/(?:0\.9|1\.\d|2\.0) +([1-9]\d\d)(?: .*)?$/s;
@@ -82,17 +84,12 @@ function headersOf(fields: readonly Field[]): ResponseHead["headers"] {
   const headers = Object.create(null) as Record<string, string | string[]>;
   for (const { name, value } of fields) {
     const known = headers[name];
-    const own = ownText(cleanValue(value));
+    const own = ownText(cleanValue(value)); // of a head of up to 64 KiB
     if (known === undefined) headers[name] = own;
     else if (typeof known === "string") headers[name] = [known, own];
     else known.push(own);
   }
   return headers;
-}
-
-/** Copies a value, which V8 has as a slice of its head: a cached validator would keep up to 64 KiB in memory. */
-function ownText(value: string): string {
-  return Buffer.from(value, "latin1").toString("latin1");
 }
 
 /** Returns the header lines with a colon and a valid name, folded lines (RFC 9112 5.2) joined with their first one. */

@@ -1,7 +1,13 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { describe, expect, test, type TestContext } from "vitest";
-import { type BodySink, exchange, type ExchangeControl, type ResponseHead } from "../../../src/fetch/exchange.ts";
+import {
+  type BodySink,
+  exchange,
+  type ExchangeControl,
+  type ExchangeRequest,
+  type ResponseHead,
+} from "../../../src/fetch/exchange.ts";
 import { crlf, ok } from "../../support/hostile.ts";
 import { startSpeakingOrigin } from "../../support/origin.ts";
 
@@ -13,9 +19,9 @@ async function connectTo({ onTestFinished }: TestContext, say: (socket: Socket) 
   const socket = connect(origin.port, "127.0.0.1").on("error", () => undefined);
   await once(socket, "connect");
   onTestFinished(() => void socket.destroy());
-  const ask = (accept: Accept) =>
-    exchange(socket, { host: "a.example", path: "/", headers: {} }, AbortSignal.timeout(10_000), accept);
-  return { socket, ask };
+  const ask = (accept: Accept, request: Partial<ExchangeRequest> = {}) =>
+    exchange(socket, { host: "a.example", path: "/", headers: {}, ...request }, AbortSignal.timeout(10_000), accept);
+  return { origin, socket, ask };
 }
 
 const sayBody = (socket: Socket) => void socket.write(`${ok}Content-Length: 4${crlf}${crlf}ab`);
@@ -54,6 +60,18 @@ describe("an exchange", () => {
     await expect(ask(() => failing)).resolves.toMatchObject({ status: 200 });
     expect(written).toEqual(["truncated"]);
     expect(socket.destroyed).toBe(true);
+  });
+
+  test.for<[part: string, request: Partial<ExchangeRequest>]>([
+    ["path", { path: "/ HTTP/1.1\r\nX-Forged: a\r\nX: " }],
+    ["host", { host: "a.example\r\nX-Forged: a" }],
+    ["header", { headers: { cookie: "a=b\r\nX-Forged: a" } }],
+  ])("a request with a line end in its %s is not sent", async ([, request], context) => {
+    const { origin, socket, ask } = await connectTo(context, sayBody);
+    await expect(ask(() => null, request)).rejects.toMatchObject({ code: "internal" });
+    expect(socket.destroyed).toBe(true);
+    await origin.idle();
+    expect(origin.requests).toBe(0);
   });
 
   test("a connection that is lost before the exchange is a reset, without waiting for the signal", async (context) => {

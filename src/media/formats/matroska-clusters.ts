@@ -72,33 +72,27 @@ const clusterMark = Uint8Array.of(0x1f, 0x43, 0xb6, 0x75);
 // Compressed data has these four bytes once in 4 GB. A file with many of them is made for us.
 const maxCandidates = 64;
 
-/** Finds the last cluster with a block of a track; null if there is none in these bytes. */
-function findLastCluster(tail: Uint8Array, { tracks }: MatroskaHead): Cluster | null {
+/**
+ * Returns the time at which the last blocks of all tracks end, in units; null if there is no block in these bytes.
+ *
+ * The last cluster need not have a block of each track: one of sound may follow the picture that ends last.
+ */
+export function findEndTime(tail: Uint8Array, { tracks, scaleNanoseconds }: MatroskaHead): number | null {
   const text = asBuffer(tail);
   const work = createElementSteps();
+  const seen = new Set<number>();
+  let end = -Infinity;
   let at = text.lastIndexOf(clusterMark);
-  for (let candidates = 0; at >= 0 && candidates < maxCandidates; candidates += 1) {
-    const cluster = readCluster(tail, at, work);
-    if (cluster?.blocks.some(({ track }) => tracks.has(track))) return cluster;
+  for (let candidates = 0; at >= 0 && seen.size < tracks.size && candidates < maxCandidates; candidates += 1) {
+    for (const { track, time, duration, frames } of readCluster(tail, at, work)?.blocks ?? []) {
+      const frameNanoseconds = tracks.get(track)?.defaultNanoseconds;
+      if (frameNanoseconds === undefined) continue;
+      seen.add(track);
+      end = Math.max(end, time + (duration || (frames * frameNanoseconds) / scaleNanoseconds));
+    }
     at = at === 0 ? -1 : text.lastIndexOf(clusterMark, at - 1);
   }
-  return null;
-}
-
-/** The time at which the last blocks of the last cluster end, in units; null if there is no cluster in these bytes. */
-export function findEndTime(tail: Uint8Array, head: MatroskaHead): number | null {
-  const cluster = findLastCluster(tail, head);
-  if (!cluster) return null;
-  const last = new Map<number, Block>();
-  for (const block of cluster.blocks) {
-    if (head.tracks.has(block.track) && block.time >= (last.get(block.track)?.time ?? -Infinity))
-      last.set(block.track, block);
-  }
-  const ends = [...last.values()].map(({ track, time, duration, frames }) => {
-    const frameUnits = (head.tracks.get(track)?.defaultNanoseconds ?? 0) / head.scaleNanoseconds;
-    return time + (duration || frames * frameUnits);
-  });
-  return Math.max(...ends);
+  return seen.size > 0 ? end : null;
 }
 
 /** The time of the first block of all tracks, in units: a stream that was joined late does not begin at 0. */

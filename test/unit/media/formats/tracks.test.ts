@@ -140,6 +140,7 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a read plan of a film", ()
 describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the duration that a read plan knows", () => {
   test.for([
     ["a WebM without a duration", 384],
+    ["a WebM whose last cluster has no picture", 384],
     ["a WebM of speech without a duration", 1024],
     ["an Ogg song in Vorbis", 128],
     ["an Ogg song in Opus", 128],

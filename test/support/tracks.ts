@@ -30,6 +30,8 @@ const makers: Readonly<Record<string, () => Buffer>> = {
   "a WebM without a duration": () => runFfmpeg("a.webm", [...film(14), ...vp8, "-c:a", "libopus", "-live", "1"]),
   "a WebM whose last cluster has no picture": () =>
     runFfmpeg("a.webm", [...film(14), ...vp8, "-c:a", "libopus", "-live", "1", "-cluster_time_limit", "10"]),
+  "a WebM of a picture that stands still": () =>
+    runFfmpeg("a.webm", [...pictures(2), ...sound(40), ...vp8, "-c:a", "libopus", "-b:a", "128k", "-live", "1"]),
   "a WebM of speech without a duration": () =>
     runFfmpeg("a.webm", [...sound(40), "-c:a", "libopus", "-b:a", "128k", "-live", "1"]),
   "a Matroska film": () => runFfmpeg("a.mkv", [...film(14), ...h264, ...aac]),

@@ -1,6 +1,6 @@
 import { type WorkBudget, asBuffer, readUint16 } from "./bytes.ts";
 import { type Element, readElement, readElements, readUnsigned, readVint, readVintLength } from "./ebml.ts";
-import { type MatroskaHead, createElementSteps, ids } from "./matroska-head.ts";
+import { type MatroskaHead, type MatroskaTrack, createElementSteps, ids } from "./matroska-head.ts";
 
 // RFC 9559 5.1.3, besides blocks and the timestamp: Void, CRC-32, SilentTracks, Position, PrevSize, EncryptedBlock.
 const otherChildren = [0xec, 0xbf, 0x5854, 0xa7, 0xab, 0xaf];
@@ -72,27 +72,44 @@ const clusterMark = Uint8Array.of(0x1f, 0x43, 0xb6, 0x75);
 // Compressed data has these four bytes once in 4 GB. A file with many of them is made for us.
 const maxCandidates = 64;
 
+/** When the last blocks of a file end. */
+export interface EndTime {
+  /** In units of the segment's timestamp scale, from its beginning. */
+  readonly time: number;
+  /** Whether no block before these bytes can end later. */
+  readonly isSure: boolean;
+}
+
 /**
- * Returns the time at which the last blocks of all tracks end, in units; null if there is no block in these bytes.
+ * Finds the time at which the last blocks of all tracks end; null if there is no block in these bytes.
  *
- * The last cluster need not have a block of each track: one of sound may follow the picture that ends last.
+ * Searches back, cluster by cluster: one with only sound may follow the cluster of the picture that ends last.
  */
-export function findEndTime(tail: Uint8Array, { tracks, scaleNanoseconds }: MatroskaHead): number | null {
+export function findEndTime(tail: Uint8Array, { tracks, scaleNanoseconds }: MatroskaHead): EndTime | null {
   const text = asBuffer(tail);
   const work = createElementSteps();
-  const seen = new Set<number>();
-  let end = -Infinity;
+  const unseen = new Map(tracks);
+  let [begin, end] = [Infinity, -Infinity];
+  const unitsOf = (track: MatroskaTrack) => track.defaultNanoseconds / scaleNanoseconds;
+
+  /** Whether the others have ended: the last block of a track without one so far begins before all that were read. */
+  function isSure(): boolean {
+    for (const track of unseen.values()) if (!work.step() || begin + unitsOf(track) > end) return false;
+    return true;
+  }
+
   let at = text.lastIndexOf(clusterMark);
-  for (let candidates = 0; at >= 0 && seen.size < tracks.size && candidates < maxCandidates; candidates += 1) {
-    for (const { track, time, duration, frames } of readCluster(tail, at, work)?.blocks ?? []) {
-      const frameNanoseconds = tracks.get(track)?.defaultNanoseconds;
-      if (frameNanoseconds === undefined) continue;
-      seen.add(track);
-      end = Math.max(end, time + (duration || (frames * frameNanoseconds) / scaleNanoseconds));
+  for (let candidates = 0; at >= 0 && candidates < maxCandidates && !isSure(); candidates += 1) {
+    for (const block of readCluster(tail, at, work)?.blocks ?? []) {
+      const track = tracks.get(block.track);
+      if (!track) continue;
+      unseen.delete(block.track);
+      begin = Math.min(begin, block.time);
+      end = Math.max(end, block.time + (block.duration || block.frames * unitsOf(track)));
     }
     at = at === 0 ? -1 : text.lastIndexOf(clusterMark, at - 1);
   }
-  return seen.size > 0 ? end : null;
+  return end === -Infinity ? null : { time: end, isSure: isSure() };
 }
 
 /** The time of the first block of all tracks, in units: a stream that was joined late does not begin at 0. */

@@ -67,11 +67,10 @@ function readRecordedDurationMs(
     const tail = readRange(file, from, length);
     if (!tail) return { durationMs: null, need: needRange(file, from, length) };
     const end = findEndTime(tail, head);
-    if (end === null) {
-      if (from === head.end) break;
-      continue;
-    }
-    const units = Math.round(end) - findStartTime(first, head);
+    const isLongest = tailBytes === tailsBytes.at(-1) || from === head.end;
+    if (!end?.isSure && !isLongest) continue;
+    if (!end) break;
+    const units = Math.round(end.time) - findStartTime(first, head);
     const durationMs = units > 0 ? createDurationMs((units * head.scaleNanoseconds) / nanosecondsPerMs) : null;
     return { durationMs, need: null };
   }

@@ -162,6 +162,27 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the duration that a read p
     },
   );
 
+  test.for([300, 3000])(
+    "is that of all packets of a WebM whose last picture stands %i KiB before its last cluster",
+    { timeout: 60_000 },
+    async (kibibytes) => {
+      const file = trackFiles["a WebM whose last cluster has no picture"]!();
+      const last = file.lastIndexOf(Buffer.of(0x1f, 0x43, 0xb6, 0x75));
+      const gap = Buffer.alloc(kibibytes * 1024);
+      gap.writeUInt8(0xec); // a Void element (RFC 8794 11.3.2), its size in four bytes
+      gap.writeUInt32BE(0x10000000 + gap.length - 5, 1);
+      const wide = Buffer.concat([file.subarray(0, last), gap, file.subarray(last)]);
+      expect(followFacts(planOf(wide), wide).steps.at(-1)!.known.durationMs).toBe(Math.round(await computeMs(file)));
+    },
+  );
+
+  test("takes a short tail of a WebM whose picture stood still long before its end", { timeout: 60_000 }, () => {
+    const file = trackFiles["a WebM of a picture that stands still"]!();
+    const { steps, bytesRead } = followFacts(planOf(file), file);
+    expect(steps.at(-1)!.known.durationMs).toBeGreaterThan(39_900);
+    expect(bytesRead).toBeLessThanOrEqual(384 * 1024);
+  });
+
   test(
     "is that of all packets of a fragmented film with an index, but for the end of its sound",
     { timeout: 60_000 },

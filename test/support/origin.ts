@@ -75,6 +75,20 @@ export async function startTlsOrigin(
   return listen(onTestFinished, server, "https", "request", {});
 }
 
+const usedPorts = new Set<number>();
+
+/** Never takes a free port twice: a service of several tests would have the answer to the same URL in its cache. */
+async function listenOnce(server: Server, wantedPort: number, host: string): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(wantedPort, host, resolve));
+  const { port } = server.address() as AddressInfo;
+  if (wantedPort !== 0 || !usedPorts.has(port)) {
+    usedPorts.add(port);
+    return port;
+  }
+  await new Promise((resolve) => server.close(resolve));
+  return listenOnce(server, wantedPort, host);
+}
+
 async function listen(
   onTestFinished: OnTestFinished,
   server: Server,
@@ -96,13 +110,12 @@ async function listen(
     });
   });
   server.on(requestEvent, () => (requests += 1));
-  await new Promise<void>((resolve) => server.listen(wantedPort, host, resolve));
+  const port = await listenOnce(server, wantedPort, host);
   onTestFinished(async () => {
     const closed = new Promise((resolve) => server.close(resolve));
     for (const socket of sockets) socket.destroy();
     await closed;
   });
-  const { port } = server.address() as AddressInfo;
   const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   return {
     port,

@@ -69,9 +69,12 @@ function stagesOf(file: string, files: readonly string[]): Stage[] {
   const typeCheck =
     "node_modules/typescript/bin/tsc -p tsconfig.build.json --noEmit --incremental --tsBuildInfoFile .types";
   const types = { name: "types", command: [process.execPath, ...typeCheck.split(" ")] };
-  const related = (project: string): Stage => ({
-    name: project,
-    command: [process.execPath, ...vitest, "related", "--run", "--passWithNoTests", "--project", project, file],
+  const related = (...projects: readonly string[]): Stage => ({
+    name: projects.join(" "),
+    command: [
+      ...[process.execPath, ...vitest, "related", "--run", "--passWithNoTests"],
+      ...[...projects.map((project) => `--project=${project}`), file],
+    ],
   });
   // Workers are processes of the built program.
   const decoders = {
@@ -83,7 +86,7 @@ function stagesOf(file: string, files: readonly string[]): Stage[] {
   const nearTests = findNearTests(file, files);
   const near = { name: "near", command: [process.execPath, ...vitest, "run", ...nearTests] };
   const whole = { name: "e2e", command: [process.execPath, ...vitest, "run", "--project", "e2e", ...tests] };
-  return [types, ...(nearTests.length > 0 ? [near] : []), related("unit"), integration, whole];
+  return [types, ...(nearTests.length > 0 ? [near] : []), related("unit", "budgets"), integration, whole];
 }
 
 /** Lists the files of the checkout, without those that are ignored. */

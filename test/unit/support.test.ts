@@ -30,7 +30,7 @@ function runWithoutShared(strict: "0" | "1"): Promise<Run> {
   symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));
   const { VITEST, VITEST_POOL_ID, VITEST_WORKER_ID, ...environment } = process.env;
   const env = { ...environment, MEDIA_ORACLE_TEST_STRICT: strict, NO_COLOR: "1" };
-  const args = ["node_modules/vitest/vitest.mjs", "run", "--project", "unit", "--reporter", "verbose", dependentTest];
+  const args = ["node_modules/vitest/vitest.mjs", "run", "--reporter", "verbose", dependentTest];
   return new Promise((resolve) => {
     execFile(process.execPath, args, { cwd: checkout, env, maxBuffer: 16 * 1024 ** 2 }, (error, stdout, stderr) =>
       resolve({ hasPassed: error === null, output: stdout + stderr }),

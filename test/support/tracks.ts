@@ -28,9 +28,9 @@ const makers: Readonly<Record<string, () => Buffer>> = {
   "an M4A with a cover": () => runFfmpeg("a.m4a", [...sound(20), ...cover, ...aac]),
   "a WebM with a duration": () => runFfmpeg("a.webm", [...film(14), ...vp8, "-c:a", "libopus"]),
   "a WebM without a duration": () => runFfmpeg("a.webm", [...film(14), ...vp8, "-c:a", "libopus", "-live", "1"]),
-  "a WebM whose last cluster has no picture": () =>
+  "a WebM whose last cluster has no video": () =>
     runFfmpeg("a.webm", [...film(14), ...vp8, "-c:a", "libopus", "-live", "1", "-cluster_time_limit", "10"]),
-  "a WebM of a picture that stands still": () =>
+  "a WebM whose video ends long before its audio": () =>
     runFfmpeg("a.webm", [...pictures(2), ...sound(40), ...vp8, "-c:a", "libopus", "-b:a", "128k", "-live", "1"]),
   "a WebM of speech without a duration": () =>
     runFfmpeg("a.webm", [...sound(40), "-c:a", "libopus", "-b:a", "128k", "-live", "1"]),

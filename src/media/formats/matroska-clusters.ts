@@ -76,23 +76,23 @@ const maxCandidates = 64;
 export interface EndTime {
   /** In units of the segment's timestamp scale, from its beginning. */
   readonly time: number;
-  /** Whether no block before these bytes can end later. */
+  /** Whether no block before these bytes ends later, if it has the default duration of its track. */
   readonly isSure: boolean;
 }
 
 /**
  * Finds the time at which the last blocks of all tracks end; null if there is no block in these bytes.
  *
- * Searches back, cluster by cluster: one with only sound may follow the cluster of the picture that ends last.
+ * Searches back, cluster by cluster: one with only audio may follow the cluster of the video frame that ends last.
  */
 export function findEndTime(tail: Uint8Array, { tracks, scaleNanoseconds }: MatroskaHead): EndTime | null {
   const text = asBuffer(tail);
   const work = createElementSteps();
-  const unseen = new Map(tracks);
+  const unseen = new Map(tracks); // tracks without a block so far
   let [begin, end] = [Infinity, -Infinity];
   const unitsOf = (track: MatroskaTrack) => track.defaultNanoseconds / scaleNanoseconds;
 
-  /** Whether the others have ended: the last block of a track without one so far begins before all that were read. */
+  /** Whether no unseen track ends later: its last block begins before all blocks that were read. */
   function isSure(): boolean {
     for (const track of unseen.values()) if (!work.step() || begin + unitsOf(track) > end) return false;
     return true;

@@ -140,7 +140,7 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("a read plan of a film", ()
 describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the duration that a read plan knows", () => {
   test.for([
     ["a WebM without a duration", 384],
-    ["a WebM whose last cluster has no picture", 384],
+    ["a WebM whose last cluster has no video", 384],
     ["a WebM of speech without a duration", 1024],
     ["an Ogg song in Vorbis", 128],
     ["an Ogg song in Opus", 128],
@@ -163,10 +163,10 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the duration that a read p
   );
 
   test.for([300, 3000])(
-    "is that of all packets of a WebM whose last picture stands %i KiB before its last cluster",
+    "is that of all packets of a WebM whose last video frame is %i KiB before its last cluster",
     { timeout: 60_000 },
     async (kibibytes) => {
-      const file = trackFiles["a WebM whose last cluster has no picture"]!();
+      const file = trackFiles["a WebM whose last cluster has no video"]!();
       const last = file.lastIndexOf(Buffer.of(0x1f, 0x43, 0xb6, 0x75));
       const gap = Buffer.alloc(kibibytes * 1024);
       gap.writeUInt8(0xec); // a Void element (RFC 8794 11.3.2), its size in four bytes
@@ -176,8 +176,8 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the duration that a read p
     },
   );
 
-  test("takes a short tail of a WebM whose picture stood still long before its end", { timeout: 60_000 }, () => {
-    const file = trackFiles["a WebM of a picture that stands still"]!();
+  test("is found in a short tail of a WebM whose video ends long before its audio", { timeout: 60_000 }, () => {
+    const file = trackFiles["a WebM whose video ends long before its audio"]!();
     const { steps, bytesRead } = followFacts(planOf(file), file);
     expect(steps.at(-1)!.known.durationMs).toBeGreaterThan(39_900);
     expect(bytesRead).toBeLessThanOrEqual(384 * 1024);

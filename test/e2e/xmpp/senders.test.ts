@@ -162,6 +162,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the share of a sender", () =
     expect(oracle.urls()).toEqual([bomb, bomb, bomb, bomb, picture]);
     expect(await moduleMetric(prosody, "inflight")).toBe(4);
     expect(await moduleMetric(prosody, "messages_total", 'outcome="sender_too_many_lookups"')).toBe(9);
+    await bob.hear("picture");
     expect(heardIds(bob)).toEqual(["picture"]);
   });
 

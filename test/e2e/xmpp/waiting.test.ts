@@ -38,7 +38,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     await alice.say(other, "elsewhere");
     await alice.hear("elsewhere");
     await bob.say(room, "bobs");
-    await alice.hear("bobs");
+    await Promise.all([alice.hear("bobs"), bob.hear("bobs")]);
     expect(heardIds(bob)).toEqual(["bobs"]);
   });
 
@@ -266,6 +266,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     await oracle.asked(1);
     const destroy = xml("query", { xmlns: "http://jabber.org/protocol/muc#owner" }, xml("destroy", {}));
     await alice.ask(room, destroy, "set");
+    await bob.hear("photo");
     expect(heardIds(alice)).toEqual(["photo"]);
     expect(heardIds(bob)).toEqual(["photo"]);
   });

@@ -19,7 +19,7 @@ export default defineConfig({
   test: {
     testTimeout: 60_000, // for busy machines: no test waits that long on an idle one
     hookTimeout: 60_000,
-    setupFiles: ["test/support/equal-bytes.ts"],
+    setupFiles: ["test/support/equal-bytes.ts", "test/support/closed-connections.ts"],
     // A process for many files, because the start of one for each takes a tenth of the time.
     isolate: false,
     // Two shared cores: more workers would disturb the timing of the real servers in the tests.

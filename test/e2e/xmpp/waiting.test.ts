@@ -266,8 +266,8 @@ describe.skipIf(requires("Prosody", hasProsody()))("while a lookup is under way"
     await oracle.asked(1);
     const destroy = xml("query", { xmlns: "http://jabber.org/protocol/muc#owner" }, xml("destroy", {}));
     await alice.ask(room, destroy, "set");
-    await bob.hear("photo");
     expect(heardIds(alice)).toEqual(["photo"]);
+    await bob.hear("photo");
     expect(heardIds(bob)).toEqual(["photo"]);
   });
 

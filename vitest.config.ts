@@ -9,7 +9,7 @@ const project = (name: string, options = {}) => ({
 
 const globalSetup = ["test/support/build.ts", "test/support/left-services.ts"];
 
-// Unit tests of CPU time: what other files have left in the process would count too, compiled code and garbage.
+// Unit tests of CPU time: compiled code and garbage of other files in the same process would count too.
 const unitFolder = fileURLToPath(new URL("test/unit/", import.meta.url));
 const budgets = readdirSync(unitFolder, { recursive: true, encoding: "utf8" })
   .filter((file) => file.endsWith(".test.ts") && readFileSync(unitFolder + file, "utf8").includes("support/cpu.ts"))

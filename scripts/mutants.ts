@@ -69,13 +69,10 @@ function stagesOf(file: string, files: readonly string[]): Stage[] {
   const typeCheck =
     "node_modules/typescript/bin/tsc -p tsconfig.build.json --noEmit --incremental --tsBuildInfoFile .types";
   const types = { name: "types", command: [process.execPath, ...typeCheck.split(" ")] };
-  const related = (...projects: readonly string[]): Stage => ({
-    name: projects.join(" "),
-    command: [
-      ...[process.execPath, ...vitest, "related", "--run", "--passWithNoTests"],
-      ...[...projects.map((project) => `--project=${project}`), file],
-    ],
-  });
+  const related = (...projects: readonly string[]): Stage => {
+    const options = ["--run", "--passWithNoTests", ...projects.map((project) => `--project=${project}`)];
+    return { name: projects.join(" "), command: [process.execPath, ...vitest, "related", ...options, file] };
+  };
   // Workers are processes of the built program.
   const decoders = {
     name: "integration",

@@ -15,7 +15,7 @@ beforeAll(async () => {
   used?.end();
 });
 
-test("a test does not send its request on a connection that was closed while a hook kept the process busy", async () => {
+test("a request of a test is not sent on a connection that was closed during a hook", async () => {
   expect((await fetch(origin.url("/"), { method: "POST" })).status).toBe(200);
   expect(origin.connections).toBe(2);
 });

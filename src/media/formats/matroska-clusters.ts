@@ -92,7 +92,7 @@ export function findEndTime(tail: Uint8Array, { tracks, scaleNanoseconds }: Matr
   let [begin, end] = [Infinity, -Infinity];
   const unitsOf = (track: MatroskaTrack) => track.defaultNanoseconds / scaleNanoseconds;
 
-  /** Whether no unseen track ends later: its last block begins before all blocks that were read. */
+  /** Whether no unseen track can end later. The last block of one begins before all blocks that were read. */
   function isSure(): boolean {
     for (const track of unseen.values()) if (!work.step() || begin + unitsOf(track) > end) return false;
     return true;

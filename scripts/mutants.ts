@@ -6,7 +6,17 @@
  * With `--quick` only the tests of the same name run; `--only 3,8` then runs all related tests on the survivors.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -201,6 +211,7 @@ const drawn = drawMutants(listMutants(files), Number(values.seed), Number(values
 const folder = mkdtempSync(join(tmpdir(), "media-oracle-mutants-"));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130)); // the copy goes with the exit
 process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+chmodSync(folder, 0o755); // tests run the program as another user too
 const copy = copyCheckout(folder, files);
 const outcomes = drawn.map(({ mutant, number }) => {
   const outcome = runMutant(

@@ -116,7 +116,7 @@ test("config check accepts a cache file that can be written, and leaves its fold
   expect([readdirSync(folder), readFileSync(file, "utf8")]).toEqual([["cache"], "old"]);
 });
 
-test.skipIf(requires("root, to be another user", canBeNobody))(
+test.skipIf(requires("root user with a checkout that others can read", canBeNobody))(
   "config check exits with 78 if its user may not write the folder of the cache file",
   () => {
     const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));

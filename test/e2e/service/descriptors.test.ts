@@ -218,7 +218,7 @@ describe.concurrent("a service at the limits of its process", () => {
     },
   );
 
-  test.skipIf(requires("root, to be another user", canBeNobody))(
+  test.skipIf(requires("root user with a checkout that others can read", canBeNobody))(
     "a service that may not start another process outlives the death of its workers, keeps its priority, and recovers",
     async ({ onTestFinished }) => {
       const origin = await startMedia(onTestFinished);

@@ -91,7 +91,7 @@ describe("a worker that cannot be started", () => {
 
   const shortages: [Limit, string, readonly string[], boolean][] = [
     ["nofile", "EMFILE", [], requires("prlimit", hasPrlimit)],
-    ["nproc", "EAGAIN", asNobody, requires("root, to be another user", canBeNobody)],
+    ["nproc", "EAGAIN", asNobody, requires("root user with a checkout that others can read", canBeNobody)],
   ];
   for (const [limit, code, wrapper, isSkipped] of shortages) {
     test.skipIf(isSkipped)(

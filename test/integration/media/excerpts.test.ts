@@ -1,9 +1,11 @@
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Decoder } from "../../../src/media/decode/decoder.ts";
 import { decodableFormats, type Format } from "../../../src/media/formats/index.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
 import { corpusBytes, corpusRows, corpus } from "../../support/corpus.ts";
 import { ffmpeg, formatNamed, startDecoder } from "../../support/decoder.ts";
+import { blurhashError, photo } from "../../support/images.ts";
 import { heicOf, hevc, mediaFiles, runFfmpeg } from "../../support/media-files.ts";
 import { heifOf, planFiles, reference, storedSize } from "../../support/plan-files.ts";
 import { pictureNames } from "../../support/plans.ts";
@@ -98,17 +100,22 @@ test.skipIf(requires("ffmpeg", ffmpeg !== null)).each([
   expect(whole.blurhash).not.toBeNull();
 });
 
-/** A movie of two frames, renamed to a sequence of pictures, of which it has no list. */
-function sequenceOf(brands: readonly [string, string], codec: readonly string[]): Buffer {
-  const pattern = ["-f", "lavfi", "-i", "testsrc=s=160x96:d=0.08:r=25"];
-  const file = runFfmpeg("a.mp4", [...pattern, ...codec]);
+/** Renames a movie to a sequence of pictures, of which it has no list. */
+function toSequence(file: Buffer, brands: readonly [string, string]): Buffer {
   file.write(brands[0], 8, "latin1"); // the major brand, a version, the first compatible one
   file.write(brands[1], 16, "latin1");
   return file;
 }
 
+function sequenceOf(brands: readonly [string, string], codec: readonly string[]): Buffer {
+  const pattern = ["-f", "lavfi", "-i", "testsrc=s=160x96:d=0.08:r=25"]; // two frames
+  return toSequence(runFfmpeg("a.mp4", [...pattern, ...codec]), brands);
+}
+
+const av1 = ["-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p"];
+
 test.skipIf(requires("ffmpeg", ffmpeg !== null)).each([
-  ["avif", ["avis", "msf1"], ["-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p"]],
+  ["avif", ["avis", "msf1"], av1],
   ["heic", ["hevc", "msf1"], [...hevc, "yuv420p", "-tag:v", "hvc1"]],
   ["heic", ["msf1", "hevc"], [...hevc, "yuv420p", "-movflags", "faststart"]],
 ] as const)(
@@ -125,6 +132,26 @@ test.skipIf(requires("ffmpeg", ffmpeg !== null)).each([
     expect(await factsOf(file, format)).toEqual({ width: 160, height: 96, animated: true });
   },
 );
+
+test.skipIf(requires("ffmpeg", ffmpeg !== null)).each([
+  [0, [1, 0, 0, 1]],
+  [90, [0, 1, -1, 0]],
+  [180, [-1, 0, 0, -1]],
+  [270, [0, -1, 1, 0]],
+] as const)("a sequence that its track turns by %i degrees has an upright hash", async (degrees, [a, b, c, d]) => {
+  const png = await photo(160, 96).png().toBuffer();
+  const file = toSequence(
+    runFfmpeg("a.mp4", ["-loop", "1", "-i", "a.png", "-frames:v", "2", ...av1], { "a.png": png }),
+    ["avis", "msf1"],
+  );
+  const matrix = file.indexOf("tkhd") + 4 + 40; // ISO/IEC 14496-12, 8.3.2, version 0
+  for (const [index, value] of [a, b, 0, c, d].entries()) file.writeInt32BE(value * 2 ** 16, matrix + 4 * index);
+  const { whole, picture } = await hashesOf(file, sniff(file)!);
+  const upright = await sharp(png).rotate(degrees).png().toBuffer({ resolveWithObject: true });
+  const expected = await decoder.describe(upright.data, formatNamed("png"));
+  expect(picture).toMatchObject({ width: upright.info.width, height: upright.info.height });
+  expect(blurhashError(whole.blurhash!, expected.blurhash!)).toBeLessThan(4);
+});
 
 // Truncated or false in a part that no picture needs: an excerpt can be decoded, the whole file cannot.
 const lenient = ["hostile/webp-riff-size-lie.webp"];

@@ -97,6 +97,27 @@ export function auHeader(dataBytes: number, encoding = 3): Buffer {
   });
 }
 
+/**
+ * A WAV of 8-bit samples at 8 kHz, with its lengths as declared: RF64 has them in 64 bits (EBU Tech 3306).
+ *
+ * @param formSamples the samples in the length of the form; null for a length of 0
+ */
+export function wave(form: "RIFF" | "RF64", formSamples: number | null, dataBytes: number, samples: number): Buffer {
+  const format = Buffer.from("fmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0", "latin1");
+  const isLong = form === "RF64";
+  const long = Buffer.alloc(isLong ? 36 : 0);
+  const formBytes = formSamples === null ? 0 : 36 + long.length + formSamples;
+  if (isLong) {
+    long.write("ds64\x1c");
+    long.writeBigUInt64LE(BigInt(formBytes), 8);
+    long.writeBigUInt64LE(BigInt(dataBytes), 16);
+  }
+  const [start, data] = [Buffer.from(`${form}\0\0\0\0WAVE`), Buffer.from("data\0\0\0\0")];
+  start.writeUInt32LE(isLong ? 0xffffffff : formBytes, 4);
+  data.writeUInt32LE(isLong ? 0xffffffff : dataBytes, 4);
+  return Buffer.concat([start, long, format, data, Buffer.alloc(samples)]);
+}
+
 /** The header of the first block of WavPack, at 44.1 kHz; the total is 2^32 - 1 if the encoder did not know it. */
 export function wavpackBlock(samples: number, flags = 9 << 23): Buffer {
   return bytes(64, (buffer) => {

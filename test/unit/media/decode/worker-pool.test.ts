@@ -241,6 +241,17 @@ test("a worker pool starts one worker, and others one at a time while work waits
   expect(started).toHaveLength(3);
 });
 
+test("a worker pool is ready once its first worker is, and not while that one starts", async () => {
+  const { pool, started, delay } = startPool();
+  delay();
+  const start = pool.start();
+  await settle();
+  expect([started.length, pool.isReady]).toEqual([1, false]);
+  started[0]!.makeReady();
+  await start;
+  expect(pool.isReady).toBe(true);
+});
+
 test("workers without work for a minute end, except the one that worked last, without counting as restarts", async () => {
   const { pool, started, reasons } = await startFullPool();
   const [warm] = pool.members;

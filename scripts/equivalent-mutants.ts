@@ -34,4 +34,9 @@ export const equivalentMutants: readonly EquivalentMutant[] = [
     reason:
       "the end of up to three tags is sure with ten bytes behind it, or with the whole file, of which nothing is missing",
   },
+  {
+    file: "src/media/worker/blurhash.ts",
+    mutated: "const scale = varying.length > 0 ? (step + 1) / 166 : (1 + 1);",
+    reason: "without varying components nothing is scaled",
+  },
 ];

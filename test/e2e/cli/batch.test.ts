@@ -163,6 +163,25 @@ test("batch retries after the Retry-After time of an overloaded service, and aft
   expect(service.requestedUrls.slice(2)).toEqual([named, named, named, unnamed]);
 });
 
+test("batch tries an overloaded service five times, and asks once if another try would not help", async () => {
+  const [busy, missing] = ["https://example.org/busy", "https://example.org/missing"];
+  const service = await startFakeService(({ url, count }) =>
+    url === busy && count < 10
+      ? { status: 503, body: problem("overloaded", true), retryAfter: "0" }
+      : { status: 502, body: problem("source_unreachable", true) },
+  );
+  const { stdout } = await runProgram(
+    ["batch", "--server", service.url, "--concurrency", "1"],
+    {},
+    { input: `${busy}\n${missing}\n` },
+  );
+  expect(itemsOf(stdout)).toMatchObject([
+    { url: busy, problem: { code: "overloaded" } },
+    { url: missing, problem: { code: "source_unreachable" } },
+  ]);
+  expect(service.requestedUrls).toEqual([...Array<string>(5).fill(busy), missing]);
+});
+
 test("batch waits for a service that goes away in the middle, and exits with 69 if it stays away", async () => {
   const urls = ["first", "second", "third"].map((name) => `https://example.org/${name}`);
   const input = urls.map((url) => `${url}\n`).join("");

@@ -54,6 +54,7 @@ const upright = ["red", "green", "blue", "white"];
 describe("a bitmap of any encoding is read upright", () => {
   test.each<[string, Kind, readonly number[]]>([
     ["24 bits", { bits: 24 }, [255, 0, 0, 255, 255, 255, 0, 0, 0, 0, 255, 0, 255, 0, 0, 0]],
+    ["24 bits without the padding of its last row", { bits: 24 }, [255, 0, 0, 255, 255, 255, 0, 0, 0, 0, 255, 0, 255, 0]],
     ["24 bits from the top", { bits: 24, height: -2 }, [0, 0, 255, 0, 255, 0, 0, 0, 255, 0, 0, 255, 255, 255, 0, 0]],
     ["32 bits with an unused fourth byte", { bits: 32 }, [255, 0, 0, 7, 255, 255, 255, 0, 0, 0, 255, 9, 0, 255, 0, 0]],
     ["16 bits", { bits: 16 }, [0x1f, 0, 0xff, 0x7f, 0, 0x7c, 0xe0, 0x03]],
@@ -83,6 +84,7 @@ describe("a bitmap of any encoding is read upright", () => {
 describe("an invalid bitmap is rejected", () => {
   test.each<[string, Kind, readonly number[]]>([
     ["with pixels missing", { bits: 24 }, [255, 0, 0, 255]],
+    ["with its last byte missing", { bits: 24 }, [255, 0, 0, 255, 255, 255, 0, 0, 0, 0, 255, 0, 255]],
     ["of 7 bits", { bits: 7 }, Array.from({ length: 64 }, () => 0)],
     ["whose runs do not end", { bits: 8, compression: 1, palette }, [2, 0]],
     ["of an unknown compression", { bits: 24, compression: 9 }, Array.from({ length: 64 }, () => 0)],

@@ -165,11 +165,10 @@ test("batch retries after the Retry-After time of an overloaded service, and aft
 
 test("batch tries an overloaded service five times, and asks once if another try would not help", async () => {
   const [busy, missing] = ["https://example.org/busy", "https://example.org/missing"];
-  const service = await startFakeService(({ url, count }) =>
-    url === busy && count < 10
-      ? { status: 503, body: problem("overloaded", true), retryAfter: "0" }
-      : { status: 502, body: problem("source_unreachable", true) },
-  );
+  const service = await startFakeService(({ url, count }) => {
+    if (url === missing) return { status: 502, body: problem("source_unreachable", true) };
+    return count < 10 ? { status: 503, body: problem("overloaded", true), retryAfter: "0" } : { body: { url } };
+  });
   const { stdout } = await runProgram(
     ["batch", "--server", service.url, "--concurrency", "1"],
     {},

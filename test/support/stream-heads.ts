@@ -100,13 +100,13 @@ export function auHeader(dataBytes: number, encoding = 3): Buffer {
 /**
  * A WAV of 8-bit samples at 8 kHz, with its lengths as declared: RF64 has them in 64 bits (EBU Tech 3306).
  *
- * @param formSamples the samples in the length of the form; null for a length of 0
+ * @param formSamples the samples that the length of the form covers; null for a length of 0
  */
 export function wave(form: "RIFF" | "RF64", formSamples: number | null, dataBytes: number, samples: number): Buffer {
   const format = Buffer.from("fmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0", "latin1");
   const isLong = form === "RF64";
   const long = Buffer.alloc(isLong ? 36 : 0);
-  const formBytes = formSamples === null ? 0 : 36 + long.length + formSamples;
+  const formBytes = formSamples === null ? 0 : 4 + long.length + format.length + 8 + formSamples;
   if (isLong) {
     long.write("ds64\x1c");
     long.writeBigUInt64LE(BigInt(formBytes), 8);

@@ -163,22 +163,22 @@ test("batch retries after the Retry-After time of an overloaded service, and aft
   expect(service.requestedUrls.slice(2)).toEqual([named, named, named, unnamed]);
 });
 
-test("batch tries an overloaded service five times, and asks once if another try would not help", async () => {
-  const [busy, missing] = ["https://example.org/busy", "https://example.org/missing"];
+test("batch tries an overloaded service five times, and an unreachable origin once", async () => {
+  const [busy, unreachable] = ["https://example.org/busy", "https://example.org/unreachable"];
   const service = await startFakeService(({ url, count }) => {
-    if (url === missing) return { status: 502, body: problem("source_unreachable", true) };
+    if (url === unreachable) return { status: 502, body: problem("source_unreachable", true) };
     return count < 10 ? { status: 503, body: problem("overloaded", true), retryAfter: "0" } : { body: { url } };
   });
   const { stdout } = await runProgram(
     ["batch", "--server", service.url, "--concurrency", "1"],
     {},
-    { input: `${busy}\n${missing}\n` },
+    { input: `${busy}\n${unreachable}\n` },
   );
   expect(itemsOf(stdout)).toMatchObject([
     { url: busy, problem: { code: "overloaded" } },
-    { url: missing, problem: { code: "source_unreachable" } },
+    { url: unreachable, problem: { code: "source_unreachable" } },
   ]);
-  expect(service.requestedUrls).toEqual([...Array<string>(5).fill(busy), missing]);
+  expect(service.requestedUrls).toEqual([...Array<string>(5).fill(busy), unreachable]);
 });
 
 test("batch waits for a service that goes away in the middle, and exits with 69 if it stays away", async () => {

@@ -7,7 +7,7 @@ const layers = [1, 2, 3] as const;
 test.each(
   Object.entries(versions).flatMap(([name, version]) => layers.map((layer) => [name, layer, version] as const)),
 )(
-  "a frame of MPEG %s, layer %i, has a length for each bitrate, but not for the free and the forbidden one",
+  "a frame of MPEG %s, layer %i, has one of fourteen rising bitrates, and none that is free or forbidden",
   (_, layer, version) => {
     const second = 0xe0 | (version << 3) | ((4 - layer) << 1) | 1;
     const bitrates = Array.from(
@@ -15,8 +15,8 @@ test.each(
       (_value, index) => readMpegFrame(Uint8Array.of(0xff, second, index << 4), 0)?.bitrate ?? null,
     );
     expect([bitrates[0], bitrates[15]]).toEqual([null, null]); // ISO/IEC 11172-3, 2.4.2.3
-    const lengths = bitrates.slice(1, 15);
-    expect(new Set(lengths).size).toBe(14);
-    expect(lengths).toEqual([...lengths].map(Number).sort((one, other) => one - other));
+    const valid = bitrates.slice(1, 15).map(Number);
+    expect(valid).toEqual([...new Set(valid)].sort((one, other) => one - other));
+    expect(valid).not.toContain(0);
   },
 );

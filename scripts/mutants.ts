@@ -3,7 +3,8 @@
  * table, the score and the survivors.
  *
  * `npm run test:mutants -- --seed 1 --count 60`. A mutant takes seconds if a unit test notices it, and minutes if it survives.
- * With `--quick` only the tests of the same name run; `--only 3,8` then runs all related tests on the survivors.
+ * With `--quick` only the tests of the same name or folder run; `--only 3,8` then runs all related tests on the survivors.
+ * `--files src/fetch/` draws from these sources alone.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -18,7 +19,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { randomIntegers } from "../test/support/mutations.ts";
@@ -30,7 +31,6 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 // An endless loop is noticed by its test's timeout (60 s), or by this one if it blocks the event loop.
 const maxStageMs = 10 * 60_000;
 
-// A file without tests of its name survives a quick run.
 const quickStages = ["types", "near", "specs"];
 
 /** One run of tests; the next one runs only if this one passes. */
@@ -60,11 +60,16 @@ const programTests: readonly (readonly [sources: RegExp, tests: readonly string[
 
 const vitest = ["node_modules/vitest/vitest.mjs", "--bail", "1", "--reporter", "verbose"];
 
-/** Returns the test files of the same name as a source file, or a longer one: most mutants end there. */
+/**
+ * Returns the test files of the same name as a source file, or a longer one: most mutants end there. Without one, the unit
+ * tests of its folder.
+ */
 function findNearTests(file: string, files: readonly string[]): string[] {
   const [, path = ""] = /^src\/(.*)\.ts$/.exec(file) ?? [];
-  const beside = ["unit", "integration"].map((kind) => `test/${kind}/${path}`);
-  return files.filter((test) => test.endsWith(".test.ts") && beside.some((start) => test.startsWith(start)));
+  const startingWith = (...starts: readonly string[]) =>
+    files.filter((test) => test.endsWith(".test.ts") && starts.some((start) => test.startsWith(start)));
+  const named = startingWith(`test/unit/${path}`, `test/integration/${path}`);
+  return named.length > 0 ? named : startingWith(`test/unit/${dirname(path)}/`);
 }
 
 /** Returns the test runs for a source file, quick ones first. */
@@ -199,13 +204,15 @@ const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     count: { type: "string", default: "60" },
+    files: { type: "string", default: "" }, // the start of their paths
     only: { type: "string" }, // numbers of the drawn mutants, such as the survivors of a quick run
     quick: { type: "boolean", default: false },
   },
 });
 const files = listFiles();
 const wanted = values.only?.split(",").map(Number);
-const drawn = drawMutants(listMutants(files), Number(values.seed), Number(values.count))
+const sources = files.filter((file) => file.startsWith(values.files));
+const drawn = drawMutants(listMutants(sources), Number(values.seed), Number(values.count))
   .map((mutant, index) => ({ mutant, number: index + 1 }))
   .filter(({ number }) => wanted?.includes(number) ?? true);
 const folder = mkdtempSync(join(tmpdir(), "media-oracle-mutants-"));

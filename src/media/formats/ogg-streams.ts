@@ -106,6 +106,8 @@ function readStream(bytes: Uint8Array, { start: at, serial }: Page): Stream {
   return { ...unknown, ...samples(0), serial };
 }
 
+const theoraHeaderBytes = 42;
+
 /** Theora I specification, 6.2: the picture's size, the frame rate, the aspect of a pixel, and how a position is split. */
 function readTheora(bytes: Uint8Array, at: number): Pick<Stream, "kind" | "size" | "secondsOf"> {
   const readUint24 = (offset: number) => readUint32(bytes, at + offset) >>> 8;
@@ -114,9 +116,10 @@ function readTheora(bytes: Uint8Array, at: number): Pick<Stream, "kind" | "size"
   const [aspectWidth, aspectHeight] = [readUint24(30), readUint24(33)];
   const aspect = aspectWidth > 0 && aspectHeight > 0 ? aspectWidth / aspectHeight : 1;
   const keyframeBits = (readUint16(bytes, at + 40) >> 5) & 31;
+  const isWhole = at + theoraHeaderBytes <= bytes.length; // without its aspect, the size would be another one
   return {
     kind: "theora",
-    size: createSize(Math.round(width * aspect), height),
+    size: isWhole ? createSize(Math.round(width * aspect), height) : null,
     secondsOf: (position) => {
       const sinceKeyframe = position % 2 ** keyframeBits;
       return ((position - sinceKeyframe) / 2 ** keyframeBits + sinceKeyframe) / framesPerSecond;

@@ -1,7 +1,42 @@
+import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import type { Format } from "../../../../src/media/formats/index.ts";
+import type { FactsStep, Need, PreviewStep } from "../../../../src/media/formats/plan.ts";
 import { sniff } from "../../../../src/media/formats/sniff.ts";
 import { byteFiles } from "../../../support/byte-files.ts";
-import { arrivalOf } from "../../../support/read-plans.ts";
+import { arrivalOf, follow } from "../../../support/read-plans.ts";
+
+// What is read, and what is known from it, is on record: a byte or a request more is time over a real network, and an answer
+// from fewer bytes may be a wrong one. After a change that is meant, `npx vitest run reads -u` writes the record anew.
+
+/** Length and digest. */
+function describeBytes(bytes: Uint8Array): string {
+  return `${bytes.length} bytes ${createHash("sha256").update(bytes).digest("hex").slice(0, 8)}`;
+}
+
+/** @param from the bytes that have arrived, for the number of those that are needed behind them; null: their end instead */
+function describeNeed(need: Need | null, from: number | null): string[] {
+  if (need === null) return [];
+  if (need === "whole") return ["needs the whole file"];
+  if ("from" in need) return [`needs ${need.from} to ${need.to}`];
+  return [from === null ? `needs the first ${need.prefix}` : `needs ${need.prefix - from} more`];
+}
+
+function describeFacts({ known, measurable, head, need }: FactsStep, from: number | null): string {
+  const facts = [
+    ...Object.entries(known).map(([name, value]) => `${name} ${value}`),
+    ...(measurable ? [`measurable ${describeBytes(measurable)}`] : []),
+    ...(head ? [`head ${describeBytes(head)}`] : []),
+    ...describeNeed(need, from),
+  ];
+  return `facts: ${facts.join(", ") || "none"}`;
+}
+
+function describePreview({ excerpt, need }: PreviewStep, from: number | null): string {
+  const { bytes, accuracy, format = "" } = excerpt ?? {};
+  const found = bytes ? [`${accuracy} ${format}${describeBytes(bytes)}`] : [];
+  return `preview: ${[...found, ...describeNeed(need, from)].join(", ") || "none"}`;
+}
 
 const smallBytes = 1500;
 
@@ -11,6 +46,66 @@ function cutsOf({ length }: Uint8Array): number[] {
   const some = Array.from({ length: 50 }, (_, index) => Math.floor((length * index) / 50));
   const last = Array.from({ length: 10 }, (_, index) => length - index);
   return [...new Set([...all, ...some, ...last])].filter((cut) => cut >= 0).sort((one, other) => one - other);
+}
+
+/** Describes each length of a prefix, a line for equal ones: with a need by its end, or by the number of missing bytes. */
+function describeCuts(cuts: readonly number[], describe: (cut: number, from: number | null) => string): string[] {
+  const lines: string[] = [];
+  let last: readonly string[] = [];
+  let first = 0;
+  for (const cut of cuts) {
+    const described = [describe(cut, null), describe(cut, cut)];
+    const same = last.filter((line) => described.includes(line));
+    if (same.length === 0) first = cut;
+    else lines.pop();
+    last = same.length === 0 ? described : same;
+    lines.push(`${first === cut ? cut : `${first} to ${cut}`}: ${last[0]}`);
+  }
+  return lines;
+}
+
+/** What is known and needed at each length of a prefix. */
+function describePlan({ plan }: Format, file: Uint8Array, isLengthKnown: boolean): string[] {
+  const cuts = cutsOf(file);
+  const steps = new Map(
+    cuts.map((cut) => {
+      const arrival = arrivalOf(file, cut, { isLengthKnown });
+      return [cut, { facts: plan.facts(arrival), preview: plan.preview(arrival) }];
+    }),
+  );
+  return [
+    ...describeCuts(cuts, (cut, from) => describeFacts(steps.get(cut)!.facts, from)),
+    ...describeCuts(cuts, (cut, from) => describePreview(steps.get(cut)!.preview, from)),
+  ];
+}
+
+/** The requests from few bytes and from the usual ones. */
+function describeRequests({ plan }: Format, file: Uint8Array): string[] {
+  const starts = [0, 60, 12 * 1024].filter((start) => start === 0 || start < file.length);
+  return starts.flatMap((start) =>
+    [true, false].flatMap((isLengthKnown) => {
+      const arrival = arrivalOf(file, start, { isLengthKnown });
+      const [facts, preview] = [follow(plan.facts, file, arrival), follow(plan.preview, file, arrival)];
+      return [
+        ...facts.map(({ step, arrival }) => `${arrival.readBytes}: ${describeFacts(step, null)}`),
+        ...preview.map(({ step, arrival }) => `${arrival.readBytes}: ${describePreview(step, null)}`),
+      ];
+    }),
+  );
+}
+
+/** What the decoder is given, and what is known before it runs. */
+function describeDecoding({ readSize, decoding }: Format, file: Uint8Array): string[] {
+  const size = readSize?.(file);
+  if (!decoding || !("loader" in decoding)) return [`size: ${JSON.stringify(size)}`];
+  const { readHeader, strip, complete } = decoding;
+  const completed = complete?.(file.slice(0, -2));
+  return [
+    `size: ${JSON.stringify(size)}`,
+    `header: ${JSON.stringify(readHeader?.(file))}`,
+    ...(strip ? [`stripped: ${describeBytes(strip(file.slice()))}`] : []),
+    ...(completed ? [`completed: ${describeBytes(completed)}`] : []),
+  ];
 }
 
 describe.each(Object.entries(byteFiles))("%s", (name, file) => {
@@ -28,5 +123,20 @@ describe.each(Object.entries(byteFiles))("%s", (name, file) => {
         ({ known } = step);
       }
     }
+  });
+
+  test("is read, and known, as on record", () => {
+    expect(
+      [
+        ...describeCuts(cuts, (cut) => sniff(file.subarray(0, cut))?.name ?? "unknown"),
+        ...describeDecoding(format, file),
+        "with a declared length",
+        ...describePlan(format, file, true),
+        "without a declared length",
+        ...describePlan(format, file, false),
+        "read",
+        ...describeRequests(format, file),
+      ].join("\n"),
+    ).toMatchSnapshot();
   });
 });

@@ -5,6 +5,7 @@ import type { FactsStep, PreviewStep, ReceivedFile } from "./plan.ts";
 import {
   durationFact,
   foundPreview,
+  isWhole,
   knownFacts,
   needMore,
   needRange,
@@ -67,7 +68,8 @@ function readLength(bytes: Uint8Array, at: number): number {
 }
 
 /** Reads the chunks up to `data`; `missing` and where, or null if there are no samples of a known format. */
-function readWave(prefix: Uint8Array): Wave | { readonly missing: number } | null {
+function readWave(file: ReceivedFile): Wave | { readonly missing: number } | null {
+  const { prefix } = file;
   const isLong = hasAt(prefix, 0, "RF64"); // EBU Tech 3306: the lengths stand in `ds64`
   let [fileBytes, longDataBytes] = [isLong ? Infinity : readLength(prefix, 4) + 8, Infinity];
   let format: WaveFormat | null = null;
@@ -78,6 +80,8 @@ function readWave(prefix: Uint8Array): Wave | { readonly missing: number } | nul
     const { type, start, end, next } = readRiffChunk(prefix, at);
     if (type === "data") {
       if (!format || format.rate === 0) return null;
+      // What follows tells an empty file from one that is still being written.
+      if (end === start && start + 4 > prefix.length && !isWhole(file)) return { missing: start + 4 };
       const isEmpty = end === start && trailers.includes(readText(prefix, start, 4));
       const dataBytes = isEmpty ? 0 : isLong ? longDataBytes : readLength(prefix, start - 4);
       return { ...format, factSamples, dataAt: start, dataBytes, fileBytes };
@@ -113,7 +117,7 @@ function readLong(bytes: Uint8Array, at: number): number {
 
 /** The samples may be cut, or of unknown length while they are written: the length of the file bounds them. */
 function planFacts(file: ReceivedFile): FactsStep {
-  const wave = readWave(file.prefix);
+  const wave = readWave(file);
   if (!wave) return noFacts();
   if ("missing" in wave) return noFacts(needMore(file, wave.missing));
   if (file.length === null) return wholeFacts(file);
@@ -125,7 +129,7 @@ function planFacts(file: ReceivedFile): FactsStep {
 
 /** A cover is in an ID3 chunk, mostly behind the samples: an excerpt of the chunks before and behind them. */
 function planPreview(file: ReceivedFile): PreviewStep {
-  const wave = readWave(file.prefix);
+  const wave = readWave(file);
   if (!wave) return noPreview();
   if ("missing" in wave) return noPreview(needMore(file, wave.missing));
   const { length, prefix } = file;

@@ -210,6 +210,7 @@ const pngs = {
 
 // GIF, WebP
 
+const riff = (form: string, ...chunks: readonly Buffer[]) => chunkLE("RIFF", concat([latin1(form), ...chunks]));
 const gifScreen = latin1("GIF89a\x5a\0\x3c\0\x80\0\0abcdef");
 const gifControl = (flags: number) => concat([latin1("!\xf9\x04"), Buffer.from([flags, 10, 0, 1]), Buffer.alloc(1)]);
 const gifImage = (bytes = 200, colours = 0) =>
@@ -246,7 +247,7 @@ const gifs = {
 
 const chunkLE = (type: string, content: Buffer) =>
   concat([latin1(type), uintLE(4, content.length), content, Buffer.alloc(content.length % 2)]);
-const webp = (...chunks: readonly Buffer[]) => chunkLE("RIFF", concat([latin1("WEBP"), ...chunks]));
+
 const lossy = chunkLE(
   "VP8 ",
   concat([latin1("\x30\x01\0\x9d\x01\x2a"), uintLE(2, 0x4000 + 300), uintLE(2, 0x8000 + 200), Buffer.alloc(51, 7)]),
@@ -260,38 +261,47 @@ const webpFrame = (width: number, height: number) =>
     concat([Buffer.alloc(6), uintLE(3, width - 1), uintLE(3, height - 1), uintLE(3, 100), Buffer.alloc(1), lossy]),
   );
 const webps = {
-  "a lossy WebP": webp(lossy),
-  "a lossless WebP": webp(lossless),
-  "a WebP with opacity": webp(extended(16), chunkLE("ALPH", Buffer.alloc(31)), lossy),
-  "a WebP with a profile": webp(extended(0x20, 70_000, 2), chunkLE("ICCP", Buffer.alloc(100)), lossless),
-  "a WebP with EXIF data": webp(
+  "a lossy WebP": riff("WEBP", lossy),
+  "a lossless WebP": riff("WEBP", lossless),
+  "a WebP with opacity": riff("WEBP", extended(16), chunkLE("ALPH", Buffer.alloc(31)), lossy),
+  "a WebP with a profile": riff("WEBP", extended(0x20, 70_000, 2), chunkLE("ICCP", Buffer.alloc(100)), lossless),
+  "a WebP with EXIF data": riff(
+    "WEBP",
     extended(8),
     lossy,
     chunkLE("EXIF", orientation(true, 6)),
     chunkLE("XMP ", Buffer.alloc(20)),
   ),
-  "an animated WebP": webp(
+  "an animated WebP": riff(
+    "WEBP",
     extended(2),
     chunkLE("ANIM", Buffer.alloc(6)),
     webpFrame(300, 200),
     webpFrame(300, 200),
     webpFrame(20, 200),
   ),
-  "an animated WebP of opaque frames": webp(
+  "an animated WebP of opaque frames": riff(
+    "WEBP",
     extended(2),
     chunkLE("ANIM", Buffer.alloc(6)),
     webpFrame(300, 200),
     webpFrame(300, 200),
   ),
-  "an animated transparent WebP": webp(
+  "an animated transparent WebP": riff(
+    "WEBP",
     extended(18),
     chunkLE("ANIM", Buffer.alloc(6)),
     webpFrame(300, 200),
     webpFrame(300, 200),
     webpFrame(20, 20),
   ),
-  "an animated WebP of one frame": webp(extended(2), chunkLE("ANIM", Buffer.alloc(6)), webpFrame(300, 200)),
-  "a WebP of a large canvas": webp(extended(2, 2 ** 14 + 1, 5), webpFrame(2 ** 14 + 1, 5), webpFrame(2 ** 14 + 1, 5)),
+  "an animated WebP of one frame": riff("WEBP", extended(2), chunkLE("ANIM", Buffer.alloc(6)), webpFrame(300, 200)),
+  "a WebP of a large canvas": riff(
+    "WEBP",
+    extended(2, 2 ** 14 + 1, 5),
+    webpFrame(2 ** 14 + 1, 5),
+    webpFrame(2 ** 14 + 1, 5),
+  ),
 };
 
 // HEIF
@@ -357,6 +367,108 @@ const heifs = {
   }),
 };
 
+/** A picture in two parts, whose item list has long numbers: offsets of 8 bytes behind a base of 4, lengths of 8. */
+function longHeif(version: 1 | 2, method = 0): Buffer {
+  const id = (value: number) => uint(version === 2 ? 4 : 2, value);
+  const [one, two] = [Buffer.alloc(90, 1), Buffer.alloc(110, 2)];
+  const type = fileType("heic", "mif1");
+  const meta = (dataAt: number) =>
+    box(
+      "meta",
+      full,
+      box("hdlr", full, full, "pict", Buffer.alloc(13)),
+      box("pitm", uint(4, version === 2 ? 0x0100_0000 : 0), id(1)),
+      box(
+        "iloc",
+        concat([
+          uint(4, version * 2 ** 24),
+          Buffer.from([0x88, 0x44]),
+          id(1),
+          id(1),
+          uint(2, method),
+          uint(2, 0),
+          uint(4, dataAt),
+          uint(2, 2),
+        ]),
+        ...[
+          [0, one.length],
+          [one.length + 8, two.length],
+        ].map(([from = 0, bytes = 0]) => concat([full, full, uint(4, from), full, uint(4, bytes)])),
+      ),
+      box(
+        "iinf",
+        version === 2 ? concat([uint(4, 0x0100_0000), uint(4, 1)]) : concat([full, uint(2, 1)]),
+        box("infe", uint(4, version === 2 ? 0x0300_0000 : 0x0200_0000), id(1), uint(2, 0), "hvc1\0"),
+      ),
+      box(
+        "iprp",
+        box("ipco", storedSize(400, 300), settings),
+        box("ipma", uint(4, (version === 2 ? 0x0100_0000 : 0) + 1), uint(4, 1), id(1), Buffer.from([2, 0x80, 1, 0, 2])),
+      ),
+    );
+  return concat([type, meta(type.length + meta(0).length + 8), box("mdat", one, Buffer.alloc(8), two)]);
+}
+
+/** An image sequence: a track of pictures of 120 bytes. */
+function sequence(brand: string, codec: string, property: string, matrix: readonly number[]): Buffer {
+  const type = fileType(brand, "msf1", "iso8");
+  const header = (dataAt: number) => {
+    const entry = box(
+      codec,
+      Buffer.alloc(24),
+      uint(2, 90),
+      uint(2, 60),
+      Buffer.alloc(50),
+      box(property, "\x81\0\x0c\0"),
+      box("colr", "nclx", Buffer.alloc(7)),
+    );
+    const table = box(
+      "stbl",
+      box("stsd", full, uint(4, 1), entry),
+      box("stts", full, uint(4, 1), uint(4, 2), uint(4, 100)),
+      box("stsc", full, uint(4, 1), uint(4, 1), uint(4, 2), uint(4, 1)),
+      box("stsz", full, uint(4, 120), uint(4, 2)),
+      box("stco", full, uint(4, 1), uint(4, dataAt)),
+    );
+    const track = box(
+      "tkhd",
+      uint(4, 3),
+      Buffer.alloc(8),
+      uint(4, 1),
+      Buffer.alloc(24),
+      ...matrix.map((value) => uint(4, value)),
+      uint(4, 90 * 65_536),
+      uint(4, 60 * 65_536),
+    );
+    const media = box(
+      "mdia",
+      box("mdhd", full, Buffer.alloc(8), uint(4, 1000), uint(4, 200), full),
+      box("hdlr", full, full, "pict", full),
+      box("minf", table),
+    );
+    return box(
+      "moov",
+      box("mvhd", full, Buffer.alloc(8), uint(4, 1000), uint(4, 200), Buffer.alloc(80)),
+      box("trak", track, media),
+    );
+  };
+  return concat([
+    type,
+    header(type.length + header(0).length + 8),
+    box("mdat", Buffer.alloc(120, 1), Buffer.alloc(120, 2)),
+  ]);
+}
+
+const longHeifs = {
+  "a HEIC of long offsets": longHeif(1),
+  "a HEIC of long numbers": longHeif(2),
+  "a HEIC whose data is in its list": longHeif(1, 1),
+  "a HEIC whose data is in another item": longHeif(1, 2),
+  "an AVIF sequence": sequence("avis", "av01", "av1C", [0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000]),
+  "a turned AVIF sequence": sequence("avis", "av01", "av1C", [0, 0x10000, 0, 0xffff0000, 0, 0, 0, 0, 0x40000000]),
+  "a HEIC sequence": sequence("hevc", "hvc1", "hvcC", [0xffff0000, 0, 0, 0, 0xffff0000, 0, 0, 0, 0x40000000]),
+};
+
 // ISO base media files
 
 const movie = (...boxes: readonly Buffer[]) => concat([fileType("isom", "mp42"), ...boxes]);
@@ -382,6 +494,70 @@ const sidx = (...references: readonly (readonly [number, number])[]) =>
 const fragmented = movieHeader([{}], fragmentDefaults());
 const live = movie(fragmented, fragment(1, 10, 5000), fragment(1, 10, 6000));
 const indexed = concat([live, fragment(1, 10, 7000)]);
+/** A movie of five samples in two chunks; times and offsets of 4 bytes or of 8. */
+function listedMovie(bytes: 4 | 8): Buffer {
+  const isLong = bytes === 8;
+  const version = uint(4, isLong ? 0x0100_0000 : 0);
+  const time = (value: number) => concat([Buffer.alloc(bytes - 4), uint(4, value)]);
+  const matrix = concat([0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000].map((value) => uint(4, value)));
+  const times = (timescale: number, duration: number) =>
+    concat([version, time(0), time(0), uint(4, timescale), time(duration)]);
+  const entry = box("avc1", Buffer.alloc(24), uint(2, 320), uint(2, 180), Buffer.alloc(50));
+  const header = (at: number) => {
+    const table = box(
+      "stbl",
+      box("stsd", full, uint(4, 1), entry),
+      box("stts", full, uint(4, 2), uint(4, 3), uint(4, 1000), uint(4, 2), uint(4, 4000)),
+      box("ctts", full, uint(4, 1), uint(4, 5), uint(4, 500)),
+      box("stsc", full, uint(4, 2), uint(4, 1), uint(4, 3), uint(4, 1), uint(4, 2), uint(4, 2), uint(4, 1)),
+      box("stsz", full, full, uint(4, 5), ...[50, 40, 30, 20, 10].map((size) => uint(4, size))),
+      box(isLong ? "co64" : "stco", full, uint(4, 2), time(at), time(at + 200)),
+    );
+    const edits = box(
+      "elst",
+      version,
+      uint(4, 2),
+      time(500),
+      isLong ? uint(4, 0xffffffff) : Buffer.alloc(0),
+      uint(4, 0xffffffff),
+      uint(4, 0x10000),
+      time(11_000),
+      time(500),
+      uint(4, 0x10000),
+    );
+    const track = box(
+      "tkhd",
+      concat([version.subarray(0, 3), Buffer.from([3])]),
+      time(0),
+      time(0),
+      uint(4, 5),
+      full,
+      time(11_000),
+      Buffer.alloc(16),
+      matrix,
+      uint(4, 320 * 65_536),
+      uint(4, 180 * 65_536),
+    );
+    const media = box(
+      "mdia",
+      box("mdhd", times(1000, 11_000), full),
+      box("hdlr", full, full, "vide", full),
+      box("minf", table),
+    );
+    const chapters = box(
+      "trak",
+      box("tkhd", version, time(0), time(0), uint(4, 6), full, time(99_000), Buffer.alloc(60)),
+      box("mdia", box("mdhd", times(1000, 99_000), full), box("hdlr", full, full, "text", full)),
+    );
+    return box(
+      "moov",
+      box("mvhd", times(1000, 11_500), Buffer.alloc(16), matrix, Buffer.alloc(28)),
+      chapters,
+      box("trak", track, box("edts", edits), media),
+    );
+  };
+  return header(fileType("isom", "mp42").length + header(0).length + 8);
+}
 const movies = {
   "an MP4 with its header first": movie(movieHeader([film, song]), mdat),
   "an MP4 with its header last": movie(box("free", Buffer.alloc(20)), mdat, movieHeader([film, song])),
@@ -438,6 +614,8 @@ const movies = {
     fragment(1, 9, 1000),
   ),
   "a fragmented film with an index for random access": concat([indexed, mfra(tfra(1, 7000, live.length))]),
+  "a film whose samples are listed": movie(listedMovie(4), mdat),
+  "a film of long times": movie(listedMovie(8), mdat),
   "a segment of a film": concat([box("styp", "msdh", full), box("moof", Buffer.alloc(20)), mdat]),
   "an M4A with a cover": concat([fileType("M4A "), movieHeader([song], cover), mdat]),
   "an M4A": concat([fileType("mp42"), movieHeader([song]), mdat]),
@@ -733,6 +911,66 @@ const sounds = {
     uint(2, 16),
     Buffer.from([0x40, 0x0c, 0xfa, 0, 0, 0, 0, 0, 0, 0]),
   ]),
+  "an AIFF of a recording": concat([
+    latin1("FORM\0\0\0\0AIFFCOMM"),
+    uint(4, 18),
+    uint(2, 2),
+    full,
+    uint(2, 24),
+    Buffer.from([0x40, 0x0b, 0xfa, 0, 0, 0, 0, 0, 0, 0]),
+    latin1("SSND"),
+    full,
+    Buffer.alloc(608),
+  ]),
+  "an AIFF with a name of an odd length": concat([
+    latin1("FORM\0\0\0\0AIFFNAME"),
+    uint(4, 3),
+    Buffer.alloc(4),
+    latin1("COMM"),
+    uint(4, 18),
+    uint(2, 1),
+    uint(4, 400),
+    uint(2, 16),
+    Buffer.from([0x40, 0x0c, 0xfa, 0, 0, 0, 0, 0, 0, 0]),
+    latin1("SSND"),
+    uint(4, 808),
+    Buffer.alloc(808),
+  ]),
+  "a WAV with a cover": riff(
+    "WAVE",
+    chunkLE("fmt ", concat([uintLE(2, 1), uintLE(2, 1), uintLE(4, 8000), uintLE(4, 8000), uintLE(2, 1), uintLE(2, 8)])),
+    chunkLE("data", Buffer.alloc(801)),
+    chunkLE("LIST", Buffer.alloc(20)),
+    chunkLE("id3 ", id3(1200, "APIC")),
+  ),
+  "an extensible WAV": riff(
+    "WAVE",
+    chunkLE(
+      "fmt ",
+      concat([
+        uintLE(2, 0xfffe),
+        uintLE(2, 2),
+        uintLE(4, 8000),
+        uintLE(4, 48_000),
+        uintLE(2, 6),
+        uintLE(2, 24),
+        uintLE(2, 22),
+        uintLE(2, 24),
+        uintLE(4, 3),
+        uintLE(2, 1),
+        Buffer.alloc(14),
+      ]),
+    ),
+    chunkLE("JUNK", Buffer.alloc(7)),
+    chunkLE("data", Buffer.alloc(600)),
+  ),
+  "an empty WAV": riff(
+    "WAVE",
+    chunkLE("fmt ", concat([uintLE(2, 1), uintLE(2, 1), uintLE(4, 8000), uintLE(4, 8000), uintLE(2, 1), uintLE(2, 8)])),
+    chunkLE("data", Buffer.alloc(0)),
+    chunkLE("LIST", Buffer.alloc(20)),
+  ),
+  "an AMR": concat([latin1("#!AMR\n"), Buffer.alloc(64, "\x3c")]),
   "a CAF of packets": concat([
     streams.cafStart("opus", 48_000, { bytes: 0, frames: 960 }),
     streams.cafChunk("data", Buffer.alloc(200)),
@@ -782,6 +1020,25 @@ const films = {
     streams.asfFile(1500, 3000),
     streams.asfStream("audio"),
     streams.asfStream("video", 320, 180),
+  ),
+  "Flash video with metadata": concat([
+    streams.flvHeader,
+    streams.flvTag(
+      18,
+      concat([
+        latin1("\x02\0\x0aonMetaData\x08\0\0\0\x03"),
+        ...(["duration", "width", "height"] as const).map((key, index) =>
+          concat([uint(2, key.length), latin1(`${key}\0`), float([2.5, 320, 180][index]!)]),
+        ),
+        latin1("\0\0\x09"),
+      ]),
+    ),
+    streams.flvTag(9, Buffer.alloc(99)),
+  ]),
+  "Windows Media of sound": streams.asfHeader(
+    streams.asfObject("00".repeat(16), Buffer.alloc(30)),
+    streams.asfStream("audio"),
+    streams.asfFile(2500),
   ),
   "Flash video": concat([
     streams.flvHeader,
@@ -852,6 +1109,48 @@ const others = {
     [8, 8, dib(8, 8)],
     [0, 0, png(["IHDR", pngHeader(256, 256, 8, 6)], ["IDAT", pixels], end)],
   ),
+  "a cursor": concat([
+    latin1("\0\0\x02\0\x01\0"),
+    Buffer.from([4, 4, 0, 255, 1, 0, 1, 0]),
+    uintLE(4, dib(4, 4).length),
+    uintLE(4, 22),
+    dib(4, 4),
+  ]),
+  "a bitmap of OS/2": concat([
+    latin1("BM"),
+    Buffer.alloc(12),
+    uintLE(4, 12),
+    uintLE(2, 30),
+    uintLE(2, 20),
+    Buffer.alloc(40),
+  ]),
+  "a bitmap of rows from top down": concat([
+    latin1("BM"),
+    Buffer.alloc(12),
+    uintLE(4, 40),
+    uintLE(4, 30),
+    uintLE(4, 2 ** 32 - 20),
+    Buffer.alloc(40),
+  ]),
+  "a JPEG 2000": concat([
+    latin1("\0\0\0\x0cjP  \r\n\x87\n"),
+    fileType("jp2 "),
+    box("jp2h", box("bpcc", full), box("ihdr", uint(4, 20), uint(4, 30), Buffer.alloc(6))),
+    box("jp2c", Buffer.alloc(90)),
+  ]),
+  "a JPEG XL in parts": concat([
+    box("JXL ", "\r\n\x87\n"),
+    fileType("jxl "),
+    box("jxlp", full, Buffer.from([0xff, 0x0a, 0x8a, 0x72, 0x1c, 0xf4, 0x30, 0x11, 0, 0, 0, 0, 0, 0])),
+  ]),
+  "a Photoshop document": concat([
+    latin1("8BPS\0\x01"),
+    Buffer.alloc(6),
+    uint(2, 3),
+    uint(4, 20),
+    uint(4, 30),
+    Buffer.alloc(40),
+  ]),
   "a JPEG 2000 codestream": concat([
     latin1("\xff\x4f\xff\x51"),
     uint(2, 47),
@@ -888,6 +1187,7 @@ export const byteFiles: Readonly<Record<string, Buffer>> = {
   ...gifs,
   ...webps,
   ...heifs,
+  ...longHeifs,
   ...movies,
   ...matroskas,
   ...oggs,

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import type { Decoding } from "../../../../src/media/formats/format.ts";
 import type { Format } from "../../../../src/media/formats/index.ts";
 import type { FactsStep, Need, PreviewStep } from "../../../../src/media/formats/plan.ts";
 import { sniff } from "../../../../src/media/formats/sniff.ts";
@@ -94,17 +95,87 @@ function describeRequests({ plan }: Format, file: Uint8Array): string[] {
   );
 }
 
+/** The estimated cost of a decode, of pixels of 8 bits and of 16. */
+function describeCost(decoding: Decoding, head: Uint8Array): string[] {
+  return [3, 8].flatMap((bytesAPixel) =>
+    [false, true].map((isProgressive) => {
+      const opened = { head, isProgressive, bytesAPixel, pages: 2, pixels: 10_000 };
+      const [bytes, nanoseconds] = [decoding.bytesPerPixel(opened), decoding.nanosecondsPerPixel(opened)];
+      const kind = `${bytesAPixel} bytes${isProgressive ? ", progressive" : ""}`;
+      return `cost of ${kind}: ${bytes.toPrecision(6)} bytes and ${nanoseconds.toPrecision(6)} ns a pixel`;
+    }),
+  );
+}
+
 /** What the decoder is given, and what is known before it runs. */
 function describeDecoding({ readSize, decoding }: Format, file: Uint8Array): string[] {
-  const size = readSize?.(file);
-  if (!decoding || !("loader" in decoding)) return [`size: ${JSON.stringify(size)}`];
-  const { readHeader, strip, complete } = decoding;
+  const size = readSize ? [`size: ${JSON.stringify(readSize(file))}`] : [];
+  if (!decoding) return size;
+  const opened = { head: file, isProgressive: false, bytesAPixel: 3, pages: 1, pixels: 10_000 };
+  const lines = [
+    ...size,
+    `animated: ${decoding.isAnimated(opened)}; with two pages: ${decoding.isAnimated({ ...opened, pages: 2 })}`,
+    `unpredictable: ${decoding.isUnpredictable ?? false}`,
+    ...describeCost(decoding, file),
+  ];
+  if ("reader" in decoding) return [...lines, `library: ${decoding.libraryBytes} bytes`];
+  const { readHeader, strip, complete, density } = decoding;
   const completed = complete?.(file.slice(0, -2));
   return [
-    `size: ${JSON.stringify(size)}`,
+    ...lines,
+    `density: ${density}`,
     `header: ${JSON.stringify(readHeader?.(file))}`,
     ...(strip ? [`stripped: ${describeBytes(strip(file.slice()))}`] : []),
     ...(completed ? [`completed: ${describeBytes(completed)}`] : []),
+  ];
+}
+
+/** Lists positions with the bits that matter there, a text for equal neighbours. */
+function describeBits(bits: readonly number[]): string {
+  const runs: { readonly first: number; readonly bits: number; last: number }[] = [];
+  bits.forEach((found, at) => {
+    const run = runs.at(-1);
+    if (run?.bits === found) run.last = at;
+    else runs.push({ first: at, bits: found, last: at });
+  });
+  const texts = runs
+    .filter(({ bits }) => bits > 0)
+    .map(({ first, last, bits }) => `${first === last ? first : `${first} to ${last}`} (${bits.toString(16)})`);
+  return texts.join(", ") || "none";
+}
+
+/** Finds the bits of the first bytes that change what is read from a file, among some bits of each byte. */
+function findBits(file: Uint8Array, count: number, mask: number, read: (file: Uint8Array) => unknown): number[] {
+  const bytes = Uint8Array.from(file);
+  const whole = JSON.stringify(read(bytes));
+  return Array.from({ length: Math.min(count, file.length) }, (_, at) => {
+    let found = 0;
+    for (let bit = 1; bit < 256; bit *= 2) {
+      if ((mask & bit) === 0) continue;
+      bytes[at] = file[at]! ^ bit;
+      if (JSON.stringify(read(bytes.subarray())) !== whole) found |= bit; // a view of its own: parsers memoize by it
+    }
+    bytes[at] = file[at]!;
+    return found;
+  });
+}
+
+/** The bits of the type and of the facts. */
+function describeFields({ plan }: Format, file: Uint8Array): string[] {
+  const nameOf = (bytes: Uint8Array) => sniff(bytes)?.name;
+  const factsOf = (bytes: Uint8Array) => {
+    const { known, measurable, need } = plan.facts(arrivalOf(bytes, bytes.length));
+    return { known, measurable: measurable?.length, need };
+  };
+  const previewOf = (bytes: Uint8Array) => {
+    const { excerpt, need } = plan.preview(arrivalOf(bytes, bytes.length));
+    return { accuracy: excerpt?.accuracy, length: excerpt?.bytes.length, need };
+  };
+  const count = file.length <= smallBytes ? 400 : 60;
+  return [
+    `bits of the type: ${describeBits(findBits(file, 24, 0xff, nameOf))}`,
+    `bits of the facts: ${describeBits(findBits(file, count, 0x81, factsOf))}`,
+    `bits of the preview: ${describeBits(findBits(file, 100, 0x01, previewOf))}`,
   ];
 }
 
@@ -136,6 +207,7 @@ describe.each(Object.entries(byteFiles))("%s", (name, file) => {
         ...describePlan(format, file, false),
         "read",
         ...describeRequests(format, file),
+        ...describeFields(format, file),
       ].join("\n"),
     ).toMatchSnapshot();
   });

@@ -19,6 +19,8 @@ export default defineConfig({
   test: {
     testTimeout: 60_000, // for busy machines: no test waits that long on an idle one
     hookTimeout: 60_000,
+    // A record is written with `-u` alone, and read then: without one a test fails.
+    update: "none",
     setupFiles: ["test/support/equal-bytes.ts", "test/support/closed-connections.ts"],
     // A process for many files, because the start of one for each takes a tenth of the time.
     isolate: false,

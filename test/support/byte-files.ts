@@ -618,6 +618,11 @@ const movies = {
   "a film of long times": movie(listedMovie(8), mdat),
   "a segment of a film": concat([box("styp", "msdh", full), box("moof", Buffer.alloc(20)), mdat]),
   "an M4A with a cover": concat([fileType("M4A "), movieHeader([song], cover), mdat]),
+  "an M4A with a picture as a track": concat([
+    fileType("mp42"),
+    movieHeader([song, { codec: "jpeg", samples: 1 }]),
+    mdat,
+  ]),
   "an M4A": concat([fileType("mp42"), movieHeader([song]), mdat]),
   "a 3GP": concat([fileType("3gp5", "isom"), movieHeader([film]), mdat]),
   "a QuickTime film": concat([fileType("qt  "), mdat, movieHeader([film])]),
@@ -763,6 +768,8 @@ const theoraHead = concat([
   Buffer.alloc(4),
   uint(2, 6 << 5),
 ]);
+const squareTheora = Buffer.from(theoraHead);
+squareTheora.fill(0, 33, 36); // no height of a pixel: its aspect is unknown
 const comment = (name: string, text = "") => concat([latin1(name), latin1(text)]);
 const coverComment = `METADATA_BLOCK_PICTURE=${"A".repeat(300)}`;
 const packet = Buffer.alloc(30, 0x78);
@@ -816,6 +823,12 @@ const oggs = {
     page(0, 1, 3 * 64 + 60, packet),
     page(4, 2, 88_200, packet),
     page(4, 1, 4 * 64 + 3, packet),
+  ]),
+  "an Ogg film of square pixels": concat([
+    page(2, 1, 0, squareTheora),
+    page(0, 1, 0, comment("\x81theora")),
+    page(0, 1, 64, packet),
+    page(4, 1, 64 + 50, packet),
   ]),
   "an Ogg file of two songs": concat([
     page(2, 1, 0, opusHead),
@@ -1079,6 +1092,13 @@ const dib = (width: number, height: number) =>
     Buffer.from([1, 0, 32, 0]),
     Buffer.alloc(24 + 4 * width * height),
   ]);
+/** A JPEG XL of these fields of bits, the lowest of each byte first. */
+function lowBits(...fields: readonly (readonly [count: number, value: number])[]): Buffer {
+  const all = fields.flatMap(([count, value]) => Array.from({ length: count }, (_, bit) => (value >> bit) & 1));
+  const bytes = Buffer.alloc(Math.ceil(all.length / 8));
+  for (const [at, bit] of all.entries()) bytes[at >> 3]! |= bit << (at & 7);
+  return concat([Buffer.from([0xff, 0x0a]), bytes]);
+}
 const text = (value: string) => Buffer.from(value);
 const stored = (name: string, content: string) => ({ name, content, isStored: true });
 const others = {
@@ -1138,6 +1158,43 @@ const others = {
     box("jp2h", box("bpcc", full), box("ihdr", uint(4, 20), uint(4, 30), Buffer.alloc(6))),
     box("jp2c", Buffer.alloc(90)),
   ]),
+  "a turned JPEG XL with a preview": lowBits(
+    [1, 1],
+    [5, 9],
+    [3, 0],
+    [5, 4],
+    [1, 0],
+    [1, 1],
+    [3, 5],
+    [1, 1],
+    [1, 1],
+    [5, 3],
+    [3, 2],
+    [1, 1],
+    [1, 0],
+    [2, 1],
+    [3, 0],
+    [2, 2],
+    [1, 1],
+    [20, 0],
+  ),
+  "an animated JPEG XL": lowBits(
+    [1, 0],
+    [2, 1],
+    [13, 1079],
+    [3, 5],
+    [1, 0],
+    [1, 1],
+    [3, 0],
+    [1, 0],
+    [1, 1],
+    [1, 1],
+    [2, 3],
+    [9, 5],
+    [3, 1],
+    [1, 1],
+    [20, 0],
+  ),
   "a JPEG XL in parts": concat([
     box("JXL ", "\r\n\x87\n"),
     fileType("jxl "),
@@ -1164,6 +1221,12 @@ const others = {
     '<?xml version="1.0"?><!-- a --><svg xmlns="http://www.w3.org/2000/svg" width="3cm" viewBox="0 0 30 20"><!-- b --><rect/></svg>',
   ),
   "an SVG in UTF-16": Buffer.from('\ufeff<svg width="30" height="20"/>', "utf16le"),
+  "an embedded font": concat([
+    Buffer.from([100, 0, 0, 0, 90, 0, 0, 0, 2, 0, 2, 0]),
+    Buffer.alloc(22),
+    latin1("LP"),
+    Buffer.alloc(64),
+  ]),
   "a page": text("<!-- a --><!doctype html><title>a</title>"),
   "an archive of stored files": zip(stored("mimetype", "application/epub+zip"), stored("a", "b")),
   "an archive": zip(stored("a.txt", "hello"), stored("b.txt", "world")),
@@ -1175,6 +1238,120 @@ const others = {
     stored("word/document.xml", "<a/>"),
   ),
 };
+
+// Files whose parts lie far apart: they are read in ranges.
+
+const far = Buffer.alloc(400_000, 1);
+const lastHeader = movie(box("mdat", far), movieHeader([film, song]));
+const farFiles = {
+  "a long MP4 with its header last": lastHeader,
+  "a long MP4 behind a tag": concat([id3(300), lastHeader]),
+  "a long MP4 whose samples are far": concat([fileType("isom", "mp42"), farMovie(), box("free", far), mdat]),
+  "a long fragmented film": movie(fragmented, fragment(1, 10, 0), box("free", far), fragment(1, 10, 9000)),
+  "a long fragmented film with an index for random access": concat([
+    live,
+    box("free", far),
+    fragment(1, 10, 7000),
+    mfra(tfra(1, 7000, live.length + far.length + 8)),
+  ]),
+  "a long HEIC with its thumbnail last": heifOf({
+    brands: ["heic", "mif1"],
+    primary: 1,
+    properties: [storedSize(4000, 3000), storedSize(320, 240)],
+    references: [reference("thmb", 2, 1)],
+    items: [
+      { id: 1, type: "hvc1", data: far, properties: [1] },
+      { id: 2, type: "hvc1", data: Buffer.alloc(120, 4), properties: [2] },
+    ],
+  }),
+  "a long HEIC whose data is first": heifOf({
+    brands: ["heic", "mif1"],
+    primary: 1,
+    isDataFirst: true,
+    properties: [storedSize(4000, 3000)],
+    items: [{ id: 1, type: "hvc1", data: far, properties: [1] }],
+  }),
+  "a long WebM without a duration": concat([
+    ebml("webm"),
+    unsized(
+      0x18538067,
+      info(),
+      tracks,
+      ...clusters,
+      element(0xec, far.subarray(0, 16_000)),
+      ...Array.from({ length: 40 }, (_, index) => cluster(4000 + 1000 * index, block(1, 0, 10_000), block(2, 10))),
+    ),
+  ]),
+  "a long Ogg song": concat([
+    page(2, 1, 0, opusHead),
+    page(0, 1, 0, comment("OpusTags")),
+    ...Array.from({ length: 1600 }, (_, index) => page(0, 1, 960 * (index + 1), Buffer.alloc(200, 0x78))),
+  ]),
+  "a long WAV with a cover": riff(
+    "WAVE",
+    chunkLE("fmt ", concat([uintLE(2, 1), uintLE(2, 1), uintLE(4, 8000), uintLE(4, 8000), uintLE(2, 1), uintLE(2, 8)])),
+    chunkLE("data", far),
+    chunkLE("id3 ", id3(1200, "APIC")),
+  ),
+  "a long AIFF whose common chunk is last": concat([
+    latin1("FORM\0\0\0\0AIFF"),
+    latin1("SSND"),
+    uint(4, far.length),
+    far,
+    latin1("COMM"),
+    uint(4, 18),
+    uint(2, 1),
+    uint(4, 50),
+    uint(2, 16),
+    Buffer.from([0x40, 0x0c, 0xfa, 0, 0, 0, 0, 0, 0, 0]),
+  ]),
+  "a long CAF whose packet table is last": concat([
+    streams.cafStart("opus", 48_000, { bytes: 0, frames: 960 }),
+    streams.cafChunk("data", far),
+    streams.cafChunk("pakt", concat([full, uint(4, 5), full, full, Buffer.alloc(8)])),
+  ]),
+  "a long FLAC behind two tags": concat([
+    id3(9),
+    id3(16_000),
+    latin1("fLaC"),
+    flacBlock(0, streamInfo(44_100)),
+    flacBlock(6, concat([uint(4, 3), far]), true),
+  ]),
+  "a long MPEG video": concat([
+    streams.mpeg2Pack,
+    Buffer.alloc(60_000, 1),
+    streams.sequenceHeader(720, 576, 2, true),
+    far,
+  ]),
+  "a long TIFF whose directory is last": concat([
+    latin1("II*\0"),
+    uintLE(4, 8 + far.length),
+    far,
+    directory(true, [
+      [256, 3, 30],
+      [257, 3, 20],
+    ]),
+  ]),
+  "a long JPEG behind its profiles": jpeg(
+    ...Array.from({ length: 5 }, () => segment(0xe2, far.subarray(0, 65_000))),
+    ...photo,
+  ),
+};
+
+/** A movie whose one chunk of samples lies behind other boxes. */
+function farMovie(): Buffer {
+  const header = movieHeader([{ ...film, samples: 10 }]);
+  const at = header.lastIndexOf("stco");
+  const offset = fileType("isom", "mp42").length + header.length + 4 + 8 + far.length + 8;
+  const chunk = concat([uint(4, 1), uint(4, offset)]);
+  // The chunk list has no entries in the header of the tests: it gets one, and so do the boxes around it.
+  const longer = concat([header.subarray(0, at + 8), chunk, header.subarray(at + 12)]);
+  for (const type of ["moov", "trak", "mdia", "minf", "stbl", "stco"]) {
+    const boxAt = longer.indexOf(type) - 4;
+    longer.writeUInt32BE(longer.readUInt32BE(boxAt) + 4, boxAt);
+  }
+  return longer;
+}
 
 // Their bytes are made by zlib, whose versions differ.
 const compressed = ["tgs", "svgz", ...Object.keys(packageHeads)];
@@ -1194,4 +1371,5 @@ export const byteFiles: Readonly<Record<string, Buffer>> = {
   ...sounds,
   ...films,
   ...others,
+  ...farFiles,
 };

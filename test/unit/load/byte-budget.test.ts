@@ -100,3 +100,103 @@ test("a service at rest keeps no buffers", () => {
     vi.useRealTimers();
   }
 });
+
+test.each([
+  { bytes: 0, size: 4096 },
+  { bytes: 1, size: 4096 },
+  { bytes: 4096, size: 4096 },
+  { bytes: 4097, size: 8192 },
+  { bytes: 5 * megabyte, size: 8 * megabyte },
+])("a loan of $bytes bytes takes $size bytes: the next power of two, at least 4 KiB", ({ bytes, size }) => {
+  const budget = createByteBudget(64 * megabyte);
+  expect(budget.lenderTo(null).lend(bytes, none, 0)).toHaveLength(size);
+  expect(budget.used).toBe(size);
+});
+
+test("a larger buffer has the first bytes of the one that it replaces, which is given back", () => {
+  const budget = createByteBudget(64 * megabyte);
+  const lender = budget.lenderTo("a");
+  const small = lender.lend(4096, none, 0) as Uint8Array;
+  small.set([1, 2, 3, 4]);
+  const large = lender.lend(8192, small, 3) as Uint8Array;
+  expect([...large.subarray(0, 5)]).toEqual([1, 2, 3, 0, 0]);
+  expect(budget).toMatchObject({ used: 8192, spare: 4096 });
+});
+
+test("a body grows into what its smaller buffer leaves of the memory and of the site's share", () => {
+  const full = createByteBudget(8 * megabyte);
+  const own = full.lenderTo(null);
+  const small = own.lend(megabyte, none, 0) as Uint8Array;
+  const half = own.lend(4 * megabyte, none, 0) as Uint8Array;
+  expect(own.lend(2 * megabyte, small, 0)).toHaveLength(2 * megabyte);
+  expect(own.lend(8 * megabyte, half, 0)).toBe("overloaded");
+
+  const shared = createByteBudget(64 * megabyte);
+  borrow(shared.lenderTo("b"), 1, 32 * megabyte);
+  const lender = shared.lenderTo("a");
+  const [first] = borrow(lender, 2, 4 * megabyte);
+  expect(lender.lend(9 * megabyte, first as Uint8Array, 0)).toBe("host_busy");
+  expect(lender.lend(8 * megabyte, first as Uint8Array, 0)).toHaveLength(8 * megabyte);
+});
+
+test("large buffers are those of more than 1 MiB, and small ones never meet the share of their site", () => {
+  const budget = createByteBudget(64 * megabyte);
+  borrow(budget.lenderTo("b"), 1, 32 * megabyte);
+  const lender = budget.lenderTo("a");
+  expect(lender.lend(16 * megabyte, none, 0)).toHaveLength(16 * megabyte); // its whole share
+  expect(lender.lend(megabyte + 1, none, 0)).toBe("host_busy");
+  expect(lentOf(borrow(lender, 16, megabyte))).toHaveLength(16);
+  expect(lender.lend(1, none, 0)).toBe("overloaded");
+});
+
+test("memory that a site gives back no longer counts against its share", () => {
+  const budget = createByteBudget(64 * megabyte);
+  borrow(budget.lenderTo("b"), 1, 32 * megabyte);
+  const lender = budget.lenderTo("a");
+  for (let round = 0; round < 3; round += 1) {
+    const lent = lentOf(borrow(lender, 3, 8 * megabyte));
+    expect(lent).toHaveLength(2);
+    for (const each of lent) lender.giveBack(each);
+  }
+});
+
+test("empty buffers change nothing when they are given back", () => {
+  const budget = createByteBudget(64 * megabyte);
+  const lender = budget.lenderTo("a");
+  lender.giveBack(none);
+  expect(budget).toMatchObject({ used: 0, spare: 0 });
+});
+
+test("the memory of a buffer that is not kept is free at once, and that of kept ones when the service is at rest", () => {
+  vi.useFakeTimers();
+  try {
+    const lender = createByteBudget(4 * megabyte).lenderTo(null);
+    const [kept, large] = [...borrow(lender, 1, megabyte), ...borrow(lender, 1, 2 * megabyte)] as Uint8Array[];
+    lender.giveBack(large!);
+    expect(large!.buffer.byteLength).toBe(0);
+    lender.giveBack(kept!);
+    expect(kept!.buffer.byteLength).toBe(megabyte);
+    vi.advanceTimersByTime(20_000);
+    expect(kept!.buffer.byteLength).toBe(0);
+    expect(lender.lend(megabyte, none, 0)).toHaveLength(megabyte);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("kept buffers are freed in ten seconds without a loan", () => {
+  vi.useFakeTimers();
+  try {
+    const budget = createByteBudget(64 * megabyte);
+    const lender = budget.lenderTo(null);
+    lender.giveBack(lender.lend(1, none, 0) as Uint8Array);
+    vi.advanceTimersByTime(10_000); // the loan is one of these
+    expect(budget.spare).toBe(4096);
+    vi.advanceTimersByTime(9_999);
+    expect(budget.spare).toBe(4096);
+    vi.advanceTimersByTime(1);
+    expect(budget.spare).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
+});

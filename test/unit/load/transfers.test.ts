@@ -70,7 +70,92 @@ describe("the slot of a slow transfer", () => {
   });
 });
 
+describe("the rate that a transfer needs to keep its slot", () => {
+  test.each([
+    { bytes: 16 * kibibyte - 1, expected: ["b"] },
+    { bytes: 16 * kibibyte, expected: [] },
+  ])("is 64 KiB/s after exactly 250 ms: with $bytes bytes the slots of $expected go", async ({ bytes, expected }) => {
+    const { begin, starve, yielded } = startTransfers(2);
+    const held = begin("a"); // the reviews are every 100 ms from here
+    held.endWait();
+    await vi.advanceTimersByTimeAsync(50);
+    begin("b").transfer.received(bytes);
+    starve({ [wholeKey]: 1 });
+    await vi.advanceTimersByTimeAsync(249);
+    expect(yielded).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(yielded).toEqual(expected);
+  });
+
+  test("counts at once in the window after a slow one", async () => {
+    const { begin, starve, yielded } = startTransfers(1);
+    begin("a");
+    await pass(1);
+    starve({ [wholeKey]: 1 });
+    await pass(0.1);
+    expect(yielded).toEqual(["a"]);
+  });
+
+  test("costs one transfer its slot for each lookup that waits", async () => {
+    const { begin, starve, yielded } = startTransfers(3);
+    for (const host of ["a", "b", "c"]) begin(host);
+    await pass(0.9);
+    starve({ [wholeKey]: 2 });
+    await pass(0.1);
+    starve({});
+    await pass(0.8);
+    expect(yielded).toEqual(["a", "b"]);
+  });
+
+  test("does not matter once a lookup has waited for less than 100 ms", async () => {
+    const waitedMs = { value: 0 };
+    const transfers = createTransfers({
+      starved: (least) => new Map(waitedMs.value >= least ? [[wholeKey, 1]] : []),
+      maxYielded: 1,
+      now: () => performance.now(),
+    });
+    let hasYielded = false;
+    using transfer = transfers.begin([wholeKey], never, () => (hasYielded = true));
+    transfer.wait();
+    waitedMs.value = 99;
+    await pass(1);
+    expect(hasYielded).toBe(false);
+    waitedMs.value = 100;
+    await pass(0.1);
+    expect(hasYielded).toBe(true);
+  });
+});
+
 describe("a slow transfer", () => {
+  test("that has ended does not count for the next lookup: the next one yields", async () => {
+    const { begin, starve } = startTransfers();
+    const [first, second] = [begin("a"), begin("b")];
+    await pass(2);
+    starve({ [wholeKey]: 1 });
+    await pass(0.1);
+    expect(endedOf(first, second)).toEqual([true, false]);
+    await pass(0.1);
+    expect(endedOf(first, second)).toEqual([true, true]);
+  });
+
+  test("yields also after another transfer is over", async () => {
+    const { begin, starve } = startTransfers();
+    const [over, silent] = [begin("a"), begin("b")];
+    over.transfer[Symbol.dispose]();
+    starve({ [wholeKey]: 1 });
+    await pass(2);
+    expect(endedOf(silent)).toEqual([true]);
+  });
+
+  test("that is over is not aborted by the signal of its lookup", () => {
+    const { transfers } = startTransfers();
+    const limit = new AbortController();
+    const transfer = transfers.begin([wholeKey], limit.signal, () => undefined);
+    transfer[Symbol.dispose]();
+    limit.abort();
+    expect(transfer.signal.aborted).toBe(false);
+  });
+
   test("yields to a lookup that waits for a slot, after two seconds", async () => {
     const { begin, starve } = startTransfers();
     const silent = begin("a");
@@ -119,6 +204,73 @@ describe("a slow transfer", () => {
     limit.abort();
     expect(transfer.signal.aborted).toBe(true);
     expect(transfers.begin([wholeKey], limit.signal, () => undefined).signal.aborted).toBe(true);
+  });
+});
+
+describe("the windows of a transfer", () => {
+  /** Lets a transfer receive so many bytes at the start of each second. */
+  async function passWith(bytesPerSecond: number, seconds: number, transfer: Transfer) {
+    for (let second = 0; second < seconds; second += 1) {
+      transfer.received(bytesPerSecond);
+      await pass(1);
+    }
+  }
+
+  test("last one second each: the transfer ends 2.0 s after its begin", async () => {
+    const { begin, starve } = startTransfers();
+    const silent = begin("a");
+    starve({ [wholeKey]: 1 });
+    await pass(1.9);
+    expect(endedOf(silent)).toEqual([false]);
+    await pass(0.1);
+    expect(endedOf(silent)).toEqual([true]);
+  });
+
+  test.each([
+    { bytes: 64 * kibibyte - 1, isEnded: true },
+    { bytes: 64 * kibibyte, isEnded: false },
+  ])("with $bytes bytes are slow: $isEnded, since the least rate is 64 KiB/s", async ({ bytes, isEnded }) => {
+    const { begin } = startTransfers();
+    const large = begin("a");
+    large.endWait();
+    large.transfer.received(2048 * kibibyte); // large, in no window
+    await passWith(0, 1, large.transfer);
+    const endWait = large.transfer.wait();
+    await pass(1); // the fast window
+    await passWith(bytes, 4, large.transfer);
+    endWait();
+    expect(endedOf(large)).toEqual([isEnded]);
+  });
+
+  test("count waits that begin and end between two reviews", async () => {
+    const { begin, starve } = startTransfers();
+    const silent = begin("a");
+    silent.endWait();
+    for (let tenth = 0; tenth < 25; tenth += 1) {
+      await vi.advanceTimersByTimeAsync(10);
+      const endWait = silent.transfer.wait();
+      await vi.advanceTimersByTimeAsync(80);
+      endWait();
+      await vi.advanceTimersByTimeAsync(10);
+    }
+    starve({ [wholeKey]: 1 });
+    silent.transfer.wait();
+    await pass(0.1);
+    expect(endedOf(silent)).toEqual([true]);
+  });
+
+  test("go on while one of two waits lasts, and ending a wait twice ends it once", async () => {
+    const { begin, starve } = startTransfers();
+    const silent = begin("a");
+    const endWait = silent.transfer.wait();
+    starve({ [wholeKey]: 1 });
+    await pass(1);
+    endWait();
+    endWait();
+    await pass(0.9);
+    expect(endedOf(silent)).toEqual([false]);
+    await pass(0.1);
+    expect(endedOf(silent)).toEqual([true]);
   });
 });
 
@@ -197,6 +349,33 @@ describe("a body beyond 1 MiB", () => {
     await pass(60);
     expect(endedOf(held)).toEqual([false]);
   });
+
+  test.each([
+    { bytes: 1024 * kibibyte, isEnded: false },
+    { bytes: 1024 * kibibyte + 1, isEnded: true },
+  ])("begins one byte later: with $bytes bytes a stall ends it: $isEnded", async ({ bytes, isEnded }) => {
+    const { begin } = startTransfers();
+    const stopped = begin("a");
+    stopped.transfer.received(bytes);
+    await pass(5);
+    expect(endedOf(stopped)).toEqual([isEnded]);
+  });
+
+  test.each([
+    { bytes: 64 * kibibyte - 1, isEnded: true },
+    { bytes: 64 * kibibyte, isEnded: false },
+  ])(
+    "that becomes so large after a stall needs 64 KiB: with $bytes bytes it ends: $isEnded",
+    async ({ bytes, isEnded }) => {
+      const { begin } = startTransfers();
+      const stalled = begin("a");
+      stalled.transfer.received(1000 * kibibyte);
+      await pass(6);
+      stalled.transfer.received(bytes);
+      await pass(0.5);
+      expect(endedOf(stalled)).toEqual([isEnded]);
+    },
+  );
 
   test("is the only one that must keep a rate: a smaller one that stops has its time", async () => {
     const { begin } = startTransfers();

@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { setImmediate as nextTurn, setTimeout as after } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type AdmissionOptions, createAdmission } from "../../../src/load/admission.ts";
 import { targetOf } from "../../support/targets.ts";
 
@@ -23,6 +23,13 @@ function open(options: Partial<AdmissionOptions> = {}) {
     now: () => performance.now(),
     ...options,
   });
+}
+
+/** Creates a controller for the signal of many waits. */
+function endOfMany(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 async function beBusy(): Promise<void> {
@@ -164,4 +171,111 @@ test("while the event loop is busy few lookups start, the others keep their slot
   expect(failures).toEqual([overloaded, overloaded]);
   for (const lookup of started) lookup[Symbol.dispose]();
   expect(admission.active).toBe(0);
+});
+
+test.each([
+  { maxWaiting: 40, share: 10 },
+  { maxWaiting: 4, share: 1 },
+])("one site has $share of $maxWaiting places in the queue for fetch slots", async ({ maxWaiting, share }) => {
+  const admission = open({ maxFetches: 1, maxWaiting });
+  await admission.admit(url, never);
+  const end = endOfMany();
+  const waits = Array.from({ length: share }, () => admission.admit(url, end.signal).catch(() => null));
+  expect(admission.waiting.fetch).toBe(share);
+  await expect(admission.admit(url, end.signal)).rejects.toEqual(hostBusy);
+  end.abort();
+  await Promise.all(waits);
+});
+
+test("one block of addresses has a quarter of the places in the queue for its connections", async () => {
+  const { addressSlots } = open({ maxWaiting: 8 });
+  const end = endOfMany();
+  const take = (block: string) => addressSlots.take([{ key: block, maxActive: 1 }], end.signal);
+  await take("192.0.2.0/24");
+  const waits = [take("192.0.2.0/24"), take("192.0.2.0/24")].map((wait) => wait.catch(() => null));
+  await expect(take("192.0.2.0/24")).rejects.toEqual(hostBusy);
+  await expect(take("198.51.100.0/24")).resolves.toBeDefined();
+  end.abort();
+  await Promise.all(waits);
+});
+
+// Rows: fetch slots, memory and largest body in MiB; then bodies that are read at once, and those that wait.
+test.each([
+  { maxFetches: 64, memory: 4096, body: 64, active: 4, waiting: 8 }, // one slow decoder; half of a quarter of the slots
+  { maxFetches: 64, memory: 256, body: 64, active: 2, waiting: 8 }, // half of the memory
+  { maxFetches: 64, memory: 256, body: 33, active: 2, waiting: 8 }, // lent as 64 MiB
+  { maxFetches: 64, memory: 64, body: 64, active: 1, waiting: 8 }, // always one
+  { maxFetches: 12, memory: 64, body: 64, active: 1, waiting: 2 },
+  { maxFetches: 8, memory: 64, body: 64, active: 1, waiting: 1 },
+  { maxFetches: 4, memory: 64, body: 64, active: 1, waiting: 1 },
+])(
+  "with $maxFetches slots and $memory MiB, $active bodies of a site and of unpredictable cost are read and $waiting wait",
+  async ({ maxFetches, memory, body, active, waiting }) => {
+    const admission = open({ maxFetches, maxFetchBytes: memory * mebibyte, maxBodyBytes: body * mebibyte });
+    const end = endOfMany();
+    const lookup = await admission.admit(url, end.signal);
+    const permits: unknown[] = [];
+    const enter = () => lookup.enterDecodeQueue("unpredictable", 1).then((permit) => permits.push(permit));
+    const entered = Array.from({ length: 20 }, enter);
+    await settled();
+    expect([permits.filter((permit) => permit !== null).length, admission.waiting.unpredictable]).toEqual([
+      active,
+      waiting,
+    ]);
+    end.abort();
+    await Promise.all(entered);
+    lookup[Symbol.dispose]();
+  },
+);
+
+test("bodies of unpredictable cost wait on a quarter of the fetch slots, those of one site on half of these", async () => {
+  const admission = open({ maxFetches: 16, maxFetchBytes: 64 * mebibyte });
+  const end = endOfMany();
+  const lookups = [await admission.admit(url, end.signal), await admission.admit(other, end.signal)];
+  const waits = lookups.flatMap((lookup) =>
+    Array.from({ length: 4 }, () => lookup.enterDecodeQueue("unpredictable", 1)),
+  );
+  await settled();
+  expect(admission.waiting.unpredictable).toBe(4);
+  end.abort();
+  await Promise.all(waits);
+  for (const lookup of lookups) lookup[Symbol.dispose]();
+});
+
+test("a body of unpredictable cost is skipped after six seconds in its queue", async ({ onTestFinished }) => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const admission = open({ maxFetchBytes: 64 * mebibyte });
+  const lookup = await admission.admit(url, never);
+  await lookup.enterDecodeQueue("unpredictable", 1);
+  let permit: unknown = "waits";
+  void lookup.enterDecodeQueue("unpredictable", 1).then((result) => (permit = result));
+  await vi.advanceTimersByTimeAsync(5999);
+  expect(permit).toBe("waits");
+  await vi.advanceTimersByTimeAsync(1);
+  expect(permit).toBeNull();
+  lookup[Symbol.dispose]();
+});
+
+test("a lookup that ends leaves no timer behind", async ({ onTestFinished }) => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const admission = open();
+  const before = vi.getTimerCount();
+  const lookup = await admission.admit(url, never);
+  const permit = await lookup.enterDecodeQueue("regular", 1);
+  permit!.arrived();
+  expect(vi.getTimerCount()).toBeGreaterThan(before);
+  permit![Symbol.dispose]();
+  lookup[Symbol.dispose]();
+  expect(vi.getTimerCount()).toBe(before);
+});
+
+test("the bytes of all transfers are counted", async () => {
+  const admission = open();
+  using first = await admission.admit(url, never);
+  using second = await admission.admit(other, never);
+  first.transfer.received(100);
+  second.transfer.received(20);
+  expect(admission.receivedBytes).toBe(120);
 });

@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createDecodeQueue, type DecodePermit, type DecodeQueueOptions } from "../../../src/load/decode-queue.ts";
+import {
+  createDecodeQueue,
+  decodeQueueLimits,
+  type DecodePermit,
+  type DecodeQueueOptions,
+} from "../../../src/load/decode-queue.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -150,6 +155,36 @@ describe("a caller in the decode queue", () => {
     expect(asked).toEqual(["has", "none", "has", "none"]);
   });
 
+  test("a signal that is aborted after its caller got a permit does not remove another caller from the queue", async () => {
+    const limit = new AbortController();
+    const { turns, take, asked, pass, end } = turnsWith(full);
+    take(1);
+    take(1, limit.signal);
+    take(1);
+    await pass(0);
+    end(0);
+    await pass(0);
+    expect(asked).toEqual(["has", "has", "waits"]);
+    limit.abort();
+    expect(turns.waiting).toBe(1);
+    end(1);
+    await pass(0);
+    expect(asked).toEqual(["has", "has", "has"]);
+  });
+
+  test("a caller that leaves the decode queue lets a smaller body behind it be read", async () => {
+    const limit = new AbortController();
+    const { take, asked, pass } = turnsWith({ arrivalMs: 60_000 });
+    for (const bytes of [25, 25, 25, 15]) take(bytes);
+    take(20, limit.signal);
+    take(10);
+    await pass(0);
+    expect(asked.slice(4)).toEqual(["waits", "waits"]);
+    limit.abort();
+    await pass(0);
+    expect(asked.slice(4)).toEqual(["none", "has"]);
+  });
+
   test("a caller in the decode queue is admitted if the estimated work decreases", async () => {
     let expectedMs = 500;
     const { take, asked, pass } = turnsWith({ ...full, expectedMs: () => expectedMs });
@@ -159,6 +194,70 @@ describe("a caller in the decode queue", () => {
     expectedMs = 100;
     await pass(50);
     expect(asked).toEqual(["has", "has"]);
+  });
+});
+
+test("the decode queue is not free while bodies wait in it, or fill it", async () => {
+  const { turns, take, pass, end } = turnsWith({ arrivalMs: 60_000 });
+  for (const bytes of [25, 25, 25, 10]) take(bytes);
+  await pass(0);
+  expect(turns.isFree).toBe(true);
+  take(20);
+  expect(turns.isFree).toBe(false);
+  end(3);
+  await pass(0);
+  expect([turns.waiting, turns.isFree]).toEqual([0, true]); // 95 of 100 bytes
+  take(5);
+  expect(turns.isFree).toBe(false);
+});
+
+test("the decode queue has no timer once all its bodies are decoded", async () => {
+  const { take, held, pass, end } = turnsWith({ expectedMs: () => 500 });
+  for (let index = 0; index < 2; index += 1) take(1);
+  await pass(0);
+  held[0]!.arrived();
+  end(0);
+  await pass(0);
+  end(1);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+describe("by default the decode queue", () => {
+  test("holds half a second of work, and does not count a body that takes 250 ms to arrive or a second to decode", async () => {
+    const { take, asked, held, pass } = turnsWith({ ...decodeQueueLimits, expectedMs: () => 250 });
+    for (let index = 0; index < 3; index += 1) take(1);
+    await pass(0);
+    expect(asked).toEqual(["has", "has", "waits"]);
+    await pass(249);
+    expect(asked[2]).toBe("waits");
+    held[0]!.arrived();
+    await pass(1);
+    expect(asked[2]).toBe("has");
+    held[2]!.arrived();
+    take(1);
+    await pass(998);
+    expect(asked[3]).toBe("waits");
+    await pass(1);
+    expect(asked[3]).toBe("has");
+  });
+
+  test("rejects a body that waits for more than 5 s, and new ones for another second", async () => {
+    const { turns, take, asked, pass } = turnsWith({ ...decodeQueueLimits, expectedMs: () => 500, arrivalMs: 60_000 });
+    const limit = new AbortController();
+    take(1);
+    take(1, limit.signal);
+    await pass(49);
+    take(1);
+    await pass(0);
+    limit.abort();
+    await pass(5000);
+    expect(asked[2]).toBe("waits");
+    await pass(1); // the next review, 50 ms after the last one
+    expect(asked[2]).toBe("none");
+    await pass(999);
+    expect(turns.isShort).toBe(true);
+    await pass(1);
+    expect(turns.isShort).toBe(false);
   });
 });
 

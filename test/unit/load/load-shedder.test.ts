@@ -1,6 +1,7 @@
+import { performance } from "node:perf_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test, vi } from "vitest";
-import { createLoadShedder, type LoadShedder } from "../../../src/load/load-shedder.ts";
+import { createLoadShedder, type LoadShedder, sheddingLimits } from "../../../src/load/load-shedder.ts";
 
 const limits = { mostBusy: 0.5, everyMs: 20 };
 
@@ -59,4 +60,31 @@ test("rejections are spread evenly over the requests", async () => {
     .slice(1, -1)
     .map(({ length }) => length);
   expect(Math.max(...between) - Math.min(...between)).toBeLessThanOrEqual(1);
+});
+
+test("by default a flood is rejected within a quarter of a second, and accepted again in more than a second", ({
+  onTestFinished,
+}) => {
+  vi.useFakeTimers();
+  const utilization = { idle: 0, active: 0, utilization: 1 };
+  const meter = vi.spyOn(performance, "eventLoopUtilization").mockImplementation(() => utilization);
+  onTestFinished(() => {
+    meter.mockRestore();
+    vi.useRealTimers();
+  });
+  const shedder = createLoadShedder({ ...sheddingLimits, isNeeded: () => true });
+  const sharesOver = (measurements: number) =>
+    Array.from({ length: measurements }, () => {
+      vi.advanceTimersByTime(50);
+      return shareRejected(shedder);
+    });
+  const rising = sharesOver(5);
+  expect(rising.slice(0, 4).every((share) => share < 1)).toBe(true);
+  expect(rising[4]).toBe(1);
+  utilization.utilization = 0.6; // the target
+  expect(sharesOver(10).every((share) => share === 1)).toBe(true);
+  utilization.utilization = 0;
+  const falling = sharesOver(40);
+  expect(falling.slice(0, 20).every((share) => share > 0)).toBe(true);
+  expect(falling.at(-1)).toBe(0);
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createPacer, type Pacer } from "../../../src/load/pacer.ts";
+import { createPacer, type Pacer, pacerLimits } from "../../../src/load/pacer.ts";
 
 const limits = { mostBusy: 0.8, everyMs: 20, fewest: 3, headMs: 250, now: () => performance.now() };
 const never = new AbortController().signal;
@@ -114,4 +114,73 @@ test("a pacer without waiting fetches has no timer", async () => {
   }
   expect(started).toHaveLength(4);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a signal that is aborted after its fetch has started removes no other fetch from the queue", async () => {
+  const pacer = createPacer({ ...limits, utilization: () => isBusy });
+  const { started } = startMany(pacer, 3);
+  const caller = new AbortController();
+  const first = startMany(pacer, 1, caller.signal);
+  const second = startMany(pacer, 1);
+  await vi.advanceTimersByTimeAsync(0);
+  started[0]!.end();
+  await vi.advanceTimersByTimeAsync(0);
+  caller.abort();
+  expect([first.started.length, pacer.waiting]).toEqual([1, 1]);
+  started[1]!.end();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(second.started).toHaveLength(1);
+});
+
+test("fetches that have started while the event loop was idle count when it is busy", async () => {
+  let utilization = isIdle;
+  const pacer = createPacer({ ...limits, headMs: 60_000, utilization: () => utilization });
+  const { started } = startMany(pacer, 5);
+  await vi.advanceTimersByTimeAsync(limits.everyMs);
+  utilization = isBusy;
+  const late = startMany(pacer, 2);
+  await vi.advanceTimersByTimeAsync(200);
+  expect([started.length, late.started.length]).toEqual([5, 0]);
+  const lengths = [];
+  for (const { end } of started) {
+    end();
+    await vi.advanceTimersByTimeAsync(0);
+    lengths.push(late.started.length);
+  }
+  expect(lengths).toEqual([0, 0, 1, 2, 2]); // once fewer than three are left
+});
+
+test("the event loop is measured every 20 ms, and busy beyond a utilization of 0.8", async () => {
+  let utilization = 0.8;
+  let measurements = 0;
+  const pacer = createPacer({
+    ...pacerLimits,
+    now: () => performance.now(),
+    utilization: () => {
+      measurements += 1;
+      return utilization;
+    },
+  });
+  const idle = startMany(pacer, 7);
+  await vi.advanceTimersByTimeAsync(19);
+  for (const { end } of idle.started) end();
+  utilization = 0.81;
+  startMany(pacer, 1);
+  await vi.advanceTimersByTimeAsync(0);
+  expect([idle.started.length, measurements]).toEqual([7, 1]);
+  await vi.advanceTimersByTimeAsync(1);
+  const busy = startMany(pacer, 7);
+  await vi.advanceTimersByTimeAsync(0);
+  expect([busy.started.length, measurements]).toEqual([5, 2]); // six with the one before
+  await vi.advanceTimersByTimeAsync(60);
+  expect(measurements).toBe(5);
+});
+
+test("by default a fetch without a head counts for 250 ms", async () => {
+  const pacer = createPacer({ ...pacerLimits, utilization: () => isBusy, now: () => performance.now() });
+  const { started } = startMany(pacer, 7);
+  await vi.advanceTimersByTimeAsync(249);
+  expect(started).toHaveLength(6);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(started).toHaveLength(7);
 });

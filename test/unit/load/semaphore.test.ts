@@ -150,6 +150,45 @@ describe("slots", () => {
     void other;
   });
 
+  test("a full queue evicts a lookup of a site with two waiting for a site with none, but not for one with one", async () => {
+    const { slots, take } = slotsWith({ maxActive: 1, maxWaiting: 3 });
+    await take("0.a");
+    void take("1.a");
+    const last = take("2.a");
+    void take("1.b");
+    await expect(take("2.b")).rejects.toThrow(overloaded);
+    void take("1.c");
+    await expect(last).rejects.toThrow(busyHost);
+    expect(slots.waiting).toBe(3);
+  });
+
+  test("a site that has left the queue joins it again at the end", async () => {
+    const { take, order } = slotsWith({ maxActive: 1 });
+    const slot = await take("0.a");
+    const leaver = new AbortController();
+    const left = take("1.a", leaver.signal);
+    const next = take("1.b");
+    leaver.abort();
+    await expect(left).rejects.toThrow(overloaded);
+    void take("2.a");
+    slot.release();
+    (await next).release();
+    await turn();
+    expect(order).toEqual(["0.a", "1.b", "2.a"]);
+  });
+
+  test("an evicted lookup whose signal is aborted later does not remove another one from the queue", async () => {
+    const { slots, take } = slotsWith({ maxActive: 1, maxWaiting: 2 });
+    await take("0.a");
+    void take("1.a");
+    const leaver = new AbortController();
+    const evicted = take("2.a", leaver.signal);
+    void take("1.b");
+    await expect(evicted).rejects.toThrow(busyHost);
+    leaver.abort();
+    expect(slots.waiting).toBe(2);
+  });
+
   test("an aborted lookup leaves the queue and gets no slot", async () => {
     const { slots, take, order } = slotsWith({ maxActive: 1 });
     const slot = await take("a");

@@ -81,7 +81,12 @@ test("each 304 restarts the previous TTL, jitter included", () => {
     now += 2_000_000;
     entry = policy(success({}, true), entry);
   }
-  expect(entry?.success).toMatchObject({ since: now, freshUntil: now + 1_100_000, staleUntil: now + 1_200_000 });
+  expect(entry?.success).toMatchObject({
+    since: now,
+    freshUntil: now + 1_100_000,
+    staleUntil: now + 1_200_000,
+    staleOnErrorUntil: now + 1_100_000 + 86_400_000,
+  });
 });
 
 test("a success clears the last failure", () => {

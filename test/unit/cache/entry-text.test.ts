@@ -116,6 +116,63 @@ test.each<[string, (entry: Plain) => unknown]>([
   expect(textToEntry(changedText(change), now)).toBeNull();
 });
 
+test("the text of an entry has at most 10 KiB", () => {
+  const text = entryToText(key, entryAt(now));
+  expect(textToEntry(text.padEnd(10 * 1024), now)).not.toBeNull();
+  expect(textToEntry(text.padEnd(10 * 1024 + 1), now)).toBeNull();
+});
+
+const dayMs = 86_400_000;
+
+test.each<[string, (entry: Plain) => unknown]>([
+  [
+    "a lookup time one minute in the future",
+    (entry) => Object.assign(entry.setback!, { since: now + 60_000, until: now + 60_000 }),
+  ],
+  ["a lifetime of 500 days", (entry) => Object.assign(entry.success!, { staleOnErrorUntil: now + 500 * dayMs })],
+  [
+    "no lifetime",
+    (entry) => Object.assign(entry.success!, { freshUntil: now, staleUntil: now, staleOnErrorUntil: now }),
+  ],
+  ["times of 1970", (entry) => Object.assign(entry.setback!, { since: 0, until: 0 })],
+  ["an empty body", (entry) => Object.assign(entry.success!.metadata!, { bytes: 0 })],
+  ["status 100", (entry) => Object.assign(entry.setback!.outcome!.failure!, { upstreamStatus: 100 })],
+  ["status 999", (entry) => Object.assign(entry.setback!.outcome!.failure!, { upstreamStatus: 999 })],
+  ["an animated picture", (entry) => Object.assign(entry.success!.metadata!, { animated: true })],
+  [
+    "the longest media type",
+    (entry) => Object.assign(entry.success!.metadata!, { type: `${"a".repeat(127)}/${"b".repeat(127)}` }),
+  ],
+])("an entry with %s is accepted", (_, change) => {
+  expect(textToEntry(changedText(change), now)).not.toBeNull();
+});
+
+test.each<[string, (entry: Plain) => unknown]>([
+  [
+    "a lookup time more than a minute in the future",
+    (entry) => Object.assign(entry.setback!, { since: now + 60_001, until: now + 60_001 }),
+  ],
+  [
+    "a lifetime of more than 500 days",
+    (entry) => Object.assign(entry.success!, { staleOnErrorUntil: now + 500 * dayMs + 1 }),
+  ],
+  ["a time before 1970", (entry) => Object.assign(entry.setback!, { since: -1 })],
+  ["status 99", (entry) => Object.assign(entry.setback!.outcome!.failure!, { upstreamStatus: 99 })],
+  ["status 1000", (entry) => Object.assign(entry.setback!.outcome!.failure!, { upstreamStatus: 1000 })],
+  ["a negative number of timeouts", (entry) => Object.assign(entry.setback!, { timeouts: -1 })],
+  [
+    "a media type of 128 letters",
+    (entry) => Object.assign(entry.success!.metadata!, { type: `${"a".repeat(128)}/png` }),
+  ],
+])("an entry with %s is not accepted", (_, change) => {
+  expect(textToEntry(changedText(change), now)).toBeNull();
+});
+
+test("an accepted entry cannot be changed", () => {
+  const { entry } = textToEntry(entryToText(key, entryAt(now)), now)!;
+  expect([entry.success, entry.success!.metadata, entry.success!.metadata.warnings].every(Object.isFrozen)).toBe(true);
+});
+
 test.each(["", "null", "[]", "{}", "7", "{", "hello", `"${"a".repeat(100_000)}"`, "\0\0\0"])(
   "the text %j is rejected as an entry",
   (text) => expect(textToEntry(text.slice(0, 100_000), now)).toBeNull(),

@@ -50,3 +50,21 @@ test("the least recently used results are evicted", async () => {
   expect((await run("0")).isOwn).toBe(true);
   expect(calls()).toBe(101);
 });
+
+test("a result counts for 450 bytes and its texts", async () => {
+  const memoized = memoizeAsync<{ readonly text: string }>({ maxBytes: 1000, isFinal: () => true });
+  const keeps = async (length: number) => {
+    const run = (key: string) => memoized(key, () => Promise.resolve({ text: "a".repeat(length) }));
+    await run(`first of ${length}`);
+    await run(`second of ${length}`);
+    return !(await run(`first of ${length}`)).isOwn;
+  };
+  expect([await keeps(50), await keeps(51)]).toEqual([true, false]);
+});
+
+test("without any memory each call does the work", async () => {
+  const { run, calls } = createWork(0);
+  await run("a");
+  await run("a");
+  expect(calls()).toBe(2);
+});

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import type { Entry } from "../../../src/cache/entry.ts";
 import { createMemory } from "../../../src/cache/memory.ts";
-import { entryAt, failureAt, keyNumber } from "../../support/entries.ts";
+import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
+import { entryAt, failureAt, keyNumber, pictureMetadata, successAt } from "../../support/entries.ts";
 
 test("the memory counts entries, estimated bytes and evictions, but no replaced or deleted entry as evicted", () => {
   const memory = createMemory(80_000);
@@ -28,4 +30,60 @@ test("a flood of failures takes an eighth of the memory, and evicts no success",
   expect(failure.evictions).toBe(990 - failure.entries);
   expect(failure.entries).toBeGreaterThan(1);
   expect(failure.bytes).toBeLessThanOrEqual(10_000);
+});
+
+test("an entry is counted with its texts: each once as such and once in its reply, the file name with two bytes a character", () => {
+  const bytesOf = (change: Partial<Metadata>, etag: string | null = null) => {
+    const memory = createMemory(1024 ** 2);
+    const validators = etag === null ? null : { etag, lastModified: null, urlHash: "0".repeat(64) };
+    const success = { ...successAt(0, { ...unknownMetadata, ...change }), validators };
+    memory.set(keyNumber(1), { success, setback: null });
+    return memory.use.success.bytes;
+  };
+  const least = bytesOf({});
+  const text = "a".repeat(100);
+  for (const name of ["blurhash", "sha256", "thumbhash", "thumbnail"] as const) {
+    expect([name, bytesOf({ [name]: text }) - least]).toEqual([name, 200]);
+  }
+  expect(bytesOf({ filename: text }) - least).toBe(400);
+  expect(bytesOf({}, text) - least).toBe(100);
+  expect(bytesOf({ filename: "a".repeat(1000) }) - bytesOf({ filename: "a".repeat(500) })).toBe(1000); // no long reply is kept
+});
+
+test("a failure beside a success takes as many bytes as a success beside a failure", () => {
+  const memory = createMemory(1024 ** 2);
+  const used = () => memory.use.success.bytes + memory.use.failure.bytes;
+  const bytesOf = (entry: Entry) => {
+    const before = used();
+    memory.set(keyNumber(1), entry);
+    const bytes = used() - before;
+    memory.delete(keyNumber(1));
+    return bytes;
+  };
+  const success = { ...successAt(0), validators: null };
+  const incomplete = { ...failureAt(0), outcome: { metadata: pictureMetadata } };
+  const [alone, both] = [bytesOf({ success, setback: null }), bytesOf({ success, setback: incomplete })];
+  expect(bytesOf({ success: null, setback: incomplete })).toBe(alone);
+  expect(both).toBeGreaterThan(alone);
+  expect(both).toBeLessThan(2 * alone);
+  expect(bytesOf({ success: null, setback: failureAt(0) })).toBeLessThan(alone);
+});
+
+test("a key is found and deleted whether its entry has a success or only a failure, and each entry is listed once", () => {
+  const memory = createMemory(1024 ** 2);
+  const dead = { success: null, setback: failureAt(0) };
+  const [one, two] = [keyNumber(1), keyNumber(2)];
+  memory.set(one, dead);
+  memory.set(two, entryAt(0));
+  expect([memory.get(one), memory.get(two)]).toEqual([dead, entryAt(0)]);
+  memory.set(one, entryAt(1));
+  memory.set(two, dead);
+  expect([...memory.entries()]).toEqual([
+    [one, entryAt(1)],
+    [two, dead],
+  ]);
+  memory.delete(one);
+  memory.delete(two);
+  expect([...memory.entries()]).toEqual([]);
+  expect([memory.get(one), memory.get(two)]).toEqual([undefined, undefined]);
 });

@@ -78,12 +78,12 @@ test("each queue is reported for itself", async () => {
   for (const lookup of lookups) lookup[Symbol.dispose]();
 });
 
-test("an eighth of the memory waits for decoders: four photos of 8 MiB with the default", async () => {
+test("an eighth of the memory waits for decoders: eight photos of 4 MiB with the default", async () => {
   const admission = open();
-  const lookups = await Promise.all(Array.from({ length: 6 }, () => admission.admit(url, never)));
-  const permits = lookups.map((lookup) => lookup.enterDecodeQueue("regular", 8 * mebibyte));
+  const lookups = await Promise.all(Array.from({ length: 10 }, () => admission.admit(url, never)));
+  const permits = lookups.map((lookup) => lookup.enterDecodeQueue("regular", 4 * mebibyte));
   expect(admission.waiting.decode).toBe(2);
-  for (const permit of permits.slice(0, 4)) (await permit)![Symbol.dispose]();
+  for (const permit of permits.slice(0, 8)) (await permit)![Symbol.dispose]();
   expect(admission.waiting.decode).toBe(0);
   for (const lookup of lookups) lookup[Symbol.dispose]();
 });

@@ -22,6 +22,23 @@ test("large bodies leave an eighth of the memory to small ones", () => {
   expect(budget.used).toBe(0);
 });
 
+test("large bodies take seven eighths of the memory, and not one buffer more", () => {
+  const lender = createByteBudget(256 * megabyte).lenderTo(null);
+  expect(lentOf(borrow(lender, 7, 32 * megabyte))).toHaveLength(7);
+  expect(lender.lend(2 * megabyte, none, 0)).toBe("overloaded");
+  expect(lender.lend(megabyte, none, 0)).toHaveLength(megabyte);
+});
+
+test("a loan from the last kept buffer of its size leaves the other sizes for reuse", () => {
+  const budget = createByteBudget(16 * megabyte);
+  const lender = budget.lenderTo(null);
+  for (const each of lentOf([...borrow(lender, 1, 4 * megabyte), ...borrow(lender, 1, 2 * megabyte)])) {
+    lender.giveBack(each);
+  }
+  borrow(lender, 1, 4 * megabyte);
+  expect(budget).toMatchObject({ used: 4 * megabyte, spare: 2 * megabyte });
+});
+
 test("one site leaves half of the memory free, and has a quarter once others need the rest", () => {
   const budget = createByteBudget(64 * megabyte);
   const greedy = borrow(budget.lenderTo("a"), 20, 4 * megabyte);
@@ -80,6 +97,7 @@ test("64 MiB at most are kept for reuse, also of a larger budget", () => {
   const budget = createByteBudget(1024 * megabyte);
   const lender = budget.lenderTo(null);
   for (const each of lentOf(borrow(lender, 40, 4 * megabyte))) lender.giveBack(each);
+  lender.giveBack(lender.lend(1, none, 0) as Uint8Array);
   expect(budget).toMatchObject({ used: 0, spare: 64 * megabyte });
 });
 
@@ -147,6 +165,15 @@ test("large buffers are those of more than 1 MiB, and small ones never meet the 
   expect(lender.lend(megabyte + 1, none, 0)).toBe("host_busy");
   expect(lentOf(borrow(lender, 16, megabyte))).toHaveLength(16);
   expect(lender.lend(1, none, 0)).toBe("overloaded");
+});
+
+test("a site beyond its share still gets small buffers, and no large one", () => {
+  const budget = createByteBudget(64 * megabyte);
+  const lender = budget.lenderTo("a");
+  expect(lentOf(borrow(lender, 3, 8 * megabyte))).toHaveLength(3); // half of the memory was free
+  borrow(budget.lenderTo("b"), 1, 16 * megabyte);
+  expect(lender.lend(2 * megabyte, none, 0)).toBe("host_busy");
+  expect(lender.lend(megabyte, none, 0)).toHaveLength(megabyte);
 });
 
 test("memory that a site gives back no longer counts against its share", () => {

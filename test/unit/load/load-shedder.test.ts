@@ -81,10 +81,12 @@ test("by default a flood is rejected within a quarter of a second, and accepted 
   const rising = sharesOver(5);
   expect(rising.slice(0, 4).every((share) => share < 1)).toBe(true);
   expect(rising[4]).toBe(1);
+  expect(sharesOver(10).every((share) => share === 1)).toBe(true);
   utilization.utilization = 0.6; // the target
   expect(sharesOver(10).every((share) => share === 1)).toBe(true);
   utilization.utilization = 0;
   const falling = sharesOver(40);
+  expect(falling[0]).toBeLessThan(1); // however long the flood was
   expect(falling.slice(0, 20).every((share) => share > 0)).toBe(true);
   expect(falling.at(-1)).toBe(0);
 });

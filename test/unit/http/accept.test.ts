@@ -11,6 +11,10 @@ test("Accept requests a media type if it names the type and no other type with a
     "application/xml, */*;q=0.1",
     "application/xml;q=0.5, application/json;q=0.4",
     "application/json;q=0, text/xml;q=0.001",
+    "application/json;q=0.5, text/xml;q=0.5",
+    "text/xml;q=1, application/json",
+    "text/xml;q=1, application/json;q=9", // an invalid weight counts as 1
+    "text/xml;q=0.1, */*",
   ]) {
     expect([accept, wants(accept, xml)]).toEqual([accept, true]);
   }
@@ -38,6 +42,11 @@ test("the content coding is the one with the highest weight, and of equal ones t
     ["gzip, deflate, br, zstd", "br"],
     ["br;q=0.5, gzip;q=0.8", "gzip"],
     ["GZIP", "gzip"],
+    ["br;q=1, gzip", "br"],
+    ["br;q=1.000, gzip;q=high", "br"], // an invalid weight counts as 1
+    ["br, identity", "br"],
+    ["br;q=0.5", "br"],
+    ["identity", null],
     ["*", "br"],
     ["br;q=0, *;q=0.1", "gzip"],
     ["gzip;q=0.5, identity", null],
@@ -48,4 +57,8 @@ test("the content coding is the one with the highest weight, and of equal ones t
   ] as const) {
     expect([header, chooseCoding(header, ["br", "gzip"])]).toEqual([header, coding]);
   }
+});
+
+test("a representation without other codings is sent unencoded", () => {
+  expect(chooseCoding("gzip, *", [])).toBeNull();
 });

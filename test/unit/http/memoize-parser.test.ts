@@ -47,6 +47,22 @@ test("a memoized parser keeps the results of texts in use, and evicts others", (
   expect(parsed).toHaveLength(texts.length + 1);
 });
 
+test.each([
+  { maxBytes: 4 * (1200 + 4 * 10), texts: 2 },
+  { maxBytes: 4 * (1200 + 4 * 10) - 2, texts: 1 },
+])(
+  "in half of $maxBytes bytes a memoized parser keeps $texts texts, each with 1200 bytes and 4 a character",
+  ({ maxBytes, texts }) => {
+    const parsed: string[] = [];
+    const parse = memoizeParser((text) => parsed.push(text), { maxBytes, maxLength: 10 });
+    const [a, b, c] = ["a", "b", "c"].map((letter) => letter.repeat(10)) as [string, string, string];
+    for (const text of [a, b, c]) parse(text);
+    parse(b);
+    parse(a); // still in the older half if it had room beside b
+    expect(parsed).toEqual(texts === 2 ? [a, b, c] : [a, b, c, a]);
+  },
+);
+
 test("a memoized parser does not keep the result of a text above the maximum length", () => {
   const { parsed, parse } = countingParser();
   const targetOf = memoizeParser(parse, { maxBytes: twoTexts, maxLength: 10 });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { type Oracle, startDescription } from "../../../src/domain/description.ts";
+import { OracleError } from "../../../src/domain/errors.ts";
 import { unknownMetadata } from "../../../src/domain/metadata.ts";
 import type { Target } from "../../../src/domain/target.ts";
 import { idleGauges } from "../../../src/http/gauges.ts";
@@ -73,4 +74,93 @@ test("response times are counted in cumulative buckets by cache result", async (
   ]) {
     expect(text.split("\n")).toContain(line);
   }
+});
+
+test("an idle service has zeros in all its numbers", async () => {
+  const lines = (await createMetrics(idleGauges).text())
+    .split("\n")
+    .filter((line) => line.startsWith("media_oracle_") && !line.startsWith("media_oracle_build_info"));
+  for (const line of [
+    "media_oracle_inflight 0",
+    'media_oracle_queue_depth{queue="unpredictable"} 0',
+    'media_oracle_cache_entries{kind="success"} 0',
+    'media_oracle_cache_evictions_total{kind="failure"} 0',
+    'media_oracle_failures_total{code="overloaded"} 0',
+    'media_oracle_decode_timeouts_total{cause="queue_full"} 0',
+    'media_oracle_cache_total{result="stale"} 0',
+    "media_oracle_decoder_restarts_total 0",
+    "media_oracle_fetched_bytes_total 0",
+  ]) {
+    expect(lines).toContain(line);
+  }
+  expect(lines.filter((line) => !line.endsWith(" 0"))).toEqual([]);
+});
+
+test("the build is a metric whose value is 1, with an empty commit if it is unknown", async () => {
+  const build = { version: "1.2.3", commit: null, node: "24.0.0" };
+  const text = await createMetrics({ ...idleGauges, build }).text();
+  expect(text).toContain('media_oracle_build_info{version="1.2.3",commit="",node="24.0.0"} 1');
+  const known = await createMetrics({ ...idleGauges, build: { ...build, commit: "0123" } }).text();
+  expect(known).toContain('commit="0123"');
+});
+
+test.each([
+  ["media_oracle_decode_seconds", "0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 +Inf"],
+  ["media_oracle_stage_seconds", "0.005 0.025 0.1 0.25 0.5 1 2.5 5 10 15 +Inf"],
+  ["media_oracle_response_seconds", "0.001 0.005 0.025 0.1 0.25 0.5 1 2 5 15 60 +Inf"],
+])("dashboards can rely on the buckets of %s: %s", async (name, bounds) => {
+  const metrics = createMetrics(idleGauges);
+  metrics.described("success", "image/png", { decode: 1 });
+  metrics.answered("miss", 1);
+  const found = new Set(
+    (await metrics.text()).split("\n").flatMap((line) => {
+      const [, bound] = line.startsWith(`${name}_bucket{`) ? (/\ble="([^"]+)"/.exec(line) ?? []) : [];
+      return bound ?? [];
+    }),
+  );
+  expect([...found].join(" ")).toBe(bounds);
+});
+
+test("times are in seconds, by stage and by format; video and audio have one label each", async () => {
+  const metrics = createMetrics(idleGauges);
+  metrics.described("success", "image/heif", { queue: 1, decode: 1500 });
+  metrics.described("success", "video/mp4", { decode: 250 });
+  metrics.described("not_modified", "audio/flac", { fetch: 500 });
+  metrics.failed(new OracleError("source_unreachable", "of the test", { reason: "address" }), { fetch: 2000 });
+  metrics.failed(new OracleError("source_protocol", "of the test"), {});
+  const lines = (await metrics.text()).split("\n");
+  for (const line of [
+    'media_oracle_decode_seconds_sum{format="heic"} 1.5',
+    'media_oracle_decode_seconds_sum{format="video"} 0.25',
+    'media_oracle_stage_seconds_sum{stage="queue"} 0.001',
+    'media_oracle_stage_seconds_sum{stage="decode"} 1.75',
+    'media_oracle_stage_seconds_sum{stage="fetch"} 2.5',
+    'media_oracle_source_total{outcome="source_unreachable"} 1',
+    'media_oracle_source_total{outcome="source_protocol"} 1',
+    'media_oracle_refused_total{reason="address"} 1',
+  ]) {
+    expect(lines).toContain(line);
+  }
+  expect(lines.filter((line) => line.startsWith("media_oracle_refused_total{"))).toHaveLength(1);
+});
+
+test("each time is in the first bucket whose bound it does not exceed", async () => {
+  const metrics = createMetrics(idleGauges);
+  for (const milliseconds of [0.1, 5, 5.01, 60_000, 60_001]) metrics.answered("stale", milliseconds);
+  const lines = (await metrics.text()).split("\n");
+  const counts = ["0.001", "0.005", "0.025", "15", "60", "+Inf"].map((bound) =>
+    lines
+      .find((line) => line.startsWith(`media_oracle_response_seconds_bucket{le="${bound}",result="stale"}`))
+      ?.split(" ")
+      .at(-1),
+  );
+  expect(counts).toEqual(["1", "2", "3", "3", "4", "5"]);
+});
+
+test("requests are counted by client", async () => {
+  const metrics = createMetrics(idleGauges);
+  for (const client of ["chat.example.org", "anonymous", "chat.example.org"]) metrics.requested(client);
+  const lines = (await metrics.text()).split("\n");
+  expect(lines).toContain('media_oracle_requests_total{client="chat.example.org"} 2');
+  expect(lines).toContain('media_oracle_requests_total{client="anonymous"} 1');
 });

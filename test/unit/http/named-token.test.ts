@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createNamedToken, createNamedTokenCheck, isTokenName } from "../../../src/http/named-token.ts";
 
 const key = "a-key-of-32-characters-and-more-!";
@@ -27,6 +27,16 @@ test("a named token is a valid bearer token for any name", () => {
       },
     ),
   );
+});
+
+test("a named token is valid before the second of its expiry, and not from then on", ({ onTestFinished }) => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const token = createNamedToken("chat.example.org", now + 60, key);
+  vi.setSystemTime((now + 60) * 1000 - 1);
+  expect(nameIn(token)).toBe("chat.example.org");
+  vi.setSystemTime((now + 60) * 1000);
+  expect(nameIn(token)).toBeNull();
 });
 
 describe("invalid named tokens", () => {

@@ -58,3 +58,40 @@ test("the metrics listener closes connections above its bound, and answers those
   await Promise.all(closed);
   await expect.poll(async () => (await fetch(`${url}/metrics`)).status).toBe(200);
 });
+
+test("metrics that cannot be read are a 500 and one log line; a refused browser is in no log", async ({
+  onTestFinished,
+}) => {
+  const lines: string[] = [];
+  const metrics = { contentType: "text/plain", text: () => Promise.reject(new Error("broken")) };
+  const logger = pino({}, { write: (line: string) => lines.push(line) });
+  const app = createMetricsApp({ metrics, hostnames: [], inactivityTimeoutMs: 60_000, logger });
+  onTestFinished(() => app.close());
+  expect((await app.inject({ url: "/metrics", headers: { host: "attacker.example.org" } })).statusCode).toBe(403);
+  expect(lines).toEqual([]);
+  const answer = await app.inject({ url: "/metrics" });
+  expect([answer.statusCode, answer.json()]).toEqual([500, expect.objectContaining({ code: "internal" })]);
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+    expect.objectContaining({ level: 50, code: "internal", msg: "the metrics cannot be read" }),
+  ]);
+});
+
+test("the metrics listener answers a path that cannot be decoded, and a request that cannot be parsed", async ({
+  onTestFinished,
+}) => {
+  const { url } = await openListener(onTestFinished);
+  for (const request of ["GET /%zz HTTP/1.1\r\nConnection: close\r\n\r\n", "no request\r\n\r\n"]) {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1").setEncoding("utf8");
+    let answer = "";
+    socket.on("data", (text: string) => (answer += text));
+    socket.write(request);
+    await once(socket, "close");
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toMatch(/"code":"request_invalid"/);
+  }
+});
+
+test("the metrics listener has room for six connections", async ({ onTestFinished }) => {
+  const { app } = await openListener(onTestFinished);
+  expect(app.server.maxConnections).toBe(6);
+});

@@ -80,9 +80,7 @@ test("a file is read at its first request only, and again after a failed read", 
   expect((await app.inject("/docs")).body).toBe(index);
 });
 
-test("a link on another website to an answer leads to a draft, which no cache stores", async ({
-  onTestFinished,
-}) => {
+test("a link on another website to an answer leads to a draft, which no cache stores", async ({ onTestFinished }) => {
   const { app } = await openPage(onTestFinished);
   const follow = (url: string, site?: string) =>
     app.inject({ url, headers: { host: "localhost", ...(site !== undefined && { "sec-fetch-site": site }) } });

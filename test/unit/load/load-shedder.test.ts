@@ -79,6 +79,7 @@ test("by default a flood is rejected within a quarter of a second, and accepted 
       return shareRejected(shedder);
     });
   const rising = sharesOver(5);
+  expect(rising[0]).toBe(0.2); // half of the excess over 0.6
   expect(rising.slice(0, 4).every((share) => share < 1)).toBe(true);
   expect(rising[4]).toBe(1);
   expect(sharesOver(10).every((share) => share === 1)).toBe(true);

@@ -60,7 +60,7 @@ test("origins that send no head hold the others up for a quarter of a second at 
 test("when the event loop is idle again, a few more start at each measurement, however many are without a head", async () => {
   let utilization = isBusy;
   const pacer = createPacer({ ...limits, headMs: 60_000, utilization: () => utilization });
-  const { numbers } = startMany(pacer, 11);
+  const { numbers } = startMany(pacer, 10);
   await vi.advanceTimersByTimeAsync(200);
   expect(numbers()).toHaveLength(3);
   utilization = isIdle;
@@ -69,8 +69,8 @@ test("when the event loop is idle again, a few more start at each measurement, h
     await vi.advanceTimersByTimeAsync(limits.everyMs);
     lengths.push(numbers().length);
   }
-  expect(lengths).toEqual([6, 9, 11]);
-  expect(numbers()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  expect(lengths).toEqual([6, 9, 10]); // the last one, which waits alone, too
+  expect(numbers()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
 test("a fetch that arrives while others wait starts after them", async () => {

@@ -59,6 +59,26 @@ test("a service that starts logs its limit, and warns when the descriptors are t
   expect(app.startLog).toContain("the limit of open files is 20, and these settings need 95");
 });
 
+test("the log of the start has the numbers of the limit, and a warning only below the descriptors that are enough", async ({
+  onTestFinished,
+}) => {
+  const startWith = async (maxDescriptors: number) => {
+    const limit = connectionLimitOf(maxDescriptors, { fetches: 1, workers: 1 });
+    const app = await startApp(() => described(), { connectionLimit: limit });
+    onTestFinished(() => app.close());
+    const lines = app.startLog.trim().split("\n");
+    return lines.map((line) => JSON.parse(line) as unknown);
+  };
+  expect(await startWith(95)).toEqual([expect.objectContaining({ level: 30, maxConnections: 24, descriptors: 95 })]);
+  expect(await startWith(94)).toEqual([
+    expect.objectContaining({ level: 30, maxConnections: 23, descriptors: 94 }),
+    expect.objectContaining({ level: 40, descriptors: 94, enough: 95 }),
+  ]);
+  expect(await startWith(Infinity)).toEqual([
+    expect.objectContaining({ level: 30, maxConnections: 10_000, descriptors: null }),
+  ]);
+});
+
 test("connections are bounded without a descriptor limit too, and no warning is logged", async ({ onTestFinished }) => {
   const app = await startApp(() => described());
   onTestFinished(() => app.close());

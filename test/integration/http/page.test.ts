@@ -111,3 +111,13 @@ test("with tokens set, the page needs none, and the API does", async ({ onTestFi
   expect((await app.inject("/")).statusCode).toBe(200);
   expect((await app.inject("/version")).statusCode).toBe(401);
 });
+
+test("OPTIONS of the page is 204, and another method 405, with Allow", async ({ onTestFinished }) => {
+  const { app } = await openPage(onTestFinished);
+  const [options, post] = [
+    await app.inject({ method: "OPTIONS", url: "/?a=b" }),
+    await app.inject({ method: "POST", url: "/" }),
+  ];
+  expect([options.statusCode, options.headers.allow]).toEqual([204, "GET, HEAD, OPTIONS"]);
+  expect([post.statusCode, post.headers.allow]).toEqual([405, "GET, HEAD, OPTIONS"]);
+});

@@ -29,6 +29,8 @@ const severalUrls = "POST /metadata/batch describes several URLs.";
 
 test.for<[body: string, pointer: string, detail: string | RegExp]>([
   ['{"url":"a","colour":1}', "#", `"colour" is not a key of the request: its keys are ${keys}.`],
+  [`{"url":"a","${"k".repeat(40)}":1}`, "#", `"${"k".repeat(40)}" is not a key of the request: its keys are ${keys}.`],
+  [`{"url":"a","${"k".repeat(41)}":1}`, "#", `"${"k".repeat(40)}…" is not a key of the request: its keys are ${keys}.`],
   ['{"urls":["a"]}', "#", `"urls" is not a key of the request: its keys are ${keys}. ${severalUrls}`],
   ['{"url":["a"]}', "#/url", `url must be a string, not a list. ${severalUrls}`],
   ["[]", "#", `The body must be a JSON object, not a list. ${severalUrls}`],

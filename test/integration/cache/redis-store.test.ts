@@ -203,6 +203,8 @@ describe.skipIf(requires("redis-server", hasRedis))("the Redis store", () => {
     for (const words of [
       ["SET", name, "7"],
       ["SET", name, "-9", "PX", "1000"],
+      ["SET", name, "-1", "PX", "1000"],
+      ["SET", name, "7", "PX", "90000"], // longer than a window
       ["SET", name, "many"],
       ["LPUSH", name, "7"],
     ]) {

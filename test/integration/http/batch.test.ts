@@ -1,6 +1,6 @@
 import { expect, test, type TestContext } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
-import type { Oracle } from "../../../src/domain/description.ts";
+import { type Oracle, startDescription } from "../../../src/domain/description.ts";
 import { ask, type Answer } from "../../support/contract.ts";
 import { type AppSettings, described, failed, cachedDescription, type RunningApp, startApp, summit } from "./app.ts";
 
@@ -77,6 +77,46 @@ test("with Accept: application/x-ndjson each line comes as soon as it is known",
   const second = await reader.read();
   expect(JSON.parse(second.value!)).toMatchObject({ index: 0, url: urlOf("slow") });
   expect((await reader.read()).done).toBe(true);
+});
+
+test("the headers of an NDJSON batch come before its first line, and forbid caches to store it", async ({
+  onTestFinished,
+}) => {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const app = await appFor(onTestFinished, () => ({ ...described(), done: released.then(() => summit) }));
+  const response = await fetch(`${app.url}/metadata/batch`, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/x-ndjson" },
+    body: JSON.stringify({ urls: [urlOf("slow")] }),
+  });
+  expect(response.status).toBe(200);
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  expect(response.headers.get("x-request-id")).not.toBeNull();
+  release();
+  expect(JSON.parse(await response.text())).toMatchObject({ index: 0, url: urlOf("slow") });
+});
+
+test("a bug in the lookup of one URL is a problem of that item, counted and logged once", async ({
+  onTestFinished,
+}) => {
+  const bug = new TypeError("Secret");
+  const app = await appFor(onTestFinished, ({ url }) =>
+    url.pathname === "/bug.jpg" ? startDescription(() => Promise.reject(bug)) : described(),
+  );
+  const answer = await askBatch(app, { urls: [urlOf("a"), urlOf("bug")] });
+  expect(itemsOf(answer).map(({ problem }) => problem?.code)).toEqual([undefined, "internal"]);
+  expect(answer.text).not.toContain("Secret");
+  expect(app.log().match(/"msg":"unexpected error"/g)).toHaveLength(1);
+  const { text } = await ask(`${app.url}/metrics`);
+  expect(text).toContain('media_oracle_failures_total{code="internal"} 1');
+});
+
+test("a failed lookup of a batch is counted, and not logged as a bug", async ({ onTestFinished }) => {
+  const app = await appFor(onTestFinished, () => failed(new OracleError("source_protocol", "")));
+  await askBatch(app, { urls: [urlOf("a")] });
+  expect(app.log()).not.toContain("unexpected error");
+  expect((await ask(`${app.url}/metrics`)).text).toContain('media_oracle_failures_total{code="source_protocol"} 1');
 });
 
 test("one batch runs at most 16 lookups at once", async ({ onTestFinished }) => {

@@ -81,5 +81,6 @@ test("the cache is saved every five minutes", async ({ onTestFinished }) => {
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(existsSync(file)).toBe(false);
   vi.advanceTimersByTime(1);
-  await vi.waitFor(() => expect(existsSync(file)).toBe(true), 10_000);
+  vi.useRealTimers(); // `expect.poll` would advance the others
+  await expect.poll(() => existsSync(file), { timeout: 10_000 }).toBe(true);
 });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 import {
+  checkReplaceable,
   readSnapshotFile,
   removeTemporaryFiles,
   SnapshotRefused,
@@ -82,6 +83,26 @@ test.each([
 ])("a snapshot file that is %s is refused", async (_, make) => {
   const bytes = typeof make === "string" ? make : make((await writtenBytes()).toString());
   await expect(read(bytes)).rejects.toThrow(SnapshotRefused);
+});
+
+test("a snapshot file of the maximum size is read, and a larger one is refused", async () => {
+  const file = join(makeFolder(), "cache");
+  await writeSnapshotFile(file, lines);
+  const { size } = statSync(file);
+  expect(await readSnapshotFile(file, size)).toEqual(lines);
+  await expect(readSnapshotFile(file, size - 1)).rejects.toThrow("it is too large");
+});
+
+test("a path is replaceable if a file can be created beside it, and nothing is left there", async () => {
+  const folder = makeFolder();
+  const file = join(folder, "cache");
+  await checkReplaceable(file);
+  await writeSnapshotFile(file, lines);
+  await checkReplaceable(file);
+  expect(readdirSync(folder)).toEqual(["cache"]);
+  await expect(checkReplaceable(folder)).rejects.toMatchObject({ code: "EISDIR" });
+  await expect(checkReplaceable(join(folder, "none", "cache"))).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(checkReplaceable(join(file, "cache"))).rejects.toMatchObject({ code: "ENOTDIR" });
 });
 
 test("a snapshot path that is a folder, a pipe without a writer or a device is refused at once", async () => {

@@ -42,6 +42,16 @@ test("an expired entry is not saved in the snapshot", async () => {
   expect(await readSnapshotFile(file, mebibyte)).toHaveLength(1);
 });
 
+test("an entry is saved as long as it is useful: a failure for twice its TTL of a minute", async () => {
+  const file = makeFile();
+  const memory = createMemory(mebibyte);
+  memory.set(keyNumber(1), { success: null, setback: failureAt(now) });
+  await snapshotOf(file, memory, now + 119_999).save();
+  expect(await readSnapshotFile(file, mebibyte)).toHaveLength(1);
+  await snapshotOf(file, memory, now + 120_000).save();
+  expect(await readSnapshotFile(file, mebibyte)).toEqual([]);
+});
+
 test("a missing snapshot file loads nothing; an invalid line is skipped, and the other lines are loaded", async () => {
   const file = makeFile();
   const memory = createMemory(mebibyte);

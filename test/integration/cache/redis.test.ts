@@ -193,6 +193,18 @@ describe.skipIf(requires("redis-server", hasRedis))("the Redis client", () => {
     expect(redis.state).toBe("ready");
   });
 
+  test("a closed client has no connection, and sends no more probes", async () => {
+    const { server, redis } = await startPair();
+    server.fill(true);
+    await expect(set(redis, "lost")).rejects.toThrow();
+    expect(redis.state).toBe("refusing");
+    redis.close();
+    const { calls } = redis;
+    await expect.poll(() => server.command("CLIENT", "LIST").split("\n")).toHaveLength(1); // redis-cli
+    await new Promise((resolve) => setTimeout(resolve, 500)); // two probes would be due
+    expect(redis.calls).toBe(calls);
+  });
+
   test("a flushed Redis is empty and ready", async () => {
     const { server, redis } = await startPair();
     await set(redis, "before");

@@ -50,6 +50,15 @@ test("an entry is counted with its texts: each once as such and once in its repl
   expect(bytesOf({ filename: "a".repeat(1000) }) - bytesOf({ filename: "a".repeat(500) })).toBe(1000); // no long reply is kept
 });
 
+test("a longer key takes as many bytes more", () => {
+  const bytesOf = (key: string) => {
+    const memory = createMemory(1024 ** 2);
+    memory.set(key, entryAt(0));
+    return memory.use.success.bytes;
+  };
+  expect(bytesOf("k".repeat(50)) - bytesOf("k".repeat(40))).toBe(10);
+});
+
 test("a failure beside a success takes as many bytes as a success beside a failure", () => {
   const memory = createMemory(1024 ** 2);
   const used = () => memory.use.success.bytes + memory.use.failure.bytes;

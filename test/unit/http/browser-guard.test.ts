@@ -38,6 +38,8 @@ test.for<[host: string, isRefused: boolean]>([
   ["127.0.0.1", false],
   ["192.0.2.7:80", false],
   ["[::1]:8080", false],
+  ["[::ffff:192.0.2.7]", false],
+  ["[2001:db8:0:0:0:0:0:1]:80", false],
   ["[2001:db8::1]", false],
   ["media.example.org", false],
   ["MEDIA.example.org:443", false],

@@ -156,7 +156,7 @@ test.each<[string, (entry: Plain) => unknown]>([
     "a lifetime of more than 500 days",
     (entry) => Object.assign(entry.success!, { staleOnErrorUntil: now + 500 * dayMs + 1 }),
   ],
-  ["a time before 1970", (entry) => Object.assign(entry.setback!, { since: -1 })],
+  ["a time before 1970", (entry) => Object.assign(entry.setback!, { since: -1, until: 1 })],
   ["status 99", (entry) => Object.assign(entry.setback!.outcome!.failure!, { upstreamStatus: 99 })],
   ["status 1000", (entry) => Object.assign(entry.setback!.outcome!.failure!, { upstreamStatus: 1000 })],
   ["a negative number of timeouts", (entry) => Object.assign(entry.setback!, { timeouts: -1 })],

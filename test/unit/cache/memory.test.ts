@@ -75,6 +75,7 @@ test("a failure beside a success takes as many bytes as a success beside a failu
   expect(bytesOf({ success: null, setback: incomplete })).toBe(alone);
   expect(both).toBeGreaterThan(alone);
   expect(both).toBeLessThan(2 * alone);
+  expect(bytesOf({ success, setback: failureAt(0) })).toBeGreaterThan(alone);
   expect(bytesOf({ success: null, setback: failureAt(0) })).toBeLessThan(alone);
 });
 

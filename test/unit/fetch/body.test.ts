@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { createIncomingBody, type IncomingBodyOptions } from "../../../src/fetch/body.ts";
+import { createIncomingBody, type IncomingBody, type IncomingBodyOptions } from "../../../src/fetch/body.ts";
 import type { ByteBudget } from "../../../src/domain/byte-budget.ts";
 import { createByteBudget } from "../../../src/load/byte-budget.ts";
 import { unmeasured } from "../../support/fetch.ts";
@@ -16,6 +16,21 @@ function bodyWith({
     budget,
     body: createIncomingBody({ lender, meter, maxBytes: 100_000, headBytes: 10, declaredBytes: null, ...options }),
   };
+}
+
+/** Counts the waits for the origin that are not over, and the received bytes. */
+function createMeter() {
+  const counted = { waits: 0, receivedBytes: 0 };
+  function wait() {
+    let isOver = false;
+    counted.waits += 1;
+    return () => {
+      if (!isOver) counted.waits -= 1;
+      isOver = true;
+    };
+  }
+  const received = (bytes: number) => void (counted.receivedBytes += bytes);
+  return { counted, meter: { wait, received } };
 }
 
 const bytesOf = (length: number) => Uint8Array.from({ length }, (_, index) => index % 251);
@@ -62,6 +77,14 @@ describe("arrived()", () => {
     expect(await four).toEqual(Uint8Array.of(1, 2, 3, 4, 5));
   });
 
+  test("arrived() resolves with exactly the requested bytes, whether they arrive before or after the call", async () => {
+    const { body } = bodyWith();
+    const four = body.arrived(4);
+    body.write(bytesOf(4));
+    expect(await four).toEqual(bytesOf(4));
+    expect(await body.arrived(4)).toEqual(bytesOf(4));
+  });
+
   test.each(["complete", "truncated", "timeout"] as const)(
     "arrived() resolves with fewer bytes if the body ends before: %s",
     async (how) => {
@@ -101,6 +124,93 @@ describe("a body that is stopped", () => {
     body.stop();
     expect(await body.body()).toEqual({ bytes: bytesOf(7), sha256: sha256(bytesOf(7)), warning: null });
   });
+
+  test("the outcome of a body does not change after its end", async () => {
+    const { body } = bodyWith({ declaredBytes: 100_001 });
+    expect(body.outcome).toBeNull();
+    body.write(bytesOf(7));
+    body.end("timeout");
+    const ended = { bytes: bytesOf(7), sha256: null, warning: "body_timeout" };
+    expect(body.outcome).toEqual(ended);
+    body.end("truncated");
+    body.stop();
+    body.refuse("overloaded");
+    expect(await body.body()).toEqual(ended);
+    expect(await body.arrived(1)).toEqual(bytesOf(7));
+    expect(body.outcome).toEqual(ended);
+    body.release();
+    expect(body.outcome?.warning).toBe("body_timeout");
+  });
+
+  test("a part of a file that arrives completely is a truncated body", async () => {
+    const { body } = bodyWith({ isPart: true });
+    body.write(bytesOf(7));
+    body.end("complete");
+    expect(await body.body()).toEqual({ bytes: bytesOf(7), sha256: null, warning: "body_truncated" });
+  });
+
+  test("the bytes of an earlier response are the beginning of the body, and count for its hash and its limit", async () => {
+    for (const [maxBytes, warning] of [
+      [3000, null],
+      [2999, "body_too_large"],
+    ] as const) {
+      const { body } = bodyWith({ beginning: bytesOf(2000), maxBytes });
+      expect(body.received).toEqual(bytesOf(2000));
+      body.write(bytesOf(3000).subarray(2000));
+      body.end("complete");
+      expect(await body.body()).toMatchObject({ sha256: warning ? null : sha256(bytesOf(3000)), warning });
+    }
+  });
+});
+
+describe("backpressure", () => {
+  test("a body has enough with its head, then with the most bytes that were requested, and never after its end", () => {
+    const { body } = bodyWith({ headBytes: 10 });
+    body.write(bytesOf(9));
+    expect(body.hasEnough).toBe(false);
+    body.write(bytesOf(1));
+    expect(body.hasEnough).toBe(true);
+    void body.arrived(20);
+    void body.arrived(15);
+    body.write(bytesOf(9));
+    expect(body.hasEnough).toBe(false);
+    body.write(bytesOf(1));
+    expect(body.hasEnough).toBe(true);
+    void body.body();
+    expect(body.hasEnough).toBe(false);
+    body.end("complete");
+    expect(body.hasEnough).toBe(false);
+  });
+
+  test("the meter counts all received bytes, and the wait for the origin without the time of backpressure", () => {
+    const { counted, meter } = createMeter();
+    const { body } = bodyWith({ meter, headBytes: 10 });
+    expect(counted.waits).toBe(1);
+    body.write(bytesOf(9));
+    expect(counted.waits).toBe(1);
+    body.write(bytesOf(3));
+    expect(counted.waits).toBe(0);
+    void body.arrived(13);
+    expect(counted.waits).toBe(1);
+    body.write(bytesOf(1));
+    expect(counted.waits).toBe(0);
+    void body.body();
+    expect(counted).toEqual({ waits: 1, receivedBytes: 13 });
+  });
+
+  test.each<[how: string, end: (body: IncomingBody) => void]>([
+    ["end()", (body) => body.end("complete")],
+    ["stop()", (body) => body.stop()],
+    ["release()", (body) => body.release()],
+    ["refuse()", (body) => body.refuse("overloaded")],
+    ["its limit", (body) => void body.write(bytesOf(21))],
+  ])("the wait for the origin is over when a body is ended by %s", (_how, end) => {
+    const { counted, meter } = createMeter();
+    const { body } = bodyWith({ meter, maxBytes: 20 });
+    void body.body().catch(() => undefined);
+    end(body);
+    expect(counted.waits).toBe(0);
+  });
 });
 
 describe("the limit", () => {
@@ -135,6 +245,23 @@ describe("the limit", () => {
     expect(body.write(bytesOf(5000))).toBe(true);
     expect(await arrived).toHaveLength(5000);
     expect(await body.body()).toMatchObject({ warning: "body_too_large", bytes: bytesOf(5000) });
+  });
+
+  test("a body with a Content-Length of maxBytes is whole", async () => {
+    const { body } = bodyWith({ maxBytes: 20, declaredBytes: 20 });
+    body.write(bytesOf(20));
+    body.end("complete");
+    expect((await body.body()).warning).toBeNull();
+  });
+
+  test("a body with a too large Content-Length ends with all requested bytes, of which there are at most maxBytes", async () => {
+    const { body } = bodyWith({ maxBytes: 5000, declaredBytes: 5001 });
+    const arrived = body.arrived(6000);
+    expect(body.write(bytesOf(4999))).toBe(true);
+    expect(body.write(bytesOf(2))).toBe(false);
+    expect(await arrived).toHaveLength(5000);
+    expect(body.outcome).toMatchObject({ warning: "body_too_large" });
+    expect(body.outcome?.bytes).toHaveLength(5000);
   });
 
   test("a body with a too large Content-Length and an incomplete head has the warning of its end", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Attempt, createHostHealth } from "../../../src/fetch/host-health.ts";
+import { type Attempt, createHostHealth, hostHealthLimits } from "../../../src/fetch/host-health.ts";
 
 const startDate = Date.parse("Tue, 10 Jun 2025 12:00:00 GMT");
 
@@ -47,6 +47,44 @@ test("failures that are further apart than the window do not open the breaker", 
   clock.ms += 60_001;
   fail("https://a", 2);
   expect(() => health.beginConnection("https://a")).not.toThrow();
+});
+
+test("failures within the window open the breaker, and the window begins with the first of them", () => {
+  const { health, clock, fail } = start();
+  fail("https://a", 1);
+  clock.ms += 30_000;
+  fail("https://a", 1);
+  clock.ms += 30_000;
+  fail("https://a", 1);
+  expect(() => health.beginConnection("https://a")).toThrow(isOpen);
+  fail("https://b", 1);
+  clock.ms += 30_000;
+  fail("https://b", 1);
+  clock.ms += 30_001;
+  fail("https://b", 1);
+  expect(() => health.beginConnection("https://b")).not.toThrow();
+});
+
+test("only the first verdict of an attempt counts", () => {
+  const { health, fail } = start();
+  fail("https://a", 1);
+  const attempt = health.beginConnection("https://a");
+  for (let time = 0; time < 3; time += 1) attempt.failed();
+  expect(() => health.beginConnection("https://a")).not.toThrow();
+  fail("https://a", 1);
+  attempt.succeeded();
+  expect(() => health.beginConnection("https://a")).toThrow(isOpen);
+});
+
+test("the second verdict of an earlier trial does not end a later trial", () => {
+  const { health, clock, fail } = start();
+  fail("https://a", 3);
+  clock.ms += 30_000;
+  const first = health.beginConnection("https://a");
+  first[Symbol.dispose]();
+  health.beginConnection("https://a");
+  first[Symbol.dispose]();
+  expect(() => health.beginConnection("https://a")).toThrow(isOpen);
 });
 
 test("an attempt without a verdict changes nothing", () => {
@@ -172,4 +210,29 @@ test("healthy origins take no memory from unhealthy ones", () => {
   health.backOff("https://a", 503, null);
   for (const origin of ["https://b", "https://c"]) health.beginConnection(origin).succeeded();
   expect(() => health.beginConnection("https://a")).toThrow(isPaused);
+});
+
+test("by default ten failures within a minute open the breaker for half a minute, of at most 4,096 origins", () => {
+  const clock = { ms: 0 };
+  const health = createHostHealth({
+    ...hostHealthLimits,
+    defaultBackoffMs: 60_000,
+    now: () => clock.ms,
+    epochNow: () => startDate,
+  });
+  const fail = (origin: string) => health.beginConnection(origin).failed();
+  for (let time = 0; time < 9; time += 1) fail("https://a");
+  clock.ms += 60_000;
+  fail("https://a");
+  expect(() => health.beginConnection("https://a")).toThrow(isOpen);
+  clock.ms += 29_999;
+  expect(() => health.beginConnection("https://a")).toThrow(isOpen);
+  clock.ms += 1;
+  health.beginConnection("https://a").succeeded();
+  expect(health.backOff("https://0", 503, "3601")).toBe(3_600_000);
+  for (let host = 1; host < 4096; host += 1) health.backOff(`https://${host}`, 503, null);
+  expect(() => health.beginConnection("https://0")).toThrow(isPaused);
+  health.backOff("https://4096", 503, null);
+  expect(() => health.beginConnection("https://0")).not.toThrow();
+  expect(() => health.beginConnection("https://1")).toThrow(isPaused);
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createCookies } from "../../../src/fetch/cookies.ts";
 
 const secure = "https://a.example.org/x";
@@ -23,6 +23,9 @@ describe("cookies within a lookup", () => {
     ["a=b; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "a=b"],
     ["a=b; Expires=Fri, 31 Dec 9999 23:59:59 GMT", "a=b"],
     ["a=b; Expires=nonsense", "a=b"],
+    ["a=b; Max-Age=1", "a=b"],
+    ["a=b; Max-Age=1.5; Expires=Fri, 31 Dec 9999 23:59:59 GMT", "a=b"],
+    [`a=${"b".repeat(4094)}`, `a=${"b".repeat(4094)}`],
   ])("after Set-Cookie: %s, the next request to the host has Cookie: %s", (header, cookie) => {
     expect(headerFor(secure, [secure, header])).toBe(cookie);
   });
@@ -40,8 +43,18 @@ describe("cookies within a lookup", () => {
     "a=b; Max-Age=0",
     "a=b; Max-Age=-1",
     "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
-    `a=${"b".repeat(5000)}`,
+    `a=${"b".repeat(4095)}`,
   ])("Set-Cookie: %j sets no cookie", (header) => {
+    expect(headerFor(secure, [secure, header])).toBeUndefined();
+  });
+
+  test("a cookie expires at the second of Expires", ({ onTestFinished }) => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const header = "a=b; Expires=Tue, 10 Jun 2025 12:00:00 GMT";
+    vi.setSystemTime("2025-06-10T11:59:59.999Z");
+    expect(headerFor(secure, [secure, header])).toBe("a=b");
+    vi.setSystemTime("2025-06-10T12:00:00Z");
     expect(headerFor(secure, [secure, header])).toBeUndefined();
   });
 

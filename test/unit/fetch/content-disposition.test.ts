@@ -25,6 +25,8 @@ describe("the name that Chromium reads, before it replaces characters that file 
     ["attachment;; filename=a.png", "a.png"],
     ["attachment; ;;filename=a.png;;", "a.png"],
     ["attachment; name=b; filename=a.png", "a.png"],
+    ["attachment; name=UTF-8''a.png", null],
+    ["attachment; filename=UTF-8''a.png", "UTF-8''a.png"],
     ["attachment; FILENAME=a.png; filename=b.png", "a.png"],
     ['attachment; filename=""; filename=good.jpg', "good.jpg"],
     ["attachment", null],

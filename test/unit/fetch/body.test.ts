@@ -222,9 +222,17 @@ describe("the limit", () => {
   });
 
   test("only the head of a body of maxBytes + 1 is kept, and the rest goes back to the byte budget", async () => {
-    const { body, budget } = bodyWith({ maxBytes: 50_000 });
+    const { body, budget } = bodyWith({ maxBytes: 50_000, budget: createByteBudget(100_000) });
     expect(body.write(bytesOf(50_000))).toBe(true);
     expect(body.write(bytesOf(1))).toBe(false);
+    expect(await body.body()).toEqual({ bytes: bytesOf(10), sha256: null, warning: "body_too_large" });
+    expect(budget.used).toBe(4096);
+  });
+
+  test("only the head is kept of a body that its decoder has ended as too large", async () => {
+    const { body, budget } = bodyWith();
+    body.write(bytesOf(50_000));
+    body.end("too_large");
     expect(await body.body()).toEqual({ bytes: bytesOf(10), sha256: null, warning: "body_too_large" });
     expect(budget.used).toBe(4096);
   });

@@ -205,6 +205,16 @@ test("the number of unhealthy origins in memory is bounded: those with the oldes
   expect(() => health.beginConnection("https://d")).toThrow(isOpen);
 });
 
+test("an origin whose backoff is over takes no memory from unhealthy ones", () => {
+  const { health, clock } = start(2);
+  health.backOff("https://a", 503, "60");
+  health.backOff("https://b", 503, "10");
+  clock.ms += 10_000;
+  health.beginConnection("https://b")[Symbol.dispose]();
+  health.backOff("https://c", 503, "60");
+  expect(() => health.beginConnection("https://a")).toThrow(isPaused);
+});
+
 test("healthy origins take no memory from unhealthy ones", () => {
   const { health } = start(1);
   health.backOff("https://a", 503, null);
@@ -222,10 +232,14 @@ test("by default ten failures within a minute open the breaker for half a minute
   });
   const fail = (origin: string) => health.beginConnection(origin).failed();
   for (let time = 0; time < 9; time += 1) fail("https://a");
+  for (let time = 0; time < 9; time += 1) fail("https://b");
   clock.ms += 60_000;
   fail("https://a");
   expect(() => health.beginConnection("https://a")).toThrow(isOpen);
-  clock.ms += 29_999;
+  clock.ms += 1;
+  fail("https://b");
+  expect(() => health.beginConnection("https://b")).not.toThrow();
+  clock.ms += 29_998;
   expect(() => health.beginConnection("https://a")).toThrow(isOpen);
   clock.ms += 1;
   health.beginConnection("https://a").succeeded();

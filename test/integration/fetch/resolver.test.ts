@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { setTimeout as after } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { createResolver, resolveTrusted } from "../../../src/fetch/resolver.ts";
 import { startNameServer } from "../../support/name-server.ts";
@@ -55,6 +56,31 @@ describe("the resolver", () => {
     await expect(
       createResolver({ timeoutMs: 10_000, servers })("media.example.net", AbortSignal.timeout(50)),
     ).rejects.toMatchObject({ code: "source_unreachable", reason: "timeout" });
+  });
+
+  test("a query that is lost is sent again in time", async ({ onTestFinished }) => {
+    const lost = new Set<string>();
+    const { servers } = await startNameServer(onTestFinished, (_name, family) => {
+      if (lost.has(family)) return family === "A" ? ["192.0.2.1"] : [];
+      lost.add(family);
+      return null;
+    });
+    const resolve = createResolver({ timeoutMs: 2000, servers });
+    expect(await resolve("media.example.net", never)).toEqual(["192.0.2.1"]);
+  });
+
+  test("no query is sent again after the end of its DNS lookup", async ({ onTestFinished }) => {
+    const leaver = new AbortController();
+    const nameServer = await startNameServer(onTestFinished, (name, family) => {
+      if (name.startsWith("silent")) leaver.abort();
+      return name.startsWith("half") && family === "A" ? ["192.0.2.1"] : null;
+    });
+    const resolve = createResolver({ timeoutMs: 1400, servers: nameServer.servers });
+    await expect(resolve("silent.example.net", leaver.signal)).rejects.toMatchObject({ reason: "timeout" });
+    await resolve("half.example.net", never);
+    const { questions } = nameServer;
+    await after(600); // tries begin after 200 ms and 600 ms
+    expect(nameServer.questions).toBe(questions);
   });
 
   test("hundreds of silent names do not delay one that is answered", async ({ onTestFinished }) => {

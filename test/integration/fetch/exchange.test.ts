@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { describe, expect, test, type TestContext } from "vitest";
 import {
@@ -14,13 +14,13 @@ import { startSpeakingOrigin } from "../../support/origin.ts";
 type Accept = (head: ResponseHead, control: ExchangeControl) => BodySink | null;
 
 /** Connects to an origin that says this. The exchange must destroy the socket itself. */
-async function connectTo({ onTestFinished }: TestContext, say: (socket: Socket) => void) {
+async function connectTo({ onTestFinished }: TestContext, say: (socket: Socket) => unknown) {
   const origin = await startSpeakingOrigin(onTestFinished, say);
   const socket = connect(origin.port, "127.0.0.1").on("error", () => undefined);
   await once(socket, "connect");
   onTestFinished(() => void socket.destroy());
-  const ask = (accept: Accept, request: Partial<ExchangeRequest> = {}) =>
-    exchange(socket, { host: "a.example", path: "/", headers: {}, ...request }, AbortSignal.timeout(10_000), accept);
+  const ask = (accept: Accept, request: Partial<ExchangeRequest> = {}, signal = AbortSignal.timeout(10_000)) =>
+    exchange(socket, { host: "a.example", path: "/", headers: {}, ...request }, signal, accept);
   return { origin, socket, ask };
 }
 
@@ -80,6 +80,33 @@ describe("an exchange", () => {
     await once(socket, "close");
     await expect(ask(() => null)).rejects.toMatchObject({ code: "source_unreachable", reason: "reset" });
   });
+
+  test("an exchange whose signal is aborted before it begins sends nothing", async (context) => {
+    const { origin, socket, ask } = await connectTo(context, sayBody);
+    const asked = ask(() => null, {}, AbortSignal.abort());
+    await expect(asked).rejects.toMatchObject({ code: "source_unreachable", reason: "timeout" });
+    expect(socket.destroyed).toBe(true);
+    await origin.idle();
+    expect(origin.requests).toBe(0);
+  });
+
+  test.for<[how: string, say: (socket: Socket) => unknown, expected: string[]]>([
+    ["whole", (socket) => socket.write(`${ok}Content-Length: 1${crlf}${crlf}a`), ["a", "complete"]],
+    ["cut", (socket) => socket.end(`${ok}Content-Length: 2${crlf}${crlf}a`), ["a", "truncated"]],
+    ["malformed", (socket) => socket.write(`${ok}Transfer-Encoding: chunked${crlf}${crlf}?`), ["truncated"]],
+  ])(
+    "after a body that is %s, the connection is closed and the signal has no listener left",
+    async ([, say, expected], context) => {
+      const { socket, ask } = await connectTo(context, say);
+      const { signal } = new AbortController();
+      const written: string[] = [];
+      const closed = once(socket, "close");
+      await ask(() => collect(written), {}, signal);
+      await closed;
+      expect(written).toEqual(expected);
+      expect(getEventListeners(signal, "abort")).toEqual([]);
+    },
+  );
 
   test("a sink receives nothing once its exchange is closed", async (context) => {
     const { socket, ask } = await connectTo(context, sayBody);

@@ -1,9 +1,9 @@
 /** Tests of the limits per destination, and of the circuit breaker. */
 import type { Socket } from "node:net";
-import { describe, expect, test, type TestContext } from "vitest";
+import { describe, expect, test, type TestContext, vi } from "vitest";
 import { OracleError } from "../../../src/domain/errors.ts";
 import { createHostHealth } from "../../../src/fetch/host-health.ts";
-import { createShares } from "../../../src/fetch/shares.ts";
+import { createShares, type Shares } from "../../../src/fetch/shares.ts";
 import type { Semaphore } from "../../../src/domain/limits.ts";
 import { createFetcher } from "../../support/fetch.ts";
 import {
@@ -13,6 +13,7 @@ import {
   startSpeakingOrigin,
   startTlsOrigin,
 } from "../../support/origin.ts";
+import { silenceAddress } from "../../support/silent-address.ts";
 import { openSlots } from "../../support/slots.ts";
 
 describe("connections to one address", () => {
@@ -77,6 +78,64 @@ describe("connections to one address", () => {
     expect(first.connections).toBe(0);
     slot?.release();
     expect(await waiting).toBe("ok");
+  });
+
+  test("addresses are tried once each, IPv6 and IPv4 in turn, those behind NAT64 last, and at most four", async ({
+    onTestFinished,
+  }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
+    const tried: string[] = [];
+    const limits = limitTo(9);
+    const shares: Shares = {
+      ...limits.shares,
+      ofConnection(target, address, port) {
+        tried.push(address);
+        return limits.shares.ofConnection(target, address, port);
+      },
+    };
+    const orderOf = async (...addresses: string[]) => {
+      const allowAddresses = ["127.0.0.0/8", "::1", "fd00::/8", "64:ff9b::/96"];
+      const { outcome } = createFetcher({ ...limits, shares, addresses, allowAddresses, connectTimeoutMs: 1000 });
+      await outcome(`http://media.example.net:${origin.port}/`);
+      return tried.splice(0);
+    };
+    expect(await orderOf("127.0.0.1", "127.0.0.1")).toEqual(["127.0.0.1"]);
+    expect(await orderOf("127.0.0.2", "127.0.0.1", "::1", "127.0.0.2")).toEqual(["::1", "127.0.0.2", "127.0.0.1"]);
+    expect(await orderOf("64:ff9b::8.8.8.8", "127.0.0.1", "::1")).toEqual(["::1", "127.0.0.1", "64:ff9b::8.8.8.8"]);
+    const many = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "::1"];
+    expect(await orderOf(...many)).toEqual(["::1", "127.0.0.1", "127.0.0.2", "127.0.0.3"]);
+    await allReleased(limits.addressSlots);
+  });
+
+  test("a connection releases the slots of other addresses as soon as it is established, or has timed out", async ({
+    onTestFinished,
+  }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => void response.write("a"));
+    await silenceAddress(onTestFinished, "127.0.0.2", origin.port);
+    const limits = limitTo(1);
+    const fetcherOf = (...addresses: string[]) => createFetcher({ ...limits, addresses, connectTimeoutMs: 5000 });
+    const url = `http://media.example.net:${origin.port}/`;
+    const source = await fetcherOf("127.0.0.2", "127.0.0.1", "127.0.0.3").open(url);
+    while (limits.addressSlots.active > 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    source.close();
+    await allReleased(limits.addressSlots);
+    expect(await fetcherOf("127.0.0.2", "127.0.0.1").outcome(url, 100)).toBe("source_unreachable timeout");
+    await allReleased(limits.addressSlots);
+    expect(origin.connections).toBe(1);
+  });
+
+  test("a name that is resolved too late is not connected to, and takes no slot", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end("ok"));
+    const limits = limitTo(1);
+    const resolve = vi.fn(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return ["127.0.0.1"];
+    });
+    const { outcome } = createFetcher({ ...limits, resolve, connectTimeoutMs: 20 });
+    expect(await outcome(`http://media.example.net:${origin.port}/`)).toBe("source_unreachable timeout");
+    await resolve.mock.results[0]!.value;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect([limits.addressSlots.active, origin.connections]).toEqual([0, 0]);
   });
 
   test("a connection releases its slots after any outcome", async ({ onTestFinished }) => {

@@ -2,7 +2,10 @@ import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { describe, expect, test } from "vitest";
 import {
+  blockOf,
   createAddressPolicy,
+  createBlockCheck,
+  createOwnership,
   isPublicAddress,
   isSameAddress,
   nat64TargetOf,
@@ -115,6 +118,11 @@ const boundaries: [string, string, boolean][] = [
   ["ISATAP", "2600:1f18::5efe:7f00:1", false],
   ["ISATAP with the global bit", "2600:1f18::200:5efe:808:808", false],
   ["not quite ISATAP", "2600:1f18::100:5efe:808:808", true],
+  ["next to ISATAP in its first byte", "2600:1f18::300:5efe:808:808", true],
+  ["next to ISATAP in its second byte", "2600:1f18::1:5efe:808:808", true],
+  ["next to ISATAP in its third byte", "2600:1f18::5ffe:808:808", true],
+  ["next to ISATAP in its fourth byte", "2600:1f18::5eff:808:808", true],
+  ["next to ISATAP in its fourth byte, below", "2600:1f18::5efd:808:808", true],
 ];
 
 describe("public addresses", () => {
@@ -167,6 +175,31 @@ test.each([
   ["", null],
 ])("the IPv4 address that %j reaches through NAT64 is %s", (address, target) => {
   expect(nat64TargetOf(address)).toBe(target);
+});
+
+test.each([
+  ["192.0.2.255", "192.0.2.0/24"],
+  ["192.0.3.0", "192.0.3.0/24"],
+  ["2001:db8:1:ffff::1", "2001:db8:1::/48"],
+  ["2001:db8:2::1", "2001:db8:2::/48"],
+  ["64:ff9b::192.0.2.255", "192.0.2.0/24"],
+  ["a.example", "a.example"],
+])("the network of %s is %s", (address, block) => {
+  expect(blockOf(address)).toBe(block);
+});
+
+test("an address is in a list of blocks if one contains it, and a text that is no address is in none", () => {
+  const isListed = createBlockCheck(["10.0.0.0/8", "fd00::/8"].map(parseCidr));
+  const texts = ["10.0.0.1", "fd12::1", "11.0.0.1", "fe00::1", "10.0.0", "a.example", ""];
+  expect(texts.map(isListed)).toEqual([true, true, false, false, false, false, false]);
+});
+
+test("a host is the operator's own if a rule has its address and its port", () => {
+  const allow = ["10.0.0.0/8", "192.168.0.1:5280"].map(parseAddressRule);
+  const isOwn = createOwnership({ allow, ports: [{ from: 80, to: 80 }] });
+  expect([isOwn("10.0.0.1", 80), isOwn("10.0.0.1", 81), isOwn("11.0.0.1", 80)]).toEqual([true, false, false]);
+  expect([isOwn("192.168.0.1", 5280), isOwn("192.168.0.1", 80)]).toEqual([true, false]);
+  expect(isOwn("a.example", 80)).toBe(false);
 });
 
 describe("compared with ipaddr.js and the registries", () => {
@@ -249,6 +282,16 @@ describe("the operator's rules", () => {
     expect(policy(["10.0.0.0/8"], ["10.0.0.5/32"])("10.0.0.6", 80)).toBe(true);
   });
 
+  test("all IPv4-mapped addresses are refused, and no others are taken for them", () => {
+    const allowed = policy(["::/0"]);
+    for (const address of ["::ffff:0.0.0.0", "::ffff:127.255.255.255", "::ffff:128.0.0.0", "::ffff:255.255.255.255"]) {
+      expect(allowed(address, 80)).toBe(false);
+    }
+    for (const address of ["::fffe:8.8.8.8", "::1:ffff:8.8.8.8", "1::ffff:8.8.8.8"]) {
+      expect(allowed(address, 80)).toBe(true);
+    }
+  });
+
   test("an IPv4 rule does not apply to the same address embedded in an IPv6 address", () => {
     expect(policy(["127.0.0.0/8", "0.0.0.0/0"])("::ffff:127.0.0.1", 80)).toBe(false);
     expect(policy(["127.0.0.0/8"])("64:ff9b::7f00:1", 80)).toBe(false);
@@ -257,6 +300,8 @@ describe("the operator's rules", () => {
   test.each([
     ["a public address", "64:ff9b::8.8.8.8", true],
     ["a public address in hex", "64:ff9b::808:808", true],
+    ["a public address in the upper half", "64:ff9b::203.0.114.9", true],
+    ["a private address in the upper half", "64:ff9b::192.168.0.1", false],
     ["just before 10/8", "64:ff9b::9.255.255.255", true],
     ["10/8", "64:ff9b::10.0.0.0", false],
     ["loopback", "64:ff9b::7f00:1", false],
@@ -306,6 +351,14 @@ describe("the operator's rules", () => {
     ["64:ff9b::/96", "64:ff9b::10.0.0.1", "64:ff9b:1::1"],
     ["2001:db8::/32", "2001:db8::1", "fd00::1"],
     ["2001:db8::1", "2001:db8::1", "2001:db8::2"],
+    ["10.0.0.2/31", "10.0.0.3", "10.0.0.4"],
+    ["10.0.0.2/32", "10.0.0.2", "10.0.0.3"],
+    ["2001:db8::2/127", "2001:db8::3", "2001:db8::4"],
+    ["2001:db8::2/128", "2001:db8::2", "2001:db8::3"],
+    ["0.0.0.0/0", "10.0.0.1", "fd00::1"],
+    ["::fffe:0:0/95", "::fffe:10.0.0.1", "::ffff:10.0.0.1"],
+    ["10.0.0.0/8:80", "10.1.2.3", "192.168.0.1"],
+    ["10.0.0.5:80", "10.0.0.5", "10.0.0.6"],
   ])("the rule %s allows %s and not %s", (rule, inside, outside) => {
     expect(policy([rule])(inside, 80)).toBe(true);
     expect(policy([rule])(outside, 80)).toBe(false);
@@ -330,6 +383,11 @@ describe("the operator's rules", () => {
     ["[10.0.0.0]/8:80", "only an IPv6 address"],
     ["::ffff:10.0.0.0/104", "not inside an IPv6 one"],
     ["[::ffff:10.0.0.1]:80", "not inside an IPv6 one"],
+    ["::ffff:0:0/96", "not inside an IPv6 one"],
+    ["10.0.0.0/7/", "written"],
+    ["10.0.0.1/31", "bits after the first 31"],
+    ["fd00::1/127", "bits after the first 127"],
+    ["1.0.0.0/0", "bits after the first 0"],
     ["fe80::1%eth0", "written"],
     ["example.org", "written"],
   ])("the rule %j is refused with a helpful message", (rule, words) => {

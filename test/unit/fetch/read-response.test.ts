@@ -23,6 +23,9 @@ describe("a head", () => {
     ["no headers", `${ok}\r\nabc`, 200, {}, "abc"],
     ["another version", "HTTP/1.0 404 Gone\r\n\r\n", 404, {}, ""],
     ["blanks around a value", `${ok}A: \t b c \t\r\n\r\n`, 200, { a: "b c" }, ""],
+    ["blanks behind a value", `${ok}A: b \r\nC: d\t\r\n\r\n`, 200, { a: "b", c: "d" }, ""],
+    ["no blank before a value", `${ok}A:b\r\n\r\n`, 200, { a: "b" }, ""],
+    ["a value of blanks only", `${ok}A: \t \r\n\r\n`, 200, { a: "" }, ""],
     ["repeated headers", `${ok}A: b\r\nA: c\r\na: d\r\n\r\n`, 200, { a: ["b", "c", "d"] }, ""],
     [
       "names of JavaScript",
@@ -37,6 +40,13 @@ describe("a head", () => {
     ["a folded line behind a dropped one", `${ok}A b\r\n c\r\nD: e\r\n\r\n`, 200, { d: "e" }, ""],
     ["headers of the connection", `${ok}Connection: A\r\nKeep-Alive: b\r\nTrailer: c\r\n\r\n`, 200, {}, ""],
     ["a length", `${ok}Content-Length: 02, 2\r\n\r\nabc`, 200, { "content-length": "2" }, "ab"],
+    [
+      "an interim response whose length is no number",
+      `HTTP/1.1 103 A\r\nContent-Length: x\r\n\r\n${ok}\r\n`,
+      200,
+      {},
+      "",
+    ],
     ["interim responses", `HTTP/1.1 103 A\r\nA: b\r\n\r\n\r\n${ok}\r\n`, 200, {}, ""],
     [
       "another transfer coding, without a body",
@@ -90,16 +100,119 @@ describe("a head", () => {
     ["a length beyond 64 bits", `${ok}Content-Length: ${2n ** 64n}\r\n\r\n`, "a length beyond 64 bits"],
     ["64 KiB without an end", `${ok}${"a".repeat(65_536)}`, "heads of more than 64 KiB"],
     ["64 KiB of empty lines before it", "\r\n".repeat(40_000), "heads of more than 64 KiB"],
-    ["21 interim responses before it", "HTTP/1.1 100 A\r\n\r\n".repeat(21), "interim heads without end"],
+    ["a line end in its first word", `H\nTTP/1.1 200 OK\r\n\r\n`, "another protocol"],
+    ["21 interim responses before it", `${"HTTP/1.1 100 A\r\n\r\n".repeat(21)}${ok}\r\n`, "interim heads without end"],
     ["1001 lines", `${ok}${"A: b\r\n".repeat(1001)}\r\n`, "too many header lines"],
   ])("a head with %s is refused, in any pieces", (_name, response, refusal) => {
     const refused = { head: null, data: "", isComplete: false, endsByClose: false, refusal };
-    expect(read(response)).toEqual(refused);
-    expect(read(response, 7)).toEqual(refused);
+    for (const pieceBytes of [Infinity, 7, 1]) expect(read(response, pieceBytes)).toEqual(refused);
+  });
+});
+
+describe("the bounds of a head", () => {
+  /** The heads of a response, of this many bytes together. */
+  const headsOf = (bytes: number, start: string) =>
+    `${start}${ok}A: ${"b".repeat(bytes - start.length - ok.length - 7)}\r\n\r\n`;
+
+  test.each(["", "\r\n\n", "HTTP/1.1 103 A\r\nA: b\r\n\r\n"])(
+    "all heads of a response with %j before the last one have at most 64 KiB",
+    (start) => {
+      for (const pieceBytes of [Infinity, 1000]) {
+        expect(read(headsOf(65_536, start) + "body", pieceBytes)).toMatchObject({ data: "body", refusal: null });
+        expect(read(headsOf(65_537, start), pieceBytes).refusal).toBe("heads of more than 64 KiB");
+      }
+    },
+  );
+
+  test("a head may have 1,000 lines, and 20 interim heads before it", () => {
+    const response = `${"HTTP/1.1 100 A\r\n\r\n".repeat(20)}${ok}${"A: b\r\n".repeat(1000)}\r\n`;
+    expect(read(response)).toMatchObject({ head: { status: 200 }, refusal: null });
+  });
+
+  test.each([
+    ["HTTP/1.1 199 A\r\n\r\n", null],
+    ["HTTP/1.1 200 A\r\n\r\n", 200],
+    ["HTTP/1.1 999 A\r\n\r\n", 999],
+  ])("%j is a head with the status %s", (response, status) => {
+    expect(read(response).head?.status ?? null).toBe(status);
+  });
+
+  test("the longest declared length has 64 bits", () => {
+    const { head, isComplete } = read(`${ok}Content-Length: ${2n ** 64n - 1n}\r\n\r\nabc`);
+    expect(head?.headers["content-length"]).toBe("18446744073709551615");
+    expect(isComplete).toBe(false);
+  });
+
+  test("bytes behind a body of the declared length are dropped, also if they arrive later", () => {
+    for (const pieceBytes of [Infinity, 3, 1]) {
+      expect(read(`${ok}Content-Length: 4\r\n\r\nabcdefgh`, pieceBytes)).toMatchObject({
+        data: "abcd",
+        isComplete: true,
+        refusal: null,
+      });
+    }
   });
 });
 
 describe("chunks", () => {
+  test.each("0123456789abcdefABCDEF".split(""))("%s is a digit of a chunk size", (digit) => {
+    const size = parseInt(digit, 16) + 16;
+    const { data, refusal } = read(`${chunked}1${digit}\r\n${"x".repeat(40)}`);
+    expect([data.length, refusal]).toEqual([size, "malformed chunks"]); // more data than its size
+  });
+
+  test.each("/:@G`g".split(""))("%s is no digit of a chunk size", (character) => {
+    expect(read(`${chunked}1${character}\r\n${"x".repeat(40)}`)).toMatchObject({
+      data: "",
+      refusal: "malformed chunks",
+    });
+  });
+
+  test.each([
+    ["the first chunk without a size", "\r\n"],
+    ["the first chunk with an extension only", ";a\r\n"],
+    ["a bare carriage return behind the data", "1\r\nx\ra\r\n"],
+    ["a bare carriage return before a size", "\r1\r\nx\r\n"],
+  ])("%s is malformed", (_name, chunks) => {
+    for (const pieceBytes of [Infinity, 1]) {
+      expect(read(chunked + chunks, pieceBytes)).toMatchObject({ isComplete: false, refusal: "malformed chunks" });
+    }
+  });
+
+  test.each([
+    ["", false],
+    ["\r", false],
+    ["\n", true],
+    ["\r\n", true],
+    ["A: b\r\n", false],
+    ["A: b\r\n\r", false],
+    ["A: b\r\n\r\n", true],
+    ["A: b\n\n", true],
+    ["\rA: b\r\n", false],
+    ["\r\r\n", false],
+    ["\rA: b\r\n\r\n", true],
+  ])("a body in chunks is complete behind the trailers %j: %s", (trailers, isComplete) => {
+    for (const pieceBytes of [Infinity, 1]) {
+      const response = `${chunked}1\r\nx\r\n0\r\n${trailers}`;
+      expect(read(response, pieceBytes)).toMatchObject({ data: "x", isComplete, refusal: null });
+    }
+  });
+
+  test("the trailers of a body in chunks have at most 64 KiB", () => {
+    const trailersOf = (bytes: number) => `${chunked}0\r\nA: ${"b".repeat(bytes - 7)}\r\n\r\n`;
+    expect(read(trailersOf(65_536))).toMatchObject({ isComplete: true, refusal: null });
+    expect(read(trailersOf(65_537)).refusal).toBe("trailers of more than 64 KiB");
+  });
+
+  test("chunks have at most 256 KiB and two bytes per byte of data that are no data", () => {
+    const overheadBytes = 256 * 1024 + 2 * 10 - "a\r\n\r\n0;".length;
+    for (const pieceBytes of [Infinity, 1000]) {
+      const response = `${chunked}a\r\n0123456789\r\n0;${"a".repeat(overheadBytes)}`;
+      expect(read(response, pieceBytes).refusal).toBeNull();
+      expect(read(`${response}a`, pieceBytes).refusal).toBe("more chunk overhead than data");
+    }
+  });
+
   test("chunks are read without extensions, padding, trailers and what follows", () => {
     const response = `${chunked}1;a=b\r\na\r\n 02 \t\r\nbc\r\n3\nd\r\n\n0\nA: b\r\n\r\nmore`;
     expect(read(response)).toMatchObject({ data: "abcd\r\n", isComplete: true, refusal: null });

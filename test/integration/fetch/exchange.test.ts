@@ -81,6 +81,23 @@ describe("an exchange", () => {
     await expect(ask(() => null)).rejects.toMatchObject({ code: "source_unreachable", reason: "reset" });
   });
 
+  test("an exchange whose connection fails before the head has the reason of the failure", async (context) => {
+    const { socket, ask } = await connectTo(context, () => undefined);
+    const asked = ask(() => null);
+    socket.destroy(Object.assign(new Error("no route"), { code: "EHOSTUNREACH" }));
+    await expect(asked).rejects.toMatchObject({ code: "source_unreachable", reason: "network" });
+  });
+
+  test("a body is truncated if its connection is destroyed without an error", async (context) => {
+    const { socket, ask } = await connectTo(context, (socket) => socket.write(`${ok}${crlf}ab`));
+    const written: string[] = [];
+    await ask(() => collect(written));
+    const closed = once(socket, "close");
+    socket.destroy();
+    await closed;
+    expect(written).toEqual(["ab", "truncated"]);
+  });
+
   test("an exchange whose signal is aborted before it begins sends nothing", async (context) => {
     const { origin, socket, ask } = await connectTo(context, sayBody);
     const asked = ask(() => null, {}, AbortSignal.abort());

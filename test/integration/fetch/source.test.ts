@@ -4,7 +4,11 @@ import type { Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test, type TestContext } from "vitest";
-import { createFetcher } from "../../support/fetch.ts";
+import { createHostHealth, hostHealthLimits } from "../../../src/fetch/host-health.ts";
+import type { Shares } from "../../../src/fetch/shares.ts";
+import type { Source } from "../../../src/fetch/source.ts";
+import { urlHash } from "../../../src/fetch/terms.ts";
+import { createFetcher, noShares, unmeasured } from "../../support/fetch.ts";
 import { noise } from "../../support/images.ts";
 import { startOrigin, startSpeakingOrigin } from "../../support/origin.ts";
 import { silenceAddress } from "../../support/silent-address.ts";
@@ -139,6 +143,59 @@ describe("the request", () => {
 });
 
 describe("any other status", () => {
+  /** Creates the memory of backoffs as the program does. */
+  const createHealth = () =>
+    createHostHealth({
+      ...hostHealthLimits,
+      defaultBackoffMs: 60_000,
+      now: () => performance.now(),
+      epochNow: Date.now,
+    });
+
+  test.for([429, 503])(
+    "after a status %i the origin is not asked again for its Retry-After",
+    async (status, { onTestFinished }) => {
+      const origin = await startOrigin(onTestFinished, (_request, response) => {
+        response.writeHead(status, { "Retry-After": "1000" }).end();
+      });
+      const { open } = createFetcher({ hostHealth: createHealth() });
+      const failure = { code: "source_status", upstreamStatus: status };
+      await expect(open(origin.url("/a"))).rejects.toMatchObject({ ...failure, retryAfterMs: 1_000_000 });
+      await expect(open(origin.url("/b"))).rejects.toMatchObject({
+        ...failure,
+        retryAfterMs: expect.any(Number) as number,
+      });
+      expect(origin.requests).toBe(1);
+    },
+  );
+
+  test.for([404, 428, 430, 500, 502, 504])(
+    "a status %i begins no backoff, whatever its Retry-After",
+    async (status, { onTestFinished }) => {
+      const origin = await startOrigin(onTestFinished, (_request, response) => {
+        response.writeHead(status, { "Retry-After": "1000" }).end();
+      });
+      const { open } = createFetcher({ hostHealth: createHealth() });
+      for (let time = 0; time < 2; time += 1) {
+        const failure = { upstreamStatus: status, retryAfterMs: undefined };
+        await expect(open(origin.url("/"))).rejects.toMatchObject(failure);
+      }
+      expect(origin.requests).toBe(2);
+    },
+  );
+
+  test("an origin that refuses a range with 503 is not asked again for its Retry-After", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      if (request.headers.range !== undefined) response.writeHead(503, { "Retry-After": "1000" }).end();
+      else response.writeHead(200, { "Content-Length": 1000 }).write("a");
+    });
+    const { open, outcome } = createFetcher({ hostHealth: createHealth() });
+    using source = await open(origin.url("/"));
+    expect(await source.range(500, 600)).toBeNull();
+    expect(await outcome(origin.url("/"))).toBe("source_status 503");
+    expect(origin.requests).toBe(2);
+  });
+
   test.for([201, 202, 204, 205, 206, 300, 304, 400, 401, 403, 404, 410, 416, 429, 451, 500, 502, 503, 599])(
     "status %i is not a success",
     async (status, { onTestFinished }) => {
@@ -156,7 +213,149 @@ describe("any other status", () => {
   });
 });
 
+describe("the wait for the origin", () => {
+  /** Counts the waits that are not over. */
+  function createTransfer() {
+    let waits = 0;
+    function wait() {
+      let isOver = false;
+      waits += 1;
+      return () => {
+        if (!isOver) waits -= 1;
+        isOver = true;
+      };
+    }
+    const transfer = { ...unmeasured(AbortSignal.timeout(10_000)), wait };
+    return {
+      transfer,
+      get waits() {
+        return waits;
+      },
+    };
+  }
+
+  test("a lookup waits for the origin until its head, its body or its failure arrives", async ({ onTestFinished }) => {
+    const measured = createTransfer();
+    const during: number[] = [];
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      during.push(measured.waits);
+      if (request.url === "/404") response.writeHead(404).end();
+      else if (request.headers.range === undefined)
+        response.writeHead(200, { "Content-Length": 9000 }).write(Buffer.alloc(5000));
+      else response.writeHead(206, { "Content-Range": "bytes 6000-8999/9000" }).end(Buffer.alloc(3000));
+    });
+    const { openSource, parseTarget } = createFetcher();
+    const open = (path: string) => openSource(parseTarget(origin.url(path)), null, measured.transfer);
+    await expect(open("/404")).rejects.toThrow();
+    expect(measured.waits).toBe(0);
+    using source = (await open("/")) as Source;
+    await source.arrived(4096);
+    expect(measured.waits).toBe(0);
+    expect(await source.range(6000, 9000)).toHaveLength(3000);
+    expect(measured.waits).toBe(0);
+    const body = source.body();
+    expect(measured.waits).toBe(1);
+    source.stop();
+    await body;
+    expect(measured.waits).toBe(0);
+    expect(during).toEqual([1, 1, 1]);
+  });
+});
+
+describe("a conditional request", () => {
+  const date = "Tue, 10 Jun 2025 12:00:00 GMT";
+  const later = "Tue, 10 Jun 2025 13:00:00 GMT";
+
+  test.for<[headers: OutgoingHttpHeaders, etag: string, lastModified: string]>([
+    [{}, '"1"', date],
+    [{ ETag: '"2"' }, '"2"', date],
+    [{ "Last-Modified": later }, '"1"', later],
+    [{ ETag: '"2"', "Last-Modified": later }, '"2"', later],
+    [{ ETag: "invalid" }, '"1"', date],
+  ])("a 304 with %j has the validators %s and %s", async ([headers, etag, lastModified], { onTestFinished }) => {
+    const asked: IncomingHttpHeaders[] = [];
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      asked.push(request.headers);
+      response.writeHead(304, { ...headers, "Cache-Control": "max-age=5" }).end();
+    });
+    const { reopen, parseTarget } = createFetcher();
+    const url = origin.url("/");
+    const validators = { etag: '"1"', lastModified: date, urlHash: urlHash(parseTarget(url)) };
+    using answer = await reopen(url, validators);
+    expect(answer).toMatchObject({
+      isNotModified: true,
+      terms: {
+        isRedirected: false,
+        cacheControl: "max-age=5",
+        lastModified,
+        validators: { ...validators, etag, lastModified },
+      },
+    });
+    expect(asked[0]).toMatchObject({ "if-none-match": '"1"', "if-modified-since": date });
+  });
+
+  test("validators are sent to no other URL than theirs, and a 304 without them is an error", async ({
+    onTestFinished,
+  }) => {
+    const asked: (string | undefined)[] = [];
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      asked.push(request.headers["if-none-match"]);
+      if (request.url === "/moved") response.writeHead(302, { Location: "/" }).end();
+      else response.writeHead(304).end();
+    });
+    const { reopen, parseTarget } = createFetcher();
+    const validators = { etag: '"1"', lastModified: null, urlHash: urlHash(parseTarget(origin.url("/moved"))) };
+    await expect(reopen(origin.url("/moved"), validators)).rejects.toMatchObject({ upstreamStatus: 304 });
+    expect(asked).toEqual(['"1"', undefined]);
+  });
+
+  test("a source behind a redirect is marked as redirected", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      if (request.url === "/moved") response.writeHead(302, { Location: "/" });
+      response.end();
+    });
+    const { open } = createFetcher();
+    for (const [path, isRedirected] of [
+      ["/", false],
+      ["/moved", true],
+    ] as const) {
+      using source = await open(origin.url(path));
+      expect(source).toMatchObject({ isNotModified: false, terms: { isRedirected } });
+    }
+  });
+});
+
 describe("bounds", () => {
+  test.for([
+    [999, false],
+    [1000, false],
+    [1001, true],
+  ] as const)(
+    "a Content-Length of %i is too large for a limit of 1,000 bytes: %s",
+    async ([bytes, isTooLarge], { onTestFinished }) => {
+      const origin = await startOrigin(onTestFinished, (_request, response) => {
+        response.writeHead(200, { "Content-Length": bytes }).write("a");
+      });
+      using source = await createFetcher({ maxBytes: 1000 }).open(origin.url("/"));
+      expect(source).toMatchObject({ declaredBytes: bytes, isTooLarge });
+    },
+  );
+
+  test("the memory of a body counts against the site of the URL and the address of the connection", async ({
+    onTestFinished,
+  }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end("abc"));
+    const seen: string[] = [];
+    const siteOfBody: Shares["siteOfBody"] = ({ href }, address) => {
+      seen.push(`${href} at ${address}`);
+      return null;
+    };
+    const { outcome } = createFetcher({ shares: { ...noShares, siteOfBody } });
+    const url = `http://media.example.net:${origin.port}/`;
+    expect(await outcome(url)).toBe("ok");
+    expect(seen).toEqual([`${url} at 127.0.0.1`]);
+  });
+
   test("only the head of a body is read if Content-Length exceeds the limit", async ({ onTestFinished }) => {
     const origin = await startOrigin(onTestFinished, (_request, response) => {
       response.writeHead(200, { "Content-Length": 10_000_000_000 });
@@ -276,8 +475,12 @@ describe("a coded body", () => {
       const { open, budget } = createFetcher();
       const source = await open(origin.url("/"));
       expect([source.declaredBytes, source.declaredType]).toEqual([null, "image/png"]);
+      expect(source).toMatchObject({ isNotModified: false, isTooLarge: false, received: new Uint8Array(0) });
       expect(await source.arrived(10)).toHaveLength(0);
-      expect(await source.body()).toEqual({ bytes: new Uint8Array(0), sha256: null, warning: "body_encoded" });
+      expect(await source.range(10, 20)).toBeNull();
+      const body = { bytes: new Uint8Array(0), sha256: null, warning: "body_encoded" };
+      expect(await source.body()).toEqual(body);
+      expect(source.outcome).toEqual(body);
       await origin.idle();
       expect(budget.used).toBe(0);
     },
@@ -523,6 +726,37 @@ describe("a body whose transfer was too slow", () => {
     expect(whole.sha256).toBe(createHash("sha256").update(body).digest("hex"));
     source.close();
     expect(budget.used).toBe(0);
+  });
+
+  test("the next lookup of a body that was cut by a reset requests only the rest", async ({ onTestFinished }) => {
+    const asked: (string | undefined)[] = [];
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      asked.push(request.headers.range);
+      response.writeHead(200, { "Content-Length": body.length, ETag: '"1"' });
+      response.write(body.subarray(0, sent), () => response.destroy());
+    });
+    const { open } = createFetcher();
+    for (let time = 0; time < 2; time += 1) {
+      using source = await open(origin.url("/a"));
+      expect(await source.body()).toMatchObject({ warning: "body_truncated" });
+    }
+    expect(asked).toEqual([undefined, `bytes=${sent}-`]);
+  });
+
+  test("the next lookup of a body that was stopped or too large requests all of it", async ({ onTestFinished }) => {
+    const asked: (string | undefined)[] = [];
+    const origin = await startOrigin(onTestFinished, (request, response) => {
+      asked.push(request.headers.range);
+      response.writeHead(200, { "Content-Length": body.length, ETag: '"1"' }).write(body.subarray(0, sent));
+    });
+    const { open } = createFetcher();
+    using stopped = await open(origin.url("/a"));
+    await stopped.arrived(sent);
+    stopped.stop();
+    stopped.close();
+    using again = await open(origin.url("/a"));
+    again.close();
+    expect(asked).toEqual([undefined, undefined]);
   });
 
   test("a file that has changed since is read from its start, without a byte of the old one", async ({

@@ -72,6 +72,22 @@ describe("a reader of ranges", () => {
     expect(asked).toEqual([[10, 20]]);
   });
 
+  test("a range with more bytes than requested is refused", async () => {
+    const { reader } = readerOf(100, -1);
+    expect(await reader.read(10, 20)).toBeNull();
+  });
+
+  test.each<[name: string, answer: () => Promise<OpenRange | null>]>([
+    ["with something else", () => Promise.resolve(null)],
+    ["not at all", () => Promise.reject(new Error("no connection"))],
+  ])("a reader whose range request is answered %s returns null, and requests no other range", async (_name, answer) => {
+    const ask = vi.fn(answer);
+    const reader = createRangeReader({ declaredBytes: 100, validators: null, ask });
+    expect([await reader.read(10, 20), await reader.read(30, 40)]).toEqual([null, null]);
+    expect(ask).toHaveBeenCalledTimes(1);
+    reader.close();
+  });
+
   test("a range is not requested while another one arrives", async () => {
     const { reader, asked } = readerOf(100);
     expect(await Promise.all([reader.read(10, 20), reader.read(30, 40)])).toEqual([new Uint8Array(10).fill(7), null]);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { blockOf, createOwnership, parseAddressRule } from "../../../src/fetch/address.ts";
-import { createShares, siteOf } from "../../../src/fetch/shares.ts";
+import { createShares, shareLimitsOf, siteOf } from "../../../src/fetch/shares.ts";
 import { createTargetParser, parseRewrite } from "../../../src/fetch/target.ts";
 
 const ports = [{ from: 1, to: 65_535 }];
@@ -42,6 +42,24 @@ test.each([
   expect(blockOf(address)).toBe(block);
 });
 
+test.each([
+  [100, 10, 50],
+  [101, 10, 51],
+  [1, 1, 1],
+  [100, 50, 50],
+  [100, 51, 51],
+  [4, 9, 9],
+])(
+  "of %i fetches at once a host has %i, and a site or a block half, or as many as a host: %i",
+  (maxFetches, maxPerHost, maxPerShare) => {
+    expect(shareLimitsOf(maxFetches, maxPerHost)).toEqual({
+      maxPerHost,
+      maxPerSite: maxPerShare,
+      maxPerBlock: maxPerShare,
+    });
+  },
+);
+
 describe("limits", () => {
   test("a lookup counts against its origin and its site", () => {
     expect(shares.ofLookup(parse("https://a.example.net/x"))).toEqual([
@@ -56,6 +74,24 @@ describe("limits", () => {
       { key: "address 192.0.2.9 443", maxActive: 16 },
       { key: "block 192.0.2.0/24", maxActive: 24 },
     ]);
+  });
+
+  test("a connection through NAT64 counts against the IPv4 address", () => {
+    expect(shares.ofConnection(parse("https://a.example.net/"), "64:ff9b::192.0.2.9", 443)).toEqual([
+      { key: "address 192.0.2.9 443", maxActive: 16 },
+      { key: "block 192.0.2.0/24", maxActive: 24 },
+    ]);
+  });
+
+  test("an IPv6 address in ALLOW_ADDRESSES has the host limit only, in a URL too", () => {
+    const own = createShares({
+      maxPerHost: 16,
+      maxPerSite: 32,
+      maxPerBlock: 24,
+      isOwn: createOwnership({ allow: [parseAddressRule("[fd00::1]:5280")], ports }),
+    });
+    expect(own.ofLookup(parse("http://[fd00::1]:5280/"))).toHaveLength(1);
+    expect(own.ofLookup(parse("http://[fd00::2]:5280/"))[1]).toEqual({ key: "site fd00::/48", maxActive: 32 });
   });
 
   test("an address and port in ALLOW_ADDRESSES have the host limit only", () => {

@@ -236,6 +236,16 @@ describe("the text of a URL", () => {
     expect(outcomeOf(text)).toBe(text);
     expect(outcomeOf(`\n${text}#${"k".repeat(9000)} `)).toBe(text);
     expect(outcomeOf(`${text}b`)).toBe("url_invalid");
+    expect(outcomeOf(`https://example.org/${"a/../".repeat(2000)}`)).toBe("url_invalid"); // not as short as its path becomes
+  });
+
+  test("a host name may have 253 characters, not counting a trailing dot", () => {
+    const labels = Array.from({ length: 3 }, () => "a".repeat(63)).join(".");
+    const name = `${labels}.${"b".repeat(61)}`;
+    expect(name).toHaveLength(253);
+    expect(outcomeOf(`https://${name}/`)).toBe(`https://${name}/`);
+    expect(outcomeOf(`https://${name}./`)).toBe(`https://${name}/`);
+    expect(detailOf(`https://${name}b/`)).toBe("The host name has more than 253 characters.");
   });
 
   test("the limit of 8192 characters holds for the percent-encoded URL", () => {

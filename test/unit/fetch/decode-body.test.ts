@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { getEventListeners } from "node:events";
 import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
+import type { IncomingBody } from "../../../src/fetch/body.ts";
 import { createDecodedBody, type DecodableCoding, type DecodedBodyOptions } from "../../../src/fetch/decode-body.ts";
 import { createByteBudget } from "../../../src/load/byte-budget.ts";
 import { unmeasured } from "../../support/fetch.ts";
@@ -30,6 +32,16 @@ function bodyWith({
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 const random = (bytes: number) => Buffer.from(noise(Math.ceil(bytes / 4), 1, 1, { alpha: true })).subarray(0, bytes);
+
+/** Compresses the bytes to exactly `wireBytes` bytes, with a file name in the header (RFC 1952 2.3.1). */
+function gzipWithName(bytes: Uint8Array, wireBytes: number): Buffer {
+  const plain = gzipSync(bytes);
+  const header = Buffer.from(plain.subarray(0, 10));
+  header[3] = 0x08; // FNAME
+  const name = Buffer.alloc(wireBytes - plain.length, "a");
+  name[name.length - 1] = 0;
+  return Buffer.concat([header, name, plain.subarray(10)]);
+}
 
 const coded: [name: string, coding: DecodableCoding, encode: (bytes: Uint8Array) => Buffer][] = [
   ["gzip", "gzip", gzipSync],
@@ -76,7 +88,7 @@ describe("a decoded body", () => {
       body.end(how);
       const { bytes: decoded, ...rest } = await whole;
       expect(rest).toEqual({ sha256: null, warning: "body_truncated" });
-      expect(decoded.length).toBeGreaterThan(400_000);
+      expect(decoded.length).toBeGreaterThan(499_000);
       expect(Buffer.from(decoded).equals(bytes.subarray(0, decoded.length))).toBe(true);
       body.release();
       expect(budget.used).toBe(0);
@@ -108,6 +120,44 @@ describe("a decoded body", () => {
     }
   });
 
+  test("a body without any bytes is an empty file", async () => {
+    const { body } = bodyWith();
+    expect(body.hasEnough).toBe(false);
+    body.end("complete");
+    const empty = new Uint8Array(0);
+    expect(await body.body()).toEqual({ bytes: empty, sha256: sha256(empty), warning: null });
+    expect(body.hasEnough).toBe(false);
+  });
+
+  test.each(["78", "7801", "03"])("a deflate body of the bytes %s only is truncated", async (hex) => {
+    const { body } = bodyWith({ coding: "deflate" });
+    body.write(Buffer.from(hex, "hex"));
+    body.end("complete");
+    expect(await body.body()).toEqual({ bytes: new Uint8Array(0), sha256: null, warning: "body_truncated" });
+  });
+
+  test.each<[how: string, end: (body: IncomingBody, wire: Buffer) => void, warning: string | null]>([
+    ["ends", (body, wire) => (body.write(wire.subarray(1000)), body.end("complete")), null],
+    ["is cut", (body) => body.end("truncated"), "body_truncated"],
+    ["times out", (body) => body.end("timeout"), "body_timeout"],
+    ["is stopped", (body) => body.stop(), null],
+    ["is released", (body) => body.release(), "body_timeout"],
+    ["cannot be decoded", (body) => void body.write(Buffer.alloc(2500, 0xff)), "body_truncated"],
+    ["exceeds the limit", (body) => void body.write(Buffer.alloc(5000)), "body_too_large"],
+  ])("a body that %s leaves no listener on its signal, and no memory of its decoder", async (_how, end, warning) => {
+    const { signal } = new AbortController();
+    const { body, budget } = bodyWith({ signal, maxBytes: 4000 });
+    const wire = gzipSync(random(3000));
+    body.write(wire.subarray(0, 1000));
+    const whole = body.body();
+    await body.arrived(900);
+    expect(getEventListeners(signal, "abort")).toHaveLength(1);
+    end(body, wire);
+    expect((await whole).warning).toBe(warning);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+    expect(budget.used).toBeLessThanOrEqual(4096);
+  });
+
   test("a gzip body with data that cannot be decoded is truncated, or encoded if nothing was decoded", async () => {
     const wire = gzipSync(random(1_000_000));
     const broken = bodyWith();
@@ -129,6 +179,9 @@ describe("a body that is not coded as gzip in spite of its header", () => {
     ["PDF", Buffer.from("%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj", "latin1").toString("hex")],
     ["SVG", Buffer.from(" <svg width='1' height='1'/>").toString("hex")],
     ["a short file", "0001"],
+    ["a single byte", "00"],
+    ["a file with the first byte of gzip", "1f0008000000000000000000000000000000"],
+    ["a file with the second byte of gzip", "008b08000000000000000000000000000000"],
   ])("a body of %s is taken as it is", async (_name, hex) => {
     const bytes = Buffer.from(hex, "hex");
     const { body } = bodyWith();
@@ -163,6 +216,82 @@ describe("the bounds of a decoded body", () => {
     expect(budget.used).toBe(64 * 1024);
     body.release();
     expect(budget.used).toBe(0);
+  });
+
+  test("a decoded body has at most 4 MiB and 200 bytes more per coded byte", async () => {
+    const limit = 4 * mebibyte + 200 * 10_000;
+    for (const [bytes, warning] of [
+      [limit, null],
+      [limit + 1, "body_too_large"],
+    ] as const) {
+      const wire = gzipWithName(Buffer.alloc(bytes), 10_000);
+      expect(wire).toHaveLength(10_000);
+      const { body } = bodyWith();
+      const whole = body.body();
+      body.write(wire);
+      body.end("complete");
+      expect((await whole).warning).toBe(warning);
+    }
+  });
+
+  test("the limit holds for the coded bytes too: maxBytes of them are read, and not one more", async () => {
+    const bytes = random(50_000);
+    const wire = gzipSync(bytes);
+    for (const [maxBytes, warning] of [
+      [wire.length, null],
+      [wire.length - 1, "body_too_large"],
+    ] as const) {
+      const { body, control } = bodyWith({ maxBytes });
+      const whole = body.body();
+      body.write(wire.subarray(0, 40_000));
+      await body.arrived(30_000);
+      expect(body.write(wire.subarray(40_000))).toBe(warning === null);
+      body.end("complete");
+      expect((await whole).warning).toBe(warning);
+      expect(control.close).toHaveBeenCalled();
+    }
+  });
+
+  test("a body that is too large when decoded ends its exchange and its decoder", async () => {
+    const { body, budget, control } = bodyWith({ maxBytes: 100_000 });
+    const whole = body.body();
+    body.write(gzipSync(random(100_001)));
+    expect(await whole).toMatchObject({ warning: "body_too_large" });
+    expect(control.close).toHaveBeenCalled();
+    expect(budget.used).toBe(64 * 1024);
+    const exact = bodyWith({ maxBytes: 100_000 });
+    exact.body.write(gzipSync(random(100_000)));
+    exact.body.end("complete");
+    expect(await exact.body.body()).toMatchObject({ warning: null });
+  });
+
+  test("a decoder begins with the 16th byte, and takes 256 KiB of the byte budget", () => {
+    const wire = gzipSync(random(3000));
+    const { body, budget } = bodyWith();
+    body.write(wire.subarray(0, 15));
+    expect(budget.used).toBe(0);
+    body.write(wire.subarray(15, 16));
+    expect(budget.used).toBe(256 * 1024);
+    body.release();
+    expect(budget.used).toBe(0);
+  });
+
+  test.each([
+    [10, 256],
+    [16, 256],
+    [17, 256],
+    [18, 256],
+    [19, 512],
+    [20, 1024],
+    [21, 2048],
+    [22, 4096],
+    [23, 8192],
+    [24, 16_384],
+  ])("a Brotli window of 2^%i bytes takes %i KiB of the byte budget", (windowBits, kibibytes) => {
+    const { body, budget } = bodyWith({ coding: "br" });
+    body.write(brotliCompressSync(random(1000), { params: { [constants.BROTLI_PARAM_LGWIN]: windowBits } }));
+    expect(budget.used).toBe(kibibytes * 1024);
+    body.release();
   });
 
   test("a body of more than maxBytes is cut at that limit, decoded or coded", async () => {

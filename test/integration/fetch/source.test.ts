@@ -133,6 +133,13 @@ describe("the request", () => {
     expect(await outcome(`http://media.example.net:${origin.port}/`)).toBe("ok");
   });
 
+  test("Happy Eyeballs: a refusing address does not end the wait for a silent one", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.end("abc"));
+    await silenceAddress(onTestFinished, "127.0.0.2", origin.port);
+    const { outcome } = createFetcher({ addresses: ["127.0.0.2", "127.0.0.3"], connectTimeoutMs: 500 });
+    expect(await outcome(`http://media.example.net:${origin.port}/`)).toBe("source_unreachable timeout");
+  });
+
   test("Happy Eyeballs: a name with several addresses, one of them refusing, is reached", async ({
     onTestFinished,
   }) => {
@@ -307,6 +314,13 @@ describe("a conditional request", () => {
     const validators = { etag: '"1"', lastModified: null, urlHash: urlHash(parseTarget(origin.url("/moved"))) };
     await expect(reopen(origin.url("/moved"), validators)).rejects.toMatchObject({ upstreamStatus: 304 });
     expect(asked).toEqual(['"1"', undefined]);
+  });
+
+  test("a status of failure is no 304", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => response.writeHead(404).end());
+    const { reopen, parseTarget } = createFetcher();
+    const validators = { etag: '"1"', lastModified: null, urlHash: urlHash(parseTarget(origin.url("/"))) };
+    await expect(reopen(origin.url("/"), validators)).rejects.toMatchObject({ upstreamStatus: 404 });
   });
 
   test("a source behind a redirect is marked as redirected", async ({ onTestFinished }) => {
@@ -678,6 +692,16 @@ describe("ranges of a body", () => {
     await origin.idle();
   });
 
+  test("a range with a byte too many is refused at once, although the response goes on", async ({ onTestFinished }) => {
+    const { origin } = await startRanges(onTestFinished, (_request, response) => {
+      response.writeHead(206, { "Content-Range": "bytes 40000-49999/50000" }).write(Buffer.alloc(10_001));
+    });
+    using source = await createFetcher().open(origin.url("/"), 30_000);
+    expect(
+      await Promise.race([source.range(40_000, 50_000), setTimeout(20_000, "waiting", { ref: false })]),
+    ).toBeNull();
+  });
+
   test("a range is not requested from the first byte, beyond the end, or if it is too long", async ({
     onTestFinished,
   }) => {
@@ -767,6 +791,7 @@ describe("a body whose transfer was too slow", () => {
       response.writeHead(200, { "Content-Length": changed.length, ETag: '"2"' }).end(changed);
     });
     using source = await open(origin.url("/a"));
+    expect(source.declaredType).toBeNull();
     expect(Buffer.from((await source.body()).bytes).equals(changed)).toBe(true);
   });
 

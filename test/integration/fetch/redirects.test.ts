@@ -99,6 +99,18 @@ describe("redirects", () => {
     await origin.idle();
   });
 
+  test.for([
+    ["http://localhost/", { rule: "a private name that ALLOW_HOSTS does not name", host: "localhost" }],
+    ["ftp://a.example.org/", { rule: "the scheme", host: null }],
+  ] as const)(
+    "a redirect to %s has the rule that refuses it, for the log",
+    async ([location, refusal], { onTestFinished }) => {
+      const origin = await startRedirector(onTestFinished);
+      const opened = createFetcher().open(origin.url(to(location)));
+      await expect(opened).rejects.toMatchObject({ code: "source_unreachable", reason: "redirect", refusal });
+    },
+  );
+
   test("a redirect with control characters in Location is a protocol error or not followed", async ({
     onTestFinished,
   }) => {

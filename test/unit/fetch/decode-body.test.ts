@@ -3,7 +3,12 @@ import { getEventListeners } from "node:events";
 import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
 import type { IncomingBody } from "../../../src/fetch/body.ts";
-import { createDecodedBody, type DecodableCoding, type DecodedBodyOptions } from "../../../src/fetch/decode-body.ts";
+import {
+  createDecodedBody,
+  type DecodableCoding,
+  type DecodedBodyOptions,
+  isDecodable,
+} from "../../../src/fetch/decode-body.ts";
 import { createByteBudget } from "../../../src/load/byte-budget.ts";
 import { unmeasured } from "../../support/fetch.ts";
 import { noise } from "../../support/images.ts";
@@ -50,6 +55,11 @@ const coded: [name: string, coding: DecodableCoding, encode: (bytes: Uint8Array)
   ["br", "br", brotliCompressSync],
 ];
 
+test("the content codings gzip, deflate and br are decoded, and no others", () => {
+  const codings = ["gzip", "deflate", "br", "zstd", "compress", "dcb", "dcz"];
+  expect(codings.filter(isDecodable)).toEqual(["gzip", "deflate", "br"]);
+});
+
 describe("a decoded body", () => {
   test.each(coded)("a body in %s has the bytes and the hash of the decoded file", async (_name, coding, encode) => {
     for (const bytes of [Buffer.alloc(0), Buffer.from("a"), random(1_000_000)]) {
@@ -84,7 +94,8 @@ describe("a decoded body", () => {
     for (const how of ["truncated", "complete"] as const) {
       const { body, budget } = bodyWith({ coding });
       const whole = body.body();
-      body.write(wire.subarray(0, wire.length / 2));
+      body.write(wire.subarray(0, wire.length / 4));
+      body.write(wire.subarray(wire.length / 4, wire.length / 2));
       body.end(how);
       const { bytes: decoded, ...rest } = await whole;
       expect(rest).toEqual({ sha256: null, warning: "body_truncated" });
@@ -93,6 +104,34 @@ describe("a decoded body", () => {
       body.release();
       expect(budget.used).toBe(0);
     }
+  });
+
+  test("a decoded byte that was held back is read from a body that is cut meanwhile", async () => {
+    const bytes = random(65_537);
+    const { body } = bodyWith();
+    body.write(gzipSync(bytes).subarray(0, -8));
+    await body.arrived(65_536);
+    expect(body.hasEnough).toBe(true);
+    body.end("truncated");
+    expect(await body.body()).toEqual({ bytes: new Uint8Array(bytes), sha256: null, warning: "body_truncated" });
+  });
+
+  test("a stopped body counts no further bytes, and takes no memory when its exchange ends", () => {
+    const { body, budget, received } = bodyWith();
+    body.write(gzipSync(random(1000)).subarray(0, 15));
+    body.stop();
+    expect(body.write(Buffer.alloc(100))).toBe(false);
+    body.end("complete");
+    expect(received.mock.calls).toEqual([[15]]);
+    expect(budget.used).toBe(0);
+  });
+
+  test("a body that is cut behind the end of its coding is truncated", async () => {
+    const bytes = random(1000);
+    const { body } = bodyWith();
+    body.write(gzipSync(bytes));
+    body.end("truncated");
+    expect(await body.body()).toEqual({ bytes: new Uint8Array(bytes), sha256: null, warning: "body_truncated" });
   });
 
   test("a body that is cut before anything could be decoded is truncated, since its origin may send all of it later", async () => {

@@ -46,6 +46,7 @@ function read(kind: Kind, pixels: readonly number[]): string[] {
 }
 
 function pixelsOf({ width, height, rgba }: Raster): string[] {
+  expect(rgba).toHaveLength(4 * width * height);
   return Array.from({ length: width * height }, (_, pixel) => nameOf([...rgba.subarray(4 * pixel, 4 * pixel + 4)]));
 }
 
@@ -103,6 +104,17 @@ describe("a bitmap of any encoding is read upright", () => {
     expect(read({ ...kind, width: 10, height: -2 }, pixels)).toEqual(expected.toReversed().flat());
   }); // prettier-ignore
 
+  test("rows begin at multiples of four bytes", () => {
+    const row = (last: number) => [0, 0, 0, 0, last, 0, 0, 0]; // 33 pixels
+    const shown = read({ bits: 1, width: 33, palette: palette.slice(0, 8) }, [...row(0b1000_0000), ...row(0)]);
+    expect(shown.map((name, at) => (name === "green" ? at : null)).filter((at) => at !== null)).toEqual([65]);
+  });
+
+  test("masks of bits that a pixel does not have select nothing of the next pixel", () => {
+    const masks = [0xff0000, 0x7e0, 0x1f];
+    expect(read({ bits: 16, height: 1, compression: 3, masks }, [0x1f, 0, 0xff, 0xff])).toEqual(["blue", "0,255,255,255"]); // prettier-ignore
+  });
+
   test("levels of five bits are scaled to 0 to 255, to the nearest", () => {
     const scaled = [[0, 0], [1, 8], [8, 66], [16, 132], [23, 189], [30, 247], [31, 255]] as const; // prettier-ignore
     for (const [level, value] of scaled) {
@@ -121,7 +133,7 @@ describe("a bitmap of any encoding is read upright", () => {
 
   test.each<[string, Kind, readonly number[], readonly string[]]>([
     ["a step to another place", { bits: 8, width: 3, height: 3, compression: 1, palette }, [1, 1, 0, 2, 1, 1, 1, 3, 0, 2, 0, 1, 0, 1], ["red", "red", "red", "red", "red", "white", "green", "red", "red"]],
-    ["pixels behind a step", { bits: 8, width: 3, height: 3, compression: 1, palette }, [0, 2, 1, 2, 2, 3, 0, 1], ["red", "white", "white", "red", "red", "red", "red", "red", "red"]],
+    ["pixels behind a step", { bits: 8, width: 3, height: 3, compression: 1, palette }, [0, 2, 1, 2, 1, 3, 0, 1], ["red", "white", "red", "red", "red", "red", "red", "red", "red"]],
     ["runs from the top", { bits: 8, height: -2, compression: 1, palette }, [1, 0, 1, 1, 0, 0, 1, 2, 1, 3, 0, 1], upright],
     ["runs that end with their last row", { bits: 8, compression: 1, palette }, [1, 2, 1, 3, 0, 0, 1, 0, 1, 1, 0, 0, 0, 2], upright],
     ["a run beyond the end of its row", { bits: 8, compression: 1, palette }, [1, 2, 1, 3, 0, 0, 1, 0, 4, 1, 0, 1], upright],
@@ -244,7 +256,7 @@ describe("an invalid bitmap is rejected", () => {
     ["of an unknown compression", { bits: 24, compression: 9 }, Array.from({ length: 64 }, () => 0)],
     ["of 8 bits whose runs are of 4 bits", { bits: 8, compression: 2, palette }, [0, 1]],
     ["of 4 bits whose runs are of 8 bits", { bits: 4, compression: 1, palette }, [0, 1]],
-    ["whose 10 pixels of 1 bit are a byte short", { bits: 1, width: 10, height: 1, palette }, [0]],
+    ["whose 9 pixels of 1 bit are a byte short", { bits: 1, width: 9, height: 1, palette }, [0]],
   ])("a bitmap %s is rejected", (_, kind, pixels) => {
     expect(() => read(kind, pixels)).toThrow();
   });

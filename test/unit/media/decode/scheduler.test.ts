@@ -106,7 +106,7 @@ async function start({ processes = 1, maxWaiting = 2, onStart = (worker: Worker)
   });
   const scheduler = createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting });
   void pool.start().catch(() => undefined);
-  await settle();
+  await vi.advanceTimersByTimeAsync(1000);
   return { pool, workers, scheduler };
 }
 
@@ -534,6 +534,45 @@ describe("the workers", () => {
     await vi.advanceTimersByTimeAsync(30_000);
     expect(pool.members.map(({ process }) => process)).toEqual([workers[1]!.process]);
   });
+});
+
+describe("the pool", () => {
+  test("the worker that worked last stays when the others end", async () => {
+    const { workers, scheduler, pool } = await start({ processes: 2 });
+    void scheduler.submit(task());
+    void scheduler.submit(task());
+    await vi.advanceTimersByTimeAsync(50);
+    for (const worker of [...workers]) await worker.answer();
+    await vi.advanceTimersByTimeAsync(30_000);
+    void scheduler.submit(task()); // for the second, which worked last
+    void scheduler.submit(task());
+    await workers[1]!.answer();
+    await vi.advanceTimersByTimeAsync(10);
+    await workers[0]!.answer();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(pool.members.map(({ process }) => process)).toEqual([workers[0]!.process]);
+  });
+
+  test("a valid answer of a new worker ends the restart backoff, an invalid one does not", async () => {
+    for (const [answer, pauseMs] of [[{}, 200], [{ width: 0 }, 400]] as const) {
+      const { workers, scheduler } = await start();
+      const useLast = async () => {
+        void scheduler.submit(task());
+        await workers.at(-1)!.answer(answer);
+        await workers.at(-1)!.die();
+      };
+      await useLast();
+      await workers.at(-1)!.die(); // unused
+      await vi.advanceTimersByTimeAsync(200);
+      await useLast();
+      await workers.at(-1)!.die(); // unused
+      const count = workers.length;
+      await vi.advanceTimersByTimeAsync(pauseMs - 1);
+      expect(workers).toHaveLength(count);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(workers).toHaveLength(count + 1);
+    }
+  }); // prettier-ignore
 });
 
 describe("the end", () => {

@@ -1,4 +1,5 @@
 import { setTimeout as after } from "node:timers/promises";
+import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } from "mediabunny";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Description, startDescription } from "../../../src/domain/description.ts";
 import type { Fields } from "../../../src/domain/fields.ts";
@@ -112,6 +113,46 @@ test("a body that drips is not parsed again for each byte", async () => {
   expect(await description.done).toMatchObject({ type: "application/octet-stream" });
   expect(source.calls).toBeLessThan(60);
   expect(source.received.byteLength).toBeLessThan(13_000);
+});
+
+describe("a body that is read to its end", () => {
+  /** A film whose first sample begins at the offset, behind a box without content. */
+  async function filmWithSamplesAt(offset: number): Promise<Buffer> {
+    const target = new BufferTarget();
+    const output = new Output({ format: new Mp4OutputFormat({ fastStart: "in-memory" }), target });
+    const track = new EncodedVideoPacketSource("vp8");
+    output.addVideoTrack(track);
+    await output.start();
+    const decoderConfig = { codec: "vp8", codedWidth: 320, codedHeight: 180 };
+    await track.add(new EncodedPacket(Buffer.alloc(300_000), "key", 0, 1), { decoderConfig });
+    await output.finalize();
+    const file = Buffer.from(target.buffer!);
+    const [samples, offsets] = [file.indexOf("mdat") - 4, file.indexOf("stco") + 12];
+    const free = Buffer.alloc(offset - file.readUInt32BE(offsets));
+    free.writeUInt32BE(free.length);
+    free.write("free", 4);
+    file.writeUInt32BE(offset, offsets);
+    return Buffer.concat([file.subarray(0, samples), free, file.subarray(samples)]);
+  }
+
+  test.each([
+    ["are a megabyte away come with the rest", 0, 0],
+    ["are further away are read ahead by a range", 1, 1],
+  ])("the samples of a film that %s", async (_, more, count) => {
+    const offset = 20_000 + 1024 ** 2 + more;
+    const source = createFakeSource(await filmWithSamplesAt(offset), { stallsAfter: 20_000 });
+    const { done } = read(source, "readWhole");
+    await after(100);
+    source.timeOut();
+    expect(await done).toMatchObject({ type: "video/mp4", width: 320, height: 180 });
+    expect(source.ranges).toHaveLength(count);
+    for (const [from] of source.ranges) expect(from).toBe(offset);
+  });
+});
+
+test("a picture that comes byte by byte has the size in its head", async () => {
+  const source = createFakeSource(await photo(300, 200).jpeg().toBuffer(), { step: 1 });
+  expect(await read(source, "stop").done).toMatchObject({ type: "image/jpeg", width: 300, height: 200 });
 });
 
 test("an empty body has neither format nor facts", async () => {

@@ -7,7 +7,8 @@ afterEach(() => void vi.useRealTimers());
 
 /** A process that has ended: before it was ready, for this reason, or after it. */
 function ended(reason: unknown, pid: number | null = 1): DecoderProcess {
-  const ready = reason === null ? Promise.resolve("8") : Promise.reject(reason as Error);
+  // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a library may throw anything
+  const ready = reason === null ? Promise.resolve("8") : Promise.reject<string>(reason);
   ready.catch(() => undefined);
   const nothing = () => undefined;
   return { pid, ready, ended: Promise.resolve(), ask: () => Promise.reject(new Error()), slowDown: nothing, kill: nothing };

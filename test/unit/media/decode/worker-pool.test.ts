@@ -35,14 +35,14 @@ type Fake = ReturnType<typeof fakeProcess>;
 
 const idleMs = 60_000;
 
-/** A worker pool of at most 5 + 1 processes; `next` decides the outcome of each start. */
-function startPool() {
+/** A worker pool of at most 5 + 1 processes by default; `next` decides the outcome of each start. */
+function startPool(processes = 5) {
   const started: Fake[] = [];
   const reasons: string[] = [];
   let next = (fake: Fake) => fake.makeReady();
   let pid: number | null = 1;
   const pool = createPool({
-    processes: 5,
+    processes,
     idleMs,
     startProcess() {
       const fake = fakeProcess(pid);
@@ -302,6 +302,44 @@ test("a worker that moves to the slow lane leaves its place in the quick lane to
   pool.giveBack(member, true);
   await vi.advanceTimersByTimeAsync(idleMs);
   expect(pool.members.map(({ isSlow }) => isSlow)).toEqual([false]);
+});
+
+test("a worker that is ready but gets no work ends after a minute", async () => {
+  const { pool, started } = startPool();
+  await pool.start();
+  pool.grow("quick");
+  await vi.advanceTimersByTimeAsync(idleMs - 1);
+  expect(pool.members).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(1);
+  expect([pool.members.length, started.length]).toEqual([1, 2]);
+});
+
+test("an idle slow worker takes quick work while the only quick worker is replaced, within the limit of the lane", async () => {
+  const { pool, started, delay } = startPool(1);
+  await pool.start();
+  pool.grow("slow");
+  await settle();
+  expect(pool.members.map(({ isSlow }) => isSlow)).toEqual([false, true]);
+  pool.take("quick");
+  expect(pool.isFree("quick")).toBe(false);
+  delay();
+  started[0]!.process.kill();
+  await settle();
+  expect([pool.isFree("quick"), pool.isFree("slow")]).toEqual([true, true]);
+  const standIn = pool.take("quick")!;
+  expect(standIn).toMatchObject({ isSlow: true, lane: "quick", state: "busy" });
+  started[2]!.makeReady();
+  await settle();
+  expect(pool.members.map(({ state }) => state).sort()).toEqual(["busy", "idle"]);
+  expect([pool.isFree("quick"), pool.isFree("slow")]).toEqual([false, false]);
+  pool.giveBack(standIn, true);
+  expect([pool.isFree("quick"), pool.isFree("slow")]).toEqual([true, true]);
+});
+
+test("workers that are ended with their pool do not count as restarts", async () => {
+  const { pool } = await startFullPool();
+  await pool.close();
+  expect([pool.restarts, vi.getTimerCount()]).toEqual([0, 0]);
 });
 
 test("the warm worker is replaced at once when it dies, and the pool stays ready meanwhile", async () => {

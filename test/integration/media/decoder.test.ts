@@ -53,6 +53,20 @@ describe("a decoder", () => {
     expect(described.hashMs).toBeGreaterThan(0);
   });
 
+  test("the expected time of a picture is the mean time of a quick one, divided by the workers", async ({
+    onTestFinished,
+  }) => {
+    const decoder = await startDecoder(onTestFinished, { processes: 4 });
+    await allIdle(decoder);
+    expect(decoder.expectedMs).toBe(0);
+    const began = performance.now();
+    const { decodeMs, hashMs } = await decoder.describe(photo, jpeg);
+    const elapsedMs = performance.now() - began;
+    const meanMs = 4 * decoder.expectedMs; // a tenth of the first sample
+    expect(10 * meanMs).toBeGreaterThanOrEqual(decodeMs + hashMs);
+    expect(10 * meanMs).toBeLessThanOrEqual(elapsedMs);
+  });
+
   test("the decoder runs many pictures concurrently, at most one for each worker", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished);
     const all = Array.from({ length: 40 }, () => decoder.describe(photo, jpeg));

@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { decode } from "blurhash";
 import { describe, expect, test } from "vitest";
 import { type ClipToShow, createPosters } from "../../../src/media/decode/poster.ts";
 import { sniff } from "../../../src/media/formats/sniff.ts";
 import { ffmpeg, startDecoder } from "../../support/decoder.ts";
-import { mediaFiles, runFfmpeg } from "../../support/media-files.ts";
+import { hasPrlimit } from "../../support/limits.ts";
+import { bmp, mediaFiles, runFfmpeg } from "../../support/media-files.ts";
 import { requires } from "../../support/require.ts";
 
 const source = (what: string, seconds: number) => ["-f", "lavfi", "-i", `${what}:s=96x64:d=${seconds}:r=10`];
@@ -87,6 +88,21 @@ describe.skipIf(requires("ffmpeg", ffmpeg !== null))("the hash of a video", () =
     expect(await Promise.all([readPoster(clip), readPoster(clip)])).toEqual(["failed", "too_late"]);
     expect(await readPoster(clip)).toBe("failed");
   });
+
+  test.skipIf(requires("prlimit", hasPrlimit))(
+    "ffmpeg may take a quarter of the decode memory, and 64 MiB",
+    async ({ onTestFinished }) => {
+      const frame = join(mkdtempSync(join(tmpdir(), "media-oracle-")), "frame.bmp");
+      onTestFinished(() => rmSync(dirname(frame), { recursive: true }));
+      writeFileSync(frame, bmp());
+      const program = fakeFfmpeg(onTestFinished, `[ "$(ulimit -d)" = ${(64 + 100) * 1024} ] && exec cat ${frame}`);
+      const decoder = await startDecoder(onTestFinished, { ffmpeg: program, decodeBytes: 400 * 1024 ** 2 });
+      const video = await mediaFiles.mp4.make();
+      const described = await decoder.describe(video, sniff(video)!);
+      expect(described).toMatchObject({ width: 96, height: 64, warning: null });
+      expect(described.blurhash).toHaveLength(28);
+    },
+  );
 
   test("a video that ffmpeg cannot read is decode_failed", async ({ onTestFinished }) => {
     const decoder = await startDecoder(onTestFinished, { ffmpeg: fakeFfmpeg(onTestFinished, "exit 1") });

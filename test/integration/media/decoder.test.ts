@@ -173,6 +173,27 @@ describe("a process", () => {
     await vi.waitFor(() => expect(stopped.filter(isAlive)).toEqual([]), 60_000);
   });
 
+  test("an idle worker is checked every 5 s, so that a hung one is replaced before a picture comes", async ({
+    onTestFinished,
+  }) => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const decoder = await startDecoder(onTestFinished, { processes: 1 });
+    await allIdle(decoder);
+    vi.advanceTimersByTime(4999);
+    expect(decoder.busy).toBe(0);
+    vi.advanceTimersByTime(1);
+    expect(decoder).toMatchObject({ busy: 1, waiting: 0 });
+    await allIdle(decoder);
+    expect(decoder).toMatchObject({ restarts: 0, children: [{ state: "idle" }] });
+    process.kill(decoder.children[0]!.pid, "SIGSTOP");
+    vi.advanceTimersByTime(5000);
+    while (decoder.restarts === 0) await after(20);
+    expect(await decoder.describe(photo, jpeg)).toMatchObject(good);
+    await decoder.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test("a worker ignores the signals that a terminal or an init system sends to the process group", async ({
     onTestFinished,
   }) => {

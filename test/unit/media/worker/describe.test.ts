@@ -8,7 +8,9 @@ import { formatNamed } from "../../../support/decoder.ts";
 import { latin1 } from "../../../support/heads.ts";
 import { noise, plain } from "../../../support/images.ts";
 import { mediaFiles } from "../../../support/media-files.ts";
-import { ac3Frames, wave } from "../../../support/stream-heads.ts";
+import { apng } from "../../../support/plan-files.ts";
+import { ac3Frames, asfFile, asfHeader, asfStream, auHeader, wave } from "../../../support/stream-heads.ts";
+import { aifcFile } from "../../../support/track-bytes.ts";
 
 const describeBody = await createDescribe({ formats: decodableFormats, clips: false });
 
@@ -151,7 +153,82 @@ describe("a format that is disabled", () => {
   });
 });
 
+test("only the enabled formats are decoded", async () => {
+  const describeJpeg = await createDescribe({ formats: ["jpeg"], clips: false });
+  onTestFinished(async () => {
+    await createDescribe({ formats: decodableFormats, clips: false }); // the loaders belong to the process
+  });
+  const nothing = { width: 50, height: 40, ...noHashes, warning: "decode_failed" };
+  expect(await describeJpeg(request("png"), png)).toMatchObject(nothing);
+  const jpeg = await sharp({ create: { width: 9, height: 9, channels: 3, background: "red" } })
+    .jpeg()
+    .toBuffer();
+  expect(await describeJpeg(request("jpeg"), jpeg)).toMatchObject({ width: 9, animated: false, warning: null });
+  expect(await describeJpeg(request("apng"), await apng(3))).toMatchObject({ ...nothing, width: 90, height: 60, animated: true }); // prettier-ignore
+});
+
+test("a picture without a decoder has its size, and nothing is said of its movement", async () => {
+  const file = await mediaFiles.psd.make();
+  const facts = { width: 96, height: 64, animated: null, ...noPicture };
+  expect(await describeBody(request("psd"), file)).toMatchObject({ ...facts, warning: "decode_failed" });
+  expect(await describeBody(request("psd", { operation: "measure" }), file)).toMatchObject({ ...facts, warning: null });
+});
+
+test("the first bytes of a WebP, which libvips cannot read, have its size", async () => {
+  const head = (await picture.webp().toBuffer()).subarray(0, 30);
+  const facts = { width: 50, height: 40, ...noPicture, expectedBytes: 0 };
+  expect(await describeBody(request("webp", { operation: "measure" }), head)).toMatchObject({
+    ...facts,
+    warning: null,
+  });
+  expect(await describeBody(request("webp"), head)).toMatchObject({ ...facts, warning: "decode_failed" });
+});
+
 describe("a file that a reader reads", () => {
+  test("a bitmap is decoded with exactly its estimated memory, and not with less", async () => {
+    const file = await mediaFiles.bmp.make();
+    const cost = { bytes: file.length + 6 * 96 * 64, milliseconds: 1 };
+    const facts = { width: 96, height: 64, animated: false, durationMs: null, expectedBytes: cost.bytes };
+    const described = await describeBody(request("bmp", { allowed: cost }), file);
+    expect(described).toMatchObject({ ...facts, warning: null, clip: null });
+    expect(described.blurhash).toHaveLength(28);
+    const allowed = { ...cost, bytes: cost.bytes - 1 };
+    expect(await describeBody(request("bmp", { allowed }), file)).toMatchObject({ ...facts, ...noHashes, warning: "too_many_pixels" }); // prettier-ignore
+  });
+
+  test.each(["describe", "measure"] as const)("a bitmap without a known header has no metadata (%s)", async (operation) => {
+    const file = Buffer.concat([latin1("BM"), Buffer.alloc(90, 255)]);
+    expect(await describeBody(request("bmp", { operation }), file)).toMatchObject({ ...noFacts, ...noPicture, warning: "decode_failed" }); // prettier-ignore
+  }); // prettier-ignore
+
+  test("the facts in the header of an AIFF need no reader", async () => {
+    const file = aifcFile("NONE", 44_100, 16, 88_200);
+    for (const operation of ["describe", "measure"] as const) {
+      const described = await describeBody(request("aiff", { operation }), file);
+      expect(described).toMatchObject({ ...noFacts, durationMs: 1000, ...noPicture, warning: null });
+    }
+  });
+
+  test("the length of a sound without a declared one is known only if the whole file is there", async () => {
+    const file = Buffer.concat([auHeader(0xffffffff), Buffer.alloc(16_000)]);
+    expect(await describeBody(request("au"), file)).toMatchObject({ durationMs: 500, warning: null });
+    const head = await describeBody(request("au", { operation: "measure" }), file);
+    expect(head).toMatchObject({ durationMs: null, warning: null });
+  });
+
+  test("a film has a clip only if clips are wanted, and only if it is described", async () => {
+    const file = asfHeader(asfStream("video", 320, 180), asfFile(1500));
+    const facts = { width: 320, height: 180, animated: null, durationMs: 1500, ...noHashes, warning: null };
+    expect(await describeBody(request("asf-video"), file)).toMatchObject({ ...facts, clip: null });
+    const withClips = await createDescribe({ formats: decodableFormats, clips: true });
+    const clip = { bytes: new Uint8Array(file), container: "asf", rotation: 0 };
+    expect(await withClips(request("asf-video"), file)).toMatchObject({ ...facts, clip });
+    const measured = await withClips(request("asf-video", { operation: "measure" }), file);
+    expect(measured).toMatchObject({ ...facts, clip: null });
+    expect(await withClips(request("asf-audio"), wave("RIFF", 4000, 4000, 4000))).toMatchObject({ clip: null });
+    expect(await withClips(request("bmp"), await mediaFiles.bmp.make())).toMatchObject({ width: 96, clip: null });
+  });
+
   test("the estimated memory of a PDF includes its library", async () => {
     const file = Buffer.from(await mediaFiles.pdf.make());
     const described = await describeBody(request("pdf"), file);

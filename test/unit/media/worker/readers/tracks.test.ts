@@ -105,9 +105,14 @@ describe("the clip of a film", () => {
     expect(await cut(await film({ times: seconds(2), rotation }))).toMatchObject({ rotation });
   });
 
-  test("a clip has at most 4 MiB, as many packets as fit", async () => {
-    const clip = await cut(await film({ times: seconds(9), packetBytes: 750 * 1024 }));
-    expect(await timesIn(clip!.bytes)).toEqual(seconds(5)); // 3840 KiB of packets at most, and the container
+  // 4 MiB without 256 KiB for the container.
+  test.each([
+    [750, 5],
+    [550, 6],
+    [384, 10],
+  ])("a clip has as many packets of %i KiB as fit in 3840 KiB", async (kibibytes, count) => {
+    const clip = await cut(await film({ times: seconds(11), packetBytes: kibibytes * 1024 }));
+    expect(await timesIn(clip!.bytes)).toEqual(seconds(count));
     expect(clip!.bytes.length).toBeLessThanOrEqual(4 * mebibyte);
   });
 
@@ -179,6 +184,11 @@ describe("the cover of a song", () => {
   test.each([0, 1, 300, 4095])("a picture behind %i other bytes is found", async (bytes) => {
     const picture = jpeg(1, 2, 3);
     expect(await show(song(cover(3, Buffer.concat([Buffer.alloc(bytes, 7), picture]))))).toEqual(picture);
+  });
+
+  test("a picture that has another one inside is shown whole", async () => {
+    const picture = jpeg(1, 2, ...jpeg(3));
+    expect(await show(song(cover(3, picture)))).toEqual(picture);
   });
 
   test("a PNG behind other bytes is found", async () => {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { ConfigError, type Machine, parseConfig, settingsHelp } from "../../src/config.ts";
+import { checkFiles, ConfigError, type Machine, parseConfig, settingsHelp, settingTexts } from "../../src/config.ts";
 
 const mebibyte = 1024 ** 2;
 
@@ -103,8 +103,104 @@ test("decodes get less memory in a container with less memory", () => {
   expect(config.DECODE_BYTES).toBe(256 * mebibyte);
 });
 
+test("decodes get 64 MiB however little memory there is, and an odd number of bytes is rounded down", () => {
+  const decodeBytes = (memoryBytes: number) => parseConfig({}, {}, { ...machine, memoryBytes }).DECODE_BYTES;
+  expect(decodeBytes(100 * mebibyte)).toBe(64 * mebibyte);
+  expect(decodeBytes(300_000_001)).toBe(150_000_000);
+});
+
 test("at most four decoders are started by default", () => {
   expect(parseConfig({}, {}, { ...machine, processors: 32 }).DECODERS).toBe(4);
+});
+
+const dayMs = 86_400_000;
+
+test.each([
+  ["PORT", 0, 65_535],
+  ["METRICS_PORT", 0, 65_535],
+  ["RATE_LIMIT", 1, 1_000_000],
+  ["MAX_BYTES", 1, 2 ** 31],
+  ["WHOLE_BYTES", 0, 2 ** 31],
+  ["DECODE_BYTES", 1, 2 ** 40],
+  ["FETCH_TIMEOUT_MS", 1, 600_000],
+  ["CONNECT_TIMEOUT_MS", 1, 60_000],
+  ["DECODE_TIMEOUT_MS", 1, 600_000],
+  ["MAX_REDIRECTS", 0, 20],
+  ["FETCH_CONCURRENCY", 1, 10_000],
+  ["PER_HOST", 1, 10_000],
+  ["DECODERS", 1, 64],
+  ["QUEUE", 0, 100_000],
+  ["FETCH_BYTES", 1, 2 ** 40],
+  ["CACHE_BYTES", 1, 2 ** 40],
+  ["FAILURE_MS", 1, dayMs],
+  ["SHUTDOWN_MS", 0, dayMs],
+])("%s accepts numbers from %d to %d, and no others", (name, least, most) => {
+  const parseNumber = (number: number) => parse({ [`MEDIA_ORACLE_${name}`]: String(number) });
+  expect(parseNumber(least)).toHaveProperty(name, least);
+  expect(parseNumber(most)).toHaveProperty(name, most);
+  expect(() => parseNumber(least - 1)).toThrow(`MEDIA_ORACLE_${name} must be`);
+  expect(() => parseNumber(most + 1)).toThrow(`MEDIA_ORACLE_${name} must be`);
+});
+
+test("all times of freshness may be equal, of 1 ms or of a year", () => {
+  const parseTimes = (text: string) =>
+    parse({
+      MEDIA_ORACLE_FRESH_MIN_MS: text,
+      MEDIA_ORACLE_FRESH_DEFAULT_MS: text,
+      MEDIA_ORACLE_FRESH_MAX_MS: text,
+    });
+  expect(parseTimes("1")).toMatchObject({ FRESH_MIN_MS: 1, FRESH_DEFAULT_MS: 1, FRESH_MAX_MS: 1 });
+  expect(parseTimes("365d").FRESH_MIN_MS).toBe(365 * dayMs);
+  for (const wrong of ["0", "366d", String(365 * dayMs + 1)]) {
+    const faults = faultsOf({
+      MEDIA_ORACLE_FRESH_MIN_MS: wrong,
+      MEDIA_ORACLE_FRESH_DEFAULT_MS: wrong,
+      MEDIA_ORACLE_FRESH_MAX_MS: wrong,
+    });
+    for (const name of ["MIN", "DEFAULT", "MAX"]) expect(faults).toContain(`MEDIA_ORACLE_FRESH_${name}_MS must be at`);
+  }
+});
+
+test("the default time of freshness is between the shortest and the longest", () => {
+  const fault = "MEDIA_ORACLE_FRESH_DEFAULT_MS must be between MEDIA_ORACLE_FRESH_MIN_MS and MEDIA_ORACLE_FRESH_MAX_MS";
+  expect(faultsOf({ MEDIA_ORACLE_FRESH_MIN_MS: "2h" })).toContain(fault);
+  expect(faultsOf({ MEDIA_ORACLE_FRESH_MAX_MS: "59m" })).toContain(fault);
+});
+
+test("one fault of a setting hides no other, but faults of several settings together are reported afterwards", () => {
+  const together = { MEDIA_ORACLE_FRESH_MIN_MS: "2h", MEDIA_ORACLE_HOST: "0.0.0.0", MEDIA_ORACLE_METRICS_PORT: "8080" };
+  expect(faultsOf(together).split("\n")).toHaveLength(4);
+  expect(faultsOf({ ...together, MEDIA_ORACLE_QUEUE: "many" }).split("\n")).toHaveLength(2);
+});
+
+test("the help of a setting has its variable, its flag unless it is a secret, its default and its choices", () => {
+  const help = (name: string) => settingsHelp(machine).find(({ variable }) => variable === `MEDIA_ORACLE_${name}`);
+  expect(help("FETCH_TIMEOUT_MS")).toMatchObject({ flag: "fetch-timeout-ms", fallback: "15s", choices: [] });
+  expect(help("DECODE_BYTES")).toMatchObject({ flag: "decode-bytes", fallback: "512MiB" });
+  expect(help("AUTH")).toMatchObject({ flag: "auth", fallback: "tokens", choices: ["tokens", "none"] });
+  expect(help("EARLY_STOP")).toMatchObject({ fallback: "false", choices: ["true", "false"] });
+  expect(help("REDIS_URL")).toMatchObject({ flag: null, fallback: "" });
+});
+
+test("the texts of the settings say which are defaults, and have no secret that is set", () => {
+  const texts = settingTexts(
+    { MEDIA_ORACLE_QUEUE: "256", MEDIA_ORACLE_TOKENS: tokens[0], MEDIA_ORACLE_PORT: "1" },
+    { port: "9000" },
+    machine,
+  );
+  const textOf = (name: string) => texts.find(({ variable }) => variable === `MEDIA_ORACLE_${name}`);
+  expect(textOf("QUEUE")).toMatchObject({ text: "256", isDefault: false });
+  expect(textOf("PORT")).toMatchObject({ text: "9000", isDefault: false });
+  expect(textOf("MAX_BYTES")).toMatchObject({ text: "64MiB", isDefault: true });
+  expect(textOf("TOKENS")).toMatchObject({ text: null, isDefault: false });
+  expect(textOf("TOKEN_KEY")).toMatchObject({ text: "", isDefault: true });
+});
+
+test("a cache file in a folder that does not exist is a fault, and no cache file is none", async () => {
+  await expect(checkFiles(parse())).resolves.toBeUndefined();
+  await expect(checkFiles(parse({ MEDIA_ORACLE_CACHE_FILE: "/nowhere/cache" }))).rejects.toThrow(
+    "MEDIA_ORACLE_CACHE_FILE cannot be written by this user: /nowhere/cache (ENOENT)",
+  );
 });
 
 test("sizes and times may have a unit; without one they are bytes and milliseconds", () => {
@@ -118,6 +214,7 @@ test("sizes and times may have a unit; without one they are bytes and millisecon
     "64MiB": 2 ** 26,
     "1 GiB": 2 ** 30,
   };
+  expect(parse({ MEDIA_ORACLE_FETCH_BYTES: "1TiB" }).FETCH_BYTES).toBe(2 ** 40);
   for (const [text, count] of Object.entries(sizes))
     expect(parse({ MEDIA_ORACLE_MAX_BYTES: text }).MAX_BYTES).toBe(count);
   const times = { "200": 200, "200ms": 200, "15s": 15_000, "2m": 120_000, "1 h": 3_600_000, "1d": 86_400_000 };

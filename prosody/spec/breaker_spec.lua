@@ -102,6 +102,46 @@ describe("the circuit breaker", function ()
 		assert.is_false(breaker.is_open());
 	end);
 
+	it("counts the cooldown of a sender from its last failure before the breaker opened, and from its trial", function ()
+		local mallory = "mallory@example.net";
+		for _, at in ipairs { 0, 5, 10 } do
+			now = at;
+			breaker.record_unhealthy(mallory);
+		end
+		now = 39.9;
+		assert.is_false(allows(mallory));
+		now = 40;
+		assert.is_true(allows(mallory));
+		breaker.start_lookup(mallory);
+		now = 60;
+		breaker.record_unhealthy(mallory); -- the trial of 40 s
+		now = 69.9;
+		assert.is_false(allows(mallory));
+		now = 70;
+		assert.is_true(allows(mallory));
+	end);
+
+	it("opens once: later failures open nothing, and do not lengthen the cooldown", function ()
+		assert.is_true(fail_each(1, 3));
+		now = 20;
+		assert.is_false(fail_each(4, 4));
+		assert.is_false(breaker.record_unreachable());
+		now = 30;
+		assert.is_true(allows("bob@example.net"));
+	end);
+
+	it("remembers the last thousand senders", function ()
+		for _, others in ipairs { 999, 1000 } do
+			breaker = new_breaker(3, 30, function () return now; end);
+			for _ = 1, 3 do breaker.record_unhealthy("mallory@example.net"); end
+			for at = 1, others do
+				breaker.record_unhealthy(at.."@example.net");
+				breaker.record_healthy("alice@example.net"); -- or the breaker of all senders would open
+			end
+			assert.equal(others == 1000, allows("mallory@example.net"));
+		end
+	end);
+
 	it("keeps records of a bounded number of senders", function ()
 		local unlimited = new_breaker(math.huge, 30, function () return now; end);
 		collectgarbage();

@@ -10,6 +10,41 @@ describe("the options of a module", function ()
 		return (pcall(load_config, { ["muc_media_metadata_"..name] = value }));
 	end
 
+	it("have the documented defaults", function ()
+		local config = load_config({});
+		for name, default in pairs {
+			url = "http://127.0.0.1:8080/metadata", scope = "all", late = "archive", timeout = 2, max_urls = 4, max_inflight = 64, max_queue = 20,
+			breaker_failures = 5, breaker_cooldown = 30, private = false, max_sender_inflight = 16,
+		} do
+			assert.equal(default, config[name], name);
+		end
+		assert.is_nil(config.token);
+		assert.is_true(config.hosts:empty());
+		assert.equal(support.set("legacy", "file-metadata", "sims"), config.output);
+		assert.is_nil(load_config({}, {}, "media_metadata").private);
+	end);
+
+	it("set a number that is out of range to the nearest one in range", function ()
+		for name, range in pairs {
+			timeout = { 0.25, 30 }, max_urls = { 1, 64 }, max_inflight = { 1, 4096 }, max_queue = { 1, 1000 },
+			breaker_failures = { 1, math.huge }, breaker_cooldown = { 0, math.huge },
+		} do
+			local least, most = table.unpack(range);
+			local function value_of(number) return load_config({ ["muc_media_metadata_"..name] = number })[name]; end
+			assert.same({ least, least, most, most }, { value_of(least - 1), value_of(least), value_of(most), value_of(most + 1) }, name);
+		end
+	end);
+
+	it("give one sender a quarter of the concurrent lookups, but enough for one message, and never more than all", function ()
+		local function share(max_inflight, max_urls)
+			return load_config({ muc_media_metadata_max_inflight = max_inflight, muc_media_metadata_max_urls = max_urls }).max_sender_inflight;
+		end
+		assert.equal(25, share(103, 4));
+		assert.equal(10, share(16, 10));
+		assert.equal(3, share(3, 10));
+		assert.equal(1, share(4, 1));
+	end);
+
 	it("reject an unknown output, scope or kind of late answers", function ()
 		assert.is_true(is_accepted("late", "off"));
 		assert.is_false(is_accepted("late", "on"));
@@ -50,6 +85,8 @@ describe("the options of a module", function ()
 		assert.is_false(is_accepted("option", "x"));
 		assert.is_false(pcall(load_config, {}, { muc_media_metadata_time_out = 1 }));
 		assert.is_false(pcall(load_config, { media_metadata_private = true }, {}, "media_metadata"));
+		local _, problem = pcall(load_config, { muc_media_metadata_late = "on" });
+		assert.equal("Configuration: muc_media_metadata_late is \"archive\" or \"off\", not \"on\"", problem); -- without a line of the source
 		local _, problems = pcall(load_config, { muc_media_metadata_url = "x", muc_media_metadata_scop = "x", muc_media_metadata_hosts = { "a/b" } });
 		assert.matches("no option muc_media_metadata_scop", problems);
 		assert.matches("muc_media_metadata_url is", problems);

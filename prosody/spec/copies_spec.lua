@@ -68,8 +68,12 @@ describe("the completion of a stored message", function ()
 				deep = st.stanza("reference", { xmlns = "urn:xmpp:reference:0" }):add_child(deep);
 			end
 			archived:add_direct_child(deep);
+			local foreign = st.clone(archived:get_child("file", "urn:xmpp:file:metadata:0"));
+			foreign.attr.xmlns = "urn:example:file";
+			archived:add_direct_child(foreign);
 		end);
 		assert.matches("^x body .*x reference", names_of(stored));
+		assert.is_table(stored:get_child("file", "urn:example:file"));
 	end);
 
 	it("leaves a message alone that was corrected, or replaced by a tombstone, or that is gone", function ()
@@ -100,13 +104,37 @@ describe("the completion of a stored message", function ()
 			:tag("stanza-id", { xmlns = "urn:xmpp:sid:0", id = "s1", by = "room@rooms.example" }):up();
 		stanza.attr.id = "m1";
 		assert.equal(set("m1", "o1", "s1"), copies.ids_of(stanza));
-		assert.same({ "m1" }, copies.changed_ids(st.message():tag("replace", { xmlns = "urn:xmpp:message-correct:0", id = "m1" }):up()));
-		assert.same({ "s1" }, copies.changed_ids(st.message():tag("retract", { xmlns = "urn:xmpp:message-retract:1", id = "s1" }):up()));
+		for name, xmlns in pairs {
+			["replace"] = "urn:xmpp:message-correct:0", ["retract"] = "urn:xmpp:message-retract:1", ["apply-to"] = "urn:xmpp:fasten:0",
+			["retracted"] = "urn:xmpp:message-retract:0",
+		} do
+			assert.same({ "m1" }, copies.changed_ids(st.message():tag(name, { xmlns = xmlns, id = "m1" }):up()));
+			assert.same({}, copies.changed_ids(st.message():tag(name, { xmlns = xmlns }):up()));
+		end
 		assert.same({}, copies.changed_ids(st.message():tag("reply", { xmlns = "urn:xmpp:reply:0", id = "m1" }):up()));
+	end);
+
+	it("reads and writes the copy in an archive by its user and its id", function ()
+		local items = { ["room s1"] = "before" };
+		local copy = copies.archived_copy({
+			get = function (_, username, id) return items[username.." "..id], 1, 2; end;
+			set = function (_, username, id, stanza) items[username.." "..id] = stanza; return true; end;
+		}, "room", "s1");
+		assert.same({ "before" }, { copy.get() });
+		assert.is_true(copy.set("after"));
+		assert.same({ ["room s1"] = "after" }, items);
+	end);
+
+	it("fails if the archive does not store the message", function ()
+		local stanza = message(url):body(url);
+		local copy = { get = function () return stanza; end; set = function () return nil, "quota"; end };
+		local outcome = copies.complete_copy(copy, copies.fingerprint(stanza), {}, { [url] = complete }, outputs, hosts);
+		assert.equal("failed", outcome);
 	end);
 
 	it("is not tried with a storage that cannot change an item", function ()
 		assert.is_nil(copies.archived_copy({ get = function () end }, "room", "s1"));
+		assert.is_nil(copies.archived_copy({ set = function () end }, "room", "s1"));
 		assert.is_nil(copies.archived_copy(nil, "room", "s1"));
 	end);
 end);

@@ -116,6 +116,8 @@ describe("the added elements", function ()
 	it("with the output sims have no thumbnail of a video, and none of more than 65535 pixels a side", function ()
 		assert.not_matches("thumbnail", sims_of(message(url):body(url), described({ type = "video/mp4" })));
 		assert.matches("<thumbnail height='1' .* width='65535'", sims_of(message(url):body(url), described({ width = 65535, height = 1 })));
+		assert.matches("<thumbnail height='65535' .* width='1'", sims_of(message(url):body(url), described({ width = 1, height = 65535 })));
+		assert.not_matches("<thumbnail height", sims_of(message(url):body(url), described({ width = 1, height = 65536 })));
 		local text = sims_of(message(url):body(url), described({ width = 65536, height = 1 }));
 		assert.matches("<thumbnail media%-type='image/thumbhash' uri='[^']*' xmlns=", text);
 		assert.matches(">65536</width>", text);
@@ -174,8 +176,17 @@ describe("the added elements", function ()
 			assert.matches("^<file .*<reference .*</reference>$", text);
 			assert.is_table(stanza.tags[1]:get_child("metadata", xmlns_metadata));
 		end
-		local other = st.stanza("fallback", { xmlns = "urn:xmpp:fallback:0", ["for"] = "urn:xmpp:reply:0" });
-		assert.matches("^<file%-sharing", added_to(message(url):body(url):add_child(other), described(), "sfs"));
+		for _, other in ipairs {
+			st.stanza("fallback", { xmlns = "urn:xmpp:fallback:0", ["for"] = "urn:xmpp:reply:0" }),
+			st.stanza("sources", { xmlns = "urn:example:sources" }),
+			st.stanza("file-sharing", { xmlns = "urn:example:sharing" }),
+			st.stanza("other", { xmlns = "urn:xmpp:sfs:0" }),
+			st.stanza("attach-to", { xmlns = "urn:example:attaching", id = "m0" }),
+			st.stanza("other", { xmlns = "urn:xmpp:message-attaching:1", id = "m0" }),
+			st.stanza("other", { xmlns = "urn:example:fallback", ["for"] = "urn:xmpp:sfs:0" }),
+		} do
+			assert.matches("^<file%-sharing", added_to(message(url):body(url):add_child(other), described(), "sfs"));
+		end
 	end);
 
 	it("are omitted if no metadata is known", function ()
@@ -186,6 +197,13 @@ describe("the added elements", function ()
 			assert.is_false(add(stanza, parse_metadata(unknown), "legacy", "file-metadata", "sims", "sfs"));
 			assert.equal(before, tostring(stanza));
 		end
+	end);
+
+	it("are added if only the type, only the size or only the blurhash is known", function ()
+		for _, known in ipairs { { type = "text/plain" }, { bytes = 0 }, { blurhash = blurhash }, { width = 1, height = 1 } } do
+			assert.is_true((add(message(url), parse_metadata(known), "legacy")));
+		end
+		assert.is_false((add(message(url), parse_metadata({ type = "no type" }), "legacy")));
 	end);
 
 	it("do not repeat an element by which the sender describes the URL, except <metadata/>, which only the server adds", function ()
@@ -203,7 +221,18 @@ describe("the added elements", function ()
 		end
 		local mention = st.stanza("reference", { xmlns = "urn:xmpp:reference:0", type = "mention", uri = "xmpp:romeo@example.net" });
 		assert.matches("^<file ", added_to(message(url):add_child(mention), described(), "file-metadata"));
-		assert.matches("media%-sharing", added_to(message(url.."2", url):body("x"):add_child(sims), described(), "sims"));
+		for _, theirs in ipairs { sims, sfs } do
+			local text = added_to(message(url.."2", url):body("x"):add_child(theirs), described(), "sims");
+			assert.matches("media%-sharing", text);
+			assert.not_matches("uri='"..url:gsub("%p", "%%%0").."'", text);
+		end
+		for _, other in ipairs {
+			st.stanza("reference", { xmlns = "urn:xmpp:reference:0", type = "data" }),
+			st.stanza("other", { xmlns = "urn:xmpp:reference:0" }):tag("media-sharing", { xmlns = "urn:xmpp:sims:1" }):reset(),
+			st.stanza("reference", { xmlns = "urn:example:reference" }):tag("media-sharing", { xmlns = "urn:xmpp:sims:1" }):reset(),
+		} do
+			assert.matches("^<file ", added_to(message(url):add_child(other), described(), "file-metadata"));
+		end
 	end);
 
 	it("add at most 3072 bytes per URL to a stanza: an element that does not fit is omitted", function ()
@@ -222,6 +251,18 @@ describe("the added elements", function ()
 		assert.equal("", added_to(message(long):body(long), described(), "sfs")); -- has the URL twice
 		assert.matches("^<file .*<reference .*<file%-sharing .*<sources .*<fallback ",
 			added_to(message(url):body(url), described(), table.unpack(outputs)));
+	end);
+
+	it("add an element that fits exactly, and none of one byte more", function ()
+		local function size_with(target) -- > bytes of the added element
+			local stanza = message(target):body("x");
+			local before = #tostring(stanza);
+			add(stanza, described(), "sims");
+			return #tostring(stanza) - before;
+		end
+		local exact = url..("x"):rep(3072 - size_with(url));
+		assert.equal(3072, size_with(exact));
+		assert.equal(0, size_with(exact.."x"));
 	end);
 
 	it("fit together in any configuration, if URL and name are of usual length and the thumbnail is as long as possible", function ()

@@ -24,6 +24,24 @@ describe("the validation of a reply", function ()
 		assert.same({ type = "text/plain" }, parse_metadata({ bytes = null, type = "text/plain", blurhash = null, width = null, height = null }));
 	end);
 
+	it("accepts the values at the ends of their ranges", function ()
+		for _, reply in ipairs {
+			{ bytes = 0 }, { bytes = 2^53 }, { durationMs = 0 }, { durationMs = 2^31 - 1 }, { type = "a/"..("b"):rep(253) },
+			{ filename = ("x"):rep(255) }, { sha256 = ("0aF"):rep(21).."9" },
+		} do
+			local name, value = next(reply);
+			local metadata = parse_metadata(reply);
+			assert.equal(value, metadata[({ durationMs = "duration", filename = "name" })[name] or name]);
+		end
+	end);
+
+	it("says that metadata is partial only if the reply does", function ()
+		assert.is_true(parse_metadata({ bytes = 1, partial = true }).is_partial);
+		for _, partial in ipairs { false, "true", 1 } do
+			assert.is_nil(parse_metadata({ bytes = 1, partial = partial }).is_partial);
+		end
+	end);
+
 	it("drops a field that is out of range or malformed, and keeps the others", function ()
 		for _, wrong in ipairs {
 			{ bytes = -1 }, { bytes = 1.5 }, { bytes = "12" }, { bytes = 1/0 }, { bytes = 0/0 }, { bytes = 2^54 }, { bytes = {} }, { bytes = true },
@@ -89,6 +107,14 @@ describe("the validation of a reply", function ()
 		assert.is_true(is_blurhash("00TI:j")); -- 1x1
 		assert.is_true(is_blurhash("|"..("0"):rep(165))); -- 9x9
 		assert.is_false(is_blurhash("}"..("0"):rep(165)));
+		-- No numbers of components: they would be 1x10 and 2x10.
+		assert.is_false(is_blurhash("}"..("0"):rep(23)));
+		assert.is_false(is_blurhash("~"..("0"):rep(43)));
+		for first, length in pairs { ["8"] = 22, ["9"] = 8, ["%"] = 36, ["."] = 116, ["$"] = 20, ["^"] = 112 } do
+			assert.is_true(is_blurhash(first..("0"):rep(length - 1)), first);
+			assert.is_false(is_blurhash(first..("0"):rep(length)), first);
+			assert.is_false(is_blurhash(first..("0"):rep(5)), first);
+		end
 	end);
 
 	it("decides by the status and the form of the reply whether the oracle is healthy, not by the values of its fields", function ()
@@ -104,14 +130,27 @@ describe("the validation of a reply", function ()
 			assert.equal("mismatched", other_outcome);
 		end
 		assert.equal("mismatched", outcome('{"bytes":1}', 200));
-		for _, status in ipairs { 400, 401, 404, 413, 429, 502, 504 } do
+		for _, status in ipairs { 400, 401, 404, 413, 429, 499, 502, 504 } do
 			assert.equal("undescribed", outcome("{}", status));
 		end
-		for _, status in ipairs { 0, 100, 204, 302, 500, 503 } do
+		for _, status in ipairs { 0, 100, 204, 302, 399, 500, 501, 503, 505 } do
 			assert.equal("unhealthy", outcome("{}", status));
 		end
 		for _, garbage in ipairs { "", "nil", "<html>", "[", "[1,2", "[]", "{}", "3", "null", '"x"', '{"ok":1}', ("["):rep(16000), "\0\255" } do
 			assert.equal("unhealthy", outcome(garbage, 200));
 		end
+	end);
+
+	it("has the reason of an answer that is missing, or that is no metadata of the URL", function ()
+		local url = "https://a.example/x.png";
+		local function reason(body, status)
+			return (select(3, read_reply(body, status, url)));
+		end
+		assert.equal("connection refused", reason("connection refused", 0));
+		assert.equal("nil", reason(nil, 0));
+		assert.equal("status 503", reason("connection refused", 503));
+		assert.equal("the answer is not metadata", reason("{}", 200));
+		assert.equal("the answer is about another URL", reason('{"url":"https://b.example/","bytes":1}', 200));
+		assert.is_nil(reason("{}", 404));
 	end);
 end);

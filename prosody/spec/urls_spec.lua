@@ -35,6 +35,7 @@ describe("the comparison of the answered URL with the one that was asked for", f
 			assert.is_false(is_same_url("https://a.example/x/?1", other));
 		end
 		assert.is_false(is_same_url("https://a.example/x/?1", nil));
+		assert.is_false(is_same_url("https://a.example/a//b", "https://a.example/a/b"));
 	end);
 
 	it("takes linear time for URLs of hostile senders", function ()

@@ -196,6 +196,15 @@ test("the texts of the settings say which are defaults, and have no secret that 
   expect(textOf("TOKEN_KEY")).toMatchObject({ text: "", isDefault: true });
 });
 
+test.each([
+  { MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens" },
+  { MEDIA_ORACLE_TOKENS_FILE: "/nowhere" },
+  { MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens", MEDIA_ORACLE_TOKENS: tokens[0] },
+])("a secret from a file has no text, whether or not the file can be read: %j", (environment) => {
+  const found = settingTexts(environment, {}, machine).find(({ variable }) => variable === "MEDIA_ORACLE_TOKENS");
+  expect(found).toMatchObject({ text: null, isDefault: false });
+});
+
 test("a cache file in a folder that does not exist is a fault, and no cache file is none", async () => {
   await expect(checkFiles(parse())).resolves.toBeUndefined();
   await expect(checkFiles(parse({ MEDIA_ORACLE_CACHE_FILE: "/nowhere/cache" }))).rejects.toThrow(
@@ -263,7 +272,9 @@ test("tokens from both a variable and a file, or from a missing file, are a faul
   expect(faultsOf({ MEDIA_ORACLE_TOKENS: tokens[0]!, MEDIA_ORACLE_TOKENS_FILE: "/run/secrets/tokens" })).toContain(
     "both set",
   );
-  expect(faultsOf({ MEDIA_ORACLE_TOKENS_FILE: "/nowhere" })).toContain("cannot be read");
+  expect(faultsOf({ MEDIA_ORACLE_TOKENS_FILE: "/nowhere" })).toMatch(
+    /:\n {2}MEDIA_ORACLE_TOKENS_FILE .* cannot be read$/,
+  );
 });
 
 test("a fault in a token does not print the token", () => {
@@ -332,8 +343,17 @@ test("all faults are reported at once", () => {
 });
 
 test("an unknown variable with our prefix is a fault: a typo must not be silent", () => {
-  expect(faultsOf({ MEDIA_ORACLE_ALOW_PORTS: "80" })).toContain("MEDIA_ORACLE_ALOW_PORTS is not a setting");
+  expect(faultsOf({ MEDIA_ORACLE_ALOW_PORTS: "80" })).toMatch(/ MEDIA_ORACLE_ALOW_PORTS is not a setting$/);
 });
+
+test.each(["MEDIA_ORACLE_TOKEN", "MEDIA_ORACLE_TOKEN_FILE"])(
+  "%s, the client's, is a fault that names TOKENS",
+  (name) => {
+    expect(faultsOf({ [name]: "x" })).toMatch(
+      new RegExp(` ${name} is not a setting: it is for commands .* MEDIA_ORACLE_TOKENS$`),
+    );
+  },
+);
 
 test("Kubernetes' service links are ignored, but one in place of the port is explained", () => {
   expect(parse({ MEDIA_ORACLE_SERVICE_HOST: "10.0.0.1", MEDIA_ORACLE_PORT_8080_TCP: "tcp://10.0.0.1:8080" }).PORT).toBe(

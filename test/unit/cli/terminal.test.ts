@@ -21,7 +21,7 @@ test("text of other machines is printed without control characters, line separat
 });
 
 /** The BlurHash of a picture in one colour: with one component it is decoded to this colour exactly. */
-const hashOf = (...colour: readonly [red: number, green: number, blue: number]) =>
+const hashOf = (colour: readonly [red: number, green: number, blue: number]) =>
   rgbaToBlurhash(
     32,
     32,
@@ -29,7 +29,7 @@ const hashOf = (...colour: readonly [red: number, green: number, blue: number]) 
     { x: 1, y: 1 },
   );
 
-const blue = hashOf(0x40, 0x80, 0xc0);
+const blue = hashOf([0x40, 0x80, 0xc0]);
 
 /** Number of rows, and the numbers of half blocks in them. */
 const shapeOf = (aspect: number) => {
@@ -55,7 +55,7 @@ const coloursOf = (lines: readonly string[]) => [
 ];
 
 test("a blurhash is drawn in the colours of the output: all, or the nearest ones of the palette of 256", () => {
-  const white = drawBlurhash(hashOf(255, 255, 255), 1, 24);
+  const white = drawBlurhash(hashOf([255, 255, 255]), 1, 24);
   expect(coloursOf(white)).toEqual(["2;255;255;255"]);
   expect(white.every((line) => line.endsWith("\x1b[0m"))).toBe(true);
   // The cube of 6 x 6 x 6 colours begins at 16, its last one is 231; pure red, green and blue are 5 steps of 36, 6 and 1.
@@ -67,7 +67,7 @@ test("a blurhash is drawn in the colours of the output: all, or the nearest ones
     [[0, 0, 255], 21],
     [[51, 102, 153], 16 + 36 + 12 + 3],
   ] as const) {
-    expect(coloursOf(drawBlurhash(hashOf(...colour), 1, 8))).toEqual([`5;${index}`]);
+    expect(coloursOf(drawBlurhash(hashOf(colour), 1, 8))).toEqual([`5;${index}`]);
   }
 });
 

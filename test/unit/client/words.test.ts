@@ -50,8 +50,8 @@ test("the detail of the service replaces the advice", () => {
 });
 
 test("a failure code of a newer service has the title alone", () => {
-  const code = "new_code" as "internal";
-  expect(explainProblem({ title: "Something new", code })).toBe("Something new.");
+  const { title } = deadlink;
+  expect(explainProblem({ title, code: "new_code" as "internal" })).toBe(`${title}.`);
 });
 
 test.each([

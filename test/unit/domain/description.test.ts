@@ -118,10 +118,10 @@ test("a description has the fields, the headers and the cause that its lookup ha
   const headers = { ...noCacheHeaders, cacheControl: "max-age=60" };
   progress.limitTo(["width"]);
   progress.setCacheHeaders(headers);
-  progress.setDecodeTimeoutCause("queue");
+  progress.setDecodeTimeoutCause("lane_full");
   const shown = withCacheResult(description, (own) => (own === "miss" ? "collapsed" : own));
   for (const each of [description, shown]) {
-    expect(each).toMatchObject({ fields: ["width"], terms: headers, decodeTimeoutCause: "queue", kept: null });
+    expect(each).toMatchObject({ fields: ["width"], terms: headers, decodeTimeoutCause: "lane_full", kept: null });
   }
   expect([description.cached, shown.cached]).toEqual(["miss", "collapsed"]);
 });

@@ -307,6 +307,19 @@ test("the key of named tokens has at least 32 characters, from the environment o
   expect(settingsHelp(machine).find(({ variable }) => variable === "MEDIA_ORACLE_TOKEN_KEY")?.flag).toBeNull();
 });
 
+test("an invalid address of Redis is a fault that does not repeat its password", () => {
+  const faults = faultsOf({ MEDIA_ORACLE_REDIS_URL: "http://:planted-secret-text@localhost" });
+  expect(faults).toMatch(/:\n {2}MEDIA_ORACLE_REDIS_URL .*redis/);
+  expect(faults).not.toContain("planted-secret-text");
+});
+
+test("the address to listen on is localhost or an IP address", () => {
+  for (const host of ["localhost", "127.0.0.1", "::1"]) expect(parse({ MEDIA_ORACLE_HOST: host }).HOST).toBe(host);
+  for (const host of ["chat.example.org", "127.0.0", "127.0.0.1:80", "[::1]"]) {
+    expect(faultsOf({ MEDIA_ORACLE_HOST: host })).toContain("MEDIA_ORACLE_HOST must be an IP address or localhost");
+  }
+});
+
 test("revoked names must be valid token names", () => {
   expect(parse({ MEDIA_ORACLE_REVOKED_TOKENS: "a.example.org, b_2" }).REVOKED_TOKENS).toEqual(["a.example.org", "b_2"]);
   expect(faultsOf({ MEDIA_ORACLE_REVOKED_TOKENS: "a b" })).toContain("MEDIA_ORACLE_REVOKED_TOKENS");

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { answerBy, type Progress, startDescription, withCacheResult } from "../../../src/domain/description.ts";
 import { OracleError } from "../../../src/domain/errors.ts";
 import { type Metadata, unknownMetadata } from "../../../src/domain/metadata.ts";
@@ -24,9 +24,11 @@ function start() {
 
 /** Whether the promise is settled by now. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  const pending = Symbol("pending");
+  let settled = false;
+  const settle = () => void (settled = true);
+  promise.then(settle, settle);
   await vi.advanceTimersByTimeAsync(0);
-  return (await Promise.race([promise.catch(() => null), Promise.resolve(pending)])) !== pending;
+  return settled;
 }
 
 test("new facts are merged into the known metadata, and warnings are appended", () => {
@@ -97,6 +99,17 @@ test("an error that is none of the documented failures becomes the failure inter
   const failure = new OracleError("source_status", "404");
   expected.fail(failure);
   await expect(expected.description.done).rejects.toBe(failure);
+});
+
+test("a lookup that fails without a caller is no unhandled rejection", async () => {
+  const rejections: unknown[] = [];
+  const onRejection = (error: unknown) => void rejections.push(error);
+  process.on("unhandledRejection", onRejection);
+  onTestFinished(() => void process.off("unhandledRejection", onRejection));
+  start().fail(new OracleError("source_status", "404"));
+  vi.useRealTimers();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(rejections).toEqual([]);
 });
 
 test("a lookup starts as a miss for all fields, and a 304 makes it a revalidated one", () => {

@@ -15,13 +15,14 @@ import { createOracle, type OracleOptions } from "../../src/oracle.ts";
 import { createFakeSource, type FakeSource, type FakeSourceOptions } from "../support/fake-source.ts";
 import { unmeasured } from "../support/fetch.ts";
 import { png } from "../support/heads.ts";
+import { photo } from "../support/images.ts";
 import { targetOf } from "../support/targets.ts";
 
 const target = targetOf("https://example.org/a");
 const preview = { blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj", thumbhash: "1QcSHQRnh493", thumbnail: null };
 const decoded: Picture = { ...unknownPicture, ...preview, queueMs: 1, decodeMs: 20, hashMs: 300 };
 
-interface LookupOptions extends Partial<Omit<OracleOptions, "openSource" | "decoder">> {
+interface LookupOptions extends Partial<Omit<OracleOptions, "decoder">> {
   readonly fields?: Fields;
   readonly previous?: Previous;
   readonly source?: FakeSourceOptions;
@@ -286,6 +287,12 @@ test("a body that is too large has a warning if a requested fact is missing", as
   expect(text.metadata.warnings).toEqual([]);
 });
 
+test("a file that is too large has no warning if its requested preview is in the part that is read", async () => {
+  const source = { maxBytes: 1_000_000, step: 65_536 };
+  const { metadata } = await lookUp(flacWithCover(3_000_000), { fields: ["blurhash"], source });
+  expect(metadata).toMatchObject({ blurhash: preview.blurhash, warnings: [] });
+});
+
 test("a body that is too large and whose origin stalls has the warning of the stall alone", async () => {
   const { description, source } = start(picture(100_000), {
     source: { maxBytes: 50_000, step: 4096, stallsAfter: 2000 },
@@ -351,20 +358,47 @@ test("the decoder's facts complete those of the header, but do not contradict it
 const half = 512 * 1024;
 
 test("of a sound that is read whole only its cover is decoded, if that saves 512 KiB", async () => {
-  const excerptBytes = 2000; // more than the cover and the head
-  for (const [soundBytes, isShort] of [
-    [half - excerptBytes, false],
-    [half + excerptBytes, true],
+  const pictures = [{ ...decoded, width: 96, height: 64, durationMs: 9 }];
+  const large = flacWithCover(2 * half);
+  const short = await lookUp(large, { pictures });
+  const [, excerptBytes] = /^describe \w+ of (\d+) bytes$/.exec(short.decodes().join()) ?? [];
+  expect(short.metadata).toMatchObject({
+    ...{ ...preview, type: "audio/flac", bytes: large.length },
+    ...{ width: null, height: null, animated: null, durationMs: 3000 },
+  });
+  const withoutSound = large.length - 2 * half;
+  const soundBytes = Number(excerptBytes) + half - withoutSound;
+  for (const [bytes, isShort] of [
+    [soundBytes - 1, false],
+    [soundBytes, true],
   ] as const) {
-    const file = flacWithCover(soundBytes);
-    const { decodes, metadata } = await lookUp(file, {
-      pictures: [{ ...decoded, width: 96, height: 64, durationMs: 9 }],
-    });
-    expect(decodes()).toHaveLength(1);
-    expect([soundBytes, decodes()[0]!.endsWith(`of ${file.length} bytes`)]).toEqual([soundBytes, !isShort]);
-    expect(metadata).toMatchObject({ ...preview, type: "audio/flac", bytes: file.length });
-    if (isShort) expect(metadata).toMatchObject({ width: null, height: null, animated: null, durationMs: 3000 });
+    const file = flacWithCover(bytes);
+    const { decodes, metadata } = await lookUp(file, { pictures });
+    expect(decodes()).toEqual([isShort ? short.decodes()[0] : `describe flac of ${file.length} bytes`]);
+    expect(metadata).toMatchObject(preview);
   }
+});
+
+test("validators of earlier metadata are sent, and none without it", async () => {
+  const validators = { etag: '"a"', lastModified: null, urlHash: "0".repeat(64) };
+  const sent: unknown[] = [];
+  const openSource: OracleOptions["openSource"] = (_target, given) => {
+    sent.push(given);
+    return Promise.resolve(createFakeSource(picture()));
+  };
+  await lookUp(picture(), { openSource, previous: { metadata: unknownMetadata, validators } });
+  await lookUp(picture(), { openSource, previous: { metadata: unknownMetadata, validators: null } });
+  await lookUp(picture(), { openSource });
+  expect(sent).toEqual([validators, null, null]);
+});
+
+test("metadata is complete if the file was read whole and decoded, or if it is no media, whatever fields were requested", async () => {
+  const whole = await lookUp(picture(), { fields: ["sha256", "blurhash"] });
+  expect([whole.metadata.blurhash, whole.description.fields]).toEqual([preview.blurhash, null]);
+  const text = await lookUp(Buffer.alloc(100_000, "a text "), { fields: ["blurhash"], source: { step: 1000 } });
+  expect([text.metadata.blurhash, text.description.fields]).toEqual([null, null]);
+  const fields = ["sha256"] as const;
+  expect((await lookUp(picture(), { fields })).description.fields).toEqual(fields);
 });
 
 test("a cover that cannot be decoded is decoded once more as a part of its whole file", async () => {
@@ -374,9 +408,33 @@ test("a cover that cannot be decoded is decoded once more as a part of its whole
   expect(metadata.blurhash).toBe(preview.blurhash);
 });
 
-test("a large still picture is decoded whole", async () => {
-  const body = picture(2 * half);
-  expect((await lookUp(body)).decodes()).toEqual([`describe png of ${body.length} bytes`]);
+/** An animated GIF (GIF89a) of two images, the second one with so many bytes of data. */
+function animatedGif(bytes: number): Buffer {
+  const screen = Buffer.from("GIF89a\x02\0\x02\0\0\0\0", "latin1");
+  const descriptor = Buffer.from(",\0\0\0\0\x02\0\x02\0\0\x02", "latin1");
+  const block = Buffer.concat([Buffer.from([255]), Buffer.alloc(255, 1)]);
+  const blocks = Buffer.concat(Array<Buffer>(Math.ceil(bytes / 256)).fill(block));
+  const end = Buffer.from([0]);
+  return Buffer.concat([screen, descriptor, block, end, descriptor, blocks, end, Buffer.from(";")]);
+}
+
+test("of a large animation only its first frame is decoded", async () => {
+  const body = animatedGif(3 * half);
+  const { decodes, metadata } = await lookUp(body, {
+    pictures: [{ ...decoded, width: 9, height: 9, animated: false }],
+  });
+  expect(decodes()).toEqual([expect.stringMatching(/^describe gif of \d{3} bytes$/)]);
+  expect(metadata).toMatchObject({ ...preview, width: 2, height: 2, animated: true, bytes: body.length });
+});
+
+test("a large still picture is decoded whole, also if data follows its end", async () => {
+  const jpeg = Buffer.concat([await photo(80, 60).jpeg().toBuffer(), Buffer.alloc(2 * half)]);
+  for (const [name, body] of [
+    ["png", picture(2 * half)],
+    ["jpeg", jpeg],
+  ] as const) {
+    expect((await lookUp(body)).decodes()).toEqual([`describe ${name} of ${body.length} bytes`]);
+  }
 });
 
 test("of a sound that is not read whole the cover is decoded, with its warning and its times", async () => {
@@ -421,6 +479,14 @@ test("of a sound that is cut off behind its cover the cover is decoded, with the
   expect(await timeOut(lookup)).toMatchObject({ ...preview, durationMs: 3000, warnings: ["body_timeout"] });
   expect(lookup.decodes()).toHaveLength(1);
   expect(lookup.description.decodeTimeoutCause).toBeNull();
+});
+
+test("a preview that was published while the body arrived is not decoded again if all facts are known", async () => {
+  const fields = ["blurhash", "durationMs", "sha256"] as const;
+  const source = { stallsAfter: 20_000, step: 4096 };
+  const lookup = start(flacWithCover(100_000), { source, fields, patienceMs: 0 });
+  expect(await timeOut(lookup)).toMatchObject({ ...preview, durationMs: 3000, warnings: ["body_timeout"] });
+  expect(lookup.decodes()).toHaveLength(1);
 });
 
 test("a body that is cut off while it waits in the decode queue has the warning of the cut alone", async () => {

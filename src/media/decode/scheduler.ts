@@ -148,16 +148,14 @@ export function createScheduler({ pool, budgets, decodeTimeoutMs, maxWaiting }: 
 
   function assign(): void {
     for (const lane of lanes) {
-      if (!pool.isFree(lane)) {
-        if (queues[lane].size > 0) growSoon(lane);
-        continue;
-      }
-      for (const job of [...queues[lane].keys()].sort((a, b) => a.dueAt - b.dueAt)) {
+      const waiting = pool.isFree(lane) ? [...queues[lane].keys()] : [];
+      for (const job of waiting.sort((a, b) => a.dueAt - b.dueAt)) {
         const member = job.isHealthCheck ? pool.takeForCheck(lane) : pool.take(lane);
         if (!member) break;
         dequeue(job);
         void run(job, member);
       }
+      if (queues[lane].size > 0 && !pool.isFree(lane)) growSoon(lane);
     }
   }
 

@@ -333,6 +333,15 @@ describe("the bounds of a decoded body", () => {
     body.release();
   });
 
+  test("the smallest Brotli stream, of an empty file, takes no more of the byte budget than others", async () => {
+    const wire = Buffer.from("06", "hex"); // a window of 2^16 bytes, and the last, empty block
+    const { body, budget } = bodyWith({ coding: "br" });
+    body.write(wire);
+    body.end("complete");
+    expect(budget.used).toBe(256 * 1024);
+    expect(await body.body()).toMatchObject({ sha256: sha256(new Uint8Array(0)), warning: null });
+  });
+
   test("a body of more than maxBytes is cut at that limit, decoded or coded", async () => {
     const decoded = bodyWith({ maxBytes: 100_000 });
     const whole = decoded.body.body();

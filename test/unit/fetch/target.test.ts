@@ -402,12 +402,22 @@ describe("ports", () => {
     expect(outcomeOf("http://example.org/", parseTarget)).toBe("url_unsupported");
   });
 
-  test.each(["", "a", "80,443", "0", "65536", "080", "90-80", "80-", "-80", "1-2-3", " 80"])(
-    "%j is not a valid port or range",
-    (text) => {
-      expect(() => parsePortRange(text)).toThrow();
-    },
-  );
+  test.each([
+    ...["", "a", "80,443", "80-", "-80", "1-2-3", " 80"].map((text) => [text, "a port is a number"]),
+    ...["0", "65536", "080", "100000", "0-80", "80-65536"].map((text) => [text, "a port is between 1 and 65535"]),
+    ["90-80", "begins with the lower one"],
+  ])("%j is not a valid port or range: %s", (text, words) => {
+    expect(() => parsePortRange(text)).toThrow(words);
+  });
+
+  test.each([
+    ["1", { from: 1, to: 1 }],
+    ["65535", { from: 65_535, to: 65_535 }],
+    ["1-65535", { from: 1, to: 65_535 }],
+    ["80-80", { from: 80, to: 80 }],
+  ])("%j is the range of ports %j", (text, range) => {
+    expect(parsePortRange(text)).toEqual(range);
+  });
 });
 
 describe("hosts", () => {
@@ -545,6 +555,7 @@ describe("rewrites", () => {
     "%252e%252e/admin",
     "%252e%252e%252fadmin",
     "%25252e%25252e%25252fadmin",
+    "%2525252e%2525252e%2525252fadmin",
     "..;/admin",
     "..;a=b/admin",
     "..%3b/admin",
@@ -555,6 +566,11 @@ describe("rewrites", () => {
     "..%20/admin",
   ])("what a careless server would read as a way up is not looked up: %s", (remainder) => {
     expect(outcomeOf(`https://upload.example.org/files/${remainder}`, parseTarget)).toBe("url_unsupported");
+  });
+
+  test("a path that is percent-encoded five times is rewritten, since no server decodes it to a way up", () => {
+    const remainder = "%252525252e%252525252e%252525252fadmin";
+    expect(viaOf(`https://upload.example.org/files/${remainder}`)).toBe(`http://10.0.0.6/upload/${remainder}`);
   });
 
   test.each(["a..b.png", "...", "..a", "a..", "100%25.png", "a%20b.png", "a%2Fb.png", "%C3%BC.png", "/a.png", "a;b"])(

@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, test, type TestContext } from "vitest";
 import { createHostHealth, hostHealthLimits } from "../../../src/fetch/host-health.ts";
 import type { Shares } from "../../../src/fetch/shares.ts";
-import type { Source } from "../../../src/fetch/source.ts";
+import { type Source, sourceLimits } from "../../../src/fetch/source.ts";
 import { urlHash } from "../../../src/fetch/terms.ts";
 import { createFetcher, noShares, unmeasured } from "../../support/fetch.ts";
 import { noise } from "../../support/images.ts";
@@ -383,6 +383,15 @@ describe("bounds", () => {
     await origin.idle();
     source.close();
     expect(budget.used).toBe(0);
+  });
+
+  test("the service reads 64 KiB of a body that is too large", async ({ onTestFinished }) => {
+    const origin = await startOrigin(onTestFinished, (_request, response) => {
+      response.writeHead(200, { "Content-Length": 200_000 }).end(Buffer.alloc(200_000));
+    });
+    using source = await createFetcher({ ...sourceLimits, maxBytes: 100_000 }).open(origin.url("/"));
+    const { bytes, warning } = await source.body();
+    expect([bytes.length, warning]).toEqual([65_536, "body_too_large"]);
   });
 
   test("an endless body is cut at the limit, and its head is kept", async ({ onTestFinished }) => {

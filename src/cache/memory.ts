@@ -75,10 +75,10 @@ export function createMemory(maxBytes: number): Memory {
 }
 
 /** Creates one LRU cache, and a function that reads its use. */
-function createPart(maxSize: number) {
+function createPart(maxBytes: number) {
   let evictions = 0;
   const lru = new LRUCache<string, Entry>({
-    maxSize,
+    maxSize: Math.max(1, Math.floor(maxBytes)), // lru-cache takes positive integers alone
     sizeCalculation: entryBytes,
     dispose: (_entry, _key, reason) => void (evictions += Number(reason === "evict")),
   });

@@ -42,10 +42,11 @@ const leastBytes = 64 * 1024;
 export const partialTtlMs = 15 * 60_000;
 
 export function createPartialBodies({ maxBytes, now }: PartialBodiesOptions): PartialBodies {
-  if (maxBytes < 2 * leastBytes) return { keep: () => undefined, take: () => null };
+  const maxEntrySize = Math.floor(maxBytes / 2); // lru-cache takes integers alone
+  if (maxEntrySize < leastBytes) return { keep: () => undefined, take: () => null };
   const bodies = new LRUCache<string, PartialBody>({
-    maxSize: maxBytes,
-    maxEntrySize: maxBytes / 2,
+    maxSize: 2 * maxEntrySize,
+    maxEntrySize,
     sizeCalculation: ({ bytes }) => bytes.byteLength,
     ttl: partialTtlMs,
     ttlResolution: 0,
@@ -53,7 +54,7 @@ export function createPartialBodies({ maxBytes, now }: PartialBodiesOptions): Pa
   });
   return {
     keep({ bytes, length, validators, headers }) {
-      if (bytes.byteLength < leastBytes || bytes.byteLength > maxBytes / 2) return;
+      if (bytes.byteLength < leastBytes || bytes.byteLength > maxEntrySize) return;
       if (!validators.etag?.startsWith('"') && validators.lastModified === null) return;
       bodies.set(validators.urlHash, { bytes: bytes.slice(), length, validators, headers: described(headers) });
     },

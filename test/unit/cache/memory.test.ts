@@ -20,6 +20,12 @@ test("the memory counts entries, estimated bytes and evictions, but no replaced 
   expect(dead.bytes).toBeGreaterThan(0);
 });
 
+test.each([1, 7, 80_001.5])("the memory may have any number of bytes, as a share of a setting has: %d", (maxBytes) => {
+  const memory = createMemory(maxBytes);
+  memory.set(keyNumber(1), entryAt(0));
+  expect(memory.use.success.bytes).toBeLessThanOrEqual(maxBytes);
+});
+
 test("a flood of failures takes an eighth of the memory, and evicts no success", () => {
   const memory = createMemory(80_000);
   for (let key = 0; key < 10; key += 1) memory.set(keyNumber(key), entryAt(0));

@@ -27,6 +27,12 @@ test("a beginning that a new connection would bring as soon is not kept, nor one
   expect([bodies.take("small"), bodies.take("large")]).toEqual([null, null]);
 });
 
+test("the room may have any number of bytes, as a share of a setting has", () => {
+  const bodies = createPartialBodies({ maxBytes: (8 * mebibyte + 1) / 8, now: () => 0 });
+  bodies.keep(partial("a", 524_288));
+  expect(bodies.take("a")!.bytes).toHaveLength(524_288);
+});
+
 test("a beginning of 64 KiB and one of half of the room are kept, but none of a byte less or more", () => {
   const bodies = createPartialBodies({ maxBytes: mebibyte, now: () => 0 });
   for (const bytes of [65_535, 65_536, 524_288, 524_289]) bodies.keep(partial(String(bytes), bytes));

@@ -140,7 +140,9 @@ function decodeUndeclared(latin1: string): string {
 function decodeBytes(latin1: string, charset: string): string | null {
   if (/^iso-8859-1$/i.test(charset)) return latin1; // for TextDecoder it is windows-1252
   try {
-    return new TextDecoder(charset, { fatal: true }).decode(Buffer.from(latin1, "latin1"));
+    const decoder = new TextDecoder(charset, { fatal: true });
+    // In one call, Node 20 decodes windows-1252 as Latin-1.
+    return decoder.decode(Buffer.from(latin1, "latin1"), { stream: true }) + decoder.decode();
   } catch {
     return null;
   }

@@ -55,9 +55,10 @@ function decode(body: Uint8Array): string | null {
     "",
   );
   try {
-    return new TextDecoder(isUtf8(body) && !/^iso-2022/i.test(declared) ? "utf-8" : declared || "windows-1252").decode(
-      body,
-    );
+    const isDeclared = !isUtf8(body) || /^iso-2022/i.test(declared);
+    const decoder = new TextDecoder(isDeclared ? declared || "windows-1252" : "utf-8");
+    // In one call, Node 20 decodes windows-1252 as Latin-1.
+    return decoder.decode(body, { stream: true }) + decoder.decode();
   } catch {
     return null; // an encoding that does not exist
   }

@@ -90,6 +90,7 @@ describe("the name that Chromium reads, before it replaces characters that file 
     ["attachment; filename*=UTF-8''e%CC%81.png", "é.png"],
     ["attachment; filename*=UTF-8''%zz.jpg", "%zz.jpg"],
     ["attachment; filename*=windows-1252''caf%E9.jpg", "café.jpg"],
+    ["attachment; filename*=windows-1252''%80%99.jpg", "€™.jpg"],
     ["attachment; filename*=GB2312''%D6%D0.jpg", "中.jpg"],
     ["attachment; filename*=Shift_JIS''%83e.jpg", "テ.jpg"],
     ["attachment; filename*=iso-8859-1''%FC.jpg", "ü.jpg"],

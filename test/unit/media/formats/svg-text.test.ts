@@ -9,6 +9,7 @@ const utf16 = (text: string) => Buffer.from(text, "utf16le");
 test.each([
   ["in ISO-8859-1", Buffer.from(declared("ISO-8859-1", "größer"), "latin1"), "größer"],
   ["in windows-1252 without a declaration", Buffer.from(drawing("größer"), "latin1"), "größer"],
+  ["in windows-1252 with a euro sign", Buffer.from(declared("windows-1252", "5 \x80"), "latin1"), "5 €"],
   ["in another 8-bit encoding", Buffer.from(declared("koi8-r", "\xce\xc5\xd4"), "latin1"), "нет"],
   ["in UTF-16", utf16(`\ufeff${declared("UTF-16", "größer")}`), "größer"],
   ["in UTF-16 BE without a byte order mark", utf16(drawing("größer")).swap16(), "größer"],

@@ -392,7 +392,7 @@ test("validators of earlier metadata are sent, and none without it", async () =>
   expect(sent).toEqual([validators, null, null]);
 });
 
-test("metadata is complete if the file was read whole and decoded, or if it is no media, whatever fields were requested", async () => {
+test("metadata is complete if the file was read whole and decoded, or if it is no media, for all requested fields", async () => {
   const whole = await lookUp(picture(), { fields: ["sha256", "blurhash"] });
   expect([whole.metadata.blurhash, whole.description.fields]).toEqual([preview.blurhash, null]);
   const text = await lookUp(Buffer.alloc(100_000, "a text "), { fields: ["blurhash"], source: { step: 1000 } });

@@ -42,7 +42,7 @@ function start(
   return { description, source, rest, measured };
 }
 
-/** Reads a body, and returns what is known then. */
+/** Reads a body, and returns the known facts then. */
 async function read(body: Uint8Array, options: ReadOptions = {}) {
   const { description, source, rest, measured } = start(body, options);
   return { ...(await rest), known: description.known, source, measured };
@@ -51,7 +51,7 @@ async function read(body: Uint8Array, options: ReadOptions = {}) {
 /** Waits until a stalled source has been given up for now. */
 const stall = () => new Promise((resolve) => setTimeout(resolve, 200));
 
-/** Ends a stalled body by a timeout, and returns what is known then. */
+/** Ends a stalled body by a timeout, and returns the known facts then. */
 async function endStalled({
   description,
   source,

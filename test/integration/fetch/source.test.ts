@@ -177,7 +177,7 @@ describe("any other status", () => {
   );
 
   test.for([404, 428, 430, 500, 502, 504])(
-    "a status %i begins no backoff, whatever its Retry-After",
+    "a status %i begins no backoff, with any Retry-After",
     async (status, { onTestFinished }) => {
       const origin = await startOrigin(onTestFinished, (_request, response) => {
         response.writeHead(status, { "Retry-After": "1000" }).end();

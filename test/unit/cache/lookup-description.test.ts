@@ -77,7 +77,7 @@ test("at its end a description has its answer, and a lifetime only if the answer
   }
 });
 
-test("a caller that needs some fields is answered by the origin or by the end, whichever comes first", async () => {
+test("a caller that needs some fields is answered by the origin or by the end, the earlier of both", async () => {
   const one = start();
   one.progress.follow(
     startDescription((progress) => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { readFinalCounts } from "../../../src/cli/batch-resume.ts";
 
-/** Reads the output of an earlier batch, and returns the counts and what is left of the file. */
+/** Reads the output of an earlier batch, and returns the counts and the rest of the file. */
 async function resume(text: string) {
   const folder = await mkdtemp(join(tmpdir(), "media-oracle-"));
   onTestFinished(() => rm(folder, { recursive: true }));

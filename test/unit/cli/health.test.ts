@@ -31,7 +31,7 @@ test.each([
   expect(readListenAddress(args, environment)).toBeNull();
 });
 
-/** Checks a server with these responses; returns the exit code and what was printed. */
+/** Checks a server with these responses; returns the exit code and the printed lines. */
 async function check(respond: (request: IncomingMessage, response: ServerResponse) => void, host = "127.0.0.1") {
   const server = await startOrigin(onTestFinished, respond);
   const printed = { stdout: "", stderr: "" };

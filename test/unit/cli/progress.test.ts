@@ -5,7 +5,7 @@ import { createProgress } from "../../../src/cli/progress.ts";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Starts the progress of a batch; `written()` returns what has been written since the last call. */
+/** Starts the progress of a batch; `written()` returns the text since the last call. */
 function start(total: number | null, isTTY: boolean) {
   const output = Object.assign(new PassThrough(), { isTTY });
   const progress = createProgress(output, total);

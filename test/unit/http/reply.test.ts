@@ -15,11 +15,11 @@ const isRenderedOnce = (metadata: Metadata) =>
   renderedReply(target, metadata, false) === renderedReply(target, metadata, false);
 
 test.each([
-  { what: "1536 ASCII characters", characters: 1536, character: "a", isKept: true },
-  { what: "1537 ASCII characters", characters: 1537, character: "a", isKept: false },
-  { what: "768 characters with others than ASCII", characters: 768, character: "語", isKept: true },
-  { what: "769 characters with others than ASCII", characters: 769, character: "語", isKept: false },
-])("a reply of $what is rendered once for all callers: $isKept", ({ characters, character, isKept }) => {
+  { kind: "1536 ASCII characters", characters: 1536, character: "a", isKept: true },
+  { kind: "1537 ASCII characters", characters: 1537, character: "a", isKept: false },
+  { kind: "768 characters with others than ASCII", characters: 768, character: "語", isKept: true },
+  { kind: "769 characters with others than ASCII", characters: 769, character: "語", isKept: false },
+])("a reply of $kind is rendered once for all callers: $isKept", ({ characters, character, isKept }) => {
   const metadata = metadataOf(characters, character);
   expect(renderedReply(target, metadata, false).body).toHaveLength(characters);
   expect(isRenderedOnce(metadata)).toBe(isKept);

@@ -11,7 +11,7 @@ const hashes = { blurhash: "frame", thumbhash: "t", thumbnail: "u" };
 const frame: Picture = { ...unknown, ...hashes, width: 512, height: 341, queueMs: 100, decodeMs: 200, hashMs: 300 };
 const clip: Clip = { bytes: Uint8Array.of(1), container: "mov", rotation: 90 };
 
-/** Adds a poster to a video, and records what was asked of each step. */
+/** Adds a poster to a video, and records the request to each step. */
 async function add(to: Picture, poster: Poster, described = frame) {
   const [clips, bitmaps]: [unknown[], unknown[]] = [[], []];
   const began = performance.now();

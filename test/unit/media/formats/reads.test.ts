@@ -7,8 +7,8 @@ import { sniff } from "../../../../src/media/formats/sniff.ts";
 import { byteFiles } from "../../../support/byte-files.ts";
 import { arrivalOf, follow } from "../../../support/read-plans.ts";
 
-// What is read, and what is known from it, is on record: a byte or a request more is time over a real network, and an answer
-// from fewer bytes may be a wrong one. After a change that is meant, `npx vitest run reads -u` writes the record anew.
+// The record of all reads and facts: a byte or a request more is time over a real network, and an answer from fewer bytes may be
+// a wrong one. After a change that is meant, `npx vitest run reads -u` writes it, and the difference shows its effect.
 
 /** Length and digest. */
 function describeBytes(bytes: Uint8Array): string {
@@ -65,7 +65,7 @@ function describeCuts(cuts: readonly number[], describe: (cut: number, from: num
   return lines;
 }
 
-/** What is known and needed at each length of a prefix. */
+/** The facts, the excerpts and the needs at each length of a prefix. */
 function describePlan({ plan }: Format, file: Uint8Array, isLengthKnown: boolean): string[] {
   const cuts = cutsOf(file);
   const steps = new Map(
@@ -107,7 +107,7 @@ function describeCost(decoding: Decoding, head: Uint8Array): string[] {
   );
 }
 
-/** What the decoder is given, and what is known before it runs. */
+/** The facts before a decode, and the bytes that the decoder gets. */
 function describeDecoding({ readSize, decoding }: Format, file: Uint8Array): string[] {
   const size = readSize ? [`size: ${JSON.stringify(readSize(file))}`] : [];
   if (!decoding) return size;
@@ -144,7 +144,7 @@ function describeBits(bits: readonly number[]): string {
   return texts.join(", ") || "none";
 }
 
-/** Finds the bits of the first bytes that change what is read from a file, among some bits of each byte. */
+/** Finds the bits of the first bytes that change a reading of the file, among some bits of each byte. */
 function findBits(file: Uint8Array, count: number, mask: number, read: (file: Uint8Array) => unknown): number[] {
   const bytes = Uint8Array.from(file);
   const whole = JSON.stringify(read(bytes));
@@ -197,7 +197,7 @@ test.each(files)("the facts, the reads and the excerpts of %s are on record", (_
   expect(lines.join("\n")).toMatchSnapshot();
 });
 
-// To wait for what may stand behind the pixels would delay the size of every PNG.
+// Its orientation stands behind the pixels: to wait for one would delay the size of every PNG.
 test.each(files.filter(([name]) => name !== "a PNG that is turned behind its pixels"))(
   "more bytes of %s change no fact that fewer bytes gave",
   (_, file) => {

@@ -55,7 +55,7 @@ describe("a picture", () => {
     expect(measured.decodeMs).toBeGreaterThan(0);
   });
 
-  test("a picture is decoded if its estimated cost is at most what is allowed, in memory and in time", async () => {
+  test("a picture is decoded if its estimated cost is within the budget, in memory and in time", async () => {
     const file = await raw(1000, 1000, plain(1000, 1000, [9, 8, 7, 255])).removeAlpha().png().toBuffer(); // prettier-ignore
     const cost = { bytes: file.length + 1_050_000, milliseconds: 15 };
     const measured = await describeBody(request("png", { operation: "measure" }), file);

@@ -101,9 +101,12 @@ describe("the clip of a film", () => {
     expect(await timesIn(clip!.bytes)).toHaveLength(11);
   });
 
-  test.each([0, 90, 180, 270] as const)("the clip of a film that is turned by %i degrees says so", async (rotation) => {
-    expect(await cut(await film({ times: seconds(2), rotation }))).toMatchObject({ rotation });
-  });
+  test.each([0, 90, 180, 270] as const)(
+    "the clip of a film that is turned by %i degrees has the rotation",
+    async (rotation) => {
+      expect(await cut(await film({ times: seconds(2), rotation }))).toMatchObject({ rotation });
+    },
+  );
 
   // 4 MiB without 256 KiB for the container.
   test.each([
@@ -173,7 +176,7 @@ describe("the cover of a song", () => {
     return shown && "picture" in shown ? Buffer.from(shown.picture) : null;
   };
 
-  test("the front cover is shown, wherever it is, else the first picture", async () => {
+  test("the front cover is shown, also behind others, else the first picture", async () => {
     const [back, front] = [jpeg(1), jpeg(2)];
     expect(await show(song(cover(4, back), cover(3, front)))).toEqual(front);
     expect(await show(song(cover(3, front), cover(4, back)))).toEqual(front);

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { entryToText, maxEntryBytes, textToEntry } from "../../../src/cache/entry-text.ts";
 import { createCachePolicy } from "../../../src/cache/cache-policy.ts";
 import { warningCodes } from "../../../src/domain/metadata.ts";
@@ -191,6 +191,16 @@ test("an entry with __proto__ or constructor as a key is rejected, and pollutes 
     expect(textToEntry(each, now)).toBeNull();
   }
   expect({}).not.toHaveProperty("polluted");
+});
+
+test("a field that only the prototype of all objects has is missing", () => {
+  const text = changedText(({ success }) => {
+    delete success!.metadata!.filename;
+    success!.metadata!.other = success!.metadata!.width!;
+  });
+  Object.defineProperty(Object.prototype, "filename", { value: null, configurable: true });
+  onTestFinished(() => void Reflect.deleteProperty(Object.prototype, "filename"));
+  expect(textToEntry(text, now)).toBeNull();
 });
 
 test("every text that is accepted as an entry is written again as the same text", () => {

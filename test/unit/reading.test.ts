@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Description, startDescription } from "../../src/domain/description.ts";
+import { type Description, type Progress, startDescription } from "../../src/domain/description.ts";
 import type { Fields } from "../../src/domain/fields.ts";
 import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
 import { unknownPicture } from "../../src/media/decode/picture.ts";
@@ -22,30 +22,32 @@ function start(
   { fields = null, how = "stop", picture = unknownPicture, ...options }: ReadOptions = {},
 ) {
   const source = createFakeSource(body, { step: 1024, ...options });
-  const measured: number[] = [];
   const decoder = {
     enabled,
     describe: () => Promise.resolve(picture),
-    measure(head: Uint8Array) {
-      measured.push(head.byteLength);
-      return Promise.resolve(picture);
-    },
+    measure: () => Promise.resolve(picture),
   };
   let onRest!: (rest: Rest) => void;
   const rest = new Promise<Rest>((resolve) => (onRest = resolve));
-  const description = startDescription(async (progress) => {
+  const types = new Set<string>();
+  const description = startDescription(async (own) => {
+    const learn: Progress["learn"] = (part) => {
+      if (part.type !== undefined) types.add(part.type);
+      return own.learn(part);
+    };
+    const progress = { ...own, learn };
     const reading = createReading({ source, fields, progress, decoder, patienceMs: 0 });
     await reading.readHead();
     onRest(await reading[how]());
     return new Promise(() => undefined);
   });
-  return { description, source, rest, measured };
+  return { description, source, rest, types };
 }
 
 /** Reads a body, and returns the known facts then. */
 async function read(body: Uint8Array, options: ReadOptions = {}) {
-  const { description, source, rest, measured } = start(body, options);
-  return { ...(await rest), known: description.known, source, measured };
+  const { description, source, rest, types } = start(body, options);
+  return { ...(await rest), known: description.known, source, types: [...types] };
 }
 
 /** Waits until a stalled source has been given up for now. */
@@ -174,6 +176,19 @@ test("a tag that is longer than the file is not skipped by a range", async () =>
 test("a tag at whose end the file ends is not skipped by a range", async () => {
   const { source } = await read(tagOf(100_000), { fields: ["type"] });
   expect(source.ranges).toEqual([]);
+});
+
+test("a file behind a tag has no other type before the bytes behind the tag have arrived", async () => {
+  for (const tagBytes of [2000, 11_000, 20_000, 100_000]) {
+    const { types } = await read(taggedFlac(tagBytes), { fields: ["type"], step: 500 });
+    expect([tagBytes, types]).toEqual([tagBytes, ["audio/flac"]]);
+  }
+});
+
+test("a body that stalls within its tag has the type that its tag suggests", async () => {
+  const { description } = start(taggedFlac(60_000), { stallsAfter: 5000, hasRanges: false });
+  await stall();
+  expect(description.known?.type).toBe("audio/mpeg");
 });
 
 test("a body that stalls within its tag has no type before its end", async () => {

@@ -4,7 +4,7 @@ import type { Fields } from "../../src/domain/fields.ts";
 import type { Decoder, Picture } from "../../src/media/decode/decoder.ts";
 import { unknownPicture } from "../../src/media/decode/picture.ts";
 import { decodableFormats } from "../../src/media/formats/index.ts";
-import { createReading, type Rest } from "../../src/reading.ts";
+import { createReading, factsOf, type Rest } from "../../src/reading.ts";
 import { createFakeSource, type FakeSource, type FakeSourceOptions } from "../support/fake-source.ts";
 import { png } from "../support/heads.ts";
 
@@ -223,4 +223,21 @@ test("a body that is read whole is counted, and has its facts", async () => {
   const { known, body: whole, isPreviewed } = await read(body, { how: "readWhole" });
   expect([whole.bytes.byteLength, whole.sha256?.length, isPreviewed]).toEqual([body.length, 64, false]);
   expect(known).toMatchObject({ type: "image/png", width: 96, height: 64, animated: false });
+});
+
+test.each([
+  [{}, {}],
+  [{ width: 5 }, {}],
+  [{ height: 5 }, {}],
+  [
+    { width: 5, height: 6 },
+    { width: 5, height: 6 },
+  ],
+  [{ durationMs: 0 }, { durationMs: 0 }],
+  [
+    { width: 5, height: 6, durationMs: 7, animated: true },
+    { width: 5, height: 6, durationMs: 7 },
+  ],
+])("of a decoded picture with %j the facts %j are learnt: unknown ones replace nothing", (part, facts) => {
+  expect(factsOf({ ...unknownPicture, ...part })).toEqual(facts);
 });

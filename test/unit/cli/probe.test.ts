@@ -72,6 +72,17 @@ test("a width without a height is no size in pixels, and neither is the reverse"
   expect((await probe({ height: 5 })).stdout).not.toContain("pixels");
 });
 
+test("a blurhash without a size is drawn as a square", async () => {
+  const service = await startOrigin(onTestFinished, (_request, response) => {
+    const metadata = { url, ...unknownMetadata, blurhash: known.blurhash };
+    response.setHeader("content-type", "application/json").end(JSON.stringify(metadata));
+  });
+  const { stdout } = await runCommand(["probe", "--server", service.url(""), url], { FORCE_COLOR: "3" });
+  const lines = stdout.split("\n").filter((line) => line.includes("▀"));
+  expect([lines.length, ...new Set(lines.map((line) => line.split("▀").length - 1))]).toEqual([14, 28]);
+  expect(lines.every((line) => line.startsWith("  \x1b["))).toBe(true);
+});
+
 test("a failure is explained on stderr, and exits with 1", async () => {
   const body = { type: "urn:x", title: "Too many redirects", status: 502, code: "source_redirects", retryable: false };
   const service = await startOrigin(onTestFinished, (_request, response) => {

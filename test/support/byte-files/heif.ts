@@ -156,7 +156,22 @@ function sequence(brand: string, codec: string, property: string, matrix: readon
   ]);
 }
 
+/** A picture whose list of locations ends before its last field, which then is the length of the next box. */
+function cutList(): Buffer {
+  const listBytes = box("iinf", Buffer.alloc(6), box("infe", Buffer.alloc(8), "hvc1\0")).length;
+  const file = heifOf({
+    brands: ["heic", "mif1"],
+    primary: 1,
+    properties: [storedSize(400, 300)],
+    items: [{ id: 1, type: "hvc1", data: Buffer.alloc(4 + listBytes, 1), properties: [1] }],
+  });
+  const at = file.indexOf("iloc") - 4;
+  file.writeUInt32BE(file.readUInt32BE(at) - 4, at);
+  return file;
+}
+
 const longHeifs = {
+  "a HEIC whose list of locations is cut": cutList(),
   "a HEIC of long offsets": longHeif(1),
   "a HEIC of long numbers": longHeif(2),
   "a HEIC whose data is in its list": longHeif(1, 1),

@@ -39,6 +39,16 @@ describe("the duration of a movie whose declared times are all ones", () => {
     expect(factsOf(movie(header, fragment(1, 5, null), fragment(1, 4, null))).durationMs).toBe(900);
   });
 
+  test.each([
+    [2 * 1024 ** 2 - 1, (2 * 1024 ** 2 - 1) * 10],
+    [2 * 1024 ** 2, undefined],
+  ])("is not counted for more than two million samples with durations of their own: %i", (samples, durationMs) => {
+    const run = box("trun", uint(4, 0x100), uint(4, samples), Buffer.alloc(4 * samples, uint(4, 10)));
+    const track = box("traf", box("tfhd", uint(4, 0), uint(4, 1)), box("tfdt", uint(4, 0), uint(4, 0)), run);
+    const file = movie(movieHeader([{}], fragmentDefaults()), box("moof", track));
+    expect(factsOf(file).durationMs).toBe(durationMs);
+  });
+
   test("is declared by `mehd` without a fragment", () => {
     const header = movieHeader([{}], fragmentDefaults(box("mehd", uint(4, 0), uint(4, 4321))));
     expect(factsOf(movie(header)).durationMs).toBe(4321);

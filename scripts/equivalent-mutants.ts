@@ -39,4 +39,15 @@ export const equivalentMutants: readonly EquivalentMutant[] = [
     mutated: "const scale = varying.length > 0 ? (step + 1) / 166 : (1 + 1);",
     reason: "without varying components nothing is scaled",
   },
+  {
+    file: "src/fetch/body.ts",
+    mutated:
+      "const fitting = chunk.length >= allowedBytes - length ? chunk.subarray(0, allowedBytes - length) : chunk;",
+    reason: "of a chunk that fits exactly the part is the same bytes",
+  },
+  {
+    file: "src/media/worker/vips.ts",
+    mutated: "rgba[to + 1] = rgb[from + 1] ?? (0 + 1);",
+    reason: "the index is always within the bytes",
+  },
 ];

@@ -16,3 +16,17 @@ test.each([
 ])("an element with a length of nine bytes in %s is none", (_, first) => {
   expect(readElement(Buffer.from([...first, ...Buffer.alloc(20)]), 0)).toBeNull(); // RFC 8794 4
 });
+
+test.each([
+  [1, 0xa3],
+  [2, 0x4282],
+  [3, 0x2ad7b1],
+  [4, 0x1a45dfa3],
+  [5, null],
+])("an element with an identifier of %i bytes is read up to four bytes", (length, id) => {
+  const identifier = Buffer.alloc(length, 0);
+  if (id === null) identifier[0] = 0x08;
+  else identifier.writeUIntBE(id, 0, length);
+  const bytes = Buffer.concat([identifier, Buffer.of(0x81, 7)]);
+  expect(readElement(bytes, 0)?.id ?? null).toBe(id); // RFC 8794 11.2.4
+});

@@ -152,6 +152,7 @@ const films = {
 };
 
 const longFilms = {
+  "a long transport stream": streams.tsPackets(2000),
   "a long WebM without a duration": concat([
     ebml("webm"),
     unsized(

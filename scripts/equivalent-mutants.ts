@@ -50,4 +50,9 @@ export const equivalentMutants: readonly EquivalentMutant[] = [
     mutated: "rgba[to + 1] = rgb[from + 1] ?? (0 + 1);",
     reason: "the index is always within the bytes",
   },
+  {
+    file: "src/media/formats/text.ts",
+    mutated: "for (let at = from; at > 0 && work.step();) {",
+    reason: "the offset is behind the keyword, or -1",
+  },
 ];

@@ -66,6 +66,7 @@ const matroskas = {
     ebml("webm"),
     unsized(0x18538067, info(), tracks, ...clusters, cluster(4000, block(2, 0), block(2, 20))),
   ]),
+  "a WebM of one cluster": concat([ebml("webm"), unsized(0x18538067, info(), tracks, clusters[2]!)]),
   "a WebM of speech": concat([
     ebml("webm"),
     unsized(

@@ -212,7 +212,9 @@ const { values } = parseArgs({
 const files = listFiles();
 const wanted = values.only?.split(",").map(Number);
 const sources = files.filter((file) => file.startsWith(values.files));
-const drawn = drawMutants(listMutants(sources), Number(values.seed), Number(values.count))
+const mutants = listMutants(sources);
+if (mutants.length === 0) throw new Error(`no source whose path begins with ${values.files} has a mutant`);
+const drawn = drawMutants(mutants, Number(values.seed), Number(values.count))
   .map((mutant, index) => ({ mutant, number: index + 1 }))
   .filter(({ number }) => wanted?.includes(number) ?? true);
 const folder = mkdtempSync(join(tmpdir(), "media-oracle-mutants-"));

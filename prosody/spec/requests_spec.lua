@@ -155,7 +155,7 @@ describe("the requests to the oracle", function ()
 		assert.is_nil(requests.find_obstacle(alice, 1));
 	end);
 
-	it("stop after failures without a connection, whoever sent the messages", function ()
+	it("stop after failures without a connection, of any sender", function ()
 		load_requests({ muc_media_metadata_breaker_failures = 2 });
 		fail(alice, "unreachable", "connection refused", 0);
 		assert.same({}, logged);

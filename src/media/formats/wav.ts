@@ -80,7 +80,7 @@ function readWave(file: ReceivedFile): Wave | { readonly missing: number } | nul
     const { type, start, end, next } = readRiffChunk(prefix, at);
     if (type === "data") {
       if (!format || format.rate === 0) return null;
-      // What follows tells an empty file from one that is still being written.
+      // A chunk behind it shows that the file is empty; else it is still being written.
       if (end === start && start + 4 > prefix.length && !isWhole(file)) return { missing: start + 4 };
       const isEmpty = end === start && trailers.includes(readText(prefix, start, 4));
       const dataBytes = isEmpty ? 0 : isLong ? longDataBytes : readLength(prefix, start - 4);

@@ -1,4 +1,4 @@
-// The first bytes of audio and video files, made from their specifications.
+// The first bytes of audio and video files, and parts of them, made from their specifications.
 
 function bytes(length: number, write: (buffer: Buffer) => void): Buffer {
   const buffer = Buffer.alloc(length);
@@ -64,6 +64,11 @@ export function asfHeader(...objects: readonly Buffer[]): Buffer {
   return asfObject(guids.header, Buffer.concat([count, ...objects]));
 }
 
+/** A program stream of MPEG with the sequence header of a video behind its pack and other bytes. */
+export function programStream(pack: Buffer, aspect: number, isMpeg2: boolean, otherBytes = 20_000): Buffer {
+  return Buffer.concat([pack, Buffer.alloc(otherBytes, 1), sequenceHeader(720, 576, aspect, isMpeg2)]);
+}
+
 /** A chunk of CAF; the length is `bytes` if it is not that of the content. */
 export function cafChunk(type: string, content: Buffer, length = content.length): Buffer {
   const header = bytes(12, (buffer) => {
@@ -71,6 +76,15 @@ export function cafChunk(type: string, content: Buffer, length = content.length)
     buffer.writeBigInt64BE(BigInt(length), 4);
   });
   return Buffer.concat([header, content]);
+}
+
+/** The chunk of CAF that counts packets and frames. */
+export function cafPacketTable(packets: number, frames: number): Buffer {
+  const table = bytes(24, (buffer) => {
+    buffer.writeBigInt64BE(BigInt(packets));
+    buffer.writeBigInt64BE(BigInt(frames), 8);
+  });
+  return cafChunk("pakt", table);
 }
 
 /** The beginning of CAF: the audio description. Zeros: the packets have other lengths each. */
@@ -213,4 +227,40 @@ export function flvTag(type: number, content: Buffer, timestampMs = 0): Buffer {
   });
   const length = bytes(4, (buffer) => buffer.writeUInt32BE(header.length + content.length));
   return Buffer.concat([header, content, length]);
+}
+
+/** Metadata of Flash video: numbers by key (AMF 0, 2.2 and 2.10). */
+export function onMetaData(values: Readonly<Record<string, number>>): Buffer {
+  const entries = Object.entries(values).map(([key, value]) =>
+    bytes(2 + key.length + 9, (buffer) => {
+      buffer.writeUInt16BE(key.length);
+      buffer.write(key, 2);
+      buffer.writeDoubleBE(value, 3 + key.length);
+    }),
+  );
+  return Buffer.concat([Buffer.from("\x02\0\x0aonMetaData\x08\0\0\0\x01", "latin1"), ...entries, Buffer.of(0, 0, 9)]);
+}
+
+/** A page of Ogg with packets that end on it (RFC 3533 6); a negative position: none. */
+export function oggPage(flags: number, serial: number, position: number, ...packets: readonly Buffer[]): Buffer {
+  const lacing = packets.flatMap(({ length }) => [...Array<number>(Math.floor(length / 255)).fill(255), length % 255]);
+  const header = bytes(27, (buffer) => {
+    buffer.write("OggS", "latin1");
+    buffer.writeUInt8(flags, 5);
+    buffer.writeBigInt64LE(BigInt(position), 6);
+    buffer.writeUInt32LE(serial, 14);
+    buffer.writeUInt8(lacing.length, 26);
+  });
+  return Buffer.concat([header, Buffer.from(lacing), ...packets]);
+}
+
+/** A codestream of JPEG XL: its header as fields of bits, the lowest of each byte first, with zeros behind them. */
+export function jxlCodestream(...fields: readonly (readonly [count: number, value: number])[]): Buffer {
+  const all = fields.flatMap(([count, value]) =>
+    Array.from({ length: count }, (_, bit) => Math.floor(value / 2 ** bit) & 1),
+  );
+  return bytes(2 + Math.ceil(all.length / 8) + 4, (buffer) => {
+    buffer.set([0xff, 0x0a]);
+    for (const [at, bit] of all.entries()) buffer[2 + (at >> 3)]! |= bit << (at & 7);
+  });
 }

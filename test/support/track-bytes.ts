@@ -3,13 +3,14 @@ import { uint } from "./worst-cases.ts";
 
 // Files of audio and video from bytes: their headers alone have a meaning.
 
-function uintLE(bytes: number, value: number): Buffer {
+export function uintLE(bytes: number, value: number): Buffer {
   const buffer = Buffer.alloc(bytes);
   buffer.writeUIntLE(value, 0, bytes);
   return buffer;
 }
 
-function chunk(type: string, content: Buffer, bytes = content.length): Buffer {
+/** A chunk of RIFF, padded to an even length. */
+export function chunk(type: string, content: Buffer, bytes = content.length): Buffer {
   return Buffer.concat([latin1(type), uintLE(4, bytes), content, Buffer.alloc(content.length % 2)]);
 }
 

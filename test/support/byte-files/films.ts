@@ -1,7 +1,8 @@
 import { latin1 } from "../heads.ts";
 import * as streams from "../stream-heads.ts";
+import { chunk } from "../track-bytes.ts";
 import { uint } from "../worst-cases.ts";
-import { chunkLE, concat, far, float } from "./parts.ts";
+import { concat, far, riff } from "./parts.ts";
 
 // Matroska (RFC 9559)
 
@@ -23,6 +24,11 @@ const track = (number: number, type: number, nanoseconds?: number) =>
     ...(nanoseconds === undefined ? [] : [element(0x23e383, uint(4, nanoseconds))]),
   );
 const tracks = element(0x1654ae6b, track(1, 1, 40_000_000), track(2, 2));
+const float = (value: number) => {
+  const buffer = Buffer.alloc(8);
+  buffer.writeDoubleBE(value);
+  return buffer;
+};
 const info = (duration?: number, scale?: number) =>
   element(
     0x1549a966,
@@ -99,26 +105,17 @@ const matroskas = {
 
 // Other films
 
-const program = (pack: Buffer, aspect: number, isMpeg2: boolean) =>
-  concat([pack, Buffer.alloc(300, 1), streams.sequenceHeader(720, 576, aspect, isMpeg2)]);
 const avi = (frames: number, microseconds: number) => {
   const header = Buffer.alloc(56);
   [microseconds, 0, 0, 0x10, frames, 0, 1, 0, 320, 180].forEach((value, index) =>
     header.writeUInt32LE(value, 4 * index),
   );
-  return chunkLE(
-    "RIFF",
-    concat([
-      latin1("AVI "),
-      chunkLE("LIST", concat([latin1("hdrl"), chunkLE("avih", header)])),
-      chunkLE("LIST", latin1("movi")),
-    ]),
-  );
+  return riff("AVI ", chunk("LIST", concat([latin1("hdrl"), chunk("avih", header)])), chunk("LIST", latin1("movi")));
 };
 const films = {
-  "a program stream of MPEG-2, 16 to 9": program(streams.mpeg2Pack, 3, true),
-  "a program stream of MPEG-2, 2.21 to 1": program(streams.mpeg2Pack, 4, true),
-  "a program stream of MPEG-1": program(streams.mpeg1Pack, 3, false),
+  "a program stream of MPEG-2, 16 to 9": streams.programStream(streams.mpeg2Pack, 3, true, 300),
+  "a program stream of MPEG-2, 2.21 to 1": streams.programStream(streams.mpeg2Pack, 4, true, 300),
+  "a program stream of MPEG-1": streams.programStream(streams.mpeg1Pack, 3, false, 300),
   "an MPEG video": streams.sequenceHeader(96, 64, 2, true),
   "an AVI": avi(50, 40_000),
   "Windows Media": streams.asfHeader(
@@ -128,16 +125,7 @@ const films = {
   ),
   "Flash video with metadata": concat([
     streams.flvHeader,
-    streams.flvTag(
-      18,
-      concat([
-        latin1("\x02\0\x0aonMetaData\x08\0\0\0\x03"),
-        ...(["duration", "width", "height"] as const).map((key, index) =>
-          concat([uint(2, key.length), latin1(`${key}\0`), float([2.5, 320, 180][index]!)]),
-        ),
-        latin1("\0\0\x09"),
-      ]),
-    ),
+    streams.flvTag(18, streams.onMetaData({ duration: 2.5, width: 320, height: 180 })),
     streams.flvTag(9, Buffer.alloc(99)),
   ]),
   "Windows Media of sound": streams.asfHeader(

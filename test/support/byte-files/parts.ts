@@ -1,4 +1,5 @@
 import { latin1 } from "../heads.ts";
+import { chunk } from "../track-bytes.ts";
 
 export const concat = (parts: readonly Uint8Array[]) => Buffer.concat(parts);
 /** Version and flags. */
@@ -6,23 +7,7 @@ export const full = Buffer.alloc(4);
 /** Content between parts that lie far apart, so that they are read in ranges. */
 export const far = Buffer.alloc(400_000, 1);
 
-export function uintLE(bytes: number, value: number): Buffer {
-  const buffer = Buffer.alloc(bytes);
-  buffer.writeUIntLE(value, 0, bytes);
-  return buffer;
-}
-
-export const float = (value: number) => {
-  const buffer = Buffer.alloc(8);
-  buffer.writeDoubleBE(value);
-  return buffer;
-};
-
-/** A chunk of RIFF. */
-export const chunkLE = (type: string, content: Buffer) =>
-  concat([latin1(type), uintLE(4, content.length), content, Buffer.alloc(content.length % 2)]);
-
-export const riff = (form: string, ...chunks: readonly Buffer[]) => chunkLE("RIFF", concat([latin1(form), ...chunks]));
+export const riff = (form: string, ...chunks: readonly Buffer[]) => chunk("RIFF", concat([latin1(form), ...chunks]));
 
 /** A tag in front of a file, of zeros behind a text. */
 export const id3 = (bytes: number, text = "") =>

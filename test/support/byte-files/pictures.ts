@@ -1,6 +1,8 @@
 import { box, fileType, latin1, png } from "../heads.ts";
+import { jxlCodestream } from "../stream-heads.ts";
+import { chunk, uintLE } from "../track-bytes.ts";
 import { uint } from "../worst-cases.ts";
-import { chunkLE, concat, far, full, riff, uintLE } from "./parts.ts";
+import { concat, far, full, riff } from "./parts.ts";
 
 // JPEG (ITU-T T.81)
 
@@ -229,34 +231,34 @@ const gifs = {
   "an animated transparent GIF": concat([gifScreen, gifControl(1), gifImage(), gifControl(0), gifImage(), latin1(";")]),
 };
 
-const lossy = chunkLE(
+const lossy = chunk(
   "VP8 ",
   concat([latin1("\x30\x01\0\x9d\x01\x2a"), uintLE(2, 0x4000 + 300), uintLE(2, 0x8000 + 200), Buffer.alloc(51, 7)]),
 );
-const lossless = chunkLE("VP8L", concat([Buffer.from([0x2f]), uintLE(4, 299 + 199 * 2 ** 14), Buffer.alloc(40, 7)]));
+const lossless = chunk("VP8L", concat([Buffer.from([0x2f]), uintLE(4, 299 + 199 * 2 ** 14), Buffer.alloc(40, 7)]));
 const extended = (flags: number, width = 300, height = 200) =>
-  chunkLE("VP8X", concat([Buffer.from([flags, 0, 0, 0]), uintLE(3, width - 1), uintLE(3, height - 1)]));
+  chunk("VP8X", concat([Buffer.from([flags, 0, 0, 0]), uintLE(3, width - 1), uintLE(3, height - 1)]));
 const webpFrame = (width: number, height: number) =>
-  chunkLE(
+  chunk(
     "ANMF",
     concat([Buffer.alloc(6), uintLE(3, width - 1), uintLE(3, height - 1), uintLE(3, 100), Buffer.alloc(1), lossy]),
   );
 const webps = {
   "a lossy WebP": riff("WEBP", lossy),
   "a lossless WebP": riff("WEBP", lossless),
-  "a WebP with opacity": riff("WEBP", extended(16), chunkLE("ALPH", Buffer.alloc(31)), lossy),
-  "a WebP with a profile": riff("WEBP", extended(0x20, 70_000, 2), chunkLE("ICCP", Buffer.alloc(100)), lossless),
+  "a WebP with opacity": riff("WEBP", extended(16), chunk("ALPH", Buffer.alloc(31)), lossy),
+  "a WebP with a profile": riff("WEBP", extended(0x20, 70_000, 2), chunk("ICCP", Buffer.alloc(100)), lossless),
   "a WebP with EXIF data": riff(
     "WEBP",
     extended(8),
     lossy,
-    chunkLE("EXIF", orientation(true, 6)),
-    chunkLE("XMP ", Buffer.alloc(20)),
+    chunk("EXIF", orientation(true, 6)),
+    chunk("XMP ", Buffer.alloc(20)),
   ),
   "an animated WebP": riff(
     "WEBP",
     extended(2),
-    chunkLE("ANIM", Buffer.alloc(6)),
+    chunk("ANIM", Buffer.alloc(6)),
     webpFrame(300, 200),
     webpFrame(300, 200),
     webpFrame(20, 200),
@@ -264,19 +266,19 @@ const webps = {
   "an animated WebP of opaque frames": riff(
     "WEBP",
     extended(2),
-    chunkLE("ANIM", Buffer.alloc(6)),
+    chunk("ANIM", Buffer.alloc(6)),
     webpFrame(300, 200),
     webpFrame(300, 200),
   ),
   "an animated transparent WebP": riff(
     "WEBP",
     extended(18),
-    chunkLE("ANIM", Buffer.alloc(6)),
+    chunk("ANIM", Buffer.alloc(6)),
     webpFrame(300, 200),
     webpFrame(300, 200),
     webpFrame(20, 20),
   ),
-  "an animated WebP of one frame": riff("WEBP", extended(2), chunkLE("ANIM", Buffer.alloc(6)), webpFrame(300, 200)),
+  "an animated WebP of one frame": riff("WEBP", extended(2), chunk("ANIM", Buffer.alloc(6)), webpFrame(300, 200)),
   "a WebP of a large canvas": riff(
     "WEBP",
     extended(2, 2 ** 14 + 1, 5),
@@ -317,13 +319,6 @@ const dib = (width: number, height: number) =>
     Buffer.from([1, 0, 32, 0]),
     Buffer.alloc(24 + 4 * width * height),
   ]);
-/** A JPEG XL of these fields of bits, the lowest of each byte first. */
-function lowBits(...fields: readonly (readonly [count: number, value: number])[]): Buffer {
-  const all = fields.flatMap(([count, value]) => Array.from({ length: count }, (_, bit) => (value >> bit) & 1));
-  const bytes = Buffer.alloc(Math.ceil(all.length / 8));
-  for (const [at, bit] of all.entries()) bytes[at >> 3]! |= bit << (at & 7);
-  return concat([Buffer.from([0xff, 0x0a]), bytes]);
-}
 
 const others = {
   "a TIFF": tiff(true, 1),
@@ -382,7 +377,7 @@ const others = {
     box("jp2h", box("bpcc", full), box("ihdr", uint(4, 20), uint(4, 30), Buffer.alloc(6))),
     box("jp2c", Buffer.alloc(90)),
   ]),
-  "a turned JPEG XL with a preview": lowBits(
+  "a turned JPEG XL with a preview": jxlCodestream(
     [1, 1],
     [5, 9],
     [3, 0],
@@ -400,9 +395,8 @@ const others = {
     [3, 0],
     [2, 2],
     [1, 1],
-    [20, 0],
   ),
-  "an animated JPEG XL": lowBits(
+  "an animated JPEG XL": jxlCodestream(
     [1, 0],
     [2, 1],
     [13, 1079],
@@ -417,7 +411,6 @@ const others = {
     [9, 5],
     [3, 1],
     [1, 1],
-    [20, 0],
   ),
   "a JPEG XL in parts": concat([
     box("JXL ", "\r\n\x87\n"),

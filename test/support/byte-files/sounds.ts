@@ -1,23 +1,12 @@
 import { adtsFrames, latin1, mp3Frames } from "../heads.ts";
 import * as streams from "../stream-heads.ts";
-import { aifcFile, wavFile } from "../track-bytes.ts";
+import { aifcFile, chunk, uintLE, wavFile } from "../track-bytes.ts";
 import { uint } from "../worst-cases.ts";
-import { chunkLE, concat, far, full, id3, riff, uintLE } from "./parts.ts";
+import { concat, far, full, id3, riff } from "./parts.ts";
 
 // Ogg (RFC 3533)
 
-/** A page of packets that end on it. */
-function page(flags: number, serial: number, position: number, ...packets: readonly Buffer[]): Buffer {
-  const lacing = packets.flatMap(({ length }) => [...Array<number>(Math.floor(length / 255)).fill(255), length % 255]);
-  const header = Buffer.alloc(27);
-  header.write("OggS", 0, "latin1");
-  header[5] = flags;
-  if (position < 0) header.fill(0xff, 6, 14);
-  else header.writeUInt32LE(position, 6);
-  header.writeUInt32LE(serial, 14);
-  header[26] = lacing.length;
-  return concat([header, Buffer.from(lacing), ...packets]);
-}
+const page = streams.oggPage;
 const vorbisHead = concat([
   latin1("\x01vorbis"),
   full,
@@ -137,6 +126,21 @@ const changingMp3 = () => {
   other.set([0xff, 0xfb, 0xa0, 0]);
   return frames(concat([mp3Frames(), other]), 80);
 };
+/** The common chunk of AIFF: samples of 16 bits in one channel, at 16 kHz. */
+const common = (samples: number) =>
+  concat([
+    latin1("COMM"),
+    uint(4, 18),
+    uint(2, 1),
+    uint(4, samples),
+    uint(2, 16),
+    Buffer.from([0x40, 0x0c, 0xfa, 0, 0, 0, 0, 0, 0, 0]),
+  ]);
+/** The format chunk of WAV: samples of 8 bits in one channel, at 8 kHz. */
+const pcmFormat = chunk(
+  "fmt ",
+  concat([uintLE(2, 1), uintLE(2, 1), uintLE(4, 8000), uintLE(4, 8000), uintLE(2, 1), uintLE(2, 8)]),
+);
 const sounds = {
   "a FLAC": concat([
     latin1("fLaC"),
@@ -189,12 +193,7 @@ const sounds = {
     latin1("SSND"),
     uint(4, 108),
     Buffer.alloc(108),
-    latin1("COMM"),
-    uint(4, 18),
-    uint(2, 1),
-    uint(4, 50),
-    uint(2, 16),
-    Buffer.from([0x40, 0x0c, 0xfa, 0, 0, 0, 0, 0, 0, 0]),
+    common(50),
   ]),
   "an AIFF of a recording": concat([
     latin1("FORM\0\0\0\0AIFFCOMM"),
@@ -211,26 +210,21 @@ const sounds = {
     latin1("FORM\0\0\0\0AIFFNAME"),
     uint(4, 3),
     Buffer.alloc(4),
-    latin1("COMM"),
-    uint(4, 18),
-    uint(2, 1),
-    uint(4, 400),
-    uint(2, 16),
-    Buffer.from([0x40, 0x0c, 0xfa, 0, 0, 0, 0, 0, 0, 0]),
+    common(400),
     latin1("SSND"),
     uint(4, 808),
     Buffer.alloc(808),
   ]),
   "a WAV with a cover": riff(
     "WAVE",
-    chunkLE("fmt ", concat([uintLE(2, 1), uintLE(2, 1), uintLE(4, 8000), uintLE(4, 8000), uintLE(2, 1), uintLE(2, 8)])),
-    chunkLE("data", Buffer.alloc(801)),
-    chunkLE("LIST", Buffer.alloc(20)),
-    chunkLE("id3 ", id3(1200, "APIC")),
+    pcmFormat,
+    chunk("data", Buffer.alloc(801)),
+    chunk("LIST", Buffer.alloc(20)),
+    chunk("id3 ", id3(1200, "APIC")),
   ),
   "an extensible WAV": riff(
     "WAVE",
-    chunkLE(
+    chunk(
       "fmt ",
       concat([
         uintLE(2, 0xfffe),
@@ -246,20 +240,15 @@ const sounds = {
         Buffer.alloc(14),
       ]),
     ),
-    chunkLE("JUNK", Buffer.alloc(7)),
-    chunkLE("data", Buffer.alloc(600)),
+    chunk("JUNK", Buffer.alloc(7)),
+    chunk("data", Buffer.alloc(600)),
   ),
-  "an empty WAV": riff(
-    "WAVE",
-    chunkLE("fmt ", concat([uintLE(2, 1), uintLE(2, 1), uintLE(4, 8000), uintLE(4, 8000), uintLE(2, 1), uintLE(2, 8)])),
-    chunkLE("data", Buffer.alloc(0)),
-    chunkLE("LIST", Buffer.alloc(20)),
-  ),
+  "an empty WAV": riff("WAVE", pcmFormat, chunk("data", Buffer.alloc(0)), chunk("LIST", Buffer.alloc(20))),
   "an AMR": concat([latin1("#!AMR\n"), Buffer.alloc(64, "\x3c")]),
   "a CAF of packets": concat([
     streams.cafStart("opus", 48_000, { bytes: 0, frames: 960 }),
     streams.cafChunk("data", Buffer.alloc(200)),
-    streams.cafChunk("pakt", concat([uint(4, 0), uint(4, 5), uint(4, 0), uint(4, 4000), Buffer.alloc(8)])),
+    streams.cafPacketTable(5, 4000),
   ]),
   "a CAF": concat([
     streams.cafStart("lpcm", 8000, { bytes: 4, frames: 1 }),
@@ -283,28 +272,18 @@ const longSounds = {
     page(0, 1, 0, comment("OpusTags")),
     ...Array.from({ length: 1600 }, (_, index) => page(0, 1, 960 * (index + 1), Buffer.alloc(200, 0x78))),
   ]),
-  "a long WAV with a cover": riff(
-    "WAVE",
-    chunkLE("fmt ", concat([uintLE(2, 1), uintLE(2, 1), uintLE(4, 8000), uintLE(4, 8000), uintLE(2, 1), uintLE(2, 8)])),
-    chunkLE("data", far),
-    chunkLE("id3 ", id3(1200, "APIC")),
-  ),
+  "a long WAV with a cover": riff("WAVE", pcmFormat, chunk("data", far), chunk("id3 ", id3(1200, "APIC"))),
   "a long AIFF whose common chunk is last": concat([
     latin1("FORM\0\0\0\0AIFF"),
     latin1("SSND"),
     uint(4, far.length),
     far,
-    latin1("COMM"),
-    uint(4, 18),
-    uint(2, 1),
-    uint(4, 50),
-    uint(2, 16),
-    Buffer.from([0x40, 0x0c, 0xfa, 0, 0, 0, 0, 0, 0, 0]),
+    common(50),
   ]),
   "a long CAF whose packet table is last": concat([
     streams.cafStart("opus", 48_000, { bytes: 0, frames: 960 }),
     streams.cafChunk("data", far),
-    streams.cafChunk("pakt", concat([full, uint(4, 5), full, full, Buffer.alloc(8)])),
+    streams.cafPacketTable(5, 0),
   ]),
   "a long FLAC behind two tags": concat([
     id3(9),

@@ -24,27 +24,12 @@ const { cafChunk } = streams;
 const pcm = streams.cafStart("lpcm", 8000, { bytes: 4, frames: 1 });
 const opus = streams.cafStart("opus", 48_000, { bytes: 0, frames: 960 });
 
-function packetTable(packets: number, frames: number): Buffer {
-  const table = Buffer.alloc(24);
-  table.writeBigInt64BE(BigInt(packets));
-  table.writeBigInt64BE(BigInt(frames), 8);
-  return cafChunk("pakt", table);
-}
-
-/** Metadata of Flash video: numbers by key (AMF 0, 2.2 and 2.10). */
-function onMetaData(values: Readonly<Record<string, number>>): Buffer {
-  const entries = Object.entries(values).map(([key, value]) => {
-    const entry = Buffer.alloc(2 + key.length + 9);
-    entry.writeUInt16BE(key.length);
-    entry.write(key, 2);
-    entry.writeDoubleBE(value, 3 + key.length);
-    return entry;
-  });
-  return Buffer.concat([latin1("\x02\0\x0aonMetaData\x08\0\0\0\x01"), ...entries, latin1("\0\0\x09")]);
-}
-
 const flv = (values: Readonly<Record<string, number>>) =>
-  Buffer.concat([streams.flvHeader, streams.flvTag(18, onMetaData(values)), streams.flvTag(9, Buffer.alloc(50_000))]);
+  Buffer.concat([
+    streams.flvHeader,
+    streams.flvTag(18, streams.onMetaData(values)),
+    streams.flvTag(9, Buffer.alloc(50_000)),
+  ]);
 
 /** File properties of a live stream: the flag says that its times are not valid. */
 function broadcast(): Buffer {
@@ -53,14 +38,11 @@ function broadcast(): Buffer {
   return properties;
 }
 
-const program = (pack: Buffer, aspect: number, isMpeg2: boolean) =>
-  Buffer.concat([pack, Buffer.alloc(20_000, 1), streams.sequenceHeader(720, 576, aspect, isMpeg2)]);
-
 test.each<[string, Buffer, PlannedFacts]>([
   ["a CAF of equal packets", Buffer.concat([pcm, cafChunk("data", Buffer.alloc(4 + 4 * 4000))]), { durationMs: 500 }],
   ["a CAF whose data have no length yet", Buffer.concat([pcm, cafChunk("data", Buffer.alloc(4 + 4 * 4000), -1)]), { durationMs: 500 }],
-  ["a CAF whose packet table is behind the data", Buffer.concat([opus, cafChunk("data", Buffer.alloc(900_000)), packetTable(50, 47_688)]), { durationMs: 994 }],
-  ["a CAF whose packet table has packets alone", Buffer.concat([opus, packetTable(50, 0)]), { durationMs: 1000 }],
+  ["a CAF whose packet table is behind the data", Buffer.concat([opus, cafChunk("data", Buffer.alloc(900_000)), streams.cafPacketTable(50, 47_688)]), { durationMs: 994 }],
+  ["a CAF whose packet table has packets alone", Buffer.concat([opus, streams.cafPacketTable(50, 0)]), { durationMs: 1000 }],
   ["a CAF without a packet table", Buffer.concat([opus, cafChunk("data", Buffer.alloc(100), -1)]), {}],
   ["an AU", Buffer.concat([streams.auHeader(16_000), Buffer.alloc(16_000)]), { durationMs: 500 }],
   ["an AU that is cut", Buffer.concat([streams.auHeader(16_000), Buffer.alloc(8000)]), { durationMs: 250 }],
@@ -93,8 +75,8 @@ test.each<[string, Buffer, PlannedFacts]>([
   ["Flash video with a duration of zero", flv({ duration: 0, width: 320, height: 180 }), { width: 320, height: 180 }],
   ["Flash video with sizes that no video has", flv({ width: 1e300, height: -1, duration: 1e300 }), {}],
   ["Flash video without metadata", Buffer.concat([streams.flvHeader, streams.flvTag(9, Buffer.alloc(99))]), {}],
-  ["a program stream of MPEG-2, 16 to 9", program(streams.mpeg2Pack, 3, true), { width: 1024, height: 576 }],
-  ["a program stream of MPEG-1", program(streams.mpeg1Pack, 3, false), { width: 720, height: 576 }],
+  ["a program stream of MPEG-2, 16 to 9", streams.programStream(streams.mpeg2Pack, 3, true), { width: 1024, height: 576 }],
+  ["a program stream of MPEG-1", streams.programStream(streams.mpeg1Pack, 3, false), { width: 720, height: 576 }],
   ["a program stream of another codec", Buffer.concat([streams.mpeg2Pack, Buffer.alloc(100_000, 1)]), {}],
 ])("the header of %s has its size and duration, with and without a declared length", (_, file, facts) => {
   const plan = sniff(file)!.plan;
@@ -105,7 +87,7 @@ test.each<[string, Buffer, PlannedFacts]>([
 }); // prettier-ignore
 
 test("a CAF voice message of a megabyte is read no further than its first bytes and its packet table", () => {
-  const file = Buffer.concat([opus, cafChunk("data", Buffer.alloc(1e6)), packetTable(50, 47_688)]);
+  const file = Buffer.concat([opus, cafChunk("data", Buffer.alloc(1e6)), streams.cafPacketTable(50, 47_688)]);
   const { bytesRead, steps } = followFacts(planNamed("caf"), file, { head: 12 * 1024 });
   expect(steps.at(-1)!.known).toEqual({ durationMs: 994 });
   expect(bytesRead).toBeLessThan(16 * 1024);

@@ -11,6 +11,7 @@ import { readTiffSize } from "../../../../src/media/formats/tiff.ts";
 import { cpuMs } from "../../../support/cpu.ts";
 import { box, fileType, heads } from "../../../support/heads.ts";
 import { plain } from "../../../support/images.ts";
+import { jxlCodestream } from "../../../support/stream-heads.ts";
 
 const uint = (bytes: number, value: number) => {
   const buffer = Buffer.alloc(bytes);
@@ -66,16 +67,6 @@ describe("the size of HEIF is as displayed", () => {
   });
 });
 
-/** Bits, the lowest of each byte first. */
-function bits(...fields: readonly (readonly [count: number, value: number])[]): Buffer {
-  const all = fields.flatMap(([count, value]) =>
-    Array.from({ length: count }, (_, bit) => Math.floor(value / 2 ** bit) & 1),
-  );
-  const bytes = Buffer.alloc(Math.ceil(all.length / 8) + 4);
-  all.forEach((bit, at) => (bytes[at >> 3]! |= bit << (at & 7)));
-  return Buffer.concat([Buffer.from([0xff, 0x0a]), bytes]);
-}
-
 describe("the size of JPEG XL is as displayed", () => {
   const [small, large, plainPicture] = [
     [1, 1],
@@ -83,17 +74,17 @@ describe("the size of JPEG XL is as displayed", () => {
     [1, 1],
   ] as const;
   test.each<[string, Buffer, object]>([
-    ["in eights, square", bits(small, [5, 9], [3, 1], plainPicture), { width: 80, height: 80, isAnimated: false }],
-    ["16 to 9", bits(large, [2, 1], [13, 1079], [3, 5], plainPicture), { width: 1920, height: 1080, isAnimated: false }],
-    ["any other", bits(large, [2, 0], [9, 455], [3, 0], [2, 0], [9, 122], plainPicture), { width: 123, height: 456, isAnimated: false }],
-    ["turned", bits(large, [2, 0], [9, 455], [3, 0], [2, 0], [9, 122], [1, 0], [1, 1], [3, 5], [1, 0], [1, 0], [1, 0]), { width: 456, height: 123, isAnimated: false }],
-    ["animated", bits(small, [5, 9], [3, 1], [1, 0], [1, 1], [3, 0], [1, 0], [1, 0], [1, 1]), { width: 80, height: 80, isAnimated: true }],
+    ["in eights, square", jxlCodestream(small, [5, 9], [3, 1], plainPicture), { width: 80, height: 80, isAnimated: false }],
+    ["16 to 9", jxlCodestream(large, [2, 1], [13, 1079], [3, 5], plainPicture), { width: 1920, height: 1080, isAnimated: false }],
+    ["any other", jxlCodestream(large, [2, 0], [9, 455], [3, 0], [2, 0], [9, 122], plainPicture), { width: 123, height: 456, isAnimated: false }],
+    ["turned", jxlCodestream(large, [2, 0], [9, 455], [3, 0], [2, 0], [9, 122], [1, 0], [1, 1], [3, 5], [1, 0], [1, 0], [1, 0]), { width: 456, height: 123, isAnimated: false }],
+    ["animated", jxlCodestream(small, [5, 9], [3, 1], [1, 0], [1, 1], [3, 0], [1, 0], [1, 0], [1, 1]), { width: 80, height: 80, isAnimated: true }],
   ])("the size of a JPEG XL is as displayed: %s", (_, file, expected) => {
     expect(readJxl(file)).toEqual(expected);
   }); // prettier-ignore
 
   test("the size of a JPEG XL in a container is read", () => {
-    const codestream = bits(small, [5, 9], [3, 1], plainPicture);
+    const codestream = jxlCodestream(small, [5, 9], [3, 1], plainPicture);
     const head = Buffer.concat([box("JXL ", "\r\n\x87\n"), fileType("jxl "), box("jxlp", uint(4, 0), codestream)]);
     expect(readJxl(head)).toMatchObject({ width: 80, height: 80 });
   });

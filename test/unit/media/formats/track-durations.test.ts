@@ -5,6 +5,7 @@ import { countMp3Ms } from "../../../../src/media/formats/mp3.ts";
 import { sniff } from "../../../../src/media/formats/sniff.ts";
 import { adtsFrames, box, fileType, mp3Frames } from "../../../support/heads.ts";
 import { followFacts } from "../../../support/read-plan.ts";
+import { oggPage } from "../../../support/stream-heads.ts";
 import { aifcFile, fragment, fragmentDefaults, movieHeader, wavFile } from "../../../support/track-bytes.ts";
 import { uint } from "../../../support/worst-cases.ts";
 
@@ -42,7 +43,7 @@ describe("the duration of a movie whose declared times are all ones", () => {
   test.each([
     [2 * 1024 ** 2 - 1, (2 * 1024 ** 2 - 1) * 10],
     [2 * 1024 ** 2, undefined],
-  ])("is not counted for more than two million samples with durations of their own: %i", (samples, durationMs) => {
+  ])("is not that of two million samples or more with durations of their own: %i", (samples, durationMs) => {
     const run = box("trun", uint(4, 0x100), uint(4, samples), Buffer.alloc(4 * samples, uint(4, 10)));
     const track = box("traf", box("tfhd", uint(4, 0), uint(4, 1)), box("tfdt", uint(4, 0), uint(4, 0)), run);
     const file = movie(movieHeader([{}], fragmentDefaults()), box("moof", track));
@@ -141,22 +142,15 @@ test("the frames of an MP3 are counted over data between them, without an encode
   expect(countMp3Ms(file)).toBe(Math.round((50 * 1152) / 44.1));
 });
 
-/** A page with one packet. */
-function page(flags: number, serial: number, position: number, packet: Buffer): Buffer {
-  const header = Buffer.alloc(28);
-  header.write("OggS", 0, "latin1");
-  header[5] = flags;
-  header.writeUInt32LE(position, 6);
-  header.writeUInt32LE(serial, 14);
-  header.set([1, packet.length], 26);
-  return Buffer.concat([header, packet]);
-}
-
 /** A link of Opus with a pre-skip of 312 samples: packets of 20 ms. */
 function opus(serial: number, packets: number): Buffer {
   const head = Buffer.concat([Buffer.from("OpusHead\x01\x01", "latin1"), Buffer.from([0x38, 1]), Buffer.alloc(7)]);
-  const content = Array.from({ length: packets }, (_, index) => page(0, serial, (index + 1) * 960, Buffer.from([0x78, 0]))); // prettier-ignore
-  return Buffer.concat([page(2, serial, 0, head), page(0, serial, 0, Buffer.from("OpusTags", "latin1")), ...content]);
+  const content = Array.from({ length: packets }, (_, index) => oggPage(0, serial, (index + 1) * 960, Buffer.from([0x78, 0]))); // prettier-ignore
+  return Buffer.concat([
+    oggPage(2, serial, 0, head),
+    oggPage(0, serial, 0, Buffer.from("OpusTags", "latin1")),
+    ...content,
+  ]);
 }
 
 describe("an Ogg file of several links", () => {

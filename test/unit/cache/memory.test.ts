@@ -20,7 +20,7 @@ test("the memory counts entries, estimated bytes and evictions, but no replaced 
   expect(dead.bytes).toBeGreaterThan(0);
 });
 
-test.each([1, 7, 80_001.5])("the memory may have any number of bytes, as a share of a setting has: %d", (maxBytes) => {
+test.each([1, 7, 80_001.5])("the limit of the memory may be any number, as a share of a setting is: %d", (maxBytes) => {
   const memory = createMemory(maxBytes);
   memory.set(keyNumber(1), entryAt(0));
   expect(memory.use.success.bytes).toBeLessThanOrEqual(maxBytes);

@@ -27,7 +27,7 @@ test("a beginning that a new connection would bring as soon is not kept, nor one
   expect([bodies.take("small"), bodies.take("large")]).toEqual([null, null]);
 });
 
-test("the room may have any number of bytes, as a share of a setting has", () => {
+test("the limit of all beginnings may be any number, as a share of a setting is", () => {
   const bodies = createPartialBodies({ maxBytes: (8 * mebibyte + 1) / 8, now: () => 0 });
   bodies.keep(partial("a", 524_288));
   expect(bodies.take("a")!.bytes).toHaveLength(524_288);

@@ -74,20 +74,23 @@ describe("the rate that a transfer needs to keep its slot", () => {
   test.each([
     { bytes: 16 * kibibyte - 1, expected: ["b"] },
     { bytes: 16 * kibibyte, expected: [] },
-  ])("is 64 KiB/s after exactly 250 ms: with $bytes bytes the slots of $expected go", async ({ bytes, expected }) => {
-    const { begin, starve, yielded } = startTransfers(2);
-    const held = begin("a"); // the reviews are every 100 ms from here
-    held.endWait();
-    await vi.advanceTimersByTimeAsync(50);
-    begin("b").transfer.received(bytes);
-    starve({ [wholeKey]: 1 });
-    await vi.advanceTimersByTimeAsync(249);
-    expect(yielded).toEqual([]);
-    await vi.advanceTimersByTimeAsync(1);
-    expect(yielded).toEqual(expected);
-  });
+  ])(
+    "a transfer keeps its slot at 64 KiB/s after exactly 250 ms: with $bytes bytes the slots of $expected go",
+    async ({ bytes, expected }) => {
+      const { begin, starve, yielded } = startTransfers(2);
+      const held = begin("a"); // the reviews are every 100 ms from here
+      held.endWait();
+      await vi.advanceTimersByTimeAsync(50);
+      begin("b").transfer.received(bytes);
+      starve({ [wholeKey]: 1 });
+      await vi.advanceTimersByTimeAsync(249);
+      expect(yielded).toEqual([]);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(yielded).toEqual(expected);
+    },
+  );
 
-  test("counts at once in the window after a slow one", async () => {
+  test("the rate of a transfer counts at once in the window after a slow one", async () => {
     const { begin, starve, yielded } = startTransfers(1);
     begin("a");
     await pass(1);
@@ -96,7 +99,7 @@ describe("the rate that a transfer needs to keep its slot", () => {
     expect(yielded).toEqual(["a"]);
   });
 
-  test("costs one transfer its slot for each lookup that waits", async () => {
+  test("a low rate costs one transfer its slot for each lookup that waits", async () => {
     const { begin, starve, yielded } = startTransfers(3);
     for (const host of ["a", "b", "c"]) begin(host);
     await pass(0.9);
@@ -107,7 +110,7 @@ describe("the rate that a transfer needs to keep its slot", () => {
     expect(yielded).toEqual(["a", "b"]);
   });
 
-  test("does not matter once a lookup has waited for less than 100 ms", async () => {
+  test("a low rate does not matter if a lookup has waited for less than 100 ms", async () => {
     const waitedMs = { value: 0 };
     const transfers = createTransfers({
       starved: (least) => new Map(waitedMs.value >= least ? [[wholeKey, 1]] : []),
@@ -127,7 +130,7 @@ describe("the rate that a transfer needs to keep its slot", () => {
 });
 
 describe("a slow transfer", () => {
-  test("that has ended does not count for the next lookup: the next one yields", async () => {
+  test("a slow transfer that has ended does not count for the next lookup: the next one yields", async () => {
     const { begin, starve } = startTransfers();
     const [first, second] = [begin("a"), begin("b")];
     await pass(2);
@@ -138,7 +141,7 @@ describe("a slow transfer", () => {
     expect(endedOf(first, second)).toEqual([true, true]);
   });
 
-  test("yields also after another transfer is over", async () => {
+  test("a slow transfer yields also after another one is over", async () => {
     const { begin, starve } = startTransfers();
     const [over, silent] = [begin("a"), begin("b")];
     over.transfer[Symbol.dispose]();
@@ -147,7 +150,7 @@ describe("a slow transfer", () => {
     expect(endedOf(silent)).toEqual([true]);
   });
 
-  test("that is over is not aborted by the signal of its lookup", () => {
+  test("a transfer that is over is not aborted by the signal of its lookup", () => {
     const { transfers } = startTransfers();
     const limit = new AbortController();
     const transfer = transfers.begin([wholeKey], limit.signal, () => undefined);
@@ -216,7 +219,7 @@ describe("the windows of a transfer", () => {
     }
   }
 
-  test("last one second each: the transfer ends 2.0 s after its begin", async () => {
+  test("the windows of a transfer last one second each: a slow one ends 2.0 s after its begin", async () => {
     const { begin, starve } = startTransfers();
     const silent = begin("a");
     starve({ [wholeKey]: 1 });
@@ -229,7 +232,7 @@ describe("the windows of a transfer", () => {
   test.each([
     { bytes: 64 * kibibyte - 1, isEnded: true },
     { bytes: 64 * kibibyte, isEnded: false },
-  ])("with $bytes bytes are slow: $isEnded, since the least rate is 64 KiB/s", async ({ bytes, isEnded }) => {
+  ])("windows with $bytes bytes are slow: $isEnded, since the least rate is 64 KiB/s", async ({ bytes, isEnded }) => {
     const { begin } = startTransfers();
     const large = begin("a");
     large.endWait();
@@ -242,7 +245,7 @@ describe("the windows of a transfer", () => {
     expect(endedOf(large)).toEqual([isEnded]);
   });
 
-  test("count waits that begin and end between two reviews", async () => {
+  test("the windows of a transfer count waits that begin and end between two reviews", async () => {
     const { begin, starve } = startTransfers();
     const silent = begin("a");
     silent.endWait();
@@ -259,7 +262,7 @@ describe("the windows of a transfer", () => {
     expect(endedOf(silent)).toEqual([true]);
   });
 
-  test("go on while one of two waits lasts, and ending a wait twice ends it once", async () => {
+  test("the windows of a transfer go on while one of two waits lasts, and ending a wait twice ends it once", async () => {
     const { begin, starve } = startTransfers();
     const silent = begin("a");
     const endWait = silent.transfer.wait();
@@ -353,7 +356,7 @@ describe("a body beyond 1 MiB", () => {
   test.each([
     { bytes: 1024 * kibibyte, isEnded: false },
     { bytes: 1024 * kibibyte + 1, isEnded: true },
-  ])("begins one byte later: with $bytes bytes a stall ends it: $isEnded", async ({ bytes, isEnded }) => {
+  ])("a body needs a rate beyond 1 MiB: with $bytes bytes a stall ends it: $isEnded", async ({ bytes, isEnded }) => {
     const { begin } = startTransfers();
     const stopped = begin("a");
     stopped.transfer.received(bytes);
@@ -365,7 +368,7 @@ describe("a body beyond 1 MiB", () => {
     { bytes: 64 * kibibyte - 1, isEnded: true },
     { bytes: 64 * kibibyte, isEnded: false },
   ])(
-    "that becomes so large after a stall needs 64 KiB: with $bytes bytes it ends: $isEnded",
+    "a body that exceeds 1 MiB after a stall needs 64 KiB: with $bytes bytes it ends: $isEnded",
     async ({ bytes, isEnded }) => {
       const { begin } = startTransfers();
       const stalled = begin("a");

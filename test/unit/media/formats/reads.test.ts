@@ -7,8 +7,8 @@ import { sniff } from "../../../../src/media/formats/sniff.ts";
 import { byteFiles } from "../../../support/byte-files.ts";
 import { arrivalOf, follow } from "../../../support/read-plans.ts";
 
-// The record of all reads and facts: a byte or a request more is time over a real network, and an answer from fewer bytes may be
-// a wrong one. After a change that is meant, `npx vitest run reads -u` writes it, and the difference shows its effect.
+// Snapshots of all needs and facts: a byte or a request more is time over a real network, and an answer from fewer bytes may be a
+// wrong one. After an intended change `npx vitest run reads -u` writes them: check the difference against the specification.
 
 /** Length and digest. */
 function describeBytes(bytes: Uint8Array): string {
@@ -200,7 +200,7 @@ function findChange(steps: Steps): number | null {
 }
 
 test.each(Object.entries(byteFiles))(
-  "the facts, the reads and the excerpts of %s are on record, and more bytes change no fact",
+  "the facts, needs and excerpts of %s match the snapshot, and more bytes change no fact",
   (name, file) => {
     const format = sniff(file)!;
     const [declared, undeclared] = [true, false].map((isLengthKnown) => stepsOf(format, file, isLengthKnown));

@@ -129,28 +129,31 @@ describe("a picture", () => {
 });
 
 describe("a format that is disabled", () => {
-  test.each(["describe", "measure"] as const)("has its size only, if its header has it (%s)", async (operation) => {
-    const frames = await Promise.all([1, 2].map((seed) => raw(8, 8, noise(8, 8, seed)).png().toBuffer())); // prettier-ignore
-    const moving = await sharp(frames, { join: { animated: true } })
-      .webp()
-      .toBuffer();
-    const describeNone = await createDescribe({ formats: [], clips: false });
-    onTestFinished(async () => {
-      await createDescribe({ formats: decodableFormats, clips: false }); // the loaders belong to the process
-    });
-    const warning = operation === "measure" ? null : "decode_failed";
-    const nothing = { durationMs: null, ...noPicture, expectedBytes: 0, expectedMs: 0 };
-    const cases = [
-      ["png", png, { width: 50, height: 40, animated: null, warning }],
-      ["webp", moving, { width: 8, height: 8, animated: null, warning }],
-      ["zip", png, { ...noFacts, warning: "decode_failed" }],
-      ["pdf", await mediaFiles.pdf.make(), { ...noFacts, warning: "decode_failed" }],
-    ] as const;
-    for (const [name, body, facts] of cases) {
-      const described = await describeNone(request(name, { operation }), body);
-      expect(described).toMatchObject({ ...nothing, ...facts });
-    }
-  });
+  test.each(["describe", "measure"] as const)(
+    "a picture of a disabled format has its size only, if its header has it (%s)",
+    async (operation) => {
+      const frames = await Promise.all([1, 2].map((seed) => raw(8, 8, noise(8, 8, seed)).png().toBuffer())); // prettier-ignore
+      const moving = await sharp(frames, { join: { animated: true } })
+        .webp()
+        .toBuffer();
+      const describeNone = await createDescribe({ formats: [], clips: false });
+      onTestFinished(async () => {
+        await createDescribe({ formats: decodableFormats, clips: false }); // the loaders belong to the process
+      });
+      const warning = operation === "measure" ? null : "decode_failed";
+      const nothing = { durationMs: null, ...noPicture, expectedBytes: 0, expectedMs: 0 };
+      const cases = [
+        ["png", png, { width: 50, height: 40, animated: null, warning }],
+        ["webp", moving, { width: 8, height: 8, animated: null, warning }],
+        ["zip", png, { ...noFacts, warning: "decode_failed" }],
+        ["pdf", await mediaFiles.pdf.make(), { ...noFacts, warning: "decode_failed" }],
+      ] as const;
+      for (const [name, body, facts] of cases) {
+        const described = await describeNone(request(name, { operation }), body);
+        expect(described).toMatchObject({ ...nothing, ...facts });
+      }
+    },
+  );
 });
 
 test("only the enabled formats are decoded", async () => {

@@ -86,13 +86,18 @@ function startReplicas() {
   return { start, clock, store };
 }
 
+/** Lets a replica look up the picture, which has 7 bytes, and store the answer. */
+async function storePicture({ oracle, lookups }: ReturnType<ReturnType<typeof startReplicas>["start"]>): Promise<void> {
+  const description = oracle(picture);
+  await settled();
+  await lookups[0]!.end({ bytes: 7 });
+  await description.done;
+}
+
 test("a replica answers from the shared store, and keeps the answer in its memory", async () => {
   const { start } = startReplicas();
   const [one, other] = [start(), start()];
-  const first = one.oracle(picture);
-  await settled();
-  await one.lookups[0]!.end({ bytes: 7 });
-  await first.done;
+  await storePicture(one);
   const second = other.oracle(picture);
   expect(await second.done).toMatchObject({ bytes: 7 });
   expect(second.cached).toBe("hit");
@@ -119,10 +124,7 @@ test("of two replicas one asks the origin, and the other gets its result", async
 test("a stale success of another replica is answered to a caller, and refreshed by its next one", async () => {
   const { start, clock } = startReplicas();
   const [one, other] = [start(), start()];
-  const first = one.oracle(picture);
-  await settled();
-  await one.lookups[0]!.end({ bytes: 7 });
-  await first.done;
+  await storePicture(one);
   clock.ms += hourMs + minuteMs;
   const stale = other.oracle(picture);
   expect(await stale.done).toMatchObject({ bytes: 7 });
@@ -160,10 +162,7 @@ test("isCachedAnywhere copies the entry of another replica into the memory, unle
   const { start, clock, store } = startReplicas();
   const [one, other] = [start(), start()];
   expect(await other.oracle.isCachedAnywhere(picture)).toBe(false);
-  const first = one.oracle(picture);
-  await settled();
-  await one.lookups[0]!.end({ bytes: 7 });
-  await first.done;
+  await storePicture(one);
   expect(other.oracle.isCached(picture)).toBe(false);
   expect(await other.oracle.isCachedAnywhere(picture)).toBe(true);
   expect([other.oracle.isCached(picture), other.oracle.isCached(picture, ["type"])]).toEqual([true, true]);
@@ -203,10 +202,7 @@ test("an older entry in the shared store does not replace the memory's: the orig
 test("a deletion reaches the store and the memory of all replicas", async () => {
   const { start, store } = startReplicas();
   const [one, other] = [start(), start()];
-  const first = one.oracle(picture);
-  await settled();
-  await one.lookups[0]!.end({ bytes: 7 });
-  await first.done;
+  await storePicture(one);
   await other.oracle(picture).done;
   await one.oracle.invalidate(picture);
   expect([one.oracle.isCached(picture), other.oracle.isCached(picture), store.entries.size]).toEqual([false, false, 0]);
@@ -227,10 +223,7 @@ test("a lookup in progress at a deletion by another replica is answered, and sto
 test("an entry that arrives from the store after a deletion is not used", async () => {
   const { start } = startReplicas();
   const [one, other] = [start(), start()];
-  const first = one.oracle(picture);
-  await settled();
-  await one.lookups[0]!.end({ bytes: 7 });
-  await first.done;
+  await storePicture(one);
   const late = other.oracle(picture); // reads the store
   await other.oracle.invalidate(picture);
   await settled();

@@ -55,15 +55,28 @@ describe("the duration of a movie whose declared times are all ones", () => {
     expect(factsOf(movie(header)).durationMs).toBe(4321);
   });
 
-  test("is read from the last fragments if the file ends with an index for random access", () => {
+  test.each([
+    ["of their own", 9000],
+    ["in the index alone", null],
+  ])("is read from the last fragments, whose times are %s, if the file ends with an index for random access", (_, time) => {
     const header = movieHeader([{}], fragmentDefaults());
     const start = movie(header, fragment(1, 10, 5000), box("free", Buffer.alloc(500_000)));
     const tableOf = box("tfra", uint(4, 0), uint(4, 1), uint(4, 0), uint(4, 1), uint(4, 9000), uint(4, start.length), Buffer.alloc(3)); // prettier-ignore
     const index = box("mfra", tableOf, box("mfro", uint(4, 0), uint(4, 8 + tableOf.length + 16)));
-    const file = Buffer.concat([start, fragment(1, 10, 9000), index]);
+    const file = Buffer.concat([start, fragment(1, 10, time), index]);
     const { steps, bytesRead } = followFacts(sniff(file)!.plan, file);
     expect(steps.at(-1)!.known.durationMs).toBe(5000);
     expect(bytesRead).toBeLessThan(100_000);
+  });
+
+  test("is that of its fragments if `mehd` has no unit, and is declared in whole seconds if a second is one", () => {
+    const header = (timescale: number) => {
+      const bytes = movieHeader([{}], fragmentDefaults(box("mehd", uint(4, 0), uint(4, 4))));
+      bytes.writeUInt32BE(timescale, bytes.indexOf("mvhd") + 4 + 12);
+      return bytes;
+    };
+    const [none, seconds] = [0, 1].map((timescale) => factsOf(movie(header(timescale), fragment(1, 10, 0))).durationMs);
+    expect([none, seconds]).toEqual([1000, 4000]);
   });
 });
 
@@ -126,6 +139,16 @@ describe("MPEG audio behind other data", () => {
     const adts = Buffer.concat([junk, frames(adtsFrames(), 50)]);
     expect(sniff(adts)!.name).toBe("aac");
     expect(countAdtsMs(adts)).toBe(Math.round((100 * 1024) / 44.1));
+  });
+
+  test.each([
+    ["4096 bytes", 4096, 4, "mp3"],
+    ["4097 bytes", 4097, 4, undefined],
+    ["4096 bytes if they are three in a row", 4096, 3, "mp3"],
+    ["4096 bytes if they are two in a row", 4096, 2, undefined],
+  ] as const)("begins with frames behind at most %s", (_, junk, count, name) => {
+    const first = mp3Frames().subarray(0, 417);
+    expect(sniff(Buffer.concat([Buffer.alloc(junk), frames(first, count)]))?.name).toBe(name);
   });
 
   test("is not found in other data", () => {

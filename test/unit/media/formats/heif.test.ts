@@ -161,3 +161,16 @@ test.each([
 test("a file without HEVC settings has the plain memory estimate", () => {
   expect([file(), Buffer.alloc(0), Buffer.from("no HEIF")].map(hasPlainHevc)).toEqual([true, true, true]);
 });
+
+test("the excerpt of a file that is a sequence too has the brand of a picture alone", () => {
+  const file = heifOf({
+    brands: ["avis", "msf1", "mif1"],
+    primary: 1,
+    properties: [storedSize(400, 300)],
+    items: [{ id: 1, type: "av01", data: Buffer.alloc(1000, 1), properties: [1] }],
+  });
+  const excerpt = Buffer.from(follow(avif.plan.preview, file).at(-1)!.step.excerpt!.bytes);
+  expect(excerpt.includes(Buffer.alloc(1000, 1))).toBe(true);
+  expect(["avis", "msf1"].filter((brand) => excerpt.includes(brand))).toEqual([]);
+  expect(file.includes("avis")).toBe(true);
+});

@@ -2,14 +2,12 @@ import { describe, expect, test } from "vitest";
 import { createWorkBudget, readText } from "../../../../src/media/formats/bytes.ts";
 import { readProfile, readThumbnail } from "../../../../src/media/formats/heif-items.ts";
 import { type FormatName, formats } from "../../../../src/media/formats/index.ts";
-import { readUint32 } from "../../../../src/media/formats/bytes.ts";
-import type { FactsStep, Need, ReadPlan, ReceivedFile } from "../../../../src/media/formats/plan.ts";
-import { sniff } from "../../../../src/media/formats/sniff.ts";
+import type { Need, ReadPlan, ReceivedFile } from "../../../../src/media/formats/plan.ts";
 import { zipEntries } from "../../../../src/media/formats/zip.ts";
 import { box, fileType, latin1 } from "../../../support/heads.ts";
 import { heifOf, reference, storedSize } from "../../../support/plan-files.ts";
 import { asfHeader, asfObject, flvHeader, guids, oggPage } from "../../../support/stream-heads.ts";
-import { aifcFile, chunk, fragment, fragmentDefaults, movieHeader, uintLE } from "../../../support/track-bytes.ts";
+import { fragment, fragmentDefaults, movieHeader, uintLE } from "../../../support/track-bytes.ts";
 import { uint } from "../../../support/worst-cases.ts";
 import { contentTypes, zip } from "../../../support/zip.ts";
 
@@ -25,7 +23,7 @@ const beginning = (...bytes: readonly Uint8Array[]): ReceivedFile => ({
   length: 2 ** 40,
 });
 
-const planOf = (name: FormatName): ReadPlan => formats.find((format) => format.name === name)!.plan!;
+const planOf = (name: FormatName): ReadPlan => formats.find((format) => format.name === name)!.plan;
 
 /** An ID3 tag that ends there: a size of seven bits a byte. */
 function tagTo(end: number): Buffer {
@@ -97,7 +95,9 @@ describe("as far as a limit more bytes are needed, and none beyond it", () => {
 
 test("a script of Flash video is read for 64 KiB: its duration stands before the list of key frames", () => {
   const script = (bytes: number) => beginning(flvHeader, Buffer.of(18), uint(3, bytes), Buffer.alloc(7));
-  const needs = [64 * KiB - 1, 64 * KiB, 64 * KiB + 1, 2 ** 24 - 1].map((bytes) => planOf("flv").facts(script(bytes)).need);
+  const needs = [64 * KiB - 1, 64 * KiB, 64 * KiB + 1, 2 ** 24 - 1].map(
+    (bytes) => planOf("flv").facts(script(bytes)).need,
+  );
   expect(needs).toEqual([24 + 64 * KiB - 1, ...Array<number>(3).fill(24 + 64 * KiB)].map((prefix) => ({ prefix })));
 });
 

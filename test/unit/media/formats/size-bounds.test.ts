@@ -170,3 +170,10 @@ describe("a duration of more than a year is read as none", () => {
     expect(await ogg.measure!(page, true)).toEqual({ width: null, height: null, animated: null, durationMs: null });
   });
 });
+
+test("bytes behind the directory of a TIFF are none of its entries", () => {
+  const entry = (tag: number, value: number) => Buffer.concat([uint(2, tag), uint(2, 4), uint(4, 1), uint(4, value)]);
+  const directory = Buffer.concat([uint(2, 2), entry(256, 30), entry(257, 20)]);
+  const tiff = Buffer.concat([latin1("MM\0*\0\0\0\x08"), directory, entry(256, 40), entry(257, 50)]);
+  expect(sizeIn("tiff", tiff)).toEqual({ width: 30, height: 20 });
+});

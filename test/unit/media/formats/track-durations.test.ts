@@ -5,7 +5,7 @@ import { countMp3Ms } from "../../../../src/media/formats/mp3.ts";
 import { sniff } from "../../../../src/media/formats/sniff.ts";
 import { adtsFrames, box, fileType, mp3Frames } from "../../../support/heads.ts";
 import { followFacts } from "../../../support/read-plan.ts";
-import { oggPage } from "../../../support/stream-heads.ts";
+import { oggPage, wave } from "../../../support/stream-heads.ts";
 import { aifcFile, fragment, fragmentDefaults, movieHeader, wavFile } from "../../../support/track-bytes.ts";
 import { uint } from "../../../support/worst-cases.ts";
 
@@ -58,16 +58,19 @@ describe("the duration of a movie whose declared times are all ones", () => {
   test.each([
     ["of their own", 9000],
     ["in the index alone", null],
-  ])("is read from the last fragments, whose times are %s, if the file ends with an index for random access", (_, time) => {
-    const header = movieHeader([{}], fragmentDefaults());
-    const start = movie(header, fragment(1, 10, 5000), box("free", Buffer.alloc(500_000)));
-    const tableOf = box("tfra", uint(4, 0), uint(4, 1), uint(4, 0), uint(4, 1), uint(4, 9000), uint(4, start.length), Buffer.alloc(3)); // prettier-ignore
-    const index = box("mfra", tableOf, box("mfro", uint(4, 0), uint(4, 8 + tableOf.length + 16)));
-    const file = Buffer.concat([start, fragment(1, 10, time), index]);
-    const { steps, bytesRead } = followFacts(sniff(file)!.plan, file);
-    expect(steps.at(-1)!.known.durationMs).toBe(5000);
-    expect(bytesRead).toBeLessThan(100_000);
-  });
+  ])(
+    "is read from the last fragments, whose times are %s, if the file ends with an index for random access",
+    (_, time) => {
+      const header = movieHeader([{}], fragmentDefaults());
+      const start = movie(header, fragment(1, 10, 5000), box("free", Buffer.alloc(500_000)));
+      const tableOf = box("tfra", uint(4, 0), uint(4, 1), uint(4, 0), uint(4, 1), uint(4, 9000), uint(4, start.length), Buffer.alloc(3)); // prettier-ignore
+      const index = box("mfra", tableOf, box("mfro", uint(4, 0), uint(4, 8 + tableOf.length + 16)));
+      const file = Buffer.concat([start, fragment(1, 10, time), index]);
+      const { steps, bytesRead } = followFacts(sniff(file)!.plan, file);
+      expect(steps.at(-1)!.known.durationMs).toBe(5000);
+      expect(bytesRead).toBeLessThan(100_000);
+    },
+  );
 
   test("is that of its fragments if `mehd` has no unit, and is declared in whole seconds if a second is one", () => {
     const header = (timescale: number) => {
@@ -124,6 +127,23 @@ test.each([
   ["MAC6", 22_050, 8, 22_050, 3000],
 ])("an AIFC in %s with the count %i has the duration of its samples", (coding, count, bits, bytes, durationMs) => {
   expect(factsOf(aifcFile(coding, count, bits, bytes)).durationMs).toBe(durationMs);
+});
+
+test.each(["RIFF", "RF64"] as const)("the samples of a WAV end where its %s form does", (form) => {
+  const durations = [8003, 8004].map((samples) => factsOf(wave(form, samples, 9000, 9000)).durationMs);
+  expect(durations).toEqual([1000, 1001]); // 8 a millisecond, rounded
+});
+
+test("an AIFC whose sound has the length of its header alone goes on to its end: it was not finished", () => {
+  const file = aifcFile("fl32", 0, 32, 529_200);
+  file.writeUInt32BE(8, file.indexOf("SSND") + 4);
+  expect(factsOf(file).durationMs).toBe(3000);
+});
+
+test("a FLAC whose last block is empty goes no further", () => {
+  const streamInfo = Buffer.concat([Buffer.alloc(10), uint(4, 44_100 * 2 ** 12), uint(4, 44_100), Buffer.alloc(16)]);
+  const file = Buffer.concat([Buffer.from("fLaC\x80\0\0\0\0\0\0\x22", "latin1"), streamInfo]);
+  expect(factsOf(file)).toEqual({});
 });
 
 const frames = (one: Buffer, count: number) => Buffer.concat(Array.from({ length: count }, () => one));
@@ -193,3 +213,22 @@ describe("an Ogg file of several links", () => {
     expect(factsOf(file.subarray(0, -10)).durationMs).toBe(Math.round(980 - 6.5));
   });
 });
+
+test.each([
+  [2048, true],
+  [2049, false],
+])(
+  "an Ogg song in Vorbis whose first two packets end at sample %i begins at its first one: %s",
+  (position, isKnown) => {
+    // Blocks of 2048 samples, each of which overlaps the next one by half (Vorbis I 4.2.2).
+    const head = Buffer.concat([Buffer.from("\x01vorbis\0\0\0\0\x01", "latin1"), uint(4, 0x44ac0000), Buffer.alloc(12), Buffer.of(0xb8, 1)]); // prettier-ignore
+    const packet = Buffer.alloc(30);
+    const file = Buffer.concat([
+      oggPage(2, 7, 0, head),
+      oggPage(0, 7, 0, packet, packet),
+      oggPage(0, 7, position, packet, packet),
+      oggPage(4, 7, 88_200, packet),
+    ]);
+    expect(factsOf(file)).toEqual(isKnown ? { durationMs: 2000 } : {});
+  },
+);

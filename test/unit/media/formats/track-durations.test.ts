@@ -3,11 +3,13 @@ import { readChainedMs } from "../../../../src/media/formats/ogg-chain.ts";
 import { countAdtsMs } from "../../../../src/media/formats/aac.ts";
 import { countMp3Ms } from "../../../../src/media/formats/mp3.ts";
 import { sniff } from "../../../../src/media/formats/sniff.ts";
-import { adtsFrames, box, fileType, mp3Frames } from "../../../support/heads.ts";
+import { adtsFrames, box, fileType, latin1, mp3Frames } from "../../../support/heads.ts";
 import { followFacts } from "../../../support/read-plan.ts";
-import { oggPage, wave } from "../../../support/stream-heads.ts";
-import { aifcFile, fragment, fragmentDefaults, movieHeader, wavFile } from "../../../support/track-bytes.ts";
+import * as streams from "../../../support/stream-heads.ts";
+import { aifcFile, fragment, fragmentDefaults, movieHeader, uintLE, wavFile } from "../../../support/track-bytes.ts";
 import { uint } from "../../../support/worst-cases.ts";
+
+const { oggPage, wave } = streams;
 
 function factsOf(file: Buffer) {
   return followFacts(sniff(file)!.plan, file, { head: Math.min(file.length, 12 * 1024) }).steps.at(-1)!.known;
@@ -129,9 +131,54 @@ test.each([
   expect(factsOf(aifcFile(coding, count, bits, bytes)).durationMs).toBe(durationMs);
 });
 
-test.each(["RIFF", "RF64"] as const)("the samples of a WAV end where its %s form does", (form) => {
-  const durations = [8003, 8004].map((samples) => factsOf(wave(form, samples, 9000, 9000)).durationMs);
-  expect(durations).toEqual([1000, 1001]); // 8 a millisecond, rounded
+const streamInfo = (samples: number) =>
+  Buffer.concat([Buffer.alloc(10), uint(4, 44_100 * 2 ** 12), uint(4, samples), Buffer.alloc(16)]);
+const oggHeads = {
+  vorbis: Buffer.concat([latin1("\x01vorbis\0\0\0\0\x01"), uintLE(4, 44_100), Buffer.alloc(12), Buffer.of(0xb8, 1)]), // prettier-ignore
+  speex: Buffer.concat([latin1("Speex   1.2"), Buffer.alloc(25), uintLE(4, 16_000), Buffer.alloc(40)]),
+  flac: Buffer.concat([latin1("\x7fFLAC\x01\0\0\x01fLaC\0\0\0\x22"), Buffer.alloc(10), uint(4, 44_100 * 2 ** 12), Buffer.alloc(20)]), // prettier-ignore
+};
+const ogg = (head: Buffer, samples: number) => {
+  const packet = Buffer.alloc(30);
+  const first = [oggPage(2, 7, 0, head), oggPage(0, 7, 0, packet, packet), oggPage(0, 7, 700, packet)];
+  return Buffer.concat([...first, oggPage(4, 7, samples, packet)]);
+};
+const caf = (samples: number, bytes: number) =>
+  Buffer.concat([streams.cafStart("lpcm", 8000, { bytes: 4, frames: 1 }), streams.cafChunk("data", Buffer.alloc(4 + 4 * samples), bytes)]); // prettier-ignore
+const opusCaf = streams.cafStart("opus", 48_000, { bytes: 0, frames: 960 });
+
+test.each<[string, rate: number, make: (samples: number) => Buffer]>([
+  ["a WAV", 8000, (samples) => wave("RIFF", samples + 100, samples, samples + 200)],
+  ["a WAV that ends where its form does", 8000, (samples) => wave("RIFF", samples, samples + 100, samples + 200)],
+  ["a WAV of 64 bits", 8000, (samples) => wave("RF64", samples + 100, samples, samples + 200)],
+  ["a WAV of 64 bits that ends where its form does", 8000, (samples) => wave("RF64", samples, samples + 100, samples + 200)], // prettier-ignore
+  ["a WAV that is cut", 8000, (samples) => wave("RIFF", samples + 200, samples + 100, samples)],
+  ["an AIFC by its count", 44_100, (samples) => aifcFile("ulaw", samples, 16, samples)],
+  ["an AIFC by the length of its sound", 44_100, (samples) => aifcFile("fl32", 0, 32, 4 * samples)],
+  ["an AU", 8000, (samples) => Buffer.concat([streams.auHeader(4 * samples), Buffer.alloc(4 * samples + 100)])],
+  ["an AU that is cut", 8000, (samples) => Buffer.concat([streams.auHeader(90_000), Buffer.alloc(4 * samples)])],
+  ["a CAF of equal packets", 8000, (samples) => caf(samples, 4 + 4 * samples)],
+  ["a CAF whose data have no length yet", 8000, (samples) => caf(samples, -1)],
+  ["a CAF with a packet table", 48_000, (samples) => Buffer.concat([opusCaf, streams.cafPacketTable(99, samples)])],
+  ["a WavPack", 44_100, streams.wavpackBlock],
+  ["Monkey's Audio", 44_100, (samples) => streams.monkeysAudio(1, samples)],
+  ["Monkey's Audio 3.95", 44_100, (samples) => streams.oldMonkeysAudio(3950, 2000, 1, samples)],
+  ["Musepack 7", 44_100, (samples) => streams.musepack7(Math.ceil(samples / 1152), samples % 1152)],
+  ["Musepack 8", 48_000, (samples) => streams.musepack8(samples + 500, 500)],
+  ["True Audio", 44_100, streams.trueAudio],
+  ["a FLAC", 44_100, (samples) => Buffer.concat([latin1("fLaC\x80\0\0\x22"), streamInfo(samples)])],
+  ["an Ogg song in Vorbis", 44_100, (samples) => ogg(oggHeads.vorbis, samples)],
+  ["an Ogg message in Speex", 16_000, (samples) => ogg(oggHeads.speex, samples)],
+  ["an Ogg song in FLAC", 44_100, (samples) => ogg(oggHeads.flac, samples)],
+  ["an Ogg song in Opus", 48_000, (samples) => ogg(Buffer.concat([latin1("OpusHead\x01\x02"), uintLE(2, 312), Buffer.alloc(7)]), samples + 312)], // prettier-ignore
+])("each sample of %s counts for its duration", (_, rate, make) => {
+  const millisecondsOf = (samples: number) => Math.round((samples * 1000) / rate);
+  // A sample is less than a millisecond: the next one is the one that rounds up.
+  const samples = Array.from({ length: 100 }, (_, more) => 5000 + more).find(
+    (samples) => millisecondsOf(samples) < millisecondsOf(samples + 1),
+  )!;
+  const durations = [samples, samples + 1].map((samples) => factsOf(make(samples)).durationMs);
+  expect(durations).toEqual([millisecondsOf(samples), millisecondsOf(samples) + 1]);
 });
 
 test("an AIFC whose sound has the length of its header alone goes on to its end: it was not finished", () => {
@@ -141,8 +188,7 @@ test("an AIFC whose sound has the length of its header alone goes on to its end:
 });
 
 test("a FLAC whose last block is empty goes no further", () => {
-  const streamInfo = Buffer.concat([Buffer.alloc(10), uint(4, 44_100 * 2 ** 12), uint(4, 44_100), Buffer.alloc(16)]);
-  const file = Buffer.concat([Buffer.from("fLaC\x80\0\0\0\0\0\0\x22", "latin1"), streamInfo]);
+  const file = Buffer.concat([latin1("fLaC\x80\0\0\0\0\0\0\x22"), streamInfo(44_100)]);
   expect(factsOf(file)).toEqual({});
 });
 
@@ -221,10 +267,9 @@ test.each([
   "an Ogg song in Vorbis whose first two packets end at sample %i begins at its first one: %s",
   (position, isKnown) => {
     // Blocks of 2048 samples, each of which overlaps the next one by half (Vorbis I 4.2.2).
-    const head = Buffer.concat([Buffer.from("\x01vorbis\0\0\0\0\x01", "latin1"), uint(4, 0x44ac0000), Buffer.alloc(12), Buffer.of(0xb8, 1)]); // prettier-ignore
     const packet = Buffer.alloc(30);
     const file = Buffer.concat([
-      oggPage(2, 7, 0, head),
+      oggPage(2, 7, 0, oggHeads.vorbis),
       oggPage(0, 7, 0, packet, packet),
       oggPage(0, 7, position, packet, packet),
       oggPage(4, 7, 88_200, packet),

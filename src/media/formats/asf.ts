@@ -94,7 +94,7 @@ function planFacts(file: ReceivedFile): FactsStep {
   const known = createFacts(seconds, size);
   const isEnd = next >= asfHeaderBytes(prefix) && prefix.length >= headerBytes;
   if (isEnd || (seconds !== null && size) || next > maxHeaderBytes) return known;
-  return needFacts(file, 0, next + readBytes, known);
+  return needFacts(file, next + readBytes, known);
 }
 
 const asfVideoPlan = createVideoPlan(planFacts);

@@ -26,7 +26,7 @@ function isAu(head: Uint8Array): boolean {
 /** The length of the samples, up to the end of the file; 2^32 - 1 while it is written. */
 function planFacts(file: ReceivedFile): FactsStep {
   const { prefix, length } = file;
-  if (prefix.length < minHeaderBytes) return needFacts(file, 0, minHeaderBytes);
+  if (prefix.length < minHeaderBytes) return needFacts(file, minHeaderBytes);
   const [dataAt, dataBytes, encoding] = [readUint32(prefix, 4), readUint32(prefix, 8), readUint32(prefix, 12)];
   const frameBytes = (sampleBytes[encoding] ?? 0) * readUint32(prefix, 20);
   if (frameBytes === 0) return noFacts();

@@ -2,8 +2,7 @@ import { all, at, createWorkBudget, readText, readUint32 } from "./bytes.ts";
 import type { Row } from "./format.ts";
 import type { FactsStep, ReceivedFile } from "./plan.ts";
 import { createSoundPlan, createFacts, needFacts } from "./header-facts.ts";
-import { noFacts } from "./received.ts";
-import { readRange, wholeFacts } from "./received.ts";
+import { needNextHeader, noFacts, readRange, wholeFacts } from "./received.ts";
 import { audio } from "./tracks.ts";
 
 const fileHeaderBytes = 8;
@@ -38,14 +37,14 @@ function readLength(bytes: Uint8Array, at: number): number {
 /** The frames of equal packets are as long as the data chunk; those of others are counted in the packet table. */
 function planFacts(file: ReceivedFile): FactsStep {
   const description = readDescription(file.prefix);
-  if (!description) return needFacts(file, 0, fileHeaderBytes + chunkHeaderBytes + 32);
+  if (!description) return needFacts(file, fileHeaderBytes + chunkHeaderBytes + 32);
   const { rate, packetBytes, packetFrames } = description;
   const hasEqualPackets = packetBytes > 0 && packetFrames > 0;
   const work = createWorkBudget();
   for (let at = fileHeaderBytes; work.step();) {
     const start = at + chunkHeaderBytes;
     const header = readRange(file, at, start);
-    if (!header) return needFacts(file, at, start + packetTableBytes);
+    if (!header) return noFacts(needNextHeader(file, at, chunkHeaderBytes + packetTableBytes));
     const [type, bytes] = [readText(header, 0, 4), readLength(header, 4)];
     if (type === "data" && hasEqualPackets) {
       if (file.length === null) return wholeFacts(file);
@@ -54,7 +53,7 @@ function planFacts(file: ReceivedFile): FactsStep {
     }
     if (type === "pakt" && !hasEqualPackets) {
       const table = readRange(file, start, start + packetTableBytes);
-      if (!table) return needFacts(file, start, start + packetTableBytes);
+      if (!table) return noFacts(needNextHeader(file, start, packetTableBytes));
       return createFacts((readLength(table, 8) || readLength(table, 0) * packetFrames) / rate);
     }
     if (bytes > maxChunkBytes) return noFacts();

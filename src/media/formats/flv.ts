@@ -28,10 +28,10 @@ function readNumber(script: Buffer, key: string): number {
 function planFacts(file: ReceivedFile): FactsStep {
   const { prefix } = file;
   const start = firstTagAt + tagHeaderBytes;
-  if (prefix.length < start) return needFacts(file, 0, start);
+  if (prefix.length < start) return needFacts(file, start);
   const end = start + Math.min(maxScriptBytes, readUint32(prefix, firstTagAt) % 2 ** 24);
   if (((prefix[firstTagAt] ?? 0) & 31) !== scriptType) return noFacts();
-  if (prefix.length < end) return needFacts(file, 0, end);
+  if (prefix.length < end) return needFacts(file, end);
   if (!hasAt(prefix, start, metadataName)) return noFacts();
   const script = Buffer.from(prefix.buffer, prefix.byteOffset + start, end - start);
   const [width, height] = ["width", "height"].map((key) => Math.round(readNumber(script, key))) as [number, number];

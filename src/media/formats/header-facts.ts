@@ -11,9 +11,9 @@ export function createFacts(seconds: number | null, size: Size | null = null): F
   return { known: { ...size, ...(durationMs !== null && { durationMs }) }, measurable: null, need: null };
 }
 
-/** Facts that need more bytes, none if the file ends before them. */
-export function needFacts(file: ReceivedFile, from: number, to: number, { known }: FactsStep = noFacts()): FactsStep {
-  return { known, measurable: null, need: needNextHeader(file, from, to - from) };
+/** Facts that need the first bytes up to an offset, none if the file ends before them. */
+export function needFacts(file: ReceivedFile, end: number, { known }: FactsStep = noFacts()): FactsStep {
+  return { known, measurable: null, need: needNextHeader(file, 0, end) };
 }
 
 /** The first bytes of a video, for ffmpeg to decode. */

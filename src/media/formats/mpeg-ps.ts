@@ -61,7 +61,7 @@ export function readMpegSize(body: Uint8Array): Size | null {
 function planFacts(file: ReceivedFile): FactsStep {
   const size = readMpegSize(file.prefix);
   if (size) return createFacts(null, size);
-  return file.prefix.length < searchedBytes ? needFacts(file, 0, searchedBytes) : noFacts();
+  return file.prefix.length < searchedBytes ? needFacts(file, searchedBytes) : noFacts();
 }
 
 const mpegPlan = createVideoPlan(planFacts);

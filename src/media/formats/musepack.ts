@@ -26,7 +26,7 @@ function isMusepack(head: Uint8Array): boolean {
 
 function planFacts(file: ReceivedFile): FactsStep {
   if (hasAt(file.prefix, 0, "MPCK")) return findHeader8(file);
-  if (file.prefix.length < headerBytes7) return needFacts(file, 0, headerBytes7);
+  if (file.prefix.length < headerBytes7) return needFacts(file, headerBytes7);
   return readHeader7(file.prefix);
 }
 
@@ -44,7 +44,7 @@ function findHeader8(file: ReceivedFile): FactsStep {
   const work = createWorkBudget();
   for (let at = signatureBytes; at < maxHeaderBytes && work.step();) {
     const isThere = prefix.length >= at + streamHeaderBytes || prefix.length === file.length;
-    if (!isThere) return needFacts(file, 0, Math.min(at + streamHeaderBytes, file.length ?? Infinity));
+    if (!isThere) return needFacts(file, Math.min(at + streamHeaderBytes, file.length ?? Infinity));
     const { value: bytes, end: start } = readVariable(prefix, at + 2);
     if (hasAt(prefix, at, "SH")) return readHeader8(prefix, start);
     if (bytes < 3) return noFacts();

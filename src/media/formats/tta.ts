@@ -13,7 +13,7 @@ function isTta(head: Uint8Array): boolean {
 }
 
 const ttaPlan = createSoundPlan((file) => {
-  if (file.prefix.length < headerBytes) return needFacts(file, 0, headerBytes);
+  if (file.prefix.length < headerBytes) return needFacts(file, headerBytes);
   return createFacts(readUint32LE(file.prefix, 14) / readUint32LE(file.prefix, 10));
 });
 

@@ -23,7 +23,7 @@ function isWavPack(head: Uint8Array): boolean {
 /** The header of the first block has the samples of the file: 32 bits, then the eight above. */
 function planFacts(file: ReceivedFile): FactsStep {
   const { prefix } = file;
-  if (prefix.length < blockHeaderBytes) return needFacts(file, 0, blockHeaderBytes);
+  if (prefix.length < blockHeaderBytes) return needFacts(file, blockHeaderBytes);
   const [samples, flags] = [readUint32LE(prefix, 12), readUint32LE(prefix, 24)];
   const rate = rates[(flags >>> 23) & 15];
   // The samples and the rate of DSD count other units.

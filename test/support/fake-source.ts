@@ -21,24 +21,27 @@ export interface FakeSource extends Source {
   readonly ranges: readonly (readonly [from: number, to: number])[];
   /** Calls of `arrived`. */
   readonly calls: number;
+  /** More bytes of a stalled body arrive: it stalls again after so many. */
+  resume(stallsAfter: number): void;
   /** Ends a stalled body, as a timeout does. */
   timeOut(): void;
 }
 
 /** Creates a source whose body arrives as the test says. */
 export function createFakeSource(body: Uint8Array, options: FakeSourceOptions = {}): FakeSource {
-  const { step = body.byteLength, stallsAfter = Infinity, hasRanges = true, maxBytes = Infinity } = options;
+  const { step = body.byteLength, hasRanges = true, maxBytes = Infinity } = options;
   const { declaredBytes = body.byteLength, declaredType = null } = options;
   const ranges: [number, number][] = [];
+  let stallsAfter = options.stallsAfter ?? Infinity;
   let length = 0;
   let calls = 0;
   let outcome: Source["outcome"] = null;
-  const waiters: (() => void)[] = [];
+  const waiters: { readonly bytes: number; readonly proceed: () => void }[] = [];
 
   function end(warning: "body_timeout" | null, isWhole: boolean): void {
     const bytes = body.subarray(0, length);
     outcome ??= { bytes, sha256: isWhole ? createHash("sha256").update(bytes).digest("hex") : null, warning };
-    for (const proceed of waiters.splice(0)) proceed();
+    for (const { proceed } of waiters.splice(0)) proceed();
   }
 
   /** Whether the body now has so many bytes, or has ended. */
@@ -51,7 +54,7 @@ export function createFakeSource(body: Uint8Array, options: FakeSourceOptions = 
 
   async function arrived(bytes: number): Promise<Uint8Array> {
     calls += 1;
-    if (!advance(bytes)) await new Promise<void>((proceed) => waiters.push(proceed));
+    if (!advance(bytes)) await new Promise<void>((proceed) => waiters.push({ bytes, proceed }));
     return body.subarray(0, length);
   }
 
@@ -82,6 +85,13 @@ export function createFakeSource(body: Uint8Array, options: FakeSourceOptions = 
     range(from, to) {
       ranges.push([from, to]);
       return Promise.resolve(hasRanges ? body.subarray(from, to) : null);
+    },
+    resume(bytes) {
+      stallsAfter = bytes;
+      for (const waiter of waiters.splice(0)) {
+        if (advance(waiter.bytes)) waiter.proceed();
+        else waiters.push(waiter);
+      }
     },
     timeOut: () => end("body_timeout", false),
     close,

@@ -168,6 +168,11 @@ test("without ranges or a declared length the bytes behind a tag are read up to 
   }
 });
 
+test("a file of which exactly 4 KiB behind its tag arrive at once has its type, without a range", async () => {
+  const { known, source } = await read(taggedFlac(16_000), { fields: ["type"], step: 16_000 + 4096 });
+  expect([known?.type, source.ranges]).toEqual(["audio/flac", []]);
+});
+
 test("a tag that is longer than the file is not skipped by a range", async () => {
   const { source } = await read(tagOf(100_000).subarray(0, 50_000), { fields: ["type"] });
   expect(source.ranges).toEqual([]);

@@ -89,6 +89,15 @@ test("each 304 restarts the previous TTL, jitter included", () => {
   });
 });
 
+test.each([
+  ["Cache-Control", { cacheControl: "max-age=7200" }],
+  ["Expires", { expires: new Date(time + 7_200_000).toUTCString() }],
+])("a 304 with %s alone has the TTL of its own headers", (_, headers) => {
+  const policy = policyWith(0.5);
+  const entry = policy(success(headers, true), policy(success({ cacheControl: "max-age=1000" }), null));
+  expect(entry?.success).toMatchObject({ since: time, freshUntil: time + 7_200_000 });
+});
+
 test("a success clears the last failure", () => {
   const policy = policyWith(0.5);
   const entry = policy(success({}), policy(failure, null));

@@ -138,6 +138,22 @@ test("a stale success of another replica is answered to a caller, and refreshed 
   expect(other.oracle.answeredByShared()).toBe(1);
 });
 
+test("a refresh asks the origin if the newer result of another replica is to be refreshed too", async () => {
+  const { start, clock, store } = startReplicas();
+  const [one, other] = [start(), start()];
+  await storePicture(one);
+  await other.oracle(picture).done;
+  const [[key, { success }]] = [...store.entries] as [[string, Entry]];
+  const { since, freshUntil, staleUntil } = success!;
+  const laterMs = 5 * minuteMs;
+  const times = { since: since + laterMs, freshUntil: freshUntil + laterMs, staleUntil: staleUntil + laterMs };
+  store.entries.set(key, { success: { ...success!, ...times }, setback: null });
+  clock.ms += hourMs + laterMs + minuteMs;
+  expect(await other.oracle(picture).done).toMatchObject({ bytes: 7 });
+  await settled();
+  expect(other.lookups).toHaveLength(1);
+});
+
 test("a refresh takes the newer result of another replica, and does not count it as an answer", async () => {
   const { start, clock } = startReplicas();
   const [one, other] = [start(), start()];

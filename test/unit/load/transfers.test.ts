@@ -70,6 +70,41 @@ describe("the slot of a slow transfer", () => {
   });
 });
 
+describe("the slot of a transfer that the service holds back", () => {
+  test("the slot of a transfer that is held back after a slow half second stays with it", async () => {
+    const { begin, starve, yielded } = startTransfers(1);
+    const held = begin("a");
+    await pass(0.5);
+    held.endWait();
+    starve({ [wholeKey]: 1 });
+    await pass(1);
+    expect([yielded, endedOf(held)]).toEqual([[], [false]]);
+  });
+
+  test("a transfer that is held back after two slow windows is not ended", async () => {
+    const { begin, starve } = startTransfers();
+    const held = begin("a");
+    await pass(2.5);
+    held.endWait();
+    starve({ [wholeKey]: 1 });
+    await pass(1);
+    expect(endedOf(held)).toEqual([false]);
+  });
+});
+
+test("of two transfers without a byte the older one gives its slot back, although its first window is not over", async () => {
+  const { begin, starve, yielded } = startTransfers(1);
+  const older = begin("a");
+  older.endWait();
+  begin("b");
+  await pass(1);
+  older.transfer.wait();
+  await pass(0.3);
+  starve({ [wholeKey]: 1 });
+  await pass(0.1);
+  expect(yielded).toEqual(["a"]);
+});
+
 describe("the rate that a transfer needs to keep its slot", () => {
   test.each([
     { bytes: 16 * kibibyte - 1, expected: ["b"] },

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { deflateSync } from "node:zlib";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { answerBy, type Previous } from "../../src/domain/description.ts";
 import { OracleError } from "../../src/domain/errors.ts";
 import type { Fields } from "../../src/domain/fields.ts";
@@ -487,6 +487,16 @@ test("a preview that was published while the body arrived is not decoded again i
   const lookup = start(flacWithCover(100_000), { source, fields, patienceMs: 0 });
   expect(await timeOut(lookup)).toMatchObject({ ...preview, durationMs: 3000, warnings: ["body_timeout"] });
   expect(lookup.decodes()).toHaveLength(1);
+});
+
+test("a file of which the preview was published before its end is decoded again if a fact is missing", async () => {
+  const source = { stallsAfter: 20_000, step: 4096 };
+  const file = flacWithCover(100_000);
+  const lookup = start(file, { source, patienceMs: 0 });
+  await vi.waitFor(() => expect(lookup.decodes()).toHaveLength(1));
+  lookup.source!.resume(Infinity);
+  expect(await lookup.description.done).toMatchObject({ ...preview, durationMs: 3000, sha256: sha256Of(file) });
+  expect(lookup.decodes().slice(1)).toEqual([`describe flac of ${file.length} bytes`]);
 });
 
 test("a body that is cut off while it waits in the decode queue has the warning of the cut alone", async () => {

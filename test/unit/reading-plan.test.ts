@@ -32,6 +32,8 @@ interface ReadOptions extends FakeSourceOptions {
   readonly before?: (source: FakeSource) => void;
   /** Whether the decoder can decode a PNG. Default: true. */
   readonly isEnabled?: boolean;
+  /** Whether the decoder never describes anything. Default: false. */
+  readonly isStuck?: boolean;
   /** What the plan returns, besides the default: nothing known, nothing needed. */
   readonly facts?: (file: ReceivedFile) => Partial<FactsStep>;
   readonly preview?: (file: ReceivedFile) => Partial<PreviewStep>;
@@ -56,10 +58,13 @@ function start(body: Uint8Array, options: ReadOptions = {}) {
   });
   const measured: Uint8Array[] = [];
   const described: Uint8Array[] = [];
+  const signals: (AbortSignal | undefined)[] = [];
   const decoder = {
     enabled: Object.fromEntries(decodableFormats.map((name) => [name, isEnabled])) as Decoder["enabled"],
-    describe(bytes: Uint8Array) {
+    describe(bytes: Uint8Array, _format: unknown, signal?: AbortSignal) {
       described.push(bytes);
+      signals.push(signal);
+      if (options.isStuck) return new Promise<Picture>(() => undefined);
       return Promise.resolve({ ...unknownPicture, ...picture });
     },
     measure(bytes: Uint8Array) {
@@ -75,7 +80,7 @@ function start(body: Uint8Array, options: ReadOptions = {}) {
     return new Promise(() => undefined);
   });
   return {
-    ...{ source, description, asked, measured, described },
+    ...{ source, description, asked, measured, described, signals },
     get rest() {
       return rest;
     },
@@ -430,4 +435,25 @@ test("of a body that was cut off within its ID3 tag no range is requested", asyn
   };
   const { source, known } = await read(tag, { how: "stop", stallsAfter: 20_000, before });
   expect([source.ranges, known?.type]).toEqual([[], "audio/mpeg"]);
+});
+
+test("a body that is read no further than its head has neither an excerpt nor a preview", async () => {
+  const { rest } = await read(body, { how: "stop", preview: () => ({ excerpt }) });
+  expect(rest).toMatchObject({ excerpt: null, isPreviewed: false });
+});
+
+test("the end of a body cancels the decoding of a provisional excerpt, although a range is still awaited", async () => {
+  const from = 20_000 + 1024 ** 2 + 1;
+  const { source, signals } = start(large, {
+    how: "readWhole",
+    stallsAfter: 20_000,
+    isStuck: true,
+    before: (source) => vi.spyOn(source, "range").mockReturnValue(new Promise(() => undefined)),
+    preview: (file) => ({ ...ranges([from, from + 10])(file), excerpt: { ...excerpt, accuracy: "provisional" } }),
+  });
+  await pass(10);
+  expect(signals.map((signal) => signal?.aborted)).toEqual([false]);
+  source.resume(Infinity);
+  await pass(0);
+  expect(signals.map((signal) => signal?.aborted)).toEqual([true]);
 });

@@ -56,6 +56,42 @@ local function load_config(options, other_options, name) -- > options of the mod
 	return assert(loadfile(folder.."config.lib.lua", "t", environment))(load_library);
 end
 
+local function fake_metrics() -- > stand-in for module.metric, values: metric > label, or "all" > value; samples are an array
+	local metrics = {};
+	local function metric(_, _, name)
+		local values = {};
+		metrics[name] = values;
+		return { with_labels = function (_, label)
+			label = label or "all";
+			return {
+				set = function (_, value) values[label] = value; end;
+				add = function (_, value) values[label] = (values[label] or 0) + value; end;
+				sample = function (_, value) table.insert(values, value); end;
+			};
+		end };
+	end
+	return metric, metrics;
+end
+
+-- Stand-in for util.timer. Its tasks: { delay, run, is_stopped }
+local function fake_timer() -- > timer, array of its tasks
+	local tasks = {};
+	return {
+		add_task = function (delay, run)
+			local task = { delay = delay; run = run; is_stopped = false };
+			table.insert(tasks, task);
+			return task;
+		end;
+		stop = function (task) task.is_stopped = true; end;
+	}, tasks;
+end
+
+-- Loads a file of a module with stand-ins for some of the modules that it requires. globals: of the file
+local function load_file(path, modules, globals) -- > its chunk
+	globals.require = function (name) return modules[name] or require(name); end;
+	return assert(loadfile("prosody/"..path, "t", setmetatable(globals, { __index = _G })));
+end
+
 return {
 	has_prosody = has_prosody;
 	st = st;
@@ -64,4 +100,7 @@ return {
 	png = png;
 	load_library = load_library;
 	load_config = load_config;
+	load_file = load_file;
+	fake_metrics = fake_metrics;
+	fake_timer = fake_timer;
 };

@@ -12,19 +12,10 @@ describe("the requests to the oracle", function ()
 
 	-- options: of the module; trusted: whether the server has an upload host
 	local function load_requests(options, is_trusted)
-		asked, cancelled, logged, metrics, tasks, now = {}, {}, {}, {}, {}, 0;
+		asked, cancelled, logged, tasks, now = {}, {}, {}, {}, 0;
 		local config = support.load_config(options or {});
-		local function metric(_, _, name)
-			local values = {};
-			metrics[name] = values;
-			local function labelled(label)
-				return {
-					set = function (_, value) values[label] = value; end;
-					add = function (_, value) values[label] = (values[label] or 0) + value; end;
-				};
-			end
-			return { with_labels = function (_, label) return labelled(label or "all"); end };
-		end
+		local metric;
+		metric, metrics = support.fake_metrics();
 		local libraries = {
 			config = config;
 			guard = { guarded = function (_, handler) return handler; end };

@@ -7,15 +7,21 @@ local folder = "prosody/mod_muc_media_metadata/";
 local url = "https://upload.example/a.jpg";
 
 describe("the connection to the oracle", function ()
-	local oracle, sent, tasks, closed, answers, ended, is_refused, pooled; -- pooled: of the next request, if it takes a connection of the pool
+	local oracle, sent, tasks, closed, answers, ended;
+	-- Of the next request: an error of net.http, or its answer without a request; or a connection of the pool
+	local is_refused, immediate, pooled;
 
 	-- options: of the module
 	local function load_oracle(options)
-		sent, tasks, closed, answers, ended, is_refused, pooled = {}, {}, {}, {}, 0, false, nil;
+		sent, tasks, closed, answers, ended = {}, {}, {}, {}, 0;
+		is_refused, immediate, pooled = false, nil, nil;
 		local client = {
 			request = function (_, request_url, request_options, on_answer)
 				if is_refused then
 					error("invalid-url");
+				elseif immediate then
+					on_answer(immediate, 0);
+					return nil;
 				end
 				local request = { url = request_url; options = request_options; on_answer = on_answer };
 				if pooled then
@@ -130,7 +136,14 @@ describe("the connection to the oracle", function ()
 		load_oracle();
 		is_refused = true;
 		ask();
-		assert.equal("unreachable", answers[1][2]);
+		assert.same({ "unreachable", "status 0", 0 }, { answers[1][2], answers[1][3], answers[1][4] });
+		assert.equal(1, ended);
+	end);
+
+	it("is unreachable if net.http answers at once, without a request", function ()
+		immediate = "invalid-url";
+		ask();
+		assert.same({ { { body = "invalid-url" }, "unreachable", "status 0", 0 } }, answers);
 		assert.equal(1, ended);
 	end);
 
@@ -214,6 +227,33 @@ describe("the connection to the oracle", function ()
 			tasks[1][2]();
 			assert.same({ case.reason }, reasons);
 		end
+	end);
+
+	it("is not closed at the end of a check that got its answer, because another request may use it", function ()
+		oracle.check(2, function () end);
+		sent[1].conn = connection();
+		answer("13.0", 200);
+		tasks[1][2]();
+		assert.same({}, closed);
+	end);
+
+	it("is not opened again for a check that ended without an answer on an idle one", function ()
+		local reasons = {};
+		pooled = { conn = connection() };
+		oracle.check(2, function (reason) table.insert(reasons, reason); end);
+		tasks[1][2]();
+		assert.same({ pooled.conn }, closed);
+		answer("closed", 0);
+		assert.same({ { "no answer within 2 s" }, 1 }, { reasons, #sent });
+	end);
+
+	it("is reported to the check as missing if there is not even a request", function ()
+		local reasons = {};
+		is_refused = true;
+		oracle.check(2, function (reason) table.insert(reasons, reason); end);
+		tasks[1][2]();
+		assert.equal(1, #reasons);
+		assert.matches("invalid%-url", reasons[1]);
 	end);
 
 	it("is closed when the check gets no answer in time", function ()

@@ -130,6 +130,16 @@ describe("the circuit breaker", function ()
 		assert.is_true(allows("bob@example.net"));
 	end);
 
+	it("opens without an effect if the cooldown is 0 s", function ()
+		breaker = new_breaker(3, 0, function () return now; end);
+		assert.is_true(fail_each(1, 3));
+		for _, sender in ipairs { "sender1@example.net", "bob@example.net" } do
+			assert.is_true(allows(sender));
+			breaker.start_lookup(sender);
+			assert.is_true(allows(sender));
+		end
+	end);
+
 	it("remembers the last thousand senders", function ()
 		for _, others in ipairs { 999, 1000 } do
 			breaker = new_breaker(3, 30, function () return now; end);

@@ -76,6 +76,23 @@ describe("the completion of a stored message", function ()
 		assert.is_table(stored:get_child("file", "urn:example:file"));
 	end);
 
+	it("spends little memory on elements that are too deep to be added ones", function ()
+		local stanza = message(url):body(url);
+		local deep = st.stanza("reference", { xmlns = "urn:xmpp:reference:0" });
+		for _ = 1, 1000 do
+			deep = st.stanza("reference", { xmlns = "urn:xmpp:reference:0" }):add_child(deep);
+		end
+		stanza:add_direct_child(deep);
+		collectgarbage();
+		collectgarbage("stop");
+		local before = collectgarbage("count");
+		local outcome = complete_copy(stanza, {});
+		local spent = collectgarbage("count") - before;
+		collectgarbage("restart");
+		assert.equal("stored", outcome);
+		assert.is_true(spent < 10000, spent); -- KB; 1000, but with the text of each level more than 30000
+	end);
+
 	it("leaves a message alone that was corrected, or replaced by a tombstone, or that is gone", function ()
 		local stanza = message(url):body(url);
 		stanza.attr.id = "m1";

@@ -128,6 +128,20 @@ describe("the requests to the oracle", function ()
 		assert.is_nil(requests.find_obstacle(bob, 3));
 	end);
 
+	it("leave no record of a sender without lookups in flight", function ()
+		local function meet(from, to) -- > KB in use
+			for at = from, to do
+				local _, request = start(at.."@example.net");
+				answer(request, { bytes = 1 }, "described", nil, 200);
+				asked[1] = nil;
+			end
+			collectgarbage();
+			return collectgarbage("count");
+		end
+		local before = meet(1, 10);
+		assert.is_true(meet(11, 8000) - before < 200); -- KB; with a record of each more than 500
+	end);
+
 	it("stop after failures of as many senders as the option says, and the log and the metric show it", function ()
 		load_requests({ muc_media_metadata_breaker_failures = 2, muc_media_metadata_breaker_cooldown = 7 });
 		fail(alice, "unhealthy", "status 503", 503);

@@ -127,6 +127,16 @@ describe("late metadata", function ()
 		assert.same({ "8" }, widths);
 	end);
 
+	it("of one URL is used if there is none of another one", function ()
+		local handle, widths = start({ incomplete = { [url] = true, [other_url] = true }, lookups = {
+			{ url = url, request = { has_ended = false } }, { url = other_url, request = { has_ended = false } },
+		} });
+		handle.answer(url, more, true);
+		handle.answer(other_url, nil, false);
+		asked[1].answer(nil);
+		assert.same({ "8" }, widths);
+	end);
+
 	it("is taken from the lookup of the message if that has not ended, and asked for again otherwise", function ()
 		local request = { has_ended = false };
 		local handle, widths = start({ lookups = { { url = url, request = request } } });
@@ -228,6 +238,8 @@ describe("late metadata", function ()
 		assert.is_table((start({ sender = bob, incomplete = two })));
 		assert.is_nil((start({ sender = carol, incomplete = two })));
 		assert.is_table((start({ sender = carol })));
+		load_late({ muc_media_metadata_max_inflight = 4, muc_media_metadata_max_urls = 1 });
+		assert.is_nil((start({ sender = alice, incomplete = two })));
 	end);
 
 	it("of a corrected or retracted message frees its lookups once, and changes nothing", function ()
@@ -277,6 +289,25 @@ describe("late metadata", function ()
 		assert.same({ {}, {} }, { widths, metrics.late });
 		assert.is_nil((start()));
 		assert.equal(1, #asked);
+	end);
+
+	it("changes no further copy after the module has stopped", function ()
+		start();
+		asked[1].answer(more);
+		local pause = last_task();
+		local _, widths = start();
+		asked[2].answer(more);
+		late.stop();
+		pause.run();
+		assert.same({ {}, { stored = 1 } }, { widths, metrics.late });
+	end);
+
+	it("is forgotten when the copies are complete", function ()
+		start();
+		asked[1].answer(more);
+		local count = #cancelled;
+		late.stop();
+		assert.equal(count, #cancelled);
 	end);
 
 	it("leaves no record of a sender without lookups", function ()

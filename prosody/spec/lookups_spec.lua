@@ -12,6 +12,7 @@ local room = "room@rooms.example";
 describe("a message with media", function ()
 	local lookups, late, started, given_up, cancelled, logged, metrics, buckets, tasks, now, delivered;
 	local find_obstacle, find_breaker_obstacle, on_start;
+	local libraries, loads, load_library; -- loads: name of a library > number of times
 
 	-- options: of the module
 	local function load_lookups(options)
@@ -30,7 +31,8 @@ describe("a message with media", function ()
 			log = function (_, level, text, ...) table.insert(logged, level..": "..text:format(...)); end;
 		};
 		late = { started = {}; answers = {}; is_stopped = false };
-		local libraries = {
+		loads = {};
+		libraries = {
 			config = config;
 			elements = support.load_library("elements");
 			media = support.load_library("media");
@@ -65,7 +67,8 @@ describe("a message with media", function ()
 		local loader = { load_code_ext = function (_, name, library, extension, environment)
 			assert.same({ "muc_media_metadata", "lib.lua" }, { name, extension });
 			assert.equal(module.environment, environment);
-			return function () return libraries[library]; end;
+			loads[library] = (loads[library] or 0) + 1;
+			return function (load) load_library = load; return libraries[library]; end;
 		end };
 		local modules = {
 			["core.modulemanager"] = { loader = loader }; ["util.timer"] = timer; ["util.time"] = { monotonic = function () return now; end };
@@ -94,6 +97,33 @@ describe("a message with media", function ()
 	local function metadata_in(stanza) -- > text, or "" without metadata
 		return (tostring(stanza.tags[1]:get_child("metadata", xmlns_metadata) or ""):gsub("</?metadata[^>]*>", ""));
 	end
+
+	it("meets one instance of each library, also in other libraries", function ()
+		assert.equal(libraries.requests, load_library("requests"));
+		assert.same({ config = 1, copies = 1, elements = 1, guard = 1, late = 1, media = 1, requests = 1, scope = 1 }, loads);
+		for name, value in pairs {
+			config = libraries.config, copies = libraries.copies, guarded = libraries.guard.guarded, cancel_late = libraries.late.cancel,
+			xmlns_metadata = xmlns_metadata, strip_metadata = libraries.media.strip_metadata,
+		} do
+			assert.equal(value, lookups[name], name);
+		end
+	end);
+
+	it("leaves no record of its place after it was delivered", function ()
+		local function meet(from, to) -- > KB in use
+			for at = from, to do
+				enqueue("m1", { place = at.."@rooms.example" });
+				started[1].answer(nil, true);
+				for _, list in ipairs { started, given_up, tasks, delivered, metrics.delay, late.started, cancelled } do
+					for i = #list, 1, -1 do list[i] = nil; end
+				end
+			end
+			collectgarbage();
+			return collectgarbage("count");
+		end
+		local before = meet(1, 10);
+		assert.is_true(meet(11, 3000) - before < 200); -- KB; with a record of each more than 400
+	end);
 
 	it("is delivered with its metadata when all lookups have ended", function ()
 		local is_queued, stanza = enqueue("m1", { urls = { url, other_url } });
@@ -184,7 +214,8 @@ describe("a message with media", function ()
 		lookups.flush_place(room);
 		assert.same({ "m1", "m2" }, delivered);
 		assert.same({}, { find_queue(), find_queue(alice.."/desktop") });
-		-- The empty queue is flushed once more: this does not touch the new one.
+		-- The empty queue is flushed once more: this does not touch a new one.
+		lookups.flush(queue);
 		enqueue("m3");
 		lookups.flush(queue);
 		assert.is_table(find_queue());

@@ -171,6 +171,15 @@ describe("the connection to the oracle", function ()
 		assert.equal(1, #answers);
 	end);
 
+	it("is unreachable if the oracle closed the idle one, and net.http opens no new one", function ()
+		pooled = { conn = connection() };
+		ask();
+		immediate = "connection refused";
+		answer("closed", 0);
+		assert.same({ 1, "unreachable" }, { #answers, answers[1][2] });
+		assert.same({}, closed);
+	end);
+
 	it("is closed when its lookup is cancelled, which then gets no answer", function ()
 		pooled = { conn = connection() };
 		local lookup = ask();
@@ -219,7 +228,7 @@ describe("the connection to the oracle", function ()
 		} do
 			load_oracle({ muc_media_metadata_url = "http://oracle.example:8080/base/metadata?a#b" });
 			local reasons = {};
-			oracle.check(2, function (reason) table.insert(reasons, reason); end);
+			oracle.check(2, function (reason) table.insert(reasons, tostring(reason)); end);
 			assert.equal("http://oracle.example:8080/base/version", sent[1].url);
 			answer("connection refused", case.status);
 			assert.same({ case.reason }, reasons);

@@ -134,7 +134,7 @@ describe("the module for rooms", function ()
 
 	it("finds the queue of the session, or that of another session of the occupant", function ()
 		local desktop = "alice@example.net/desktop";
-		occupant("alice", "participant", desktop, alice);
+		occupant("alice", "participant", "alice@example.net/tablet", desktop, alice);
 		post(posted());
 		assert.is_nil(enqueued[1].find_queue());
 		queues[room_jid.." "..desktop] = { name = "desktop" };
@@ -396,6 +396,8 @@ describe("the module for rooms", function ()
 				local form = {};
 				fire("muc-config-form", { room = room, form = form });
 				assert.same({ 1, room_option, "boolean", not is_off }, { #form, form[1].name, form[1].type, form[1].value });
+				assert.matches("%w", form[1].label);
+				assert.matches("%w", form[1].desc);
 			end
 		end);
 

@@ -98,7 +98,7 @@ describe("a message with media", function ()
 		return (tostring(stanza.tags[1]:get_child("metadata", xmlns_metadata) or ""):gsub("</?metadata[^>]*>", ""));
 	end
 
-	it("meets one instance of each library, also in other libraries", function ()
+	it("is looked up with one instance of each library", function ()
 		assert.equal(libraries.requests, load_library("requests"));
 		assert.same({ config = 1, copies = 1, elements = 1, guard = 1, late = 1, media = 1, requests = 1, scope = 1 }, loads);
 		for name, value in pairs {

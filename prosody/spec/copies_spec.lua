@@ -55,6 +55,7 @@ describe("the completion of a stored message", function ()
 			assert.equal("x body thread file reference file-sharing sources fallback", names_of(stored));
 			assert.equal("8", stored:get_child("x", "jabber:x:oob"):get_child("metadata", xmlns_metadata):get_child_text("width"));
 			assert.equal(2, #stored.tags[1].tags);
+			assert.equal("8", stored:get_child("file", "urn:xmpp:file:metadata:0"):get_child_text("width"));
 		end
 	end);
 
@@ -71,8 +72,17 @@ describe("the completion of a stored message", function ()
 			local foreign = st.clone(archived:get_child("file", "urn:xmpp:file:metadata:0"));
 			foreign.attr.xmlns = "urn:example:file";
 			archived:add_direct_child(foreign);
+			for _, change in ipairs {
+				function (file) file.attr.id = "1"; end;
+				function (file) file.tags[1][1] = "image/gif"; end;
+				function (file) table.remove(file, 1); table.remove(file.tags, 1); end;
+			} do
+				local other = st.clone(archived:get_child("file", "urn:xmpp:file:metadata:0"));
+				change(other);
+				archived:add_direct_child(other);
+			end
 		end);
-		assert.matches("^x body .*x reference", names_of(stored));
+		assert.matches("^x body x reference file file file file", names_of(stored));
 		assert.is_table(stored:get_child("file", "urn:example:file"));
 	end);
 
@@ -100,6 +110,8 @@ describe("the completion of a stored message", function ()
 		for _, change in ipairs {
 			function (stored) stored:get_child("body")[1] = "better"; end;
 			function (stored) stored.attr.id = "m2"; end;
+			function (stored) stored:add_direct_child(st.stanza("body"):tag("b"):reset()); end;
+			function (stored) stored:add_direct_child(st.stanza("x", { xmlns = "jabber:x:oob" })); end;
 			function (stored) stored:get_child("x", "jabber:x:oob").tags[1][1] = "https://b.example/"; end;
 			function () return st.message({ id = "m1" }):tag("retracted", { xmlns = "urn:xmpp:message-retract:1" }):reset(); end;
 		} do

@@ -50,6 +50,7 @@ describe("the circuit breaker", function ()
 		local mallory = "mallory@example.net";
 		for _ = 1, 3 do
 			assert.is_true(allows(mallory));
+			breaker.start_lookup(mallory);
 			breaker.record_unhealthy(mallory);
 		end
 		assert.equal("sender_breaker_open", breaker.find_obstacle(mallory));
@@ -150,6 +151,12 @@ describe("the circuit breaker", function ()
 			end
 			assert.equal(others == 1000, allows("mallory@example.net"));
 		end
+	end);
+
+	it("remembers a sender with failures, however many others start lookups", function ()
+		for _ = 1, 3 do breaker.record_unhealthy("mallory@example.net"); end
+		for at = 1, 1000 do breaker.start_lookup(at.."@example.net"); end
+		assert.is_false(allows("mallory@example.net"));
 	end);
 
 	it("keeps records of a bounded number of senders", function ()

@@ -115,6 +115,8 @@ describe("the requests to the oracle", function ()
 
 	it("are at most as many as the options allow, of all senders and of one", function ()
 		load_requests({ muc_media_metadata_max_inflight = 8, muc_media_metadata_max_urls = 3 });
+		assert.is_nil(requests.find_obstacle(alice, 3));
+		assert.equal("sender_too_many_lookups", requests.find_obstacle(alice, 4));
 		for _ = 1, 2 do start(alice); end
 		assert.is_nil(requests.find_obstacle(alice, 1));
 		assert.equal("sender_too_many_lookups", requests.find_obstacle(alice, 2));
@@ -220,6 +222,8 @@ describe("the requests to the oracle", function ()
 		assert.same({ { { bytes = 1 }, true } }, ends);
 		assert.same({ 0, 2 }, { metrics.inflight.all, metrics.lookups.late });
 		assert.is_nil(metrics.lookups.described); -- it was counted as late
+		requests.cancel(later);
+		assert.equal(later, cancelled[2]);
 	end);
 
 	it("are preceded by a check of the oracle, whose failure is logged", function ()
@@ -230,14 +234,15 @@ describe("the requests to the oracle", function ()
 	end);
 
 	it("are preceded by a warning if the output sfs has no upload host", function ()
+		local warning = "warn: The output sfs has no effect: this server has no http_file_share, and muc_media_metadata_hosts is empty";
 		for _, case in ipairs {
-			{ { "legacy", "sfs" }, false, 1 }, { { "legacy", "sfs" }, true, 0 }, { { "legacy" }, false, 0 },
+			{ { "legacy", "sfs" }, false, { warning } }, { { "legacy", "sfs" }, true, {} }, { { "legacy" }, false, {} },
 		} do
 			load_requests({ muc_media_metadata_output = case[1] }, case[2]);
 			requests.check_surroundings();
 			assert.equal(0, tasks[1][1]);
 			tasks[1][2]();
-			assert.equal(case[3], #logged);
+			assert.same(case[3], logged);
 		end
 	end);
 end);

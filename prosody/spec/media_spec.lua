@@ -92,6 +92,16 @@ describe("the set of URLs that are looked up", function ()
 		assert.equal(3, #media);
 	end);
 
+	it("has the URLs of a message with malformed elements beside them, which have none", function ()
+		local stanza = message("https://a.example/1", "");
+		stanza:tag("x", { xmlns = "jabber:x:oob" }):up();
+		stanza:tag("x", { xmlns = "jabber:x:oob" }):tag("url"):tag("b"):reset();
+		stanza:tag("body"):tag("b"):reset();
+		local media, urls = media_library.find_media(stanza, nil);
+		assert.same({ 1, { "https://a.example/1" } }, { #media, urls });
+		assert.equal(4, media_library.count_urls(stanza));
+	end);
+
 	it("is empty for a message that is encrypted in any way, or that has an encrypted file", function ()
 		for _, marker in ipairs {
 			st.stanza("encrypted", { xmlns = "eu.siacs.conversations.axolotl" }),

@@ -35,6 +35,11 @@ describe("the options of a module", function ()
 		end
 	end);
 
+	it("have the default instead of a value that is no number", function ()
+		assert.equal(2, load_config({ muc_media_metadata_timeout = "two" }).timeout);
+		assert.equal(64, load_config({ muc_media_metadata_max_inflight = true }).max_inflight);
+	end);
+
 	it("give one sender a quarter of the concurrent lookups, but enough for one message, and never more than all", function ()
 		local function share(max_inflight, max_urls)
 			return load_config({ muc_media_metadata_max_inflight = max_inflight, muc_media_metadata_max_urls = max_urls }).max_sender_inflight;
@@ -85,11 +90,15 @@ describe("the options of a module", function ()
 		assert.is_false(is_accepted("option", "x"));
 		assert.is_false(pcall(load_config, {}, { muc_media_metadata_time_out = 1 }));
 		assert.is_false(pcall(load_config, { media_metadata_private = true }, {}, "media_metadata"));
-		local _, problem = pcall(load_config, { muc_media_metadata_late = "on" });
-		assert.equal("Configuration: muc_media_metadata_late is \"archive\" or \"off\", not \"on\"", problem); -- without a line of the source
+		for name, case in pairs {
+			late = { "on", "is \"archive\" or \"off\", not \"on\"" }, scope = { "local", "is \"all\" or \"local-uploads\", not \"local\"" };
+			output = { { "sims", "simms" }, "has no \"simms\"" };
+		} do
+			local _, problem = pcall(load_config, { ["muc_media_metadata_"..name] = case[1] });
+			assert.equal("Configuration: muc_media_metadata_"..name.." "..case[2], problem); -- without a line of the source
+		end
 		local _, problems = pcall(load_config, { muc_media_metadata_url = "x", muc_media_metadata_scop = "x", muc_media_metadata_hosts = { "a/b" } });
-		assert.matches("no option muc_media_metadata_scop", problems);
-		assert.matches("muc_media_metadata_url is", problems);
-		assert.matches("muc_media_metadata_hosts has", problems);
+		assert.matches("^Configuration: muc_media_metadata_hosts has .*; muc_media_metadata_url is .*; there is no option muc_media_metadata_scop$",
+			problems);
 	end);
 end);

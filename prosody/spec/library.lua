@@ -48,7 +48,8 @@ local function load_config(options, other_options, name) -- > options of the mod
 	local environment = setmetatable({
 		module = {
 			name = name or "muc_media_metadata", host = "rooms.example";
-			get_option_string = option, get_option_number = option, get_option_boolean = option;
+			get_option_string = option, get_option_boolean = option;
+			get_option_number = function (...) return tonumber(option(...)); end; -- as Prosody's: nil for a value that is no number
 			get_option_set = function (...) return require "util.set".new(option(...)); end;
 		};
 		require = function (path) return stand_ins[path] or require(path); end;

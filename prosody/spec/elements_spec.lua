@@ -111,6 +111,7 @@ describe("the added elements", function ()
 		assert.equal("", sims_of(message(url), described()));
 		assert.equal("", sims_of(message(url):body(""), described()));
 		assert.equal("", sims_of(message(" "..url.."\n"):body(url), described()));
+		assert.equal("", sims_of(message(url):tag("body"):tag("b"):reset(), described())); -- malformed
 	end);
 
 	it("with the output sims have no thumbnail of a video, and none of more than 65535 pixels a side", function ()
@@ -159,6 +160,7 @@ describe("the added elements", function ()
 	it("with sfs are omitted if clients would hide content: no hash, other text in the body, or several URLs", function ()
 		assert.equal("", added_to(message(url), described({ sha256 = "" }), "sfs"));
 		assert.equal("", added_to(message(url):body("look: "..url), described(), "sfs"));
+		assert.equal("", added_to(message(url):tag("body"):tag("b"):reset(), described(), "sfs")); -- malformed
 		assert.equal("", added_to(message(url, "aesgcm://upload.example/b#00"), described(), "sfs"));
 		assert.equal("", added_to(message(url, url.."2"):body(url.."\n"..url.."2"), described(), "sfs")); -- Dino reads the first source only
 		assert.matches("^<file%-sharing", added_to(message(url, url):body(url.."\n"..url), described(), "sfs"));
@@ -168,6 +170,8 @@ describe("the added elements", function ()
 		for _, theirs in ipairs {
 			st.stanza("sources", { xmlns = "urn:xmpp:sfs:0", id = "1" })
 				:tag("url-data", { xmlns = "http://jabber.org/protocol/url-data", target = url }):reset(),
+			st.stanza("file-sharing", { xmlns = "urn:xmpp:sfs:0" }):tag("sources")
+				:tag("url-data", { xmlns = "http://jabber.org/protocol/url-data", target = url.."2" }):reset(),
 			st.stanza("attach-to", { xmlns = "urn:xmpp:message-attaching:1", id = "m0" }),
 			st.stanza("fallback", { xmlns = "urn:xmpp:fallback:0", ["for"] = "urn:xmpp:sfs:0" }),
 		} do
@@ -182,6 +186,7 @@ describe("the added elements", function ()
 			st.stanza("file-sharing", { xmlns = "urn:example:sharing" }),
 			st.stanza("other", { xmlns = "urn:xmpp:sfs:0" }),
 			st.stanza("attach-to", { xmlns = "urn:example:attaching", id = "m0" }),
+			st.stanza("attach-to"),
 			st.stanza("other", { xmlns = "urn:xmpp:message-attaching:1", id = "m0" }),
 			st.stanza("other", { xmlns = "urn:example:fallback", ["for"] = "urn:xmpp:sfs:0" }),
 		} do

@@ -282,7 +282,10 @@ describe("the added elements", function ()
 			"", "a\0b", "a\nb", "a\127b", "a/b", "a\\b", "\255", "\237\160\128", "\239\191\190", "\239\191\191", "\194\133", ("x"):rep(256), 5, {}, true,
 			".", "..", "...", ".. ", " ", "\t ", "\u{a0}", "\u{2003}\u{3000}", "\u{2028}a", "a\u{2029}",
 		};
-		for _, code in ipairs { 0xad, 0x61c, 0x180e, 0x200b, 0x200e, 0x200f, 0x2060, 0xfeff, 0xfff9, 0xe0001, 0xe007f } do
+		for _, code in ipairs { 0xa0, 0x1680, 0x2000, 0x200a, 0x202f, 0x205f, 0x3000 } do table.insert(names, utf8.char(code)); end
+		for _, code in ipairs {
+			0x80, 0x9f, 0xad, 0x61c, 0x180e, 0x200b, 0x200e, 0x200f, 0x2060, 0x206f, 0xfeff, 0xfff9, 0xfffb, 0xe0000, 0xe0001, 0xe007f,
+		} do
 			table.insert(names, "holiday"..utf8.char(code).."gpj.exe");
 		end
 		for code = 0x202a, 0x202e do table.insert(names, "holiday"..utf8.char(code).."gpj.exe"); end
@@ -299,6 +302,7 @@ describe("the added elements", function ()
 	it("keep file names of any script, with the joiners that Persian and emoji need", function ()
 		for _, name in ipairs {
 			"..a", "a b.jpg", ".profile", "\u{645}\u{6cc}\u{200c}\u{62e}.jpg", "\u{1f469}\u{200d}\u{1f4bb}.png", "\u{5d0}.pdf", "\u{3042}",
+			"\u{1680}a", "a\u{2070}", "a\u{fffc}", "a\u{e0080}",
 		} do
 			assert.matches("<name>"..name:gsub("%p", "%%%0").."</name>", added_to(message(url), described({ filename = name }), "file-metadata"));
 		end

@@ -128,7 +128,6 @@ return {
 	xmlns_oob = xmlns_oob;
 	each_element = each_element;
 	strip_metadata = strip_metadata;
-	is_encrypted = is_encrypted;
 	is_wanted = is_wanted;
 	find_media = find_media;
 	count_urls = count_urls;

@@ -2,6 +2,7 @@ import sharp from "sharp";
 import { afterAll, expect, test, vi } from "vitest";
 import { decodableFormats } from "../../../../src/media/formats/index.ts";
 import { createVips } from "../../../../src/media/worker/vips.ts";
+import { zeroPng } from "../../../support/bombs.ts";
 import { noise, plain } from "../../../support/images.ts";
 
 afterAll(() => {
@@ -14,6 +15,7 @@ const picture = (width: number, height: number, rgba: Uint8Array) =>
   sharp(rgba, { raw: { width, height, channels: 4 } });
 
 test("libvips keeps no picture, and uses one thread", async () => {
+  sharp.concurrency(3);
   await createVips(["png"]);
   expect(sharp.concurrency()).toBe(1);
   expect(sharp.cache()).toMatchObject({ memory: { max: 0 }, items: { max: 0 } });
@@ -84,6 +86,14 @@ test.each([
   expect(await vips.measure(drawing(1), { density })).toMatchObject({ size: { width: 1, height: 1 } });
 });
 
+test("a header is measured, however many pixels it declares", async () => {
+  const vips = await createVips(["png"]);
+  const file = zeroPng(1, { colour: 2, depth: 8 });
+  file.writeUInt32BE(20_000, 16);
+  file.writeUInt32BE(20_000, 20);
+  expect(await vips.measure(file)).toMatchObject({ size: { width: 20_000, height: 20_000 }, opened: { pixels: 4e8 } });
+});
+
 test.each([
   ["nothing", new Uint8Array()],
   ["no picture", Buffer.alloc(50, 7)],
@@ -99,6 +109,41 @@ test("libvips decodes no more pixels than the size in the call allows", async ()
   const vips = await createVips(["png"]);
   expect((await vips.readRasters(file, { width: 60, height: 40 })).blurhash).toMatchObject({ width: 60, height: 40 });
   await expect(vips.readRasters(file, { width: 60, height: 39 })).rejects.toThrow("pixel limit");
+});
+
+test.each([
+  ["a PNG with a wrong checksum", (file: Buffer) => Buffer.concat([file.subarray(0, -16), Buffer.alloc(4), file.subarray(-12)]), "png"],
+  ["a JPEG with bytes between its segments", (file: Buffer) => Buffer.concat([file.subarray(0, 2), Buffer.alloc(3), file.subarray(2)]), "jpeg"],
+] as const)("%s is decoded as browsers do, unless the caller wants no loader's warning", async (_, damage, format) => {
+  const vips = await createVips([format]);
+  const file = damage(await picture(9, 7, noise(9, 7, 1)).removeAlpha().toFormat(format).toBuffer());
+  const size = { width: 9, height: 7 };
+  expect((await vips.readRasters(file, size)).blurhash).toMatchObject(size);
+  await expect(vips.readRasters(file, size, { isStrict: true })).rejects.toThrow();
+}); // prettier-ignore
+
+test("a picture of which bytes are missing is rejected", async () => {
+  const vips = await createVips(["jpeg"]);
+  const file = await picture(9, 7, noise(9, 7, 1))
+    .removeAlpha()
+    .jpeg()
+    .toBuffer();
+  await expect(vips.readRasters(file.subarray(0, -60), { width: 9, height: 7 })).rejects.toThrow("premature end");
+});
+
+test("pixels of a reader in the colours of a profile are converted to sRGB, unless the profile is invalid", async () => {
+  const vips = await createVips(["png"]);
+  const raster = { width: 2, height: 2, rgba: plain(2, 2, [200, 100, 50, 255]) };
+  const wide = await sharp(await picture(8, 8, noise(8, 8, 2)).withIccProfile("p3").png().toBuffer()).metadata(); // prettier-ignore
+  const colourOf = async (profile: Uint8Array | null) => {
+    const { blurhash, thumbhash } = await vips.sample({ raster, profile });
+    expect([...blurhash.rgba]).toEqual([...thumbhash.rgba]);
+    return [...blurhash.rgba.subarray(0, 4)];
+  };
+  const [red, green, blue] = (await colourOf(wide.icc!)) as [number, number, number];
+  expect([red > 205, green < 95, blue < 45]).toEqual([true, true, true]); // 215, 93, 32 by libvips 8.18
+  expect(await colourOf(Buffer.from("no profile"))).toEqual([200, 100, 50, 255]);
+  expect(await colourOf(null)).toEqual([200, 100, 50, 255]);
 });
 
 test("libvips does not start if an enabled loader cannot read its sample, as in a build without it", async ({

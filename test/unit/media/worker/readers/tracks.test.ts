@@ -14,7 +14,8 @@ import { describe, expect, test } from "vitest";
 import { reader as mpegAudio } from "../../../../../src/media/worker/readers/mpeg-audio.ts";
 import { reader as oggReader } from "../../../../../src/media/worker/readers/ogg.ts";
 import { reader } from "../../../../../src/media/worker/readers/tracks.ts";
-import { latin1, ogg } from "../../../../support/heads.ts";
+import { byteFiles } from "../../../../support/byte-files.ts";
+import { fileType, latin1, ogg } from "../../../../support/heads.ts";
 import { fragment, fragmentDefaults, movieHeader } from "../../../../support/track-bytes.ts";
 
 const mebibyte = 1024 ** 2;
@@ -23,24 +24,29 @@ interface FilmOptions {
   /** Seconds at which the packets begin; the first has a key frame. */
   readonly times: readonly number[];
   readonly packetBytes?: number;
+  /** The content of each packet. Default: zeros. */
+  readonly content?: Uint8Array;
   readonly rotation?: 0 | 90 | 180 | 270;
   /** Without a duration, as a stream that is still being recorded. */
   readonly isLive?: boolean;
+  /** The header of an MP4 is behind its packets. */
   readonly container?: "matroska" | "mp4";
 }
 
-/** A film in VP8 whose packets have no pictures. */
+/** A film in VP8 whose packets have no pictures, unless there is a content. */
 async function film(options: FilmOptions): Promise<Uint8Array> {
   const { times, packetBytes = 100, rotation = 0, isLive = false, container = "matroska" } = options;
+  const { content = new Uint8Array(packetBytes) } = options;
   const target = new BufferTarget();
-  const format = container === "mp4" ? new Mp4OutputFormat() : new MkvOutputFormat({ appendOnly: isLive });
+  const format =
+    container === "mp4" ? new Mp4OutputFormat({ fastStart: false }) : new MkvOutputFormat({ appendOnly: isLive });
   const output = new Output({ format, target });
   const source = new EncodedVideoPacketSource("vp8");
   output.addVideoTrack(source, { rotation });
   await output.start();
   const decoderConfig = { codec: "vp8", codedWidth: 320, codedHeight: 180 };
   for (const [index, time] of times.entries()) {
-    const packet = new EncodedPacket(new Uint8Array(packetBytes), index === 0 ? "key" : "delta", time, 0.5);
+    const packet = new EncodedPacket(content, index === 0 ? "key" : "delta", time, 0.5);
     await source.add(packet, { decoderConfig });
   }
   await output.finalize();
@@ -84,7 +90,9 @@ describe("a film", () => {
     await expect(measure(latin1("no film at all"))).rejects.toThrow();
   });
 
-  test("a film without a sound has no cover", async () => {
+  test("a film without a cover is shown by its first frame if that is a JPEG", async () => {
+    const content = Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 1, 2, 3);
+    expect(await reader.show(await film({ times: seconds(2), content }))).toEqual({ picture: content });
     expect(await reader.show(await film({ times: seconds(2) }))).toBeNull();
   });
 });
@@ -144,6 +152,22 @@ describe("the clip of a film", () => {
     const clip = await cut(body);
     expect(clip).toMatchObject({ container: "mov", rotation: 90 });
     expect(clip!.bytes.length).toBeGreaterThan(300);
+    const orderOf = (bytes: Uint8Array) => ["moov", "mdat"].sort((a, b) => Buffer.from(bytes).indexOf(a) - Buffer.from(bytes).indexOf(b)); // prettier-ignore
+    expect([orderOf(body), orderOf(clip!.bytes)]).toEqual([
+      ["mdat", "moov"],
+      ["moov", "mdat"], // ffmpeg reads a pipe
+    ]);
+  });
+
+  test("a movie that the library cannot read has a clip for ffmpeg if it has video", async () => {
+    const unreadable = (handler: "vide" | "soun") => {
+      const movie = movieHeader([{ handler, isTurned: true, samples: 3 }]);
+      movie[movie.indexOf("tkhd") + 4] = 255; // version
+      return Buffer.concat([fileType("isom"), movie]);
+    };
+    await expect(measure(unreadable("vide"))).rejects.toThrow("track header");
+    expect(await cut(unreadable("vide"))).toEqual({ bytes: unreadable("vide"), container: "mov", rotation: 90 });
+    expect(await cut(unreadable("soun"))).toBeNull();
   });
 
   test("a sound has no clip", async () => {
@@ -225,4 +249,9 @@ describe("a movie whose facts the read plan knows", () => {
 test("an Ogg of an unknown codec is left to the library, which does not know it either", async () => {
   await expect(oggReader.measure!(ogg("unheard of"), true)).rejects.toThrow();
   expect(await oggReader.cut!(ogg("unheard of"))).toBeNull();
+});
+
+test("the clip of an Ogg film is its first bytes", async () => {
+  const body = byteFiles["an Ogg film"]!;
+  expect(await oggReader.cut!(body)).toEqual({ bytes: new Uint8Array(body), container: "ogg", rotation: 0 });
 });

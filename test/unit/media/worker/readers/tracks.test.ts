@@ -29,22 +29,25 @@ interface FilmOptions {
   readonly rotation?: 0 | 90 | 180 | 270;
   /** Without a duration, as a stream that is still being recorded. */
   readonly isLive?: boolean;
+  /** Of H.264 (ISO/IEC 14496-15, 5.3.3.1), which is the codec then. */
+  readonly settings?: Uint8Array;
   /** The header of an MP4 is behind its packets. */
   readonly container?: "matroska" | "mp4";
 }
 
-/** A film in VP8 whose packets have no pictures, unless there is a content. */
+/** A film, by default in VP8, whose packets have no pictures, unless there is a content. */
 async function film(options: FilmOptions): Promise<Uint8Array> {
   const { times, packetBytes = 100, rotation = 0, isLive = false, container = "matroska" } = options;
-  const { content = new Uint8Array(packetBytes) } = options;
+  const { content = new Uint8Array(packetBytes), settings } = options;
   const target = new BufferTarget();
   const format =
     container === "mp4" ? new Mp4OutputFormat({ fastStart: false }) : new MkvOutputFormat({ appendOnly: isLive });
   const output = new Output({ format, target });
-  const source = new EncodedVideoPacketSource("vp8");
+  const source = new EncodedVideoPacketSource(settings ? "avc" : "vp8");
   output.addVideoTrack(source, { rotation });
   await output.start();
-  const decoderConfig = { codec: "vp8", codedWidth: 320, codedHeight: 180 };
+  const codec = settings ? { codec: "avc1.42001e", description: settings } : { codec: "vp8" };
+  const decoderConfig = { ...codec, codedWidth: 320, codedHeight: 180 };
   for (const [index, time] of times.entries()) {
     const packet = new EncodedPacket(content, index === 0 ? "key" : "delta", time, 0.5);
     await source.add(packet, { decoderConfig });
@@ -130,6 +133,14 @@ describe("the clip of a film", () => {
   test("a film whose first packet is too large has no packet in its clip", async () => {
     const clip = await cut(await film({ times: seconds(3), packetBytes: 4 * mebibyte }));
     expect(clip === null ? 0 : clip.bytes.length).toBeLessThan(1000);
+  });
+
+  test("a film whose codec settings alone are larger than a clip may be has none", async () => {
+    const settings = (bytes: number) => Buffer.concat([Buffer.from([1, 0x42, 0, 0x1e, 0xff, 0xe0, 0]), Buffer.alloc(bytes)]); // prettier-ignore
+    expect(await cut(await film({ times: seconds(2), settings: settings(9) }))).toMatchObject({
+      container: "matroska",
+    });
+    expect(await cut(await film({ times: seconds(2), settings: settings(4 * mebibyte) }))).toBeNull();
   });
 
   test("a film in MP4 becomes a clip in Matroska, at once", async () => {

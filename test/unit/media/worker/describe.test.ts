@@ -1,9 +1,11 @@
+import { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Output, WebMOutputFormat } from "mediabunny";
 import sharp from "sharp";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { type FormatName, decodableFormats } from "../../../../src/media/formats/index.ts";
 import { sniff } from "../../../../src/media/formats/sniff.ts";
 import { rgbaToBlurhash } from "../../../../src/media/worker/blurhash.ts";
 import { createDescribe, type DescribeRequest } from "../../../../src/media/worker/describe.ts";
+import { byteFiles } from "../../../support/byte-files.ts";
 import { formatNamed } from "../../../support/decoder.ts";
 import { latin1 } from "../../../support/heads.ts";
 import { noise, plain } from "../../../support/images.ts";
@@ -63,7 +65,7 @@ describe("a picture", () => {
     for (const [allowed, warning] of [
       [cost, null],
       [{ ...cost, bytes: cost.bytes - 1 }, "too_many_pixels"],
-      [{ ...cost, milliseconds: 14.9 }, "too_many_pixels"],
+      [{ ...cost, milliseconds: 14.999_999 }, "too_many_pixels"],
     ] as const) {
       const described = await describeBody(request("png", { allowed }), file);
       expect(described).toMatchObject({ width: 1000, warning });
@@ -126,6 +128,11 @@ describe("a picture", () => {
     const { blurhash } = await describeBody(request("png"), await expected.png().toBuffer());
     expect(await describeBody(request("svg"), Buffer.from(drawing))).toMatchObject({ width: 96, height: 48, blurhash });
   });
+});
+
+test("a drawing whose size is in units of the font has the size that its parser reads", async () => {
+  const drawing = latin1(`<svg xmlns="http://www.w3.org/2000/svg" width="10em" height="5ex"/>`); // 120 x 30 by libvips
+  expect(await describeBody(request("svg"), drawing)).toMatchObject({ width: 160, height: 40, warning: null });
 });
 
 describe("a format that is disabled", () => {
@@ -290,6 +297,32 @@ describe("a file that a reader reads", () => {
     expect(ac3).toMatchObject({ ...noFacts, durationMs: 1600, ...noPicture, warning: null });
     const head = await describeBody(request("ac3", { operation: "measure" }), ac3Frames(50));
     expect(head).toMatchObject({ ...noFacts, ...noPicture, warning: null });
+  });
+
+  test("a film whose read plan knows the duration alone has the size that its reader finds", async () => {
+    const target = new BufferTarget();
+    const output = new Output({ format: new WebMOutputFormat({ appendOnly: true }), target }); // without a duration
+    const source = new EncodedVideoPacketSource("vp8");
+    output.addVideoTrack(source);
+    await output.start();
+    const decoderConfig = { codec: "vp8", codedWidth: 320, codedHeight: 180 };
+    for (const time of [0, 1]) await source.add(new EncodedPacket(Buffer.alloc(9), "key", time, 1), { decoderConfig });
+    await output.finalize();
+    const body = Buffer.from(target.buffer!);
+    const file = { prefix: body, parts: [], length: body.length };
+    expect(formatNamed("webm").plan.facts(file).known).toEqual({ durationMs: 1000 });
+    const facts = { width: 320, height: 180, durationMs: 1000, ...noPicture, warning: null };
+    expect(await describeBody(request("webm"), body)).toMatchObject(facts);
+  });
+
+  test("a film that its reader cannot read keeps the facts of its read plan", async () => {
+    const broken = Buffer.from(byteFiles["a fragmented film"]!);
+    broken[broken.indexOf("tkhd") + 4] = 255; // version
+    const measured = await describeBody(request("mp4", { operation: "measure" }), broken);
+    expect(measured).toMatchObject({ ...noFacts, width: 320, height: 180, ...noPicture, warning: "decode_failed" });
+    const withoutTracks = byteFiles["a WebM of one cluster"]!;
+    const described = await describeBody(request("webm"), withoutTracks);
+    expect(described).toMatchObject({ ...noFacts, durationMs: 620, ...noPicture, warning: "decode_failed" });
   });
 
   test("a sound that its reader cannot read is broken", async () => {

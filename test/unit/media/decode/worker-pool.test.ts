@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { createPool } from "../../../../src/media/decode/worker-pool.ts";
+import { createPool, workerIdleMs } from "../../../../src/media/decode/worker-pool.ts";
 import type { DecoderProcess } from "../../../../src/media/decode/worker-process.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -43,7 +43,7 @@ function startPool(processes = 5) {
   let pid: number | null = 1;
   const pool = createPool({
     processes,
-    idleMs,
+    idleMs: workerIdleMs,
     startProcess() {
       const fake = fakeProcess(pid);
       started.push(fake);
@@ -258,6 +258,7 @@ test("workers without work for a minute end, except the one that worked last, wi
   await vi.advanceTimersByTimeAsync(idleMs - 1);
   pool.giveBack(pool.take("quick")!, true);
   const worked = pool.members.find(({ taken }) => taken === 1);
+  expect(pool.members.map(({ state }) => state)).toEqual(Array(6).fill("idle"));
   await vi.advanceTimersByTimeAsync(1);
   expect(pool.members).toEqual([worked]);
   await vi.advanceTimersByTimeAsync(10 * idleMs);
@@ -334,6 +335,36 @@ test("an idle slow worker takes quick work while the only quick worker is replac
   expect([pool.isFree("quick"), pool.isFree("slow")]).toEqual([false, false]);
   pool.giveBack(standIn, true);
   expect([pool.isFree("quick"), pool.isFree("slow")]).toEqual([true, true]);
+});
+
+test("an idle slow worker takes no quick work while a quick worker is up", async () => {
+  const { pool } = startPool(2);
+  await pool.start();
+  pool.grow("slow");
+  await settle();
+  expect(pool.take("quick")).toMatchObject({ isSlow: false });
+  expect([pool.isFree("quick"), pool.isFree("slow")]).toEqual([false, true]);
+  expect(pool.take("quick")).toBeUndefined();
+});
+
+test("a pool has at most one process more than the quick lane may have, also while a quick worker is in the slow lane", async () => {
+  const { pool, started } = startPool(1);
+  await pool.start();
+  pool.grow("slow");
+  await settle();
+  const moved = pool.take("quick")!;
+  expect(pool.slowDown(moved)).toBe(true);
+  expect([started.length, pool.members.length]).toEqual([2, 2]);
+  pool.giveBack(moved, true); // one slow worker is enough
+  await settle();
+  expect([started.length, pool.members.length]).toEqual([3, 2]);
+  expect(pool.members.map(({ isSlow }) => isSlow)).toEqual([true, false]);
+});
+
+test("a pool has one timer for all its idle workers", async () => {
+  const { pool } = await startFullPool();
+  for (let count = 0; count < 3; count += 1) pool.giveBack(pool.take("quick")!, true);
+  expect(vi.getTimerCount()).toBe(1);
 });
 
 test("workers that are ended with their pool do not count as restarts", async () => {

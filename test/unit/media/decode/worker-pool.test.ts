@@ -36,7 +36,7 @@ type Fake = ReturnType<typeof fakeProcess>;
 const idleMs = 60_000;
 
 /** A worker pool of at most 5 + 1 processes by default; `next` decides the outcome of each start. */
-function startPool(processes = 5) {
+function startPool(processes = 5, onFree: () => void = () => undefined) {
   const started: Fake[] = [];
   const reasons: string[] = [];
   let next = (fake: Fake) => fake.makeReady();
@@ -50,7 +50,7 @@ function startPool(processes = 5) {
       next(fake);
       return fake.process;
     },
-    onFree: () => undefined,
+    onFree: () => onFree(),
     onFailedStart: (reason) => reasons.push(reason),
   });
   return {
@@ -184,6 +184,7 @@ test("a worker pool that is closed during its restart backoff starts no more pro
   await endAll(pool);
   started.length = 0;
   await pool.close();
+  expect(vi.getTimerCount()).toBe(0);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(started).toEqual([]);
 });
@@ -359,6 +360,78 @@ test("a pool has at most one process more than the quick lane may have, also whi
   await settle();
   expect([started.length, pool.members.length]).toEqual([3, 2]);
   expect(pool.members.map(({ isSlow }) => isSlow)).toEqual([true, false]);
+});
+
+test("a pool lets the next picture begin when a worker is discarded, before its process has ended", async () => {
+  const free: boolean[] = [];
+  const { pool } = startPool(1, () => free.push(pool.isFree("slow")));
+  await pool.start();
+  pool.grow("slow");
+  await settle();
+  const moved = pool.take("quick")!;
+  pool.slowDown(moved);
+  expect(pool.isFree("slow")).toBe(false); // one slow picture at a time, although a second slow worker is idle
+  free.length = 0;
+  pool.discard(moved);
+  expect(free).toEqual([true]);
+  expect(pool.members).toContain(moved);
+});
+
+test("an idle slow worker may take quick work as soon as the only quick worker moves to the slow lane", async () => {
+  const free: boolean[] = [];
+  const { pool } = startPool(1, () => free.push(pool.isFree("quick")));
+  await pool.start();
+  pool.grow("slow");
+  await settle();
+  const moved = pool.take("quick")!;
+  expect(pool.isFree("quick")).toBe(false);
+  free.length = 0;
+  pool.slowDown(moved);
+  expect(free).toEqual([true]);
+});
+
+test("a worker without work ends after a minute also if its last work took longer", async () => {
+  const { pool } = startPool(2);
+  await pool.start();
+  pool.grow("quick");
+  await settle();
+  const working = [pool.take("quick")!, pool.take("quick")!];
+  await vi.advanceTimersByTimeAsync(2 * idleMs);
+  for (const member of working) pool.giveBack(member, true);
+  await vi.advanceTimersByTimeAsync(idleMs - 1);
+  expect(pool.members).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(pool.members).toHaveLength(1);
+});
+
+test("the first answer of a new process starts all missing workers at once", async () => {
+  const { pool, started, failWithoutProcess, succeed, delay } = await startFullPool();
+  failWithoutProcess();
+  await endAll(pool);
+  succeed();
+  delay();
+  await vi.advanceTimersByTimeAsync(2000);
+  started.at(-1)!.makeReady();
+  await settle();
+  expect(pool.members.map(({ state }) => state)).toEqual(["idle", "starting"]); // one at a time after failed starts
+  pool.proven(pool.members[0]!);
+  expect(pool.members).toHaveLength(6);
+});
+
+test("a worker that dies is replaced also after another one was ended without work", async () => {
+  const { pool } = startPool(3);
+  await pool.start();
+  for (let count = 0; count < 2; count += 1) {
+    pool.grow("quick");
+    await settle();
+  }
+  const working = [pool.take("quick")!, pool.take("quick")!];
+  await vi.advanceTimersByTimeAsync(idleMs);
+  for (const member of working) pool.giveBack(member, true);
+  expect(pool.members).toEqual(working);
+  working[0]!.process.kill();
+  await settle();
+  expect(pool.members.map((member) => member === working[1])).toEqual([true, false]);
 });
 
 test("a pool has one timer for all its idle workers", async () => {

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { type ClipToShow, createPosters } from "../../../../src/media/decode/poster.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "media-oracle-"));
@@ -104,4 +104,14 @@ test("a poster is too late at the time limit, which includes the wait for others
   const readPoster = posters(ffmpeg, { timeoutMs: 300 });
   expect(await Promise.all([readPoster(clip), readPoster(clip)])).toEqual(["too_late", "too_late"]);
   expect(readFileSync(join(folder, "starts")).length).toBeLessThanOrEqual(1); // none for the second clip
+});
+
+test("a poster leaves no timer behind", async ({ onTestFinished }) => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const poster = posters(program("cat $folder/output", { output: bitmap(60) }))(clip);
+  await Promise.resolve(); // its turn
+  expect(vi.getTimerCount()).toBe(1);
+  expect(await poster).toEqual(bitmap(60));
+  expect(vi.getTimerCount()).toBe(0);
 });

@@ -20,11 +20,11 @@ afterEach(async () => {
 });
 
 /** Starts a program in the place of the worker's. */
-function start(source: string): DecoderProcess {
+function start(source: string, environment: Readonly<Record<string, string>> = {}): DecoderProcess {
   const file = join(folder, `worker-${started.length}-${Math.trunc(performance.now())}.mjs`);
-  writeFileSync(file, `import { readSync, writeSync } from "node:fs";\n${source}`);
+  writeFileSync(file, `import { closeSync, readSync, writeSync } from "node:fs";\n${source}`);
   const settings = { formats: [], clips: false };
-  const process = startProcess({ entry: pathToFileURL(file), settings, environment: {}, wrapper: [] });
+  const process = startProcess({ entry: pathToFileURL(file), settings, environment, wrapper: [] });
   started.push(process);
   return process;
 }
@@ -160,6 +160,27 @@ describe("time limits", () => {
     vi.advanceTimersByTime(100_000);
     expect(await answer).toMatchObject({ line: "late" });
   });
+});
+
+test("a worker has a heap of 256 MB and two malloc arenas, and inherits no environment variable", async () => {
+  const script = `${takesOne}writeSync(3, JSON.stringify([process.execArgv, process.env]) + "\\n");${waits}`;
+  const { line } = await ask(start(script, { LD_PRELOAD: "" }));
+  const [flags, environment] = JSON.parse(line) as [string[], object];
+  expect(flags).toContain("--max-old-space-size=256");
+  expect(environment).toEqual({ MALLOC_ARENA_MAX: "2", LD_PRELOAD: "" });
+});
+
+test("a worker that is ready reports nothing on stderr: a picture might write there", async () => {
+  const process = start(`${takesOne}try { writeSync(2, "a secret"); } catch {} process.exit(1);`);
+  await expect(ask(process)).rejects.toThrow(/^it ended$/);
+});
+
+test("a worker that closes its socket is killed", async () => {
+  const process = start(`${greets}closeSync(3);${waits}`);
+  await process.ready;
+  await process.ended;
+  await expect(process.ask(request, new Uint8Array())).rejects.toThrow("it has ended");
+  await vi.waitFor(() => expect(() => globalThis.process.kill(process.pid!, 0)).toThrow("ESRCH"), { timeout: 50_000 });
 });
 
 test("a worker that is slowed down has a niceness that is higher by ten, at most 19", async () => {

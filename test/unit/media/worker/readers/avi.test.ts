@@ -61,6 +61,8 @@ test.each<[string, Buffer, object]>([
   ["a film with a stream behind its header", riff(list("hdrl", film()), list("strl", streamHeader("vids", { length: 5000 }), videoFormat(9, 9))), facts],
   ["a film whose stream header is behind its stream", avi(list("strl", videoFormat(9, 9)), streamHeader("vids"), film()), facts],
   ["a film without a rate", avi(film({ rate: 0 })), { ...facts, durationMs: null }],
+  ["a film without a rate, and a sound", avi(film({ rate: 0 }), sound({ scale: 1, rate: 8000, length: 8000 })), { ...facts, durationMs: 1000 }],
+  ["a film before a stream whose header is behind it", avi(film(), list("strl", videoFormat(9, 9)), streamHeader("vids")), facts],
   ["a film without a scale", avi(film({ scale: 0 })), { ...facts, durationMs: null }],
   ["a film without a length", avi(film({ length: 0 })), { ...facts, durationMs: null }],
   ["a film whose header list has no stream", avi(), { width: null, height: null, durationMs: null }],

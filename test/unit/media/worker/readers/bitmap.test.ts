@@ -325,6 +325,13 @@ describe("an icon", () => {
     expect(await read(-4)).toEqual([...lower, ...upper]);
   });
 
+  test("each pixel of an icon of 33 columns has its bit of the mask", async () => {
+    const mask = [...row(0b1000_0000, 0b0100_0000, 0b0010_0000, 1, 0b1000_0000), ...row(0b0000_0001, 0b0000_0001, 0, 0b0001_0000, 0)]; // prettier-ignore
+    const bitmap = dib({ bits: 8, width: 33, height: 4, palette }, [...Array<number>(72).fill(9), ...mask]);
+    const hidden = visibilityOf((await show(bitmap, 33))!).flatMap((name, at) => (name === "hidden" ? at : []));
+    expect(hidden).toEqual([7, 15, 27, ...[0, 9, 18, 31, 32].map((column) => 33 + column)]); // the upper row first
+  });
+
   test("an icon without its mask is opaque", async () => {
     const bitmap = dib({ bits: 8, width: 8, height: 2, palette }, [0, 1, 2, 3, 0, 1, 2, 3]);
     expect(await show(bitmap, 8)).toEqual([...upright, ...upright].map((_, at) => Object.keys(colours)[at % 4]));

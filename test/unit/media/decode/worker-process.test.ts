@@ -121,6 +121,17 @@ describe("a worker that fails", () => {
   });
 });
 
+test("a worker whose program is missing rejects its start and every request", async () => {
+  const settings = { formats: [], clips: false };
+  const entry = pathToFileURL(join(folder, "unused.mjs"));
+  const process = startProcess({ entry, settings, environment: {}, wrapper: [join(folder, "missing")] });
+  expect(process.pid).toBeNull();
+  await expect(process.ready).rejects.toThrow("ENOENT");
+  await process.ended;
+  await expect(process.ask(request, new Uint8Array())).rejects.toThrow(NotAcceptedError);
+  expect(() => [process.slowDown(), process.kill()]).not.toThrow();
+});
+
 describe("time limits", () => {
   /** Only the timers of the test's own process are fake. */
   const useFakeTimers = (onFinished: (end: () => void) => void) => {

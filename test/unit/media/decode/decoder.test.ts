@@ -39,7 +39,7 @@ writeFileSync(
     const body = receive(bytes);
     const start = body.toString("latin1", 0, 4);
     if (start === "hang") continue;
-    const isBitmap = start.startsWith("BM");
+    const isBitmap = start.startsWith("BM") && format === ${formats.indexOf(formatNamed("bmp"))};
     const clip = start === "film" ? "clip" : "";
     writeSync(3, JSON.stringify({
       ...{ number, width: operation + 1, height: format + 1, animated: null, durationMs: Math.floor(allowedBytes) },

@@ -246,6 +246,8 @@ describe("the cover of a song", () => {
     expect(await mpegAudio.measure!(song(), false)).toEqual({ ...isAudio, durationMs: null });
     const adts = Buffer.alloc(30 * 9, Buffer.from([0xff, 0xf1, 0x50, 0x80, 0x01, 0x3f, 0xfc, 0, 0])); // 1024 samples each
     expect(await mpegAudio.measure!(adts, true)).toEqual({ ...isAudio, durationMs: 697 }); // prettier-ignore
+    const interrupted = Buffer.concat([adts, Buffer.alloc(500, 1), adts]);
+    expect(await mpegAudio.measure!(interrupted, true)).toEqual({ ...isAudio, durationMs: 1393 });
     await expect(mpegAudio.measure!(Buffer.alloc(50, 7), true)).rejects.toThrow();
   });
 });
@@ -260,6 +262,11 @@ describe("a movie whose facts the read plan knows", () => {
 test("an Ogg of an unknown codec is left to the library, which does not know it either", async () => {
   await expect(oggReader.measure!(ogg("unheard of"), true)).rejects.toThrow();
   expect(await oggReader.cut!(ogg("unheard of"))).toBeNull();
+});
+
+test("an Ogg film has the size in its header", async () => {
+  const measured = await oggReader.measure!(byteFiles["an Ogg film"]!, true);
+  expect(measured).toMatchObject({ width: 427, height: 180, animated: null });
 });
 
 test("the clip of an Ogg film is its first bytes", async () => {

@@ -144,23 +144,30 @@ test("the expected time of a picture is the mean time of a quick one, divided by
   expect(decoder.expectedMs).toBeCloseTo(10 / 4); // the first sample has a weight of a tenth
 });
 
-test("an idle worker of each lane is checked every 5 s until the decoder is closed", async () => {
-  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setTimeout", "clearTimeout"] });
-  const decoder = create({ processes: 1 });
+test("an idle worker of each lane is checked every 5 s, which does not keep it from ending, until the decoder is closed", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setTimeout", "clearTimeout", "performance"] });
+  const decoder = create({ processes: 1, idleMs: 7000 });
+  const states = () => decoder.children.map(({ state }) => state);
+  const ended = async () => {
+    while (decoder.busy > 0) await new Promise(setImmediate);
+  };
   await decoder.start();
   expect([decoder.isReady, decoder.busy, decoder.waiting, decoder.restarts]).toEqual([true, 0, 0, 0]);
   vi.advanceTimersByTime(4999);
-  expect(decoder.busy).toBe(0);
+  expect(states()).toEqual(["idle"]);
   vi.advanceTimersByTime(1);
-  expect(decoder.children.map(({ state }) => state)).toEqual(["busy"]);
-  await decoder.describe(text("png"), formatNamed("png")); // behind the check
+  expect([states(), decoder.waiting]).toEqual([["busy"], 0]); // the slow lane has no worker
+  await ended();
   const slow = decoder.describe(text("svg"), formatNamed("svg"));
   vi.advanceTimersByTime(1); // its worker starts
   await slow;
-  expect(decoder.busy).toBe(0);
   vi.advanceTimersByTime(4999);
-  expect(decoder.children.map(({ state }) => state)).toEqual(["busy", "busy"]);
-  expect(decoder.waiting).toBe(0);
+  expect([states(), decoder.waiting]).toEqual([["busy", "busy"], 0]);
+  await ended();
+  vi.advanceTimersByTime(2000);
+  expect(states()).toEqual(["idle", "idle"]);
+  vi.advanceTimersByTime(1); // 7 s after the last work of the slow one
+  expect(states()).toEqual(["idle", "leaving"]);
   await decoder.close();
   expect(vi.getTimerCount()).toBe(0);
 });

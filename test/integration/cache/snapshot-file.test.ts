@@ -1,10 +1,22 @@
 import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  type BigIntStats,
+  type Stats,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import {
   checkReplaceable,
   readSnapshotFile,
@@ -91,6 +103,21 @@ test("a snapshot file of the maximum size is read, and a larger one is refused",
   const { size } = statSync(file);
   expect(await readSnapshotFile(file, size)).toEqual(lines);
   await expect(readSnapshotFile(file, size - 1)).rejects.toThrow("it is too large");
+});
+
+test("a snapshot file that becomes shorter while it is opened is refused", async () => {
+  const file = join(makeFolder(), "cache");
+  await writeSnapshotFile(file, lines);
+  const handle = await open(file);
+  await handle.close();
+  // A real file: it is truncated between the stat call and the first read.
+  const stat = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, "stat").mockImplementationOnce(() => {
+    const stats = statSync(file);
+    truncateSync(file, 100);
+    return Promise.resolve(stats as Stats & BigIntStats);
+  });
+  onTestFinished(() => stat.mockRestore());
+  await expect(readSnapshotFile(file, maxBytes)).rejects.toThrow("it is truncated");
 });
 
 test("a path is replaceable if a file can be created beside it, and nothing is left there", async () => {

@@ -77,6 +77,8 @@ describe("the size of JPEG XL is as displayed", () => {
     ["in eights, square", jxlCodestream(small, [5, 9], [3, 1], plainPicture), { width: 80, height: 80, isAnimated: false }],
     ["16 to 9", jxlCodestream(large, [2, 1], [13, 1079], [3, 5], plainPicture), { width: 1920, height: 1080, isAnimated: false }],
     ["any other", jxlCodestream(large, [2, 0], [9, 455], [3, 0], [2, 0], [9, 122], plainPicture), { width: 123, height: 456, isAnimated: false }],
+    ["of a long side", jxlCodestream(large, [2, 1], [13, 8191], [3, 0], [2, 2], [18, 99_999], plainPicture), { width: 100_000, height: 8192, isAnimated: false }],
+    ["of the longest sides", jxlCodestream(large, [2, 2], [18, 262_143], [3, 0], [2, 3], [30, 999_999], plainPicture), { width: 1_000_000, height: 262_144, isAnimated: false }],
     ["turned", jxlCodestream(large, [2, 0], [9, 455], [3, 0], [2, 0], [9, 122], [1, 0], [1, 1], [3, 5], [1, 0], [1, 0], [1, 0]), { width: 456, height: 123, isAnimated: false }],
     ["animated", jxlCodestream(small, [5, 9], [3, 1], [1, 0], [1, 1], [3, 0], [1, 0], [1, 0], [1, 1]), { width: 80, height: 80, isAnimated: true }],
   ])("the size of a JPEG XL is as displayed: %s", (_, file, expected) => {

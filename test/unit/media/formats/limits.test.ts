@@ -93,6 +93,19 @@ describe("as far as a limit more bytes are needed, and none beyond it", () => {
   });
 });
 
+test("the chunks behind the samples of a WAV are read for a cover if they have 1 KiB to 8 MiB", () => {
+  const format = Buffer.concat([latin1("fmt "), uintLE(4, 16), uintLE(2, 1), uintLE(2, 1), uintLE(4, 8000), uintLE(4, 8000), uintLE(2, 1), uintLE(2, 8)]); // prettier-ignore
+  const prefix = Buffer.concat([latin1("RIFF\0\0\0\0WAVE"), format, latin1("data"), uintLE(4, 100 * MiB)]);
+  const end = prefix.length + 100 * MiB;
+  const needOf = (bytes: number) => planOf("wav").preview({ prefix, parts: [], length: end + bytes }).need;
+  expect([KiB - 1, KiB, 8 * MiB, 8 * MiB + 1].map(needOf)).toEqual([
+    null,
+    { from: end, to: end + KiB },
+    { from: end, to: end + 8 * MiB },
+    null,
+  ]);
+});
+
 test("a script of Flash video is read for 64 KiB: its duration stands before the list of key frames", () => {
   const script = (bytes: number) => beginning(flvHeader, Buffer.of(18), uint(3, bytes), Buffer.alloc(7));
   const needs = [64 * KiB - 1, 64 * KiB, 64 * KiB + 1, 2 ** 24 - 1].map(

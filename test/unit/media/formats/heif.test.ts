@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { hasPlainHevc } from "../../../../src/media/formats/heif-items.ts";
 import { avif, heic } from "../../../../src/media/formats/heif.ts";
+import { readSequenceSize } from "../../../../src/media/formats/heif-sequence.ts";
+import { byteFiles } from "../../../support/byte-files.ts";
 import { box, fileType, latin1 } from "../../../support/heads.ts";
 import { heicWithThumbnail, heifOf, reference, storedSize } from "../../../support/plan-files.ts";
 import { arrivalOf, follow, read } from "../../../support/read-plans.ts";
@@ -174,3 +176,19 @@ test("the excerpt of a file that is a sequence too has the brand of a picture al
   expect(["avis", "msf1"].filter((brand) => excerpt.includes(brand))).toEqual([]);
   expect(file.includes("avis")).toBe(true);
 });
+
+test.each(["an AVIF sequence", "a turned AVIF sequence"] as const)(
+  "%s has the size of its first track that has one",
+  (name) => {
+    const file = byteFiles[name]!;
+    const at = file.indexOf("trak") - 4;
+    const track = file.subarray(at, at + file.readUInt32BE(at));
+    const sizeless = Buffer.from(track);
+    sizeless.fill(0, sizeless.indexOf("av01") + 4 + 24, sizeless.indexOf("av01") + 4 + 28);
+    const withTracks = (...tracks: readonly Buffer[]) =>
+      Buffer.concat([fileType("avis"), box("moov", file.subarray(file.indexOf("moov") + 4, at), ...tracks)]);
+    expect(readSequenceSize(withTracks(sizeless))).toBeNull();
+    expect(readSequenceSize(withTracks(sizeless, track))).toEqual(readSequenceSize(file));
+    expect(readSequenceSize(file)).not.toBeNull();
+  },
+);

@@ -3,6 +3,7 @@ import { readChainedMs } from "../../../../src/media/formats/ogg-chain.ts";
 import { countAdtsMs } from "../../../../src/media/formats/aac.ts";
 import { countMp3Ms } from "../../../../src/media/formats/mp3.ts";
 import { sniff } from "../../../../src/media/formats/sniff.ts";
+import { byteFiles } from "../../../support/byte-files.ts";
 import { adtsFrames, box, fileType, latin1, mp3Frames } from "../../../support/heads.ts";
 import { followFacts } from "../../../support/read-plan.ts";
 import * as streams from "../../../support/stream-heads.ts";
@@ -83,6 +84,14 @@ describe("the duration of a movie whose declared times are all ones", () => {
     const [none, seconds] = [0, 1].map((timescale) => factsOf(movie(header(timescale), fragment(1, 10, 0))).durationMs);
     expect([none, seconds]).toEqual([1000, 4000]);
   });
+});
+
+test("the duration of a film without a declared one is the sum of all runs of its samples", () => {
+  const file = Buffer.from(byteFiles["a film whose samples are listed"]!);
+  for (const type of ["mvhd", "mdhd"]) {
+    for (let at = file.indexOf(type); at >= 0; at = file.indexOf(type, at + 4)) file.fill(0xff, at + 20, at + 24);
+  }
+  expect(factsOf(file).durationMs).toBe(11_500); // 3 of 1 s, 2 of 4 s, behind an empty edit of half a second
 });
 
 describe("the size of a video track", () => {

@@ -55,4 +55,14 @@ export const equivalentMutants: readonly EquivalentMutant[] = [
     mutated: "for (let at = from; at > 0 && work.step();) {",
     reason: "the offset is behind the keyword, or -1",
   },
+  {
+    file: "src/media/formats/webp.ts",
+    mutated: "const [a = 0, b = (0 + 1), c = 0, d = 0] = head.subarray(21, 25);",
+    reason: "the bytes are read only if the head has 25",
+  },
+  {
+    file: "src/media/formats/jpeg-thumbnail.ts",
+    mutated: "if (((marker & 0xf0) !== 0xe0 && marker !== 0xfe) || end > head.length && end < at + 4) return null;",
+    reason: "behind a segment that is cut no frame has arrived, and at the end of one without a length is no marker",
+  },
 ];

@@ -19,6 +19,7 @@ export default defineConfig({
   test: {
     testTimeout: 60_000, // for busy machines: no test waits that long on an idle one
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 60_000 } },
     // Snapshots are written by `-u` alone: without its snapshot a test fails, on a developer's machine too.
     update: "none",
     setupFiles: ["test/support/equal-bytes.ts", "test/support/closed-connections.ts"],

@@ -75,7 +75,7 @@ describe.each([
       expect([await askFrom("127.0.0.2"), await askFrom("127.0.0.2", "192.0.2.1")]).toEqual([200, 200]);
       expect([await askFrom("127.0.0.2"), await askFrom("127.0.0.2", "192.0.2.1, 127.0.0.1")]).toEqual([429, 429]);
       expect(await askFrom("127.0.0.3")).toBe(200);
-      expect(service.output()).toContain('"address":"127.0.0.2","code":"rate_limited"');
+      await expect.poll(() => service.output()).toContain('"address":"127.0.0.2","code":"rate_limited"');
       await expect.poll(log).toContain(logged);
       expect(log()).not.toContain("secret");
     },

@@ -56,7 +56,8 @@ export async function startService(
 export async function whenListening(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Service> {
   const output: string[] = [];
   child.stderr.setEncoding("utf8").on("data", (text: string) => output.push(text));
-  const ended = once(child, "exit").then(([code]) => code as number | null);
+  // "close", not "exit": only then all of its output has arrived.
+  const ended = once(child, "close").then(([code]) => code as number | null);
   const url = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
       output.push(`${line}\n`);

@@ -315,7 +315,7 @@ describe("the program", () => {
     await ask(service, { url });
     await ask(service, { url });
     await ask(service, { url: `http://user:planted-password@example.com/` });
-    expect(service.output()).toContain("127.0.0.1");
+    await expect.poll(() => service.output()).toContain("127.0.0.1");
     for (const word of [...planted, "planted-password"]) expect(service.output()).not.toContain(word);
     expect(await (await fetch(`${service.url}/metrics`)).text()).not.toMatch(/127\.0\.0\.1|capability/);
   });

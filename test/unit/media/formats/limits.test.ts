@@ -83,12 +83,12 @@ describe("as far as a limit more bytes are needed, and none beyond it", () => {
     expect(ends[0]).not.toBe("whole");
   });
 
-  test.each<[string, FormatName, "facts" | "preview", number, (end: number) => readonly Uint8Array[]]>([
-    ["the head of a Matroska", "matroska", "facts", 16 * MiB, (end) => [matroskaStart, ebml(0x1549a966, end - 19)]],
-    ["the header of a movie", "mp4", "facts", 8 * MiB, (bytes) => [fileType("isom"), boxOf("moov", bytes)]],
-    ["the list of a HEIF", "avif", "facts", 4 * MiB, meta],
-  ])("%s; then the whole file is read", (_, name, step, limit, make) => {
-    const ends = [limit, limit + 1].map((end) => ask(planOf(name), step, make(end)));
+  test.each<[string, FormatName, number, (end: number) => readonly Uint8Array[]]>([
+    ["the head of a Matroska", "matroska", 16 * MiB, (end) => [matroskaStart, ebml(0x1549a966, end - 19)]],
+    ["the header of a movie", "mp4", 8 * MiB, (bytes) => [fileType("isom"), boxOf("moov", bytes)]],
+    ["the list of a HEIF", "avif", 4 * MiB, meta],
+  ])("%s; then the whole file is read", (_, name, limit, make) => {
+    const ends = [limit, limit + 1].map((end) => ask(planOf(name), "facts", make(end)));
     expect(ends).toEqual([expect.any(Object), "whole"]);
   });
 });

@@ -22,7 +22,7 @@ function isMonkeysAudio(head: Uint8Array): boolean {
 /** MACLib.h, APE_DESCRIPTOR and APE_HEADER; APE_HEADER_OLD: the last of the frames has fewer blocks, one a sample. */
 function planFacts(file: ReceivedFile): FactsStep {
   if (file.prefix.length < headerBytes && file.prefix.length !== file.length) {
-    return needFacts(file, Math.min(headerBytes, file.length ?? Infinity));
+    return needFacts(file, headerBytes);
   }
   const header = file.prefix.subarray(0, headerBytes);
   const version = readUint16LE(header, 4);

@@ -44,7 +44,7 @@ function findHeader8(file: ReceivedFile): FactsStep {
   const work = createWorkBudget();
   for (let at = signatureBytes; at < maxHeaderBytes && work.step();) {
     const isThere = prefix.length >= at + streamHeaderBytes || prefix.length === file.length;
-    if (!isThere) return needFacts(file, Math.min(at + streamHeaderBytes, file.length ?? Infinity));
+    if (!isThere) return needFacts(file, at + streamHeaderBytes);
     const { value: bytes, end: start } = readVariable(prefix, at + 2);
     if (hasAt(prefix, at, "SH")) return readHeader8(prefix, start);
     if (bytes < 3) return noFacts();

@@ -33,7 +33,7 @@ local function is_metadata(child)
 	return type(child) == "table" and child.attr.xmlns == xmlns_metadata and names_of_server[child.name] == true;
 end
 
-local function without_metadata(list) -- > list, changed in place
+local function remove_metadata(list) -- list: changed in place
 	local kept = 0;
 	for i = 1, #list do
 		local child = list[i];
@@ -43,14 +43,13 @@ local function without_metadata(list) -- > list, changed in place
 			list[kept] = child;
 		end
 	end
-	return list;
 end
 
 local function strip_metadata(stanza) -- > stanza, changed in place, without <metadata/> and <by-server/> at any depth
 	each_element(stanza, function (element)
 		if element:get_child(nil, xmlns_metadata) then
-			without_metadata(element);
-			without_metadata(element.tags);
+			remove_metadata(element);
+			remove_metadata(element.tags);
 		end
 	end);
 	return stanza;

@@ -254,6 +254,38 @@ export function oggPage(flags: number, serial: number, position: number, ...pack
   return Buffer.concat([header, Buffer.from(lacing), ...packets]);
 }
 
+/** The first packet of a sound in Ogg: 44.1 kHz, but 16 kHz of Speex, and 312 samples before the first one of Opus. */
+export const oggHeads = {
+  /** Its longest blocks have 2048 samples (Vorbis I 4.2.2). */
+  vorbis: bytes(30, (buffer) => {
+    buffer.write("\x01vorbis", "latin1");
+    buffer.writeUInt8(2, 11);
+    buffer.writeUInt32LE(44_100, 12);
+    buffer.set([0xb8, 1], 28);
+  }),
+  opus: bytes(19, (buffer) => {
+    buffer.write("OpusHead\x01\x02", "latin1");
+    buffer.writeUInt16LE(312, 10);
+    buffer.writeUInt32LE(48_000, 12);
+  }),
+  speex: bytes(80, (buffer) => {
+    buffer.write("Speex   1.2", "latin1");
+    buffer.writeUInt32LE(16_000, 36);
+  }),
+  flac: bytes(51, (buffer) => {
+    buffer.write("\x7fFLAC\x01\0\0\x01fLaC\0\0\0\x22", "latin1");
+    buffer.writeUInt32BE(44_100 * 2 ** 12, 27);
+  }),
+};
+
+/** The content of the first block of FLAC: two channels of 16 bits at 44.1 kHz (RFC 9639 8.2). */
+export function flacStreamInfo(samples: number): Buffer {
+  return bytes(34, (buffer) => {
+    buffer.writeUInt32BE(44_100 * 2 ** 12 + 0x2f0, 10);
+    buffer.writeUInt32BE(samples, 14);
+  });
+}
+
 /** A codestream of JPEG XL: its header as fields of bits, the lowest of each byte first, with zeros behind them. */
 export function jxlCodestream(...fields: readonly (readonly [count: number, value: number])[]): Buffer {
   const all = fields.flatMap(([count, value]) =>

@@ -7,22 +7,7 @@ import { concat, far, full, id3, riff } from "./parts.ts";
 // Ogg (RFC 3533)
 
 const page = streams.oggPage;
-const vorbisHead = concat([
-  latin1("\x01vorbis"),
-  full,
-  Buffer.from([2]),
-  uintLE(4, 44_100),
-  Buffer.alloc(12),
-  Buffer.from([0xb8, 1]),
-]);
-const opusHead = concat([latin1("OpusHead\x01\x02"), uintLE(2, 312), uintLE(4, 48_000), Buffer.alloc(3)]);
-const speexHead = concat([latin1("Speex   1.2"), Buffer.alloc(25), uintLE(4, 16_000), Buffer.alloc(40)]);
-const flacHead = concat([
-  latin1("\x7fFLAC\x01\0\0\x01fLaC\0\0\0\x22"),
-  Buffer.alloc(10),
-  uint(4, 44_100 * 2 ** 12),
-  Buffer.alloc(20),
-]);
+const { vorbis: vorbisHead, opus: opusHead, speex: speexHead, flac: flacHead } = streams.oggHeads;
 const theoraHead = concat([
   latin1("\x80theora\x03\x02\x01\0\x14\0\x0c"),
   uint(3, 320),
@@ -111,8 +96,6 @@ const oggs = {
 
 const flacBlock = (type: number, content: Buffer, isLast = false) =>
   concat([Buffer.from([(isLast ? 128 : 0) | type]), uint(3, content.length), content]);
-const streamInfo = (samples: number) =>
-  concat([Buffer.alloc(10), uint(4, 44_100 * 2 ** 12 + 0x2f0), uint(4, samples), Buffer.alloc(16)]);
 const frames = (one: Buffer, count: number) => concat(Array.from({ length: count }, () => one));
 const xing = (mark: string, at: number, countAt: number) => {
   const file = frames(mp3Frames(), 4);
@@ -144,13 +127,13 @@ const pcmFormat = chunk(
 const sounds = {
   "a FLAC": concat([
     latin1("fLaC"),
-    flacBlock(0, streamInfo(88_200)),
+    flacBlock(0, streams.flacStreamInfo(88_200)),
     flacBlock(1, Buffer.alloc(20), true),
     Buffer.alloc(100),
   ]),
   "a FLAC with covers": concat([
     latin1("fLaC"),
-    flacBlock(0, streamInfo(88_200)),
+    flacBlock(0, streams.flacStreamInfo(88_200)),
     flacBlock(4, latin1("tags")),
     flacBlock(6, concat([uint(4, 4), Buffer.alloc(50)])),
     flacBlock(6, concat([uint(4, 3), Buffer.alloc(60)])),
@@ -159,14 +142,14 @@ const sounds = {
   ]),
   "a FLAC with a cover in its comment": concat([
     latin1("fLaC"),
-    flacBlock(0, streamInfo(0)),
+    flacBlock(0, streams.flacStreamInfo(0)),
     flacBlock(4, latin1(coverComment), true),
     Buffer.alloc(100),
   ]),
   "a FLAC behind a tag": concat([
     id3(60, "APIC"),
     latin1("fLaC"),
-    flacBlock(0, streamInfo(44_100), true),
+    flacBlock(0, streams.flacStreamInfo(44_100), true),
     Buffer.alloc(100),
   ]),
   "an MP3": frames(mp3Frames(), 10),
@@ -289,7 +272,7 @@ const longSounds = {
     id3(9),
     id3(16_000),
     latin1("fLaC"),
-    flacBlock(0, streamInfo(44_100)),
+    flacBlock(0, streams.flacStreamInfo(44_100)),
     flacBlock(6, concat([uint(4, 3), far]), true),
   ]),
 };

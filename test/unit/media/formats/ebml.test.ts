@@ -23,7 +23,7 @@ test.each([
   [3, 0x2ad7b1],
   [4, 0x1a45dfa3],
   [5, null],
-])("an element with an identifier of %i bytes is read up to four bytes", (length, id) => {
+])("an identifier of %i bytes is read if it has four at most", (length, id) => {
   const identifier = Buffer.alloc(length, 0);
   if (id === null) identifier[0] = 0x08;
   else identifier.writeUIntBE(id, 0, length);

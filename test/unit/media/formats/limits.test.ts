@@ -6,7 +6,15 @@ import type { Need, ReadPlan, ReceivedFile } from "../../../../src/media/formats
 import { zipEntries } from "../../../../src/media/formats/zip.ts";
 import { box, fileType, latin1 } from "../../../support/heads.ts";
 import { heifOf, reference, storedSize } from "../../../support/plan-files.ts";
-import { asfHeader, asfObject, flvHeader, guids, oggPage } from "../../../support/stream-heads.ts";
+import {
+  asfHeader,
+  asfObject,
+  flacStreamInfo,
+  flvHeader,
+  guids,
+  oggHeads,
+  oggPage,
+} from "../../../support/stream-heads.ts";
 import { fragment, fragmentDefaults, movieHeader, uintLE } from "../../../support/track-bytes.ts";
 import { uint } from "../../../support/worst-cases.ts";
 import { contentTypes, zip } from "../../../support/zip.ts";
@@ -44,61 +52,58 @@ const matroskaStart = Buffer.concat([Buffer.from("1a45dfa380", "hex"), Buffer.fr
 const meta = (bytes: number) => [fileType("avif"), boxOf("meta", bytes - fileType("avif").length)];
 const common = (bytes: number) => Buffer.concat([latin1("FORM\0\xff\xff\xffAIFC"), latin1("COMM"), uint(4, bytes)]);
 
-describe("as far as a limit more bytes are needed, and none beyond it", () => {
-  const ask = (plan: ReadPlan, step: "facts" | "preview", bytes: readonly Uint8Array[]): Need | null =>
-    plan[step](beginning(...bytes)).need;
+const needOf = (name: FormatName, step: "facts" | "preview", bytes: readonly Uint8Array[]): Need | null =>
+  planOf(name)[step](beginning(...bytes)).need;
 
-  test.each<[string, FormatName, "facts" | "preview", number, number, (end: number) => readonly Uint8Array[]]>([
-    ["the ID3 tags of a FLAC", "flac", "facts", 32 * MiB, 1, (end) => [tagTo(end)]],
-    ["the ID3 tags of a song", "mp3", "preview", 16 * MiB, 1, (end) => [tagTo(end)]],
-    ["the objects of a file of Windows Media", "asf", "facts", 8 * MiB, 1, (end) => [asfStart, asfObjectTo(end)]],
-    [
-      "the header list of an AVI",
-      "avi",
-      "facts",
-      4 * MiB,
-      1,
-      (end) => [latin1("RIFF\0\0\0\0AVI LIST"), uintLE(4, end - 20), latin1("hdrl")],
-    ],
-    [
-      "the chunks before the header list of an AVI",
-      "avi",
-      "facts",
-      4 * MiB - 2,
-      2,
-      (end) => [latin1("RIFF\0\0\0\0AVI JUNK"), uintLE(4, end - 20), Buffer.alloc(4)],
-    ],
-    ["the common chunk of an AIFF", "aiff", "facts", 1024, 1, (bytes) => [common(bytes)]],
-    [
-      "the packets before the header of a Musepack",
-      "musepack",
-      "facts",
-      64 * KiB - 1,
-      1,
-      (end) => [latin1("MPCKRG"), Buffer.of(0x80 | ((end - 4) >> 14), 0x80 | (((end - 4) >> 7) & 127), (end - 4) & 127), Buffer.alloc(64)], // prettier-ignore
-    ],
-  ])("%s", (_, name, step, limit, more, make) => {
-    const ends = [limit, limit + more].map((end) => ask(planOf(name), step, make(end)));
-    expect(ends).toEqual([expect.anything(), null]);
-    expect(ends[0]).not.toBe("whole");
-  });
+test.each<[string, FormatName, "facts" | "preview", number, number, (end: number) => readonly Uint8Array[]]>([
+  ["the ID3 tags of a FLAC", "flac", "facts", 32 * MiB, 1, (end) => [tagTo(end)]],
+  ["the ID3 tags of a song", "mp3", "preview", 16 * MiB, 1, (end) => [tagTo(end)]],
+  ["the objects of a file of Windows Media", "asf", "facts", 8 * MiB, 1, (end) => [asfStart, asfObjectTo(end)]],
+  [
+    "the header list of an AVI",
+    "avi",
+    "facts",
+    4 * MiB,
+    1,
+    (end) => [latin1("RIFF\0\0\0\0AVI LIST"), uintLE(4, end - 20), latin1("hdrl")],
+  ],
+  [
+    "the chunks before the header list of an AVI",
+    "avi",
+    "facts",
+    4 * MiB - 2,
+    2,
+    (end) => [latin1("RIFF\0\0\0\0AVI JUNK"), uintLE(4, end - 20), Buffer.alloc(4)],
+  ],
+  ["the common chunk of an AIFF", "aiff", "facts", 1024, 1, (bytes) => [common(bytes)]],
+  [
+    "the packets before the header of a Musepack",
+    "musepack",
+    "facts",
+    64 * KiB - 1,
+    1,
+    (end) => [latin1("MPCKRG"), Buffer.of(0x80 | ((end - 4) >> 14), 0x80 | (((end - 4) >> 7) & 127), (end - 4) & 127), Buffer.alloc(64)], // prettier-ignore
+  ],
+])("more bytes are needed up to a limit, and none beyond it: %s", (_, name, step, limit, more, make) => {
+  const ends = [limit, limit + more].map((end) => needOf(name, step, make(end)));
+  expect(ends).toEqual([expect.any(Object), null]); // not "whole"
+});
 
-  test.each<[string, FormatName, number, (end: number) => readonly Uint8Array[]]>([
-    ["the head of a Matroska", "matroska", 16 * MiB, (end) => [matroskaStart, ebml(0x1549a966, end - 19)]],
-    ["the header of a movie", "mp4", 8 * MiB, (bytes) => [fileType("isom"), boxOf("moov", bytes)]],
-    ["the list of a HEIF", "avif", 4 * MiB, meta],
-  ])("%s; then the whole file is read", (_, name, limit, make) => {
-    const ends = [limit, limit + 1].map((end) => ask(planOf(name), "facts", make(end)));
-    expect(ends).toEqual([expect.any(Object), "whole"]);
-  });
+test.each<[string, FormatName, number, (end: number) => readonly Uint8Array[]]>([
+  ["the head of a Matroska", "matroska", 16 * MiB, (end) => [matroskaStart, ebml(0x1549a966, end - 19)]],
+  ["the header of a movie", "mp4", 8 * MiB, (bytes) => [fileType("isom"), boxOf("moov", bytes)]],
+  ["the list of a HEIF", "avif", 4 * MiB, meta],
+])("more bytes are needed up to a limit, and beyond it the whole file: %s", (_, name, limit, make) => {
+  const ends = [limit, limit + 1].map((end) => needOf(name, "facts", make(end)));
+  expect(ends).toEqual([expect.any(Object), "whole"]);
 });
 
 test("the chunks behind the samples of a WAV are read for a cover if they have 1 KiB to 8 MiB", () => {
   const format = Buffer.concat([latin1("fmt "), uintLE(4, 16), uintLE(2, 1), uintLE(2, 1), uintLE(4, 8000), uintLE(4, 8000), uintLE(2, 1), uintLE(2, 8)]); // prettier-ignore
   const prefix = Buffer.concat([latin1("RIFF\0\0\0\0WAVE"), format, latin1("data"), uintLE(4, 100 * MiB)]);
   const end = prefix.length + 100 * MiB;
-  const needOf = (bytes: number) => planOf("wav").preview({ prefix, parts: [], length: end + bytes }).need;
-  expect([KiB - 1, KiB, 8 * MiB, 8 * MiB + 1].map(needOf)).toEqual([
+  const needFor = (bytes: number) => planOf("wav").preview({ prefix, parts: [], length: end + bytes }).need;
+  expect([KiB - 1, KiB, 8 * MiB, 8 * MiB + 1].map(needFor)).toEqual([
     null,
     { from: end, to: end + KiB },
     { from: end, to: end + 8 * MiB },
@@ -122,14 +127,14 @@ test("a list has 4096 steps, and a text in it 64 characters", () => {
 });
 
 test("the ID3 tags before a FLAC are four at most", () => {
-  const flac = Buffer.concat([latin1("fLaC\x80\0\0\x22"), Buffer.alloc(10), uint(4, 44_100 * 2 ** 12), uint(4, 44_100), Buffer.alloc(16)]); // prettier-ignore
+  const flac = Buffer.concat([latin1("fLaC\x80\0\0\x22"), flacStreamInfo(44_100)]);
   const durationBehind = (tags: number) =>
     planOf("flac").facts(beginning(Buffer.alloc(10 * tags, tagTo(10)), flac)).known.durationMs;
   expect([0, 1, 4, 5].map(durationBehind)).toEqual([1000, 1000, 1000, undefined]);
 });
 
-describe("the comments of an Ogg file are read", () => {
-  const head = oggPage(2, 7, 0, Buffer.concat([latin1("\x01vorbis"), Buffer.alloc(5), uintLE(4, 44_100), Buffer.alloc(12), Buffer.of(0xb8, 1)])); // prettier-ignore
+describe("the comments of an Ogg file", () => {
+  const head = oggPage(2, 7, 0, oggHeads.vorbis);
 
   /** A file whose first page with content stands there, behind pages of comments. */
   function commented(contentAt: number, bytesAPage: number): Buffer {
@@ -144,40 +149,40 @@ describe("the comments of an Ogg file are read", () => {
     return Buffer.concat([head, ...Array<Buffer>(pages).fill(comment), last, oggPage(0, 7, 1024, Buffer.alloc(400))]);
   }
 
-  const needOf = (file: Buffer) => planOf("ogg-audio").facts(beginning(file)).need;
+  const needFor = (file: Buffer) => needOf("ogg-audio", "facts", [file]);
 
-  test("as far as 8 MiB, then the whole file is needed for its duration", () => {
+  test("the comments of an Ogg file are read as far as 8 MiB, then the whole file is needed for its duration", () => {
     const [near, far] = [8 * MiB - 1, 8 * MiB].map((at) => commented(at, 65_307));
     expect(near!.length).toBe(8 * MiB - 1 + 27 + 2 + 400);
-    expect([near!, far!].map(needOf)).toEqual([{ from: 2 ** 40 - 64 * KiB, to: 2 ** 40 }, "whole"]);
+    expect([near!, far!].map(needFor)).toEqual([{ from: 2 ** 40 - 64 * KiB, to: 2 ** 40 }, "whole"]);
   });
 
-  test("on 1024 pages, then the whole file is needed for its duration", () => {
+  test("the comments of an Ogg file are read on 1024 pages, then the whole file is needed for its duration", () => {
     const files = [1021, 1022].map((pages) => commented(head.length + 27 + 256 + pages * (27 + 256), 27 + 256));
-    expect(files.map(needOf)).toEqual([{ from: 2 ** 40 - 64 * KiB, to: 2 ** 40 }, "whole"]);
+    expect(files.map(needFor)).toEqual([{ from: 2 ** 40 - 64 * KiB, to: 2 ** 40 }, "whole"]);
   });
 });
 
-describe("the content of an archive whose lengths stand behind it ends", () => {
+describe("a content in an archive whose length stands behind it", () => {
   const list = contentTypes("main+xml");
   const archive = zip({ name: "a", content: "abc", isStored: true, hasDescriptor: true }, list);
   const head = archive.subarray(0, archive.indexOf("PK\x01\x02", 0, "latin1")); // the directory has not arrived
 
   const namesIn = (bytes: Uint8Array) => [...zipEntries(bytes)].map(({ name }) => name);
 
-  test("at its data descriptor", () => {
+  test("a content in an archive ends at its data descriptor", () => {
     expect(namesIn(head)).toEqual(["a", list.name]);
     expect([...zipEntries(head)].map(({ readContent }) => readContent()?.length)).toEqual([3, expect.any(Number)]);
   });
 
-  test("at a data descriptor with lengths of 64 bits", () => {
+  test("a content in an archive ends at a data descriptor with lengths of 64 bits", () => {
     const at = head.indexOf("PK\x07\x08", 0, "latin1");
     const [lengths, rest] = [head.subarray(at + 8, at + 16), head.subarray(at + 16)];
     const long = Buffer.concat([head.subarray(0, at + 8), ...[0, 4].flatMap((from) => [lengths.subarray(from, from + 4), Buffer.alloc(4)]), rest]); // prettier-ignore
     expect(namesIn(long)).toEqual(["a", list.name]);
   });
 
-  test("nowhere, if no data descriptor has its length", () => {
+  test("an archive is read no further than a content without a data descriptor of its length", () => {
     const damaged = Buffer.from(head);
     damaged[damaged.indexOf("PK\x07\x08", 0, "latin1") + 8]! += 1;
     expect(namesIn(damaged)).toEqual(["a"]);
@@ -206,7 +211,7 @@ describe("a picture of 4000 x 3000 in a HEIF", () => {
     [1031, 750, false],
     [971, 750, true],
     [969, 750, false],
-  ])("has a thumbnail of %d x %d for its hash: %s", (width, height, isUsed) => {
+  ])("a picture of 4000 x 3000 has a thumbnail of %d x %d for its hash: %s", (width, height, isUsed) => {
     const thumbnail = readThumbnail(picture(storedSize(width, height), thumbnailReference));
     expect(thumbnail).toEqual(isUsed ? { item: 2, width, height } : null);
   });
@@ -214,7 +219,7 @@ describe("a picture of 4000 x 3000 in a HEIF", () => {
   test.each([
     [15, true],
     [16, false],
-  ])("has a thumbnail behind %d other references: %s", (others, isUsed) => {
+  ])("a picture has a thumbnail for its hash behind %d other references: %s", (others, isUsed) => {
     const references = [...Array<Buffer>(others).fill(reference("cdsc", 3, 1)), thumbnailReference];
     expect(readThumbnail(picture(storedSize(320, 240), ...references)) !== null).toBe(isUsed);
   });
@@ -222,7 +227,7 @@ describe("a picture of 4000 x 3000 in a HEIF", () => {
   test.each([
     [MiB, true],
     [MiB + 1, false],
-  ])("has a profile of %d bytes with its kind: %s", (bytes, isUsed) => {
+  ])("a picture has a colour profile of %d bytes, with its kind: %s", (bytes, isUsed) => {
     const profile = readProfile(picture(box("colr", "prof", Buffer.alloc(bytes - 4, 7))));
     expect(profile?.length ?? null).toBe(isUsed ? bytes - 4 : null);
   });
@@ -238,25 +243,25 @@ describe("the duration of a fragmented film", () => {
   const header = start.length - fragment(1, 10, 0).length;
   const last = fragment(1, 10, 9000);
 
-  /** What is needed once the first bytes, the last 4 KiB and the whole index are there. */
-  function needOf(indexBytes: number, mediaBytes: number, gapBytes = 10 * MiB): Need | null {
-    const at = start.length + gapBytes;
+  /** The need that is left once the first bytes and the whole index have arrived. */
+  function needFor(indexBytes: number, mediaBytes: number): Need | null {
+    const at = start.length + 10 * MiB;
     const index = trailer(1, 9000, at, indexBytes);
     const length = at + last.length + mediaBytes + index.length;
     const prefix = Buffer.concat([start, Buffer.alloc(64 * KiB + header - start.length)]);
     return planOf("mp4").facts({ prefix, parts: [{ at: length - index.length, bytes: index }], length }).need;
   }
 
-  test("is read from its last fragments if the index at its end has a megabyte at most", () => {
-    expect([MiB, MiB + 1].map((bytes) => needOf(bytes, 0))).toEqual([{ from: expect.any(Number), to: expect.any(Number) }, "whole"]); // prettier-ignore
+  test("the duration of a fragmented film is read from its last fragments if the index at its end has a megabyte at most", () => {
+    expect([MiB, MiB + 1].map((bytes) => needFor(bytes, 0))).toEqual([{ from: expect.any(Number), to: expect.any(Number) }, "whole"]); // prettier-ignore
   });
 
-  test("is read from its last fragments if these and the index have four megabytes at most", () => {
+  test("the duration of a fragmented film is read from its last fragments if these and the index have four megabytes at most", () => {
     const bytes = 4 * MiB - last.length - 8 * KiB;
-    expect([bytes, bytes + 1].map((media) => needOf(8 * KiB, media))).toEqual([{ from: expect.any(Number), to: expect.any(Number) }, "whole"]); // prettier-ignore
+    expect([bytes, bytes + 1].map((media) => needFor(8 * KiB, media))).toEqual([{ from: expect.any(Number), to: expect.any(Number) }, "whole"]); // prettier-ignore
   });
 
-  test("takes the first 64 KiB behind its header, in which an index of all fragments may be", () => {
+  test("the duration of a fragmented film takes the first 64 KiB behind its header, in which an index of all fragments may be", () => {
     const facts = (bytes: number) => planOf("mp4").facts({ prefix: Buffer.concat([start, Buffer.alloc(bytes)]), parts: [], length: 2 ** 40 }); // prettier-ignore
     const missing = 64 * KiB + header - start.length;
     expect(facts(missing - 1).need).toEqual({ prefix: expect.any(Number) as number });

@@ -7,10 +7,10 @@ import { byteFiles } from "../../../support/byte-files.ts";
 import { adtsFrames, box, fileType, latin1, mp3Frames } from "../../../support/heads.ts";
 import { followFacts } from "../../../support/read-plan.ts";
 import * as streams from "../../../support/stream-heads.ts";
-import { aifcFile, fragment, fragmentDefaults, movieHeader, uintLE, wavFile } from "../../../support/track-bytes.ts";
+import { aifcFile, fragment, fragmentDefaults, movieHeader, wavFile } from "../../../support/track-bytes.ts";
 import { uint } from "../../../support/worst-cases.ts";
 
-const { oggPage, wave } = streams;
+const { flacStreamInfo, oggHeads, oggPage, wave } = streams;
 
 function factsOf(file: Buffer) {
   return followFacts(sniff(file)!.plan, file, { head: Math.min(file.length, 12 * 1024) }).steps.at(-1)!.known;
@@ -19,25 +19,25 @@ function factsOf(file: Buffer) {
 const movie = (...boxes: readonly Buffer[]) => Buffer.concat([fileType("isom"), ...boxes]);
 
 describe("the duration of a movie whose declared times are all ones", () => {
-  test("is that of its samples", () => {
+  test("the duration of a movie is that of its samples", () => {
     expect(factsOf(movie(movieHeader([{ samples: 30 }]))).durationMs).toBe(3000);
   });
 
-  test("begins behind the media time of the edit list", () => {
+  test("the duration of a movie begins behind the media time of the edit list", () => {
     const sound = { handler: "soun", samples: 31, edits: [[0xffffffff, 100]] } as const;
     expect(factsOf(movie(movieHeader([sound]))).durationMs).toBe(3000);
   });
 
-  test("is that of the edit list if it has no samples", () => {
+  test("the duration of a movie is that of the edit list if it has no samples", () => {
     expect(factsOf(movie(movieHeader([{ edits: [[2500, 0]] }]))).durationMs).toBe(2500);
   });
 
-  test("is that of the samples in the header and in the fragments together", () => {
+  test("the duration of a movie is that of the samples in the header and in the fragments together", () => {
     const header = movieHeader([{ samples: 2, duration: 200 }], fragmentDefaults());
     expect(factsOf(movie(header, fragment(1, 5, 200), fragment(1, 4, 700))).durationMs).toBe(1100);
   });
 
-  test("is that of the fragments if `mehd` is all ones too", () => {
+  test("the duration of a movie is that of the fragments if `mehd` is all ones too", () => {
     const unknown = box("mehd", uint(4, 0), uint(4, 0xffffffff));
     const header = movieHeader([{}], fragmentDefaults(unknown));
     expect(factsOf(movie(header, fragment(1, 5, null), fragment(1, 4, null))).durationMs).toBe(900);
@@ -46,14 +46,17 @@ describe("the duration of a movie whose declared times are all ones", () => {
   test.each([
     [2 * 1024 ** 2 - 1, (2 * 1024 ** 2 - 1) * 10],
     [2 * 1024 ** 2, undefined],
-  ])("is not that of two million samples or more with durations of their own: %i", (samples, durationMs) => {
-    const run = box("trun", uint(4, 0x100), uint(4, samples), Buffer.alloc(4 * samples, uint(4, 10)));
-    const track = box("traf", box("tfhd", uint(4, 0), uint(4, 1)), box("tfdt", uint(4, 0), uint(4, 0)), run);
-    const file = movie(movieHeader([{}], fragmentDefaults()), box("moof", track));
-    expect(factsOf(file).durationMs).toBe(durationMs);
-  });
+  ])(
+    "the duration of a movie is not that of two million samples or more with durations of their own: %i",
+    (samples, durationMs) => {
+      const run = box("trun", uint(4, 0x100), uint(4, samples), Buffer.alloc(4 * samples, uint(4, 10)));
+      const track = box("traf", box("tfhd", uint(4, 0), uint(4, 1)), box("tfdt", uint(4, 0), uint(4, 0)), run);
+      const file = movie(movieHeader([{}], fragmentDefaults()), box("moof", track));
+      expect(factsOf(file).durationMs).toBe(durationMs);
+    },
+  );
 
-  test("is declared by `mehd` without a fragment", () => {
+  test("the duration of a movie is declared by `mehd` without a fragment", () => {
     const header = movieHeader([{}], fragmentDefaults(box("mehd", uint(4, 0), uint(4, 4321))));
     expect(factsOf(movie(header)).durationMs).toBe(4321);
   });
@@ -62,7 +65,7 @@ describe("the duration of a movie whose declared times are all ones", () => {
     ["of their own", 9000],
     ["in the index alone", null],
   ])(
-    "is read from the last fragments, whose times are %s, if the file ends with an index for random access",
+    "the duration of a movie is read from the last fragments, whose times are %s, if the file ends with an index for random access",
     (_, time) => {
       const header = movieHeader([{}], fragmentDefaults());
       const start = movie(header, fragment(1, 10, 5000), box("free", Buffer.alloc(500_000)));
@@ -75,7 +78,7 @@ describe("the duration of a movie whose declared times are all ones", () => {
     },
   );
 
-  test("is that of its fragments if `mehd` has no unit, and is declared in whole seconds if a second is one", () => {
+  test("the duration of a movie is that of its fragments if `mehd` has no unit, and is declared in whole seconds if a second is one", () => {
     const header = (timescale: number) => {
       const bytes = movieHeader([{}], fragmentDefaults(box("mehd", uint(4, 0), uint(4, 4))));
       bytes.writeUInt32BE(timescale, bytes.indexOf("mvhd") + 4 + 12);
@@ -140,13 +143,6 @@ test.each([
   expect(factsOf(aifcFile(coding, count, bits, bytes)).durationMs).toBe(durationMs);
 });
 
-const streamInfo = (samples: number) =>
-  Buffer.concat([Buffer.alloc(10), uint(4, 44_100 * 2 ** 12), uint(4, samples), Buffer.alloc(16)]);
-const oggHeads = {
-  vorbis: Buffer.concat([latin1("\x01vorbis\0\0\0\0\x01"), uintLE(4, 44_100), Buffer.alloc(12), Buffer.of(0xb8, 1)]), // prettier-ignore
-  speex: Buffer.concat([latin1("Speex   1.2"), Buffer.alloc(25), uintLE(4, 16_000), Buffer.alloc(40)]),
-  flac: Buffer.concat([latin1("\x7fFLAC\x01\0\0\x01fLaC\0\0\0\x22"), Buffer.alloc(10), uint(4, 44_100 * 2 ** 12), Buffer.alloc(20)]), // prettier-ignore
-};
 const ogg = (head: Buffer, samples: number) => {
   const packet = Buffer.alloc(30);
   const first = [oggPage(2, 7, 0, head), oggPage(0, 7, 0, packet, packet), oggPage(0, 7, 700, packet)];
@@ -175,11 +171,11 @@ test.each<[string, rate: number, make: (samples: number) => Buffer]>([
   ["Musepack 7", 44_100, (samples) => streams.musepack7(Math.ceil(samples / 1152), samples % 1152)],
   ["Musepack 8", 48_000, (samples) => streams.musepack8(samples + 500, 500)],
   ["True Audio", 44_100, streams.trueAudio],
-  ["a FLAC", 44_100, (samples) => Buffer.concat([latin1("fLaC\x80\0\0\x22"), streamInfo(samples)])],
+  ["a FLAC", 44_100, (samples) => Buffer.concat([latin1("fLaC\x80\0\0\x22"), flacStreamInfo(samples)])],
   ["an Ogg song in Vorbis", 44_100, (samples) => ogg(oggHeads.vorbis, samples)],
   ["an Ogg message in Speex", 16_000, (samples) => ogg(oggHeads.speex, samples)],
   ["an Ogg song in FLAC", 44_100, (samples) => ogg(oggHeads.flac, samples)],
-  ["an Ogg song in Opus", 48_000, (samples) => ogg(Buffer.concat([latin1("OpusHead\x01\x02"), uintLE(2, 312), Buffer.alloc(7)]), samples + 312)], // prettier-ignore
+  ["an Ogg song in Opus", 48_000, (samples) => ogg(oggHeads.opus, samples + 312)],
 ])("each sample of %s counts for its duration", (_, rate, make) => {
   const millisecondsOf = (samples: number) => Math.round((samples * 1000) / rate);
   // A sample is less than a millisecond: the next one is the one that rounds up.
@@ -197,7 +193,7 @@ test("an AIFC whose sound has the length of its header alone goes on to its end:
 });
 
 test("a FLAC whose last block is empty goes no further", () => {
-  const file = Buffer.concat([latin1("fLaC\x80\0\0\0\0\0\0\x22"), streamInfo(44_100)]);
+  const file = Buffer.concat([latin1("fLaC\x80\0\0\0\0\0\0\x22"), flacStreamInfo(44_100)]);
   expect(factsOf(file)).toEqual({});
 });
 
@@ -207,7 +203,7 @@ describe("MPEG audio behind other data", () => {
   test.each([
     ["zeros", Buffer.alloc(3000)],
     ["noise", Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7919) % 251))],
-  ])("has its type and the duration of its frames behind %s", (_, junk) => {
+  ])("MPEG audio has its type and the duration of its frames behind %s", (_, junk) => {
     const mp3 = Buffer.concat([junk, frames(mp3Frames(), 50)]);
     expect(sniff(mp3)!.name).toBe("mp3");
     expect(factsOf(mp3).durationMs).toBe(Math.round((100 * 1152) / 44.1));
@@ -219,14 +215,14 @@ describe("MPEG audio behind other data", () => {
   test.each([
     ["4096 bytes", 4096, 4, "mp3"],
     ["4097 bytes", 4097, 4, undefined],
-    ["4096 bytes if they are three in a row", 4096, 3, "mp3"],
-    ["4096 bytes if they are two in a row", 4096, 2, undefined],
-  ] as const)("begins with frames behind at most %s", (_, junk, count, name) => {
+    ["4096 bytes, by three frames in a row", 4096, 3, "mp3"],
+    ["4096 bytes, and not by two frames in a row", 4096, 2, undefined],
+  ] as const)("MPEG audio is found behind at most %s", (_, junk, count, name) => {
     const first = mp3Frames().subarray(0, 417);
     expect(sniff(Buffer.concat([Buffer.alloc(junk), frames(first, count)]))?.name).toBe(name);
   });
 
-  test("is not found in other data", () => {
+  test("MPEG audio is not found in other data", () => {
     expect(sniff(Buffer.concat([Buffer.alloc(3000), mp3Frames()]))).toBeNull();
     expect(sniff(Buffer.alloc(8000, 0xff))).toBeNull();
   });
@@ -242,10 +238,9 @@ test("the frames of an MP3 are counted over data between them, without an encode
 
 /** A link of Opus with a pre-skip of 312 samples: packets of 20 ms. */
 function opus(serial: number, packets: number): Buffer {
-  const head = Buffer.concat([Buffer.from("OpusHead\x01\x01", "latin1"), Buffer.from([0x38, 1]), Buffer.alloc(7)]);
   const content = Array.from({ length: packets }, (_, index) => oggPage(0, serial, (index + 1) * 960, Buffer.from([0x78, 0]))); // prettier-ignore
   return Buffer.concat([
-    oggPage(2, serial, 0, head),
+    oggPage(2, serial, 0, oggHeads.opus),
     oggPage(0, serial, 0, Buffer.from("OpusTags", "latin1")),
     ...content,
   ]);

@@ -34,6 +34,12 @@ local function load_library(name) -- "elements", "reply" …
 	return assert(loadfile(folder..name..".lib.lua"))(load_library);
 end
 
+-- Loads a file of a module with stand-ins for some of the modules that it requires. globals: of the file
+local function load_file(path, modules, globals) -- > its chunk
+	globals.require = function (name) return modules[name] or require(name); end;
+	return assert(loadfile("prosody/"..path, "t", setmetatable(globals, { __index = _G })));
+end
+
 -- options: name > value, of the host; other_options: of all hosts
 local function load_config(options, other_options, name) -- > options of the module
 	local function option(_, wanted, default)
@@ -45,16 +51,13 @@ local function load_config(options, other_options, name) -- > options of the mod
 	local stand_ins = {
 		["core.configmanager"] = { getconfig = function () return { ["*"] = other_options; ["rooms.example"] = options }; end };
 	};
-	local environment = setmetatable({
-		module = {
-			name = name or "muc_media_metadata", host = "rooms.example";
-			get_option_string = option, get_option_boolean = option;
-			get_option_number = function (...) return tonumber(option(...)); end; -- as Prosody's: nil for a value that is no number
-			get_option_set = function (...) return require "util.set".new(option(...)); end;
-		};
-		require = function (path) return stand_ins[path] or require(path); end;
-	}, { __index = _G });
-	return assert(loadfile(folder.."config.lib.lua", "t", environment))(load_library);
+	local module = {
+		name = name or "muc_media_metadata", host = "rooms.example";
+		get_option_string = option, get_option_boolean = option;
+		get_option_number = function (...) return tonumber(option(...)); end; -- as Prosody's: nil for a value that is no number
+		get_option_set = function (...) return require "util.set".new(option(...)); end;
+	};
+	return load_file("mod_muc_media_metadata/config.lib.lua", stand_ins, { module = module })(load_library);
 end
 
 local function fake_metrics() -- > stand-in for module.metric, values: metric > label, or "all" > value; samples are an array
@@ -87,10 +90,21 @@ local function fake_timer() -- > timer, array of its tasks
 	}, tasks;
 end
 
--- Loads a file of a module with stand-ins for some of the modules that it requires. globals: of the file
-local function load_file(path, modules, globals) -- > its chunk
-	globals.require = function (name) return modules[name] or require(name); end;
-	return assert(loadfile("prosody/"..path, "t", setmetatable(globals, { __index = _G })));
+-- Runs a function with each number up to the count; returns the KB that are in use after the last, more than after the tenth.
+local function memory_growth(count, run)
+	local function use_after(from, to)
+		for at = from, to do run(at); end
+		collectgarbage();
+		return collectgarbage("count");
+	end
+	local before = use_after(1, 10);
+	return use_after(11, count) - before;
+end
+
+local function clear(...) -- arrays
+	for _, list in ipairs { ... } do
+		for i = #list, 1, -1 do list[i] = nil; end
+	end
 end
 
 return {
@@ -102,6 +116,8 @@ return {
 	load_library = load_library;
 	load_config = load_config;
 	load_file = load_file;
+	memory_growth = memory_growth;
+	clear = clear;
 	fake_metrics = fake_metrics;
 	fake_timer = fake_timer;
 };

@@ -196,7 +196,7 @@ describe("the module for rooms", function ()
 		assert.is_false(enqueued[1].deliver(entry));
 	end);
 
-	it("has nothing to deliver for an occupant who leaves without a waiting message", function ()
+	it("has nothing to deliver for an occupant that leaves and has no waiting message", function ()
 		occupant("alice", "participant", alice);
 		fire("muc-occupant-pre-leave", { room = room, stanza = st.presence({ from = alice, type = "unavailable" }) });
 		assert.same({}, flushed);

@@ -3,7 +3,6 @@ local support = require "library";
 
 local describe = support.has_prosody and describe or pending;
 
-local folder = "prosody/mod_muc_media_metadata/";
 local url = "https://upload.example/a.jpg";
 
 describe("the connection to the oracle", function ()
@@ -43,10 +42,7 @@ describe("the connection to the oracle", function ()
 			guard = { guarded = function (_, handler) return handler; end };
 			reply = { read_reply = function (body, status) return { body = body }, "read", "status "..status; end };
 		};
-		local environment = setmetatable({
-			require = function (path) return modules[path] or require(path); end;
-		}, { __index = _G });
-		oracle = assert(loadfile(folder.."oracle.lib.lua", "t", environment))(function (name) return libraries[name]; end);
+		oracle = support.load_file("mod_muc_media_metadata/oracle.lib.lua", modules, {})(function (name) return libraries[name]; end);
 	end
 
 	before_each(function () load_oracle(); end);

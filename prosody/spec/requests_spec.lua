@@ -3,7 +3,6 @@ local support = require "library";
 
 local describe = support.has_prosody and describe or pending;
 
-local folder = "prosody/mod_muc_media_metadata/";
 local url = "https://upload.example/a.jpg";
 local alice, bob = "alice@example.net", "bob@example.net";
 
@@ -12,10 +11,11 @@ describe("the requests to the oracle", function ()
 
 	-- options: of the module; trusted: whether the server has an upload host
 	local function load_requests(options, is_trusted)
-		asked, cancelled, logged, tasks, now = {}, {}, {}, {}, 0;
+		asked, cancelled, logged, now = {}, {}, {}, 0;
 		local config = support.load_config(options or {});
-		local metric;
+		local metric, timer;
 		metric, metrics = support.fake_metrics();
+		timer, tasks = support.fake_timer();
 		local libraries = {
 			config = config;
 			guard = { guarded = function (_, handler) return handler; end };
@@ -34,18 +34,12 @@ describe("the requests to the oracle", function ()
 				trusted_hosts = function () return is_trusted and support.set("upload.example") or support.set(); end;
 			};
 		};
-		local modules = {
-			["util.timer"] = { add_task = function (delay, task) table.insert(tasks, { delay, task }); end };
-			["util.time"] = { monotonic = function () return now; end };
+		local module = {
+			metric = metric;
+			log = function (_, level, text, ...) table.insert(logged, level..": "..text:format(...)); end;
 		};
-		local environment = setmetatable({
-			module = {
-				metric = metric;
-				log = function (_, level, text, ...) table.insert(logged, level..": "..text:format(...)); end;
-			};
-			require = function (path) return modules[path] or require(path); end;
-		}, { __index = _G });
-		requests = assert(loadfile(folder.."requests.lib.lua", "t", environment))(function (name) return libraries[name]; end);
+		local modules = { ["util.timer"] = timer; ["util.time"] = { monotonic = function () return now; end } };
+		requests = support.load_file("mod_muc_media_metadata/requests.lib.lua", modules, { module = module })(function (name) return libraries[name]; end);
 	end
 
 	before_each(function () load_requests(); end);
@@ -131,17 +125,12 @@ describe("the requests to the oracle", function ()
 	end);
 
 	it("leave no record of a sender without lookups in flight", function ()
-		local function meet(from, to) -- > KB in use
-			for at = from, to do
-				local _, request = start(at.."@example.net");
-				answer(request, { bytes = 1 }, "described", nil, 200);
-				asked[1] = nil;
-			end
-			collectgarbage();
-			return collectgarbage("count");
-		end
-		local before = meet(1, 10);
-		assert.is_true(meet(11, 8000) - before < 200); -- KB; with a record of each more than 500
+		local growth = support.memory_growth(8000, function (at)
+			local _, request = start(at.."@example.net");
+			answer(request, { bytes = 1 }, "described", nil, 200);
+			asked[1] = nil;
+		end);
+		assert.is_true(growth < 200, growth); -- KB; with a record of each more than 500
 	end);
 
 	it("stop after failures of as many senders as the option says, and the log and the metric show it", function ()
@@ -240,8 +229,8 @@ describe("the requests to the oracle", function ()
 		} do
 			load_requests({ muc_media_metadata_output = case[1] }, case[2]);
 			requests.check_surroundings();
-			assert.equal(0, tasks[1][1]);
-			tasks[1][2]();
+			assert.equal(0, tasks[1].delay);
+			tasks[1].run();
 			assert.same(case[3], logged);
 		end
 	end);

@@ -4,7 +4,6 @@ local set = support.set;
 
 local describe = support.has_prosody and describe or pending;
 
-local folder = "prosody/mod_muc_media_metadata/";
 
 describe("the scope of lookups", function ()
 	-- base_url: option of the upload host, or nil
@@ -20,8 +19,7 @@ describe("the scope of lookups", function ()
 		local prefixed = {};
 		for name, value in pairs(options) do prefixed["muc_media_metadata_"..name] = value; end
 		local config = support.load_config(prefixed);
-		local environment = setmetatable({ prosody = { hosts = hosts or {} } }, { __index = _G });
-		return assert(loadfile(folder.."scope.lib.lua", "t", environment))(function (name)
+		return support.load_file("mod_muc_media_metadata/scope.lib.lua", {}, { prosody = { hosts = hosts or {} } })(function (name)
 			return name == "config" and config or support.load_library(name);
 		end);
 	end

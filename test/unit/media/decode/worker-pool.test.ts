@@ -86,6 +86,14 @@ const settle = () => vi.advanceTimersByTimeAsync(0);
 
 type Pool = ReturnType<typeof createPool>;
 
+/** Starts a pool with a worker for each lane, and takes the quick one, while the slow one is idle. */
+async function startBothLanes(pool: Pool) {
+  await pool.start();
+  pool.grow("slow");
+  await settle();
+  return pool.take("quick")!;
+}
+
 /** Starts all workers that the demand can start. */
 async function growFully(pool: Pool): Promise<void> {
   for (let count = 0; count < 5; count += 1) {
@@ -350,10 +358,7 @@ test("an idle slow worker takes no quick work while a quick worker is up", async
 
 test("a pool has at most one process more than the quick lane may have, also while a quick worker is in the slow lane", async () => {
   const { pool, started } = startPool(1);
-  await pool.start();
-  pool.grow("slow");
-  await settle();
-  const moved = pool.take("quick")!;
+  const moved = await startBothLanes(pool);
   expect(pool.slowDown(moved)).toBe(true);
   expect([started.length, pool.members.length]).toEqual([2, 2]);
   pool.giveBack(moved, true); // one slow worker is enough
@@ -365,10 +370,7 @@ test("a pool has at most one process more than the quick lane may have, also whi
 test("a pool lets the next picture begin when a worker is discarded, before its process has ended", async () => {
   const free: boolean[] = [];
   const { pool } = startPool(1, () => free.push(pool.isFree("slow")));
-  await pool.start();
-  pool.grow("slow");
-  await settle();
-  const moved = pool.take("quick")!;
+  const moved = await startBothLanes(pool);
   pool.slowDown(moved);
   expect(pool.isFree("slow")).toBe(false); // one slow picture at a time, although a second slow worker is idle
   free.length = 0;
@@ -380,10 +382,7 @@ test("a pool lets the next picture begin when a worker is discarded, before its 
 test("an idle slow worker may take quick work as soon as the only quick worker moves to the slow lane", async () => {
   const free: boolean[] = [];
   const { pool } = startPool(1, () => free.push(pool.isFree("quick")));
-  await pool.start();
-  pool.grow("slow");
-  await settle();
-  const moved = pool.take("quick")!;
+  const moved = await startBothLanes(pool);
   expect(pool.isFree("quick")).toBe(false);
   free.length = 0;
   pool.slowDown(moved);

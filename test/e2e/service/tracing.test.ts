@@ -184,7 +184,7 @@ test.for([
     const origin = await startOrigin(onTestFinished, (_request, response) => response.end(photo));
     for (const name of ["a", "b", "c"]) {
       expect((await describeUrl(service, origin.url(`/${name}.jpg`))).status).toBe(200);
-      await expect.poll(() => collector.exports.length, { timeout: 10_000 }).toBeGreaterThan(0);
+      await expect.poll(() => collector.exports.length).toBeGreaterThan(0);
     }
     expect(await service.stop()).toBe(0);
     expect(service.output().match(/spans cannot be sent/g) ?? []).toHaveLength(status === null ? 0 : 1);

@@ -28,7 +28,7 @@ function warnings(prosody: Prosody): string[] {
 }
 
 async function warning(prosody: Prosody, pattern: RegExp): Promise<void> {
-  await expect.poll(() => warnings(prosody).join("\n"), { timeout: 10_000 }).toMatch(pattern);
+  await expect.poll(() => warnings(prosody).join("\n")).toMatch(pattern);
 }
 
 describe.skipIf(requires("Prosody", hasProsody()))("the configuration of a module", () => {

@@ -63,7 +63,7 @@ async function archivedWhen(person: Person, place: string, isIt: (copy: Element)
         copy = (await archiveOf(person, place))[0];
         return copy !== undefined && isIt(copy);
       },
-      { timeout: 10_000, interval: 100 },
+      { interval: 100 },
     )
     .toBe(true);
   return copy!;
@@ -81,7 +81,7 @@ async function settled({ prosody }: Pick<Scene, "prosody">, outcome: string, cou
     const line = lines.find((text) => text.startsWith(`${name}{`) && text.includes(`outcome="${outcome}"`));
     return Number(line?.split(" ").at(-1) ?? 0);
   };
-  await expect.poll(read, { timeout: 10_000 }).toBeGreaterThanOrEqual(count);
+  await expect.poll(read).toBeGreaterThanOrEqual(count);
 }
 
 const isWithoutProsody = requires("Prosody", hasProsody());
@@ -184,7 +184,7 @@ describe.skipIf(isWithoutProsody)("metadata that comes late", () => {
     await send(bob, room, "b1", oob(picture));
     release();
     await expect
-      .poll(async () => (await archiveOf(bob, room)).map(isComplete), { timeout: 10_000 })
+      .poll(async () => (await archiveOf(bob, room)).map(isComplete))
       .toEqual([true, true, false, false, false, true]);
   });
 
@@ -247,7 +247,7 @@ describe.skipIf(isWithoutProsody)("metadata that comes late", () => {
     release();
     const before = (await archiveOf(bob, room)).map(shapeOf);
     await send(alice, room, "m3", oob(`${picture}?3`));
-    await expect.poll(async () => isComplete((await archiveOf(bob, room))[2]!), { timeout: 10_000 }).toBe(true);
+    await expect.poll(async () => isComplete((await archiveOf(bob, room))[2]!)).toBe(true);
     expect((await archiveOf(bob, room)).slice(0, 2).map(shapeOf)).toEqual(before);
   });
 
@@ -330,7 +330,7 @@ describe.skipIf(isWithoutProsody)("metadata that comes late", () => {
     await oracle.asked(4);
     release();
     const copies = async (): Promise<Element[]> => archiveOf(bob, bare(bob.jid));
-    await expect.poll(async () => isComplete((await copies())[1]!), { timeout: 10_000 }).toBe(true);
+    await expect.poll(async () => isComplete((await copies())[1]!)).toBe(true);
     expect(metadataOf((await copies())[0]!)).toEqual([partialElement]);
   });
 });

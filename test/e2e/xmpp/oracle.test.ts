@@ -85,9 +85,7 @@ describe.skipIf(requires("Prosody", hasProsody()))("the room, the oracle and a m
     await alice.say(room, "m1", origin.url("/slow.jpg"));
     expect(metadataOf(await alice.hear("m1"))[0]).not.toHaveProperty("blurhash");
     finish();
-    await expect
-      .poll(async () => metadataOf((await archiveOf(alice, room))[0]!), { timeout: 20_000 })
-      .toEqual([photoElement]);
+    await expect.poll(async () => metadataOf((await archiveOf(alice, room))[0]!)).toEqual([photoElement]);
     expect(origin.requests).toBe(1);
   });
 });

@@ -82,5 +82,5 @@ test("the cache is saved every five minutes", async ({ onTestFinished }) => {
   expect(existsSync(file)).toBe(false);
   vi.advanceTimersByTime(1);
   vi.useRealTimers(); // `expect.poll` would advance the others
-  await expect.poll(() => existsSync(file), { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => existsSync(file)).toBe(true);
 });

@@ -139,10 +139,10 @@ describe.skipIf(requires("redis-server", hasRedis))("the Redis client", () => {
     await waitForCloses(redis, 3);
     expect(changes).toEqual([["away", "ETIMEDOUT"]]);
     server.resume();
-    await expect.poll(() => changes.length, { timeout: 20_000 }).toBe(2);
+    await expect.poll(() => changes.length).toBe(2);
     await waitForCloses(redis, 3);
     await server.kill();
-    await expect.poll(() => changes.length, { timeout: 20_000 }).toBe(3);
+    await expect.poll(() => changes.length).toBe(3);
     await waitForCloses(redis, 3);
     expect(changes).toEqual([
       ["away", "ETIMEDOUT"],
